@@ -1,0 +1,52 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "cinch",
+  products: [
+    .library(name: "Cinch", targets: ["Cinch"]),
+    .executable(name: "cinch", targets: ["CinchCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+  ],
+  targets: [
+    // System libraries, and C that must be C.
+    .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev", "opencl-headers"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CVector", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
+
+    // The device abstraction and its three backends.
+    .target(name: "CinchBackend"),
+    .target(name: "CPUBackend", dependencies: ["CinchBackend", "COpenBLAS", "CVector"]),
+    .target(name: "Kernels", path: "Kernels", exclude: ["common", "cpu", "gpu"], plugins: ["EmbedKernelsPlugin"]),
+    .target(name: "OpenCLBackend", dependencies: ["CinchBackend", "COpenCL", "Kernels"]),
+    .executableTarget(name: "EmbedKernels"),
+    .plugin(
+      name: "EmbedKernelsPlugin", capability: .buildTool(), dependencies: ["EmbedKernels"],
+      path: "Sources/EmbedKernelsPlugin"),
+
+    // Autoencoders, generic over a backend; and the library that picks the device.
+    .target(name: "CinchCore", dependencies: ["CinchBackend", "CPNG", "CZlib"]),
+    .target(name: "Cinch", dependencies: ["CinchCore", "CinchBackend", "CPUBackend", "OpenCLBackend"]),
+    .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchBackend"]),
+    .executableTarget(
+      name: "CinchCommand",
+      dependencies: [
+        "Cinch", "Conformance",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+
+    // Proof.
+    .testTarget(name: "BackendTests", dependencies: ["CinchBackend"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend"]),
+    .testTarget(name: "DataTests", dependencies: ["CinchCore"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Cinch", "Conformance"], resources: [.copy("Golden")]),
+    .testTarget(name: "CommandTests", dependencies: ["Cinch", "CinchCommand"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,62 @@
+/// Drawing batches, corruption and Bernoulli samples. The same `Philox` key and step give the same draws
+/// on every device: masks and indices bit for bit, Gaussians to a few ulp.
+public protocol RandomOps: MemoryOps {
+  /// Copies rows of a data set into a batch.
+  ///
+  /// - Parameters:
+  ///   - source: `[N, d]`.
+  ///   - order: which row of `source` row i of the batch is.
+  ///   - batch: `[n, d]`.
+  func gather(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws
+
+  /// C(x̃|x): a corrupted copy of `x`. See `Corruption`.
+  func corrupt(
+    _ x: Tensor<Buffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64, into corrupted: Tensor<Buffer>
+  ) throws
+
+  /// `gather` and `corrupt` in one pass.
+  func gather(
+    _ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>, _ corruption: Corruption,
+    _ philox: Philox, step: UInt64, corrupted: Tensor<Buffer>) throws
+
+  /// 1 with probability `p`, else 0: element e is 1 iff `Philox.uniform(word e) < p_e`. `draws` may be `p`.
+  func bernoulli(_ p: Tensor<Buffer>, _ philox: Philox, step: UInt64, into draws: Tensor<Buffer>) throws
+}
+
+extension RandomOps {
+  public func gather(
+    _ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>, _ corruption: Corruption,
+    _ philox: Philox, step: UInt64, corrupted: Tensor<Buffer>
+  ) throws {
+    try gather(source, order, into: batch)
+    try corrupt(batch, corruption, philox, step: step, into: corrupted)
+  }
+}
+
+/// Which rows of a data set make up a batch.
+public struct SampleOrder: Sendable, Hashable {
+  /// The batch's first position in the order.
+  public var start: Int
+  /// The order itself: row `permutation(start + i)` becomes row i. Without one, row `start + i` does.
+  public var permutation: Permutation?
+
+  public init(start: Int, permutation: Permutation? = nil) {
+    self.start = start
+    self.permutation = permutation
+  }
+}
+
+/// How a denoising autoencoder's input is damaged; the target stays clean (Vincent et al., ICML 2008).
+public enum Corruption: Sendable, Hashable {
+  /// Each component is zeroed with probability ν: iff its word is below `Philox.threshold(ν)`.
+  case masking(Double)
+  /// Exactly round(ν·d) components of every sample are zeroed: component i of sample k is iff
+  /// π_k(i) < round(ν·d), π_k being the `Permutation` of d with `philox.block(index: k, step:)` as its key.
+  case maskingExact(Double)
+  /// x + N(0, σ²), by Box–Muller: words (w0, w1) of a block give elements 0 and 1, (w2, w3) elements 2 and 3,
+  /// as √(−2 ln u)·cos 2πv and √(−2 ln u)·sin 2πv, with u = ((w_a >> 8) + 1)·2⁻²⁴ and v = (w_b >> 8)·2⁻²⁴.
+  case gaussian(Double)
+  /// With probability ν, 0 or 1 with equal chance: 0 iff the word is below threshold(ν/2), else 1 iff below
+  /// threshold(ν).
+  case saltPepper(Double)
+}

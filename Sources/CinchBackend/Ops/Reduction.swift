@@ -1,0 +1,32 @@
+/// Sums, each in a fixed order: the same input gives the same bits on every run.
+public protocol ReductionOps: MemoryOps {
+  /// Σ over rows: `x` is `[n, d]`, `sums` is `[d]`; scaled by `scale` (1/n for means).
+  func columnSums(_ x: Tensor<Buffer>, scale: Double, into sums: Tensor<Buffer>) throws
+
+  /// Σ over each row of x²: `x` is `[n, d]`, `sums` is `[n]`.
+  func rowSquares(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws
+
+  /// How many partial sums `sumOfSquares` and `sumOfMagnitudes` write for `count` elements.
+  func sumPartialCount(_ count: Int) -> Int
+
+  /// Partial sums of x², `sumPartialCount(x.count)` of them.
+  func sumOfSquares(_ x: Tensor<Buffer>, into partials: Tensor<Buffer>) throws
+
+  /// Partial sums of |x|, `sumPartialCount(x.count)` of them.
+  func sumOfMagnitudes(_ x: Tensor<Buffer>, into partials: Tensor<Buffer>) throws
+
+  /// `terms.count` (at most 4) numbers, each `scale · Σ partials`, into `result[0..<terms.count]`.
+  /// One launch ends a training step's books.
+  func total(_ terms: [SumTerm<Buffer>], into result: Tensor<Buffer>) throws
+}
+
+/// One number of a step's books: `scale · Σ partials`.
+public struct SumTerm<Buffer: AnyObject> {
+  public var partials: Tensor<Buffer>
+  public var scale: Double
+
+  public init(_ partials: Tensor<Buffer>, scale: Double) {
+    self.partials = partials
+    self.scale = scale
+  }
+}

@@ -1,0 +1,39 @@
+/// A contiguous, row-major view of a part of a device buffer.
+///
+/// A tensor never owns or copies its elements: several tensors may view one buffer, as the layers of a
+/// model view one parameter arena. Views are laid out once, when a model is built, so a training step
+/// allocates nothing.
+public struct Tensor<Buffer: AnyObject> {
+  public let buffer: Buffer
+  /// The first element's index in `buffer`, in elements.
+  public let offset: Int
+  public let shape: Shape
+
+  public init(_ buffer: Buffer, offset: Int = 0, shape: Shape) {
+    self.buffer = buffer
+    self.offset = offset
+    self.shape = shape
+  }
+
+  public var count: Int { shape.count }
+  public var rows: Int { shape.rows }
+  public var columns: Int { shape.columns }
+
+  /// The same elements under another shape of the same count.
+  public func reshaped(_ shape: Shape) -> Tensor {
+    precondition(shape.count == count, "cannot view \(self.shape) as \(shape)")
+    return Tensor(buffer, offset: offset, shape: shape)
+  }
+
+  /// The first `rows` rows, as a last, partial mini-batch uses them.
+  public func prefix(rows: Int) -> Tensor {
+    precondition(rows <= self.rows, "\(rows) rows of \(shape)")
+    return Tensor(buffer, offset: offset, shape: Shape([rows] + shape.dimensions.dropFirst()))
+  }
+
+  /// `count` elements that start `start` elements into this tensor, under `shape`.
+  public func slice(at start: Int, shape: Shape) -> Tensor {
+    precondition(start >= 0 && start + shape.count <= count, "\(shape) at \(start) exceeds \(self.shape)")
+    return Tensor(buffer, offset: offset + start, shape: shape)
+  }
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct CinchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "cinch")
+}
