@@ -24,7 +24,7 @@ public protocol PenaltyOps: MemoryOps {
 }
 
 /// The numbers of a KL sparsity penalty.
-public struct KLSettings: Sendable, Hashable {
+public struct KLSettings: Sendable, Hashable, Codable {
   /// ρ, the wanted mean activation.
   public var rho: Double
   /// β, the penalty's weight.

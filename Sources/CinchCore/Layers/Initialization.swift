@@ -1,0 +1,36 @@
+import CinchBackend
+
+/// Draws first weights, the same on every device: uniform numbers scaled on the host.
+///
+/// | layer | W ~ U(−r, r) with | source |
+/// |---|---|---|
+/// | ReLU, leaky-ReLU, softplus | r = √(6 / fan_in) | He et al. 2015 |
+/// | hidden sigmoid | r = 4·√(6 / (fan_in + fan_out)) | Glorot & Bengio 2010; the 4 makes up for σ′(0) = 1/4 |
+/// | all others, and every output layer | r = √(6 / (fan_in + fan_out)) | Glorot & Bengio 2010 |
+///
+/// Biases start at zero.
+public enum Initialization {
+  /// r of the table.
+  public static func limit(inputs: Int, outputs: Int, activation: Activation, isOutput: Bool) -> Float {
+    let glorot = (6 / Double(inputs + outputs)).squareRoot()
+    guard !isOutput else { return Float(glorot) }
+    return switch activation {
+    case .relu, .leakyReLU, .softplus: Float((6 / Double(inputs)).squareRoot())
+    case .sigmoid: Float(4 * glorot)
+    case .linear, .tanh: Float(glorot)
+    }
+  }
+
+  /// `count` draws from U(−limit, limit). `index` sets the layers of one model apart.
+  public static func uniform(count: Int, limit: Float, seed: UInt64, index: Int) -> [Float] {
+    let philox = Philox(seed: seed, stream: .initialisation)
+    var values = [Float](repeating: 0, count: count)
+    for block in 0..<(count + 3) / 4 {
+      let words = philox.block(index: block, step: UInt64(index))
+      for lane in 0..<min(4, count - 4 * block) {
+        values[4 * block + lane] = (2 * Philox.uniform(words[lane]) - 1) * limit
+      }
+    }
+    return values
+  }
+}

@@ -1,0 +1,166 @@
+import CinchBackend
+
+/// A variant of autoencoder and how it is trained, as data: every variant is a recipe of one trainer.
+///
+/// The objective is the mean over samples of the reconstruction loss *per sample* (summed over features)
+/// plus the penalties. Recipes are values: start from a named one and change what differs.
+///
+/// ```swift
+/// var recipe = Recipe.denoising(layers: [784, 1024], corruption: .masking(0.3))
+/// recipe.optimizer.learningRate = 3e-4
+/// ```
+public struct Recipe: Sendable, Hashable {
+  public var name: String
+  /// The features of one sample.
+  public var input: Int
+  /// From the input to the code, inclusive.
+  public var encoder: [LayerSpec]
+  /// From the code back to `input` features.
+  public var decoder: [LayerSpec]
+  /// W′ = Wᵀ: each decoder layer uses the weight of the encoder layer it mirrors, with a bias of its own.
+  public var tied: Bool
+  public var loss: ReconstructionLoss
+  public var penalties: Penalties
+  /// What damages the input; the target stays clean. Fresh at every step.
+  public var corruption: Corruption?
+  public var optimizer: Optimizer
+  public var schedule: Schedule
+  /// The largest norm of the whole gradient, or nil for no clipping.
+  public var gradientClip: Double?
+  public var batchSize: Int
+  public var epochs: Int
+  /// Fixes the first weights, shuffles and corruption, on every device alike.
+  public var seed: UInt64
+  /// The fraction of the samples held out, drawn with `seed`.
+  public var validationSplit: Double
+  /// Epochs without a better validation loss before training stops and the best weights return.
+  public var patience: Int?
+
+  /// A dense autoencoder with mirrored decoder.
+  ///
+  /// - Parameters:
+  ///   - layers: units from the input to the code: `[784, 128, 32]` is 784-128-32-128-784.
+  ///   - activation: of every hidden layer, the code included unless `codeActivation` says otherwise.
+  public init(
+    name: String, layers: [Int], activation: Activation, codeActivation: Activation? = nil,
+    outputActivation: Activation, loss: ReconstructionLoss, tied: Bool = false, penalties: Penalties = Penalties(),
+    corruption: Corruption? = nil, optimizer: Optimizer = Optimizer(), epochs: Int = 20
+  ) {
+    self.name = name
+    self.input = layers.first ?? 0
+    self.encoder = []
+    self.decoder = []
+    self.tied = tied
+    self.loss = loss
+    self.penalties = penalties
+    self.corruption = corruption
+    self.optimizer = optimizer
+    self.schedule = Schedule()
+    self.gradientClip = nil
+    self.batchSize = 256
+    self.epochs = epochs
+    self.seed = 0
+    self.validationSplit = 0
+    self.patience = nil
+    setLayers(layers, activation: activation, codeActivation: codeActivation, outputActivation: outputActivation)
+  }
+
+  /// Replaces the network by the dense stack `layers` and its mirror.
+  public mutating func setLayers(
+    _ layers: [Int], activation: Activation, codeActivation: Activation? = nil, outputActivation: Activation
+  ) {
+    input = layers.first ?? 0
+    encoder = layers.dropFirst().enumerated().map { index, units in
+      .dense(units: units, activation: index == layers.count - 2 ? codeActivation ?? activation : activation)
+    }
+    decoder = layers.dropLast().reversed().enumerated().map { index, units in
+      .dense(units: units, activation: index == layers.count - 2 ? outputActivation : activation)
+    }
+  }
+
+  /// The units of every layer, from input to output: `[784, 196, 784]`.
+  public var widths: [Int] { [input] + (encoder + decoder).map(\.units) }
+
+  /// The units of the code.
+  public var codeUnits: Int { encoder.last?.units ?? input }
+}
+
+// The variants, with the numbers their sources use.
+extension Recipe {
+  /// Linear encoder and decoder with `sse`: learns the subspace of PCA (Baldi & Hornik 1989).
+  public static func linear(layers: [Int] = [784, 32]) -> Recipe {
+    Recipe(name: "linear", layers: layers, activation: .linear, outputActivation: .linear, loss: .sse)
+  }
+
+  /// A code narrower than the input, ReLU, sigmoid output and BCE.
+  public static func undercomplete(layers: [Int] = [784, 32]) -> Recipe {
+    Recipe(name: "undercomplete", layers: layers, activation: .relu, outputActivation: .sigmoid, loss: .bce)
+  }
+
+  /// A code wider than the input, which weight decay keeps from copying.
+  public static func overcomplete(layers: [Int] = [784, 1024], weightDecay: Double = 1e-3) -> Recipe {
+    Recipe(
+      name: "overcomplete", layers: layers, activation: .sigmoid, outputActivation: .sigmoid, loss: .bce,
+      penalties: Penalties(weightDecay: weightDecay))
+  }
+
+  /// Several layers: 784-128-32-128-784 with ReLU, sigmoid output and BCE.
+  public static func deep(layers: [Int] = [784, 128, 32]) -> Recipe {
+    Recipe(name: "deep", layers: layers, activation: .relu, outputActivation: .sigmoid, loss: .bce)
+  }
+
+  /// KL sparsity on a sigmoid code (Ng, CS294A): every unit is active ρ of the time.
+  public static func sparse(
+    layers: [Int] = [784, 196], rho: Double = 0.05, beta: Double = 3, weightDecay: Double = 1e-3
+  ) -> Recipe {
+    Recipe(
+      name: "sparse", layers: layers, activation: .sigmoid, outputActivation: .sigmoid, loss: .sse,
+      penalties: Penalties(weightDecay: weightDecay, kl: KLSettings(rho: rho, beta: beta)))
+  }
+
+  /// An L1 penalty on the code's activations. The default is Keras's customary 1e-5 against a loss averaged
+  /// over 784 features, restated for the loss per sample.
+  public static func sparseL1(layers: [Int] = [784, 32], l1: Double = 784e-5) -> Recipe {
+    Recipe(
+      name: "sparse-l1", layers: layers, activation: .relu, outputActivation: .sigmoid, loss: .bce,
+      penalties: Penalties(l1: l1))
+  }
+
+  /// Reconstructs the clean sample from a corrupted one (Vincent et al. 2008).
+  public static func denoising(layers: [Int] = [784, 1024], corruption: Corruption = .masking(0.3)) -> Recipe {
+    Recipe(
+      name: "denoising", layers: layers, activation: .sigmoid, outputActivation: .sigmoid, loss: .bce,
+      corruption: corruption)
+  }
+
+  /// Penalises how much the code moves when the input does (Rifai et al. 2011).
+  public static func contractive(layers: [Int] = [784, 256], contraction: Double = 0.1) -> Recipe {
+    Recipe(
+      name: "contractive", layers: layers, activation: .sigmoid, outputActivation: .sigmoid, loss: .bce,
+      penalties: Penalties(contraction: contraction))
+  }
+
+  /// 784-1000-500-250-30 mirrored, sigmoid with a linear code (Hinton & Salakhutdinov 2006).
+  public static func hinton(layers: [Int] = [784, 1000, 500, 250, 30]) -> Recipe {
+    Recipe(
+      name: "hinton", layers: layers, activation: .sigmoid, codeActivation: .linear, outputActivation: .sigmoid,
+      loss: .bce)
+  }
+
+  /// Every named recipe with its defaults.
+  public static var all: [Recipe] {
+    [
+      .linear(), .undercomplete(), .overcomplete(), .deep(), .sparse(), .sparseL1(), .denoising(), .contractive(),
+      .hinton(),
+    ]
+  }
+
+  /// The recipe of that name.
+  /// - Throws: `CinchError.usage`, listing the names there are.
+  public static func named(_ name: String) throws -> Recipe {
+    guard let recipe = all.first(where: { $0.name == name }) else {
+      throw CinchError.usage("There is no recipe '\(name)'. Choose one of \(all.map(\.name).joined(separator: ", ")).")
+    }
+    return recipe
+  }
+}

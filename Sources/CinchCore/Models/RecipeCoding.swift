@@ -1,0 +1,110 @@
+import CinchBackend
+import Foundation
+
+/// `{"name": "mine", "layers": [784, 128, 32], "activation": "relu", …}` or, with each layer spelled out,
+/// `"input": 784, "encoder": [{"type": "dense", "units": 128, "activation": "relu"}, …], "decoder": […]`.
+/// What a file leaves out has the default of a plain undercomplete autoencoder; unknown keys are errors.
+extension Recipe: Codable {
+  private enum CodingKeys: String, CodingKey, CaseIterable {
+    case name, input, encoder, decoder, tied, loss, penalties, corruption, optimizer, schedule, gradientClip
+    case batchSize, epochs, seed, validationSplit, patience
+    // Shorthand for a mirrored dense stack; never written.
+    case layers, activation, codeActivation, outputActivation
+  }
+
+  public init(from decoder: any Decoder) throws {
+    try decoder.refuseUnknownKeys(CodingKeys.self, in: "the recipe")
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func value<T: Decodable>(_ key: CodingKeys, _ type: T.Type = T.self) throws -> T? {
+      try container.decodeIfPresent(T.self, forKey: key)
+    }
+    let activation = try value(.activation) ?? Activation.relu
+    self.init(
+      name: try value(.name) ?? "custom", layers: try value(.layers) ?? [], activation: activation,
+      codeActivation: try value(.codeActivation), outputActivation: try value(.outputActivation) ?? .sigmoid,
+      loss: try value(.loss) ?? .bce, tied: try value(.tied) ?? false,
+      penalties: try value(.penalties) ?? Penalties(), corruption: try value(.corruption),
+      optimizer: try value(.optimizer) ?? Optimizer(), epochs: try value(.epochs) ?? 20)
+    if let layers: [LayerSpec] = try value(.encoder) {
+      encoder = layers
+      input = try container.decode(Int.self, forKey: .input)
+      self.decoder = try value(.decoder) ?? mirror(of: layers, outputActivation: try value(.outputActivation))
+    }
+    schedule = try value(.schedule) ?? schedule
+    gradientClip = try value(.gradientClip)
+    batchSize = try value(.batchSize) ?? batchSize
+    seed = try value(.seed) ?? seed
+    validationSplit = try value(.validationSplit) ?? validationSplit
+    patience = try value(.patience)
+  }
+
+  private func mirror(of layers: [LayerSpec], outputActivation: Activation?) -> [LayerSpec] {
+    let units = [input] + layers.dropLast().map(\.units)
+    return units.enumerated().reversed().map { index, units in
+      .dense(units: units, activation: index == 0 ? outputActivation ?? .sigmoid : layers[index - 1].activation)
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(name, forKey: .name)
+    try container.encode(input, forKey: .input)
+    try container.encode(self.encoder, forKey: .encoder)
+    try container.encode(decoder, forKey: .decoder)
+    try container.encode(tied, forKey: .tied)
+    try container.encode(loss, forKey: .loss)
+    try container.encode(penalties, forKey: .penalties)
+    try container.encodeIfPresent(corruption, forKey: .corruption)
+    try container.encode(optimizer, forKey: .optimizer)
+    try container.encode(schedule, forKey: .schedule)
+    try container.encodeIfPresent(gradientClip, forKey: .gradientClip)
+    try container.encode(batchSize, forKey: .batchSize)
+    try container.encode(epochs, forKey: .epochs)
+    try container.encode(seed, forKey: .seed)
+    try container.encode(validationSplit, forKey: .validationSplit)
+    try container.encodeIfPresent(patience, forKey: .patience)
+  }
+
+  /// Reads a recipe file.
+  /// - Throws: `CinchError.inputOutput` where it cannot be read, `CinchError.badData` where it is no recipe.
+  public static func load(_ path: String) throws -> Recipe {
+    let data: Data
+    do { data = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
+      throw CinchError.inputOutput("Cannot read the recipe file '\(path)': check that it exists and is readable.")
+    }
+    do { return try JSONCoding.decoder.decode(Recipe.self, from: data) } catch let error as DecodingError {
+      throw CinchError.badData("'\(path)' is not a recipe: \(JSONCoding.explain(error))")
+    }
+  }
+}
+
+/// One way to write and read JSON: snake_case keys, sorted, readable.
+public enum JSONCoding {
+  public static var encoder: JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return encoder
+  }
+
+  public static var decoder: JSONDecoder {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return decoder
+  }
+
+  /// A decoding error as a sentence that names the place.
+  public static func explain(_ error: DecodingError) -> String {
+    func at(_ context: DecodingError.Context) -> String {
+      let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
+      return path.isEmpty ? "" : " at '\(path)'"
+    }
+    switch error {
+    case .keyNotFound(let key, let context): return "'\(key.stringValue)' is missing\(at(context))."
+    case .typeMismatch(let type, let context): return "expected \(type)\(at(context))."
+    case .valueNotFound(let type, let context): return "expected \(type), found null\(at(context))."
+    case .dataCorrupted(let context): return context.debugDescription
+    @unknown default: return "\(error)"
+    }
+  }
+}

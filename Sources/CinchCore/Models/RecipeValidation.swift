@@ -1,0 +1,106 @@
+import CinchBackend
+
+extension Recipe {
+  /// Checks that the settings make a network that can be trained.
+  /// - Throws: `CinchError.usage`, naming the setting to change.
+  public func validate() throws {
+    func refuse(_ text: String) -> CinchError { .usage(text) }
+    guard input > 0, !encoder.isEmpty, !decoder.isEmpty, widths.allSatisfy({ $0 > 0 }) else {
+      throw refuse(
+        "The layers \(widths) make no autoencoder: give at least an input and a code, each 1 or more (--layers 784,32)."
+      )
+    }
+    guard decoder.last?.units == input else {
+      throw refuse("The decoder ends with \(decoder.last?.units ?? 0) units, but the input has \(input) features.")
+    }
+    if tied {
+      let mirrored = [input] + encoder.map(\.units) == [input] + decoder.dropLast().reversed().map(\.units) + [codeUnits]
+      guard mirrored else { throw refuse("Tied weights need a decoder that mirrors the encoder, not \(widths).") }
+    }
+    let output = decoder[decoder.count - 1].activation
+    if loss == .bce && output != .sigmoid {
+      throw refuse("The bce loss reads the output as a probability: use --output-activation sigmoid, not \(output.rawValue).")
+    }
+    try validatePenalties()
+    try validateTraining()
+  }
+
+  private func validatePenalties() throws {
+    let code = encoder[encoder.count - 1].activation
+    if let kl = penalties.kl {
+      guard code.isProbability else {
+        throw CinchError.usage(
+          "KL sparsity needs a code in [0, 1]: use --activation sigmoid, not \(code.rawValue), or --l1 instead.")
+      }
+      guard kl.rho > 0 && kl.rho < 1 else { throw CinchError.usage("--rho must lie between 0 and 1, not \(kl.rho).") }
+      guard kl.beta >= 0, kl.beta.isFinite else { throw CinchError.usage("--beta cannot be \(kl.beta); use 0 or more.") }
+      guard (0..<1).contains(kl.momentum) else {
+        throw CinchError.usage("The momentum of KL sparsity must be at least 0 and below 1, not \(kl.momentum).")
+      }
+    }
+    for (name, value) in [
+      ("--weight-decay", penalties.weightDecay), ("--l1", penalties.l1), ("--contraction", penalties.contraction),
+    ] where !(value >= 0 && value.isFinite) {
+      throw CinchError.usage("\(name) cannot be \(value); use 0 or more.")
+    }
+    if penalties.contraction > 0 && encoder.count != 1 {
+      throw CinchError.usage(
+        "The contractive penalty has its closed form for one encoder layer; this encoder has \(encoder.count). "
+          + "Use two numbers in --layers, or leave --contraction out.")
+    }
+    if name == "undercomplete" && codeUnits >= input {
+      throw CinchError.usage(
+        "An undercomplete code is narrower than its input, but \(codeUnits) units are not fewer than \(input): "
+          + "choose --layers \(input),\(max(1, input / 4)), or the overcomplete recipe.")
+    }
+    if name == "overcomplete" && codeUnits <= input {
+      throw CinchError.usage(
+        "An overcomplete code is wider than its input, but \(codeUnits) units are not more than \(input): "
+          + "choose --layers \(input),\(input * 2), or the undercomplete recipe.")
+    }
+  }
+
+  private func validateTraining() throws {
+    guard batchSize > 0 else { throw CinchError.usage("--batch-size must be 1 or more, not \(batchSize).") }
+    guard epochs >= 0 else { throw CinchError.usage("--epochs cannot be \(epochs); use 0 or more.") }
+    guard optimizer.learningRate > 0, optimizer.learningRate.isFinite else {
+      throw CinchError.usage("--lr must be a positive number, not \(optimizer.learningRate).")
+    }
+    guard (0..<1).contains(validationSplit) else {
+      throw CinchError.usage("--validation-split must be at least 0 and below 1, not \(validationSplit).")
+    }
+    if let patience, patience < 1 { throw CinchError.usage("--patience must be 1 or more, not \(patience).") }
+    if let clip = gradientClip, !(clip > 0 && clip.isFinite) {
+      throw CinchError.usage("--clip must be a positive number, not \(clip).")
+    }
+    guard schedule.every > 0, schedule.warmUpEpochs >= 0, schedule.decay > 0 else {
+      throw CinchError.usage("A schedule needs 'every' and 'decay' above 0 and 'warm_up_epochs' of 0 or more.")
+    }
+    if let corruption {
+      let level = corruption.level
+      let limit = corruption.kind == .gaussian ? Double.infinity : 1
+      guard level >= 0 && level <= limit && level.isFinite else {
+        throw CinchError.usage(
+          corruption.kind == .gaussian
+            ? "--corruption-level is σ for gaussian noise and cannot be \(level)."
+            : "--corruption-level is a probability between 0 and 1, not \(level).")
+      }
+    }
+  }
+
+  /// Checks the data against the model.
+  /// - Throws: `CinchError.badData` where features or values do not fit.
+  public func validate(_ data: Dataset) throws {
+    guard data.features == input else {
+      throw CinchError.badData(
+        "The data have \(data.features) features a sample, but the model takes \(input): "
+          + "pass --layers \(data.features),… or other data.")
+    }
+    guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
+    if loss == .bce, let index = data.values.firstIndex(where: { !($0 >= 0 && $0 <= 1) }) {
+      throw CinchError.badData(
+        "The bce loss needs values in [0, 1], but row \(index / input + 1), feature \(index % input + 1) is "
+          + "\(data.values[index]): use --scale minmax, or --loss sse with --output-activation linear.")
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import CinchBackend
+
+/// What is added to the reconstruction loss. A zero, or nil, leaves a term out.
+///
+/// | term | added to the mean loss per sample |
+/// |---|---|
+/// | `weightDecay` λ | (λ/2) Σ W² over weights, never biases |
+/// | `kl` ρ, β | β Σ_j KL(ρ ‖ ρ̂_j), ρ̂_j the mean activation of code unit j |
+/// | `l1` λ | λ Σ_j abs(h_j) of the code, averaged over samples |
+/// | `contraction` λ | λ ‖∂h/∂x‖²_F of a one-layer encoder, averaged over samples |
+public struct Penalties: Sendable, Hashable {
+  public var weightDecay: Double
+  public var kl: KLSettings?
+  public var l1: Double
+  public var contraction: Double
+
+  public init(weightDecay: Double = 0, kl: KLSettings? = nil, l1: Double = 0, contraction: Double = 0) {
+    self.weightDecay = weightDecay
+    self.kl = kl
+    self.l1 = l1
+    self.contraction = contraction
+  }
+
+  /// The names of the active terms, in the order their values are reported.
+  public var names: [String] {
+    var names: [String] = []
+    if weightDecay > 0 { names.append("weight_decay") }
+    if kl != nil { names.append("kl") }
+    if l1 > 0 { names.append("l1") }
+    if contraction > 0 { names.append("contractive") }
+    return names
+  }
+}
+
+extension Penalties: Codable {
+  private enum CodingKeys: String, CodingKey, CaseIterable { case weightDecay, kl, l1, contraction }
+
+  public init(from decoder: any Decoder) throws {
+    try decoder.refuseUnknownKeys(CodingKeys.self, in: "penalties")
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      weightDecay: try container.decodeIfPresent(Double.self, forKey: .weightDecay) ?? 0,
+      kl: try container.decodeIfPresent(KLSettings.self, forKey: .kl),
+      l1: try container.decodeIfPresent(Double.self, forKey: .l1) ?? 0,
+      contraction: try container.decodeIfPresent(Double.self, forKey: .contraction) ?? 0)
+  }
+}
+
+/// A key of any name, to find keys that no one reads.
+private struct AnyKey: CodingKey {
+  var stringValue: String
+  var intValue: Int? { nil }
+  init(stringValue: String) { self.stringValue = stringValue }
+  init?(intValue: Int) { nil }
+}
+
+extension Decoder {
+  /// A misspelt setting must not be ignored in silence.
+  func refuseUnknownKeys<Key: CodingKey & CaseIterable>(_ keys: Key.Type, in place: String) throws {
+    let known = Set(Key.allCases.map(\.stringValue))
+    let container = try self.container(keyedBy: AnyKey.self)
+    if let unknown = container.allKeys.first(where: { !known.contains($0.stringValue) }) {
+      throw DecodingError.dataCorruptedError(
+        forKey: unknown, in: container,
+        debugDescription:
+          "Unknown setting '\(unknown.stringValue)' in \(place); it knows \(known.sorted().joined(separator: ", ")).")
+    }
+  }
+}

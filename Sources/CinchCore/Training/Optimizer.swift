@@ -1,0 +1,132 @@
+import CinchBackend
+import Foundation
+
+/// How parameters move along the gradient; the formulas are in `OptimizerOps`.
+public struct Optimizer: Sendable, Hashable, Codable {
+  public enum Rule: String, CaseIterable, Sendable, Codable { case sgd, momentum, nesterov, adam }
+
+  public var rule: Rule
+  /// η, before the schedule scales it.
+  public var learningRate: Double
+  /// μ of `momentum` and `nesterov`.
+  public var momentum: Double
+  public var beta1: Double
+  public var beta2: Double
+  public var epsilon: Double
+  /// Whether weight decay acts on the weights directly (AdamW) instead of through the gradient.
+  public var decoupledWeightDecay: Bool
+
+  public init(
+    _ rule: Rule = .adam, learningRate: Double = 1e-3, momentum: Double = 0.9, beta1: Double = 0.9,
+    beta2: Double = 0.999, epsilon: Double = 1e-8, decoupledWeightDecay: Bool = false
+  ) {
+    self.rule = rule
+    self.learningRate = learningRate
+    self.momentum = momentum
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+    self.decoupledWeightDecay = decoupledWeightDecay
+  }
+
+  /// Moment arenas the rule keeps.
+  var momentCount: Int {
+    switch rule {
+    case .sgd: 0
+    case .momentum, .nesterov: 1
+    case .adam: 2
+    }
+  }
+
+  /// The device's numbers for update `step`, counted from 0.
+  func step(_ step: Int, scale: Double, weightDecay: Double, decayCount: Int) -> OptimizerStep {
+    let rule: OptimizerStep.Rule =
+      switch self.rule {
+      case .sgd: .sgd
+      case .momentum: .momentum(momentum)
+      case .nesterov: .nesterov(momentum)
+      case .adam: .adam(beta1: beta1, beta2: beta2, epsilon: epsilon, step: step + 1)
+      }
+    return OptimizerStep(
+      rule, learningRate: learningRate * scale, weightDecay: weightDecay, decoupled: decoupledWeightDecay,
+      decayCount: decayCount)
+  }
+
+  private enum CodingKeys: String, CodingKey, CaseIterable {
+    case rule, learningRate, momentum, beta1, beta2, epsilon, decoupledWeightDecay
+  }
+
+  public init(from decoder: any Decoder) throws {
+    try decoder.refuseUnknownKeys(CodingKeys.self, in: "optimizer")
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let standard = Optimizer()
+    func value(_ key: CodingKeys, _ standard: Double) throws -> Double {
+      try container.decodeIfPresent(Double.self, forKey: key) ?? standard
+    }
+    self.init(
+      try container.decodeIfPresent(Rule.self, forKey: .rule) ?? standard.rule,
+      learningRate: try value(.learningRate, standard.learningRate),
+      momentum: try value(.momentum, standard.momentum), beta1: try value(.beta1, standard.beta1),
+      beta2: try value(.beta2, standard.beta2), epsilon: try value(.epsilon, standard.epsilon),
+      decoupledWeightDecay: try container.decodeIfPresent(Bool.self, forKey: .decoupledWeightDecay) ?? false)
+  }
+}
+
+/// What the learning rate is multiplied by as training goes on.
+///
+/// With t the update counted from 0, T the updates of the whole run and E those of an epoch:
+///
+/// | kind | factor |
+/// |---|---|
+/// | `constant` | 1 |
+/// | `step` | decay^⌊t / (every·E)⌋ |
+/// | `cosine` | floor + (1−floor)·(1 + cos πt/T)/2 (Loshchilov & Hutter 2017) |
+///
+/// During the first `warmUpEpochs` the factor also grows linearly from 1/(w+1), w being their updates.
+public struct Schedule: Sendable, Hashable, Codable {
+  public enum Kind: String, CaseIterable, Sendable, Codable { case constant, step, cosine }
+
+  public var kind: Kind
+  public var decay: Double
+  /// Epochs between two drops of `step`.
+  public var every: Int
+  /// What `cosine` ends at, as a fraction of the learning rate.
+  public var floor: Double
+  public var warmUpEpochs: Double
+
+  public init(
+    _ kind: Kind = .constant, decay: Double = 0.5, every: Int = 10, floor: Double = 0, warmUpEpochs: Double = 0
+  ) {
+    self.kind = kind
+    self.decay = decay
+    self.every = every
+    self.floor = floor
+    self.warmUpEpochs = warmUpEpochs
+  }
+
+  public func factor(step: Int, stepsPerEpoch: Int, epochs: Int) -> Double {
+    let base: Double =
+      switch kind {
+      case .constant: 1
+      case .step: pow(decay, Double(step / max(1, every * stepsPerEpoch)))
+      case .cosine:
+        floor + (1 - floor) * (1 + cos(.pi * Double(step) / Double(max(1, epochs * stepsPerEpoch)))) / 2
+      }
+    let warmUp = (warmUpEpochs * Double(stepsPerEpoch)).rounded()
+    return Double(step) < warmUp ? base * Double(step + 1) / (warmUp + 1) : base
+  }
+
+  private enum CodingKeys: String, CodingKey, CaseIterable { case kind, decay, every, floor, warmUpEpochs }
+
+  public init(from decoder: any Decoder) throws {
+    try decoder.refuseUnknownKeys(CodingKeys.self, in: "schedule")
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let standard = Schedule()
+    self.init(
+      try container.decodeIfPresent(Kind.self, forKey: .kind) ?? .constant,
+      decay: try container.decodeIfPresent(Double.self, forKey: .decay) ?? standard.decay,
+      every: try container.decodeIfPresent(Int.self, forKey: .every) ?? standard.every,
+      floor: try container.decodeIfPresent(Double.self, forKey: .floor) ?? standard.floor,
+      warmUpEpochs: try container.decodeIfPresent(Double.self, forKey: .warmUpEpochs) ?? 0)
+  }
+}

@@ -1,0 +1,22 @@
+/// Everything that, with the arenas, continues a run bit for bit: it goes into the checkpoint as JSON.
+public struct TrainingState: Sendable, Hashable, Codable {
+  /// Finished epochs.
+  public var epoch = 0
+  /// Updates done in the epoch under way.
+  public var stepInEpoch = 0
+  /// Updates done in all: the optimiser's and the corruption's counter.
+  public var step = 0
+  /// Samples seen in the epoch under way.
+  public var samples = 0
+  /// Σ over the epoch's samples of the reconstruction loss and each penalty.
+  public var sums: [Double] = []
+  /// Seconds spent training in the epoch under way.
+  public var seconds = 0.0
+  public var history: [Epoch] = []
+  /// The best validation loss so far, and the epoch it came after.
+  public var bestValidation: Double?
+  public var bestEpoch: Int?
+  public var ended: EndReason?
+
+  public init() {}
+}
