@@ -1,0 +1,223 @@
+// What every backend asks of an op's arguments before it queues anything. The sentences name the shapes, so
+// a mistake in a recipe reads the same on every device.
+
+private func fail(_ text: String) -> BackendError { .invalidArgument(text) }
+
+/// Vectors may carry any shape of the right count: a slice of an arena often does.
+private func checkCount<Buffer>(_ tensor: Tensor<Buffer>, _ count: Int, _ op: String, _ name: String) throws {
+  guard tensor.count == count else {
+    throw fail("\(op): \(name) is \(tensor.shape), but \(count) elements are needed.")
+  }
+}
+
+private func checkMatrix<Buffer>(
+  _ tensor: Tensor<Buffer>, rows: Int, columns: Int, _ op: String, _ name: String
+) throws {
+  guard tensor.rows == rows, tensor.columns == columns else {
+    throw fail("\(op): \(name) is \(tensor.shape), but \(rows) × \(columns) is needed.")
+  }
+}
+
+/// The m, n and k of a product whose factors and result fit each other, and whose epilogue fits the result.
+@discardableResult
+package func checkMatmul<Buffer>(
+  _ a: Tensor<Buffer>, transposeA: Bool, _ b: Tensor<Buffer>, transposeB: Bool, into c: Tensor<Buffer>,
+  epilogue: Epilogue<Buffer>, partialCount: (Int, Int) -> Int
+) throws -> (m: Int, n: Int, k: Int) {
+  let (m, k) = transposeA ? (a.columns, a.rows) : (a.rows, a.columns)
+  let (kB, n) = transposeB ? (b.columns, b.rows) : (b.rows, b.columns)
+  guard k == kB, c.rows == m, c.columns == n else {
+    throw fail(
+      "matmul: \(a.shape)\(transposeA ? " transposed" : "") times \(b.shape)\(transposeB ? " transposed" : "") "
+        + " does not give \(c.shape).")
+  }
+  switch epilogue {
+  case .none, .accumulate: break
+  case .forward(let bias, _):
+    if let bias { try checkCount(bias, n, "matmul", "the bias") }
+  case .backward(let terms):
+    try checkActivationGradient(terms, rows: m, columns: n, op: "matmul")
+  case .loss(let loss):
+    try checkLoss(loss, rows: m, columns: n, op: "matmul", partialCount: partialCount(m, n))
+  }
+  return (m, n, k)
+}
+
+/// The samples, inputs and outputs of a dense layer's gradient.
+@discardableResult
+package func checkDenseGradient<Buffer>(
+  delta: Tensor<Buffer>, input: Tensor<Buffer>, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>,
+  rowPull: RowPull<Buffer>?
+) throws -> (samples: Int, inputs: Int, outputs: Int) {
+  let (samples, inputs, outputs) = (delta.rows, input.columns, delta.columns)
+  try checkMatrix(input, rows: samples, columns: inputs, "denseGradient", "the input")
+  try checkMatrix(weightGradient, rows: outputs, columns: inputs, "denseGradient", "the weight gradient")
+  try checkCount(biasGradient, outputs, "denseGradient", "the bias gradient")
+  if let rowPull {
+    try checkCount(rowPull.scale, outputs, "denseGradient", "the row pull's scale")
+    try checkMatrix(rowPull.weight, rows: outputs, columns: inputs, "denseGradient", "the row pull's weight")
+  }
+  return (samples, inputs, outputs)
+}
+
+package func checkActivate<Buffer>(_ x: Tensor<Buffer>, bias: Tensor<Buffer>?, into y: Tensor<Buffer>) throws {
+  try checkMatrix(y, rows: x.rows, columns: x.columns, "activate", "the output")
+  if let bias { try checkCount(bias, x.columns, "activate", "the bias") }
+}
+
+package func checkActivationGradient<Buffer>(
+  _ terms: ActivationGradient<Buffer>, rows: Int, columns: Int, op: String = "activationGradient"
+) throws {
+  try checkMatrix(terms.output, rows: rows, columns: columns, op, "the layer's output")
+  if let column = terms.column { try checkCount(column, columns, op, "the column term") }
+  if let curvature = terms.curvature { try checkCount(curvature.norms, columns, op, "the row norms") }
+}
+
+package func checkActivationGradient<Buffer>(
+  _ gradient: Tensor<Buffer>, _ terms: ActivationGradient<Buffer>, into result: Tensor<Buffer>
+) throws {
+  try checkMatrix(result, rows: gradient.rows, columns: gradient.columns, "activationGradient", "the result")
+  try checkActivationGradient(terms, rows: gradient.rows, columns: gradient.columns)
+}
+
+package func checkLoss<Buffer>(
+  _ loss: FusedLoss<Buffer>, rows: Int, columns: Int, op: String, partialCount: Int
+) throws {
+  guard loss.loss != .bce || loss.activation == .sigmoid else {
+    throw fail("\(op): bce needs a sigmoid output, not \(loss.activation.rawValue). Use sse, or change the layer.")
+  }
+  if let bias = loss.bias { try checkCount(bias, columns, op, "the bias") }
+  try checkMatrix(loss.target, rows: rows, columns: columns, op, "the target")
+  try checkCount(loss.partials, partialCount, op, "the tensor of partial sums")
+}
+
+package func checkReconstructionLoss<Buffer>(
+  _ a: Tensor<Buffer>, _ loss: FusedLoss<Buffer>, gradient: Tensor<Buffer>, partialCount: Int
+) throws {
+  try checkMatrix(gradient, rows: a.rows, columns: a.columns, "reconstructionLoss", "the gradient")
+  try checkLoss(loss, rows: a.rows, columns: a.columns, op: "reconstructionLoss", partialCount: partialCount)
+}
+
+package func checkSoftmaxLoss<Buffer>(
+  _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradient: Tensor<Buffer>, losses: Tensor<Buffer>
+) throws {
+  try checkCount(labels, logits.rows, "softmaxLoss", "the tensor of labels")
+  try checkMatrix(gradient, rows: logits.rows, columns: logits.columns, "softmaxLoss", "the gradient")
+  try checkCount(losses, logits.rows, "softmaxLoss", "the tensor of losses")
+}
+
+package func checkColumnSums<Buffer>(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {
+  try checkCount(sums, x.columns, "columnSums", "the result")
+}
+
+package func checkRowSquares<Buffer>(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {
+  try checkCount(sums, x.rows, "rowSquares", "the result")
+}
+
+/// For `sumOfSquares` and `sumOfMagnitudes`.
+package func checkPartialSums<Buffer>(_ partials: Tensor<Buffer>, count: Int, op: String) throws {
+  try checkCount(partials, count, op, "the tensor of partial sums")
+}
+
+package func checkTotal<Buffer>(_ terms: [SumTerm<Buffer>], into result: Tensor<Buffer>) throws {
+  guard (1...4).contains(terms.count), result.count >= terms.count else {
+    throw fail("total: \(terms.count) terms into \(result.shape); 1 to 4 are possible, each with a place in it.")
+  }
+}
+
+package func checkKLSparsity<Buffer>(_ h: Tensor<Buffer>, _ settings: KLSettings, _ result: KLResult<Buffer>) throws {
+  guard settings.rho > 0, settings.rho < 1 else {
+    throw fail("klSparsity: rho is \(settings.rho); a mean activation between 0 and 1 is needed.")
+  }
+  guard settings.momentum >= 0, settings.momentum < 1 else {
+    throw fail("klSparsity: momentum is \(settings.momentum); at least 0 and below 1 is needed.")
+  }
+  try checkCount(result.means, h.columns, "klSparsity", "the tensor of means")
+  try checkCount(result.column, h.columns, "klSparsity", "the column term")
+  try checkCount(result.values, h.columns, "klSparsity", "the tensor of values")
+}
+
+package func checkContractive<Buffer>(
+  _ h: Tensor<Buffer>, norms: Tensor<Buffer>, slopes: Tensor<Buffer>, values: Tensor<Buffer>
+) throws {
+  try checkCount(norms, h.columns, "contractive", "the tensor of row norms")
+  try checkCount(slopes, h.columns, "contractive", "the tensor of slopes")
+  try checkCount(values, h.columns, "contractive", "the tensor of values")
+}
+
+package func checkGather<Buffer>(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
+  guard batch.columns == source.columns else {
+    throw fail("gather: rows of \(source.shape) do not fit a batch of \(batch.shape).")
+  }
+  let rows = order.permutation?.count ?? source.rows
+  guard rows <= source.rows else {
+    throw fail("gather: an order of \(rows) samples exceeds the \(source.rows) rows of \(source.shape).")
+  }
+  guard order.start >= 0, order.start + batch.rows <= rows else {
+    throw fail("gather: \(batch.rows) rows from position \(order.start) exceed the order's \(rows).")
+  }
+}
+
+package func checkCorrupt<Buffer>(
+  _ x: Tensor<Buffer>, _ corruption: Corruption, into corrupted: Tensor<Buffer>
+) throws {
+  try checkMatrix(corrupted, rows: x.rows, columns: x.columns, "corrupt", "the corrupted copy")
+  switch corruption {
+  case .masking(let level), .maskingExact(let level), .saltPepper(let level):
+    guard level >= 0, level <= 1 else { throw fail("corrupt: \(level) is not a probability.") }
+  case .gaussian(let sigma):
+    guard sigma >= 0 else { throw fail("corrupt: a standard deviation of \(sigma) is negative.") }
+  }
+}
+
+package func checkBernoulli<Buffer>(_ p: Tensor<Buffer>, into draws: Tensor<Buffer>) throws {
+  try checkMatrix(draws, rows: p.rows, columns: p.columns, "bernoulli", "the tensor of draws")
+}
+
+package func checkOptimizerStep<Buffer>(
+  _ step: OptimizerStep, parameters: Tensor<Buffer>, gradients: Tensor<Buffer>, first: Tensor<Buffer>?,
+  second: Tensor<Buffer>?, gradientScale: Tensor<Buffer>?
+) throws {
+  let op = "optimizerStep"
+  try checkCount(gradients, parameters.count, op, "the gradient")
+  guard step.decayCount >= 0, step.decayCount <= parameters.count else {
+    throw fail("\(op): \(step.decayCount) weights cannot decay among \(parameters.count) parameters.")
+  }
+  let needed: (first: Bool, second: Bool)
+  switch step.rule {
+  case .sgd: needed = (false, false)
+  case .momentum, .nesterov: needed = (true, false)
+  case .adam(_, _, _, let count):
+    needed = (true, true)
+    guard count >= 1 else { throw fail("\(op): Adam's steps count from 1, not \(count).") }
+  }
+  guard (first != nil) == needed.first, (second != nil) == needed.second else {
+    throw fail("\(op): sgd keeps no moment, momentum and nesterov one, adam two.")
+  }
+  if let first { try checkCount(first, parameters.count, op, "the first moment") }
+  if let second { try checkCount(second, parameters.count, op, "the second moment") }
+  if let gradientScale { try checkCount(gradientScale, 1, op, "the gradient's scale") }
+}
+
+package func checkClipScale<Buffer>(
+  maximum: Double, _ step: OptimizerStep, parameters: Tensor<Buffer>, gradients: Tensor<Buffer>,
+  into scale: Tensor<Buffer>
+) throws {
+  guard maximum > 0 else { throw fail("clipScale: a largest norm of \(maximum) is not positive.") }
+  try checkCount(gradients, parameters.count, "clipScale", "the gradient")
+  guard step.decayCount >= 0, step.decayCount <= parameters.count else {
+    throw fail("clipScale: \(step.decayCount) weights cannot decay among \(parameters.count) parameters.")
+  }
+  guard scale.count >= 1 else { throw fail("clipScale: the scale is \(scale.shape), without an element.") }
+}
+
+package func checkCopy<Buffer>(_ source: Tensor<Buffer>, to destination: Tensor<Buffer>) throws {
+  try checkCount(destination, source.count, "copy", "the destination of \(source.shape)")
+}
+
+/// For `write` and `read`: as many host values as the tensor has elements.
+package func checkTransfer<Buffer>(_ tensor: Tensor<Buffer>, count: Int) throws {
+  guard tensor.count == count else {
+    throw fail("\(count) host values do not fit a tensor of \(tensor.shape).")
+  }
+}

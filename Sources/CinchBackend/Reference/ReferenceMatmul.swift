@@ -1,0 +1,79 @@
+extension ReferenceBackend {
+  public func matmul(
+    _ a: Tensor<ReferenceBuffer>, transposeA: Bool, _ b: Tensor<ReferenceBuffer>, transposeB: Bool,
+    into c: Tensor<ReferenceBuffer>, epilogue: Epilogue<ReferenceBuffer>
+  ) throws {
+    let (m, n, k) = try checkMatmul(
+      a, transposeA: transposeA, b, transposeB: transposeB, into: c, epilogue: epilogue,
+      partialCount: lossPartialCount)
+    counters.launches += 1
+    let left = try view(a), right = try view(b), result = try view(c)
+    let finish = try ElementEpilogue(epilogue, on: self)
+    for i in 0..<m {
+      for j in 0..<n {
+        var sum = 0.0
+        for l in 0..<k {
+          sum += left[transposeA ? l * m + i : i * k + l] * right[transposeB ? j * k + l : l * n + j]
+        }
+        result[i * n + j] = finish(sum, held: result[i * n + j], row: i, column: j, columns: n)
+      }
+    }
+  }
+
+  public func denseGradient(
+    delta: Tensor<ReferenceBuffer>, input: Tensor<ReferenceBuffer>, weightGradient: Tensor<ReferenceBuffer>,
+    biasGradient: Tensor<ReferenceBuffer>, accumulate: Bool, rowPull: RowPull<ReferenceBuffer>?
+  ) throws {
+    let (samples, inputs, outputs) = try checkDenseGradient(
+      delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
+    counters.launches += 1
+    let d = try view(delta), x = try view(input)
+    let dW = try view(weightGradient), db = try view(biasGradient)
+    let scale = try (rowPull?.scale).map(view), weight = try (rowPull?.weight).map(view)
+    for j in 0..<outputs {
+      var bias = 0.0
+      for s in 0..<samples { bias += d[s * outputs + j] }
+      db[j] = bias
+      for i in 0..<inputs {
+        var sum = 0.0
+        for s in 0..<samples { sum += d[s * outputs + j] * x[s * inputs + i] }
+        if let rowPull, let scale, let weight { sum += rowPull.factor * scale[j] * weight[j * inputs + i] }
+        dW[j * inputs + i] = accumulate ? dW[j * inputs + i] + sum : sum
+      }
+    }
+  }
+
+  /// One partial sum a sample.
+  public func lossPartialCount(rows: Int, columns: Int) -> Int { rows }
+}
+
+/// What an `Epilogue` does to one element of a product.
+private struct ElementEpilogue {
+  private enum Kind {
+    case store, add
+    case forward(UnsafeMutableBufferPointer<Double>?, Activation)
+    case backward(ActivationGradientElement)
+    case loss(LossElement)
+  }
+  private let kind: Kind
+
+  init(_ epilogue: Epilogue<ReferenceBuffer>, on backend: ReferenceBackend) throws {
+    switch epilogue {
+    case .none: kind = .store
+    case .accumulate: kind = .add
+    case .forward(let bias, let activation): kind = .forward(try bias.map(backend.view), activation)
+    case .backward(let terms): kind = .backward(try ActivationGradientElement(terms, on: backend))
+    case .loss(let loss): kind = .loss(try LossElement(loss, on: backend))
+    }
+  }
+
+  func callAsFunction(_ product: Double, held: Double, row: Int, column: Int, columns: Int) -> Double {
+    switch kind {
+    case .store: product
+    case .add: held + product
+    case .forward(let bias, let activation): activation.value(product + (bias?[column] ?? 0))
+    case .backward(let terms): terms(product, index: row * columns + column, column: column)
+    case .loss(let loss): loss.gradient(product, row: row, column: column, columns: columns)
+    }
+  }
+}

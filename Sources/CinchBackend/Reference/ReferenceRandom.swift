@@ -1,0 +1,76 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+extension ReferenceBackend {
+  public func gather(
+    _ source: Tensor<ReferenceBuffer>, _ order: SampleOrder, into batch: Tensor<ReferenceBuffer>
+  ) throws {
+    try checkGather(source, order, into: batch)
+    counters.launches += 1
+    let from = try view(source), to = try view(batch)
+    for i in 0..<batch.rows {
+      let row = order.permutation?(order.start + i) ?? order.start + i
+      for j in 0..<batch.columns { to[i * batch.columns + j] = from[row * batch.columns + j] }
+    }
+  }
+
+  public func corrupt(
+    _ x: Tensor<ReferenceBuffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64,
+    into corrupted: Tensor<ReferenceBuffer>
+  ) throws {
+    try checkCorrupt(x, corruption, into: corrupted)
+    counters.launches += 1
+    let values = try view(x), result = try view(corrupted)
+    switch corruption {
+    case .masking(let level):
+      let threshold = Philox.threshold(level)
+      for e in 0..<values.count {
+        result[e] = UInt64(philox.word(element: e, step: step)) < threshold ? 0 : values[e]
+      }
+    case .maskingExact(let level):
+      let masked = Int((level * Double(x.columns)).rounded())
+      for k in 0..<x.rows {
+        let order = Permutation(count: x.columns, philox: philox, index: k, step: step)
+        for i in 0..<x.columns {
+          result[k * x.columns + i] = order(i) < masked ? 0 : values[k * x.columns + i]
+        }
+      }
+    case .gaussian(let sigma):
+      for e in 0..<values.count { result[e] = values[e] + sigma * philox.gaussian(element: e, step: step) }
+    case .saltPepper(let level):
+      let zero = Philox.threshold(level / 2), one = Philox.threshold(level)
+      for e in 0..<values.count {
+        let word = UInt64(philox.word(element: e, step: step))
+        result[e] = word < zero ? 0 : word < one ? 1 : values[e]
+      }
+    }
+  }
+
+  public func bernoulli(
+    _ p: Tensor<ReferenceBuffer>, _ philox: Philox, step: UInt64, into draws: Tensor<ReferenceBuffer>
+  ) throws {
+    try checkBernoulli(p, into: draws)
+    counters.launches += 1
+    let probabilities = try view(p), result = try view(draws)
+    for e in 0..<probabilities.count {
+      let uniform = Double(Philox.uniform(philox.word(element: e, step: step)))
+      result[e] = uniform < probabilities[e] ? 1 : 0
+    }
+  }
+}
+
+extension Philox {
+  /// A standard normal number for `element` of `step`, by Box–Muller as `Corruption.gaussian` lays it out.
+  public func gaussian(element: Int, step: UInt64) -> Double {
+    let words = block(index: element / 4, step: step)
+    let first = element % 4 / 2 * 2
+    // u lies in (0, 1], so its logarithm is finite.
+    let u = (Double(words[first] >> 8) + 1) * 0x1p-24
+    let v = Double(Philox.uniform(words[first + 1]))
+    let radius = sqrt(-2 * log(u))
+    return radius * (element % 2 == 0 ? cos(2 * Double.pi * v) : sin(2 * Double.pi * v))
+  }
+}
