@@ -11,7 +11,10 @@ public final class Autoencoder: Sendable {
   public let device: DeviceInfo
   /// What there is to say about the choice of device; nil where it was named.
   public let deviceNote: String?
-  private let session: Mutex<any Session>
+  private let lock = Mutex(())
+  // Safe because it is touched only in `withSession`, under `lock`, and no closure there may hand it out: what
+  // they return is Sendable, and a session is not.
+  nonisolated(unsafe) private let session: any Session
 
   /// A model with first weights drawn from the recipe's seed.
   ///
@@ -23,7 +26,7 @@ public final class Autoencoder: Sendable {
     self.recipe = recipe
     self.device = session.device
     deviceNote = opened.note
-    self.session = Mutex(session)
+    self.session = session
   }
 
   /// Codes of every sample: `samples × code units`.
@@ -68,7 +71,7 @@ public final class Autoencoder: Sendable {
 
   /// Runs `body` with the session while no other task can, and words device errors for people.
   package func withSession<T: Sendable>(_ body: (any Session) throws -> T) throws -> T {
-    try session.withLock { session in try Autoencoder.reporting { try body(session) } }
+    try lock.withLock { _ in try Autoencoder.reporting { try body(session) } }
   }
 
   private static func reporting<T>(_ body: () throws -> T) throws -> T {

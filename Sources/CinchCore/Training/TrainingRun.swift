@@ -47,7 +47,7 @@ final class TrainingRun<B: Backend> {
       training, on: backend, batchSize: rows, memoryLimit: options.residentBytes ?? backend.info.memory / 2)
     workspace = try Workspace(network, rows: rows)
     if training.count % rows > 0 { _ = try workspace.batch(rows: training.count % rows) }
-    moments = try (0..<recipe.optimizer.momentCount).map { _ in try backend.tensor(network.parameters.shape) }
+    moments = try (0..<recipe.optimizer.momentCount).map { _ in try network.backend.tensor(network.parameters.shape) }
     best = recipe.patience == nil || validation == nil ? nil : try backend.tensor(network.parameters.shape)
     step = TrainingStep(network: network, workspace: workspace, moments: moments)
     termCount = 1 + recipe.penalties.names.count
