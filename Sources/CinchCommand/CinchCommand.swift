@@ -2,5 +2,5 @@ import ArgumentParser
 
 @main
 struct CinchCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "cinch")
+  static let configuration = CommandConfiguration(commandName: "cinch", subcommands: [BenchCommand.self])
 }
