@@ -227,6 +227,7 @@ def main():
                 if options.on_request:
                     emit(**about, ready=True)
                     for _ in sys.stdin:
+                        peer.run(5)   # its threads have slept since the last request
                         value, loss = rate(peer, steps, batch)
                         emit(**about, samples_per_second=round(value), loss=round(loss, 4))
                     return
