@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FOLDERS = [os.environ.get("CINCH_FASHION_MNIST", ""), "/usr/share/datasets/fashion-mnist"]
+FOLDERS = [os.environ.get("CINCH_DATA", ""), "/usr/share/datasets/fashion-mnist"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def fashion_mnist():
                 return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784).astype(np.float32) / 255
     sys.exit(
         "Fashion-MNIST is not here: install the Debian package dataset-fashion-mnist, "
-        "or set CINCH_FASHION_MNIST to the folder of its four files.")
+        "or set CINCH_DATA to the folder of its four files.")
 
 
 class TorchPeer:
