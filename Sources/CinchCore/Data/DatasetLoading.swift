@@ -1,0 +1,163 @@
+import CinchBackend
+import Glibc
+
+extension Dataset {
+  public enum Split: String, Sendable, CaseIterable {
+    case train, test
+
+    fileprivate var prefix: String { self == .train ? "train" : "t10k" }
+  }
+
+  /// How to read a file, where it does not say so itself.
+  public struct LoadOptions: Sendable {
+    /// Which part of a folder of MNIST-like files.
+    public var split: Split = .train
+    /// Whether the first row of a CSV file names the columns.
+    public var header: CSVHeader = .automatic
+    /// A column of a CSV file, by name or number from 1, that holds integer labels and no feature.
+    public var labelColumn: String?
+    /// An IDX file of labels. By default the one beside `…images-idx3…`, named `…labels-idx1…`, if it is there.
+    public var labels: String?
+    /// Sees samples as this shape, of as many values.
+    public var sampleShape: Shape?
+
+    public init() {}
+  }
+
+  /// Zalando's Fashion-MNIST: 60,000 (train) or 10,000 (test) images of 28 × 28 in [0, 1], labels 0…9.
+  ///
+  /// Read from the folder that the environment variable CINCH_DATA names; else from `share/fashion-mnist` beside the
+  /// folder of the running program; else from Debian's package dataset-fashion-mnist.
+  ///
+  /// - Throws: `CinchError.unavailable` if it is nowhere, `.badData` and `.inputOutput` if it cannot be read.
+  public static func fashionMNIST(split: Split = .train) throws -> Dataset {
+    let folder: String
+    if let named = getenv("CINCH_DATA").map({ String(cString: $0) }), !named.isEmpty {
+      guard mnistImages(in: named, split: split) != nil else {
+        throw CinchError.unavailable(
+          "CINCH_DATA names \(named), which does not hold \(split.prefix)-images-idx3-ubyte.gz; "
+            + "correct it, or unset it and apt-get install dataset-fashion-mnist")
+      }
+      folder = named
+    } else {
+      let candidates = [bundledFolder, "/usr/share/datasets/fashion-mnist"].compactMap { $0 }
+      guard let found = candidates.first(where: { mnistImages(in: $0, split: split) != nil }) else {
+        throw CinchError.unavailable(
+          "Fashion-MNIST is not on this machine; apt-get install dataset-fashion-mnist, "
+            + "or set CINCH_DATA to a folder that holds its .gz files")
+      }
+      folder = found
+    }
+    return try mnistLike(folder: folder, split: split, name: split == .train ? "fashion-mnist" : "fashion-mnist-test")
+  }
+
+  /// Loads a data set by name or path.
+  ///
+  /// The names are `fashion-mnist` and `fashion-mnist-test`. A file's format is told by its first bytes, else by its
+  /// extension: IDX and .npy (samples along the first dimension), CSV and TSV; each also gzipped. A folder is
+  /// taken as MNIST-like, `train-images-idx3-ubyte` and so on. Unsigned bytes become [0, 1] by division by 255;
+  /// other values stay.
+  ///
+  /// - Throws: `CinchError.badData`, `.inputOutput`, `.unavailable`; `.usage` for options that do not fit the file.
+  public static func load(_ source: String, options: LoadOptions = LoadOptions()) throws -> Dataset {
+    let data = try loadUnshaped(source, options: options)
+    return try options.sampleShape.map(data.reshaped) ?? data
+  }
+
+  private static func loadUnshaped(_ source: String, options: LoadOptions) throws -> Dataset {
+    switch source {
+    case "fashion-mnist": return try fashionMNIST(split: options.split)
+    case "fashion-mnist-test": return try fashionMNIST(split: .test)
+    default: break
+    }
+    guard FileBytes.exists(source) else {
+      throw CinchError.inputOutput(
+        "there is no file or data set named \(source); give a path, fashion-mnist or fashion-mnist-test")
+    }
+    if FileBytes.isFolder(source), mnistImages(in: source, split: options.split) != nil {
+      return try mnistLike(folder: source, split: options.split, name: FileBytes.name(source))
+    }
+
+    let file = try FileBytes.read(source)
+    let isGzip = Gzip.isGzip(file)
+    let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: source) : Array(file.prefix(16))
+    switch try format(start: start, path: isGzip && source.hasSuffix(".gz") ? String(source.dropLast(3)) : source) {
+    case .idx:
+      return try idx(file, path: source, labels: options.labels ?? labelsBeside(source), name: FileBytes.name(source))
+    case .npy:
+      let array = try NPY.read(try inflated(file, path: source), scalesBytes: true, path: source)
+      return try Dataset(array, labels: try options.labels.map(IDX.readLabels), name: FileBytes.name(source))
+    case .csv:
+      guard options.labels == nil else {
+        throw CinchError.usage("a CSV file keeps its labels in a column; name that column instead of a labels file")
+      }
+      let table = try CSV(
+        try inflated(file, path: source), header: options.header, labelColumn: options.labelColumn, path: source)
+      return try Dataset(
+        values: table.values, count: table.values.count / table.features, sampleShape: [table.features],
+        labels: table.labels, name: FileBytes.name(source), columnNames: table.columnNames)
+    }
+  }
+
+  private enum Format { case idx, npy, csv }
+
+  private static func format(start: [UInt8], path: String) throws -> Format {
+    if NPY.isNPY(start) { return .npy }
+    if IDX.isIDX(start) { return .idx }
+    let name = FileBytes.name(path)
+    if name.hasSuffix(".npy") { return .npy }
+    if name.hasSuffix(".idx") || name.hasSuffix("-ubyte") { return .idx }
+    if [".csv", ".tsv", ".txt"].contains(where: name.hasSuffix) { return .csv }
+    throw CinchError.badData(
+      "\(path) is in no known format; use IDX, .npy (float32, float64 or uint8), .csv or .tsv, gzipped or not")
+  }
+
+  private static func inflated(_ file: [UInt8], path: String) throws -> [UInt8] {
+    guard Gzip.isGzip(file) else { return file }
+    return try Gzip.inflate(file, limit: FileBytes.physicalMemory / 4, path: path)
+  }
+
+  private static func idx(_ file: [UInt8], path: String, labels: String?, name: String) throws -> Dataset {
+    try Dataset(try IDX.read(file, path: path), labels: try labels.map(IDX.readLabels), name: name)
+  }
+
+  /// Finiteness and sizes were checked when the array was read.
+  private init(_ array: NumericArray, labels: [Int]?, name: String) throws {
+    let count = array.shape.rows
+    guard labels.map({ $0.count == count }) ?? true else {
+      throw CinchError.badData(
+        "the labels file of \(name) holds \(labels?.count ?? 0) labels for \(count) samples; name the one that fits")
+    }
+    let sample = Array(array.shape.dimensions.dropFirst())
+    self.init(
+      unchecked: array.values, count: count, sampleShape: sample.isEmpty ? [1] : Shape(sample), labels: labels,
+      name: name, scaling: array.bytesWereScaled ? .bytes : nil, columnNames: nil)
+  }
+
+  private static func mnistLike(folder: String, split: Split, name: String) throws -> Dataset {
+    guard let images = mnistImages(in: folder, split: split) else {
+      throw CinchError.unavailable("\(folder) does not hold \(split.prefix)-images-idx3-ubyte; name another folder")
+    }
+    return try idx(try FileBytes.read(images), path: images, labels: labelsBeside(images), name: name)
+  }
+
+  private static func mnistImages(in folder: String, split: Split) -> String? {
+    [".gz", ""].map { "\(folder)/\(split.prefix)-images-idx3-ubyte\($0)" }.first(where: FileBytes.exists)
+  }
+
+  /// The labels that go with a file of images by MNIST's naming, if they are there.
+  private static func labelsBeside(_ images: String) -> String? {
+    let parts = FileBytes.name(images).split(separator: "images-idx3", omittingEmptySubsequences: false)
+    guard parts.count == 2 else { return nil }
+    let stem = "\(FileBytes.folder(images))/\(parts[0])labels-idx1\(parts[1])"
+    let other = stem.hasSuffix(".gz") ? String(stem.dropLast(3)) : stem + ".gz"
+    return [stem, other].first(where: FileBytes.exists)
+  }
+
+  /// `share/fashion-mnist` in the folder above the running program's, where a self-contained bundle has it.
+  private static var bundledFolder: String? {
+    guard let program = realpath("/proc/self/exe", nil) else { return nil }
+    defer { free(program) }
+    return FileBytes.folder(FileBytes.folder(String(cString: program))) + "/share/fashion-mnist"
+  }
+}

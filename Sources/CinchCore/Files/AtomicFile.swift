@@ -1,0 +1,100 @@
+import Glibc
+
+/// Writes a file so that its path always holds either the old contents or the new, whole.
+public enum AtomicFile {
+  /// Writes through a temporary file in the same folder: body, fsync, rename, fsync of the folder.
+  ///
+  /// On any error the temporary file is removed and what was at `path` stays. A symbolic link is followed: the
+  /// file it points to is replaced.
+  ///
+  /// - Parameters:
+  ///   - path: where the file goes; its folder must exist.
+  ///   - body: writes the contents.
+  /// - Throws: `CinchError.inputOutput`, and whatever `body` throws.
+  public static func write(to path: String, _ body: (FileOutput) throws -> Void) throws {
+    let target = try resolve(path)
+    let folder = FileBytes.folder(target)
+    let temporary = "\(folder)/.cinch-\(getpid())-\(String(UInt64.random(in: 0 ... .max), radix: 16)).partial"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else {
+      if errno == ENOENT {
+        throw CinchError.inputOutput("cannot write \(path): the folder \(folder) does not exist; create it first")
+      }
+      throw CinchError.system(errno, "write \(path)")
+    }
+    var isOpen = true
+    do {
+      try body(FileOutput(descriptor: descriptor, path: path))
+      guard fsync(descriptor) == 0 else { throw CinchError.system(errno, "write \(path)") }
+      isOpen = false
+      // Network file systems report a full disk as late as here.
+      guard close(descriptor) == 0 else { throw CinchError.system(errno, "write \(path)") }
+      guard rename(temporary, target) == 0 else { throw CinchError.system(errno, "write \(path)") }
+    } catch {
+      if isOpen { close(descriptor) }
+      unlink(temporary)
+      throw error
+    }
+    try synchronise(folder: folder, path: path)
+  }
+
+  /// Writes `bytes` as the whole file. Throws as `write(to:_:)`.
+  public static func write(_ bytes: [UInt8], to path: String) throws {
+    try write(to: path) { try $0.write(bytes) }
+  }
+
+  /// Writes `text` in UTF-8 as the whole file. Throws as `write(to:_:)`.
+  public static func write(_ text: String, to path: String) throws {
+    try write(to: path) { try $0.write(text) }
+  }
+
+  /// Where the rename should go. A rename would replace a device or a pipe by a file: those are refused.
+  private static func resolve(_ path: String) throws -> String {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return path }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR: throw CinchError.system(EISDIR, "write \(path)")
+    default: throw CinchError.inputOutput("cannot write \(path): it is a pipe or a device; name a file")
+    }
+    guard let resolved = realpath(path, nil) else { return path }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+
+  /// Makes the rename itself durable.
+  private static func synchronise(folder: String, path: String) throws {
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    // A folder that may be written but not listed: the new file is in place, only a power cut could undo it.
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
+      throw CinchError.system(errno, "write \(path)")
+    }
+  }
+}
+
+/// The temporary file that `AtomicFile` hands to its body.
+public struct FileOutput {
+  let descriptor: Int32
+  let path: String
+
+  /// Appends bytes. Throws `CinchError.inputOutput`.
+  public func write(_ bytes: UnsafeRawBufferPointer) throws {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let written = Glibc.write(descriptor, rest.base.baseAddress! + rest.startIndex, rest.count)
+      if written >= 0 {
+        rest = rest.dropFirst(written)
+      } else if errno != EINTR {
+        throw CinchError.system(errno, "write \(path)")
+      }
+    }
+  }
+
+  /// Appends bytes. Throws `CinchError.inputOutput`.
+  public func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes(write) }
+
+  /// Appends text in UTF-8. Throws `CinchError.inputOutput`.
+  public func write(_ text: String) throws { try write(Array(text.utf8)) }
+}

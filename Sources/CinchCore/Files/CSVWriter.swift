@@ -1,0 +1,60 @@
+/// A table of text that is written as CSV (RFC 4180, lines ending in LF).
+public struct CSVWriter: Sendable, Hashable {
+  public let columns: [String]
+  /// Rows in the order they were appended.
+  public private(set) var rows: [[String]] = []
+
+  public init(columns: [String]) { self.columns = columns }
+
+  /// Adds a row.
+  ///
+  /// - Throws: `CinchError.usage` unless it has one field a column.
+  public mutating func append(_ row: [String]) throws {
+    guard row.count == columns.count else {
+      throw CinchError.usage("a row of \(row.count) fields does not fit \(columns.count) columns; give one a column")
+    }
+    rows.append(row)
+  }
+
+  /// Writes header and rows, atomically: a table that grows is written whole each time, so a reader or a crash
+  /// never finds half a row. Throws `CinchError.inputOutput`.
+  public func write(to path: String) throws {
+    let lines = ([columns] + rows).map { row in row.map(Self.field).joined(separator: ",") + "\n" }
+    try AtomicFile.write(lines.joined(), to: path)
+  }
+
+  /// Writes a matrix, atomically, each number in the fewest digits that read back as the same float.
+  ///
+  /// - Parameters:
+  ///   - values: rows × `features`, row-major.
+  ///   - columnNames: a header of `features` names, or none.
+  /// - Throws: `CinchError.usage` if sizes disagree, `.inputOutput`.
+  public static func write(values: [Float], features: Int, columnNames: [String]? = nil, to path: String) throws {
+    guard features >= 1, values.count % features == 0 else {
+      throw CinchError.usage("\(values.count) values are not rows of \(features) features; correct the count")
+    }
+    guard columnNames.map({ $0.count == features }) ?? true else {
+      throw CinchError.usage("\(columnNames?.count ?? 0) column names do not fit \(features) features; give one each")
+    }
+    try AtomicFile.write(to: path) { file in
+      if let columnNames { try file.write(columnNames.map(field).joined(separator: ",") + "\n") }
+      var text: [UInt8] = []
+      for (index, value) in values.enumerated() {
+        text += Array(value.description.utf8)
+        text.append(UInt8(ascii: (index + 1) % features == 0 ? "\n" : ","))
+        if text.count > 1 << 20 {
+          try file.write(text)
+          text.removeAll(keepingCapacity: true)
+        }
+      }
+      try file.write(text)
+    }
+  }
+
+  /// A field, quoted where RFC 4180 asks for it.
+  static func field(_ text: String) -> String {
+    let special: StaticString = ",;\t\"\r\n"
+    guard special.withUTF8Buffer({ special in text.utf8.contains(where: special.contains) }) else { return text }
+    return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+  }
+}

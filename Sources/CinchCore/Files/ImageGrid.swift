@@ -1,0 +1,152 @@
+import CinchBackend
+
+/// Pictures of many samples or filters: tiles in a grid, one pixel apart.
+///
+/// A tile shows one row of values. A shape of `[height, width]` or `[1, height, width]` is grey, `[3, height, width]`
+/// is RGB. Any other is laid out row by row on the smallest near-square that holds it (784 values as 28 × 28, 10 as
+/// 4 × 3), what is left over showing the background.
+public enum ImageGrid {
+  /// Which values become black and white.
+  public enum Contrast: Sendable, Hashable {
+    /// Each tile's smallest and largest value; a constant tile is mid-grey. For filters.
+    case perTile
+    /// The same range for all; values outside are clamped. For samples, `0...1`.
+    case fixed(ClosedRange<Float>)
+  }
+
+  /// The level of gaps and of what no value covers: told apart from both black and white.
+  public static let background: UInt8 = 96
+
+  /// Tiles in reading order on a near-square grid.
+  ///
+  /// - Parameters:
+  ///   - values: tiles × `tileShape.count` values, row-major.
+  ///   - columns: tiles in a row of the grid; near the square root of their number if nil.
+  ///   - magnification: pixels a value either way.
+  /// - Throws: `CinchError.usage` if values do not fill tiles, there are none, or the picture would be too large.
+  public static func tiles(
+    _ values: [Float], tileShape: Shape, columns: Int? = nil, contrast: Contrast = .perTile, magnification: Int = 1
+  ) throws -> RasterImage {
+    let count = try tileCount(values, tileShape)
+    let columns = columns ?? nearSquareWidth(count)
+    guard columns >= 1 else { throw CinchError.usage("a grid of \(columns) columns is empty; ask for at least 1") }
+    var canvas = try Canvas(
+      tile: Tile(tileShape), columns: min(columns, count), rows: (count + columns - 1) / columns,
+      magnification: magnification)
+    for index in 0..<count {
+      canvas.draw(values, index, column: index % columns, row: index / columns, contrast: contrast)
+    }
+    return canvas.image
+  }
+
+  /// One column a sample: the original above, what the model was given where that was corrupted, and the
+  /// reconstruction below.
+  ///
+  /// - Parameters:
+  ///   - originals: samples × `tileShape.count` values, row-major; the others are of the same size.
+  ///   - contrast: the range that all tiles share, `0...1` for values scaled so.
+  ///   - magnification: pixels a value either way.
+  /// - Throws: `CinchError.usage` as `tiles`, or if the sizes differ.
+  public static func reconstructions(
+    originals: [Float], corrupted: [Float]? = nil, reconstructions: [Float], tileShape: Shape,
+    contrast: Contrast = .fixed(0...1), magnification: Int = 1
+  ) throws -> RasterImage {
+    let count = try tileCount(originals, tileShape)
+    let rows = [originals, corrupted, reconstructions].compactMap { $0 }
+    guard rows.allSatisfy({ $0.count == originals.count }) else {
+      throw CinchError.usage("originals and reconstructions differ in size; pass the same samples for both")
+    }
+    var canvas = try Canvas(tile: Tile(tileShape), columns: count, rows: rows.count, magnification: magnification)
+    for (row, values) in rows.enumerated() {
+      for index in 0..<count { canvas.draw(values, index, column: index, row: row, contrast: contrast) }
+    }
+    return canvas.image
+  }
+
+  private static func tileCount(_ values: [Float], _ shape: Shape) throws -> Int {
+    guard shape.count >= 1, !values.isEmpty, values.count % shape.count == 0 else {
+      throw CinchError.usage("\(values.count) values do not fill tiles of shape \(shape); pass one or more whole tiles")
+    }
+    return values.count / shape.count
+  }
+
+  fileprivate static func nearSquareWidth(_ count: Int) -> Int {
+    var width = Int(Double(count).squareRoot())
+    while width * width < count { width += 1 }
+    return max(width, 1)
+  }
+}
+
+/// How one row of values becomes pixels.
+private struct Tile {
+  let width: Int
+  let height: Int
+  let channels: Int
+  let count: Int
+
+  init(_ shape: Shape) {
+    let extents = shape.dimensions
+    count = shape.count
+    switch extents.count {
+    case 2: (channels, height, width) = (1, extents[0], extents[1])
+    case 3 where extents[0] == 1 || extents[0] == 3: (channels, height, width) = (extents[0], extents[1], extents[2])
+    default:
+      channels = 1
+      width = ImageGrid.nearSquareWidth(count)
+      height = (count + width - 1) / width
+    }
+  }
+}
+
+private struct Canvas {
+  let tile: Tile
+  let magnification: Int
+  var image: RasterImage
+
+  init(tile: Tile, columns: Int, rows: Int, magnification: Int) throws {
+    guard (1...64).contains(magnification) else {
+      throw CinchError.usage("a magnification of \(magnification) is not between 1 and 64; choose one that is")
+    }
+    guard let width = checkedProduct([columns, (tile.width * magnification) + 1]),
+      let height = checkedProduct([rows, (tile.height * magnification) + 1])
+    else { throw CinchError.usage("the picture would be too large; show fewer tiles") }
+    self.tile = tile
+    self.magnification = magnification
+    image = try RasterImage(
+      width: width - 1, height: height - 1, channels: tile.channels, filledWith: ImageGrid.background)
+  }
+
+  mutating func draw(_ values: [Float], _ index: Int, column: Int, row: Int, contrast: ImageGrid.Contrast) {
+    let levels = Self.levels(values[(index * tile.count)..<((index + 1) * tile.count)], contrast)
+    let left = column * (tile.width * magnification + 1)
+    let top = row * (tile.height * magnification + 1)
+    let plane = tile.width * tile.height
+    for (position, level) in levels.enumerated() {
+      let (channel, pixel) = position.quotientAndRemainder(dividingBy: plane)
+      let x = left + pixel % tile.width * magnification
+      let y = top + pixel / tile.width * magnification
+      for row in y..<(y + magnification) {
+        for column in x..<(x + magnification) {
+          image.pixels[(row * image.width + column) * tile.channels + channel] = level
+        }
+      }
+    }
+  }
+
+  /// Values as levels 0…255; what is not finite shows as background.
+  private static func levels(_ values: ArraySlice<Float>, _ contrast: ImageGrid.Contrast) -> [UInt8] {
+    let low: Double
+    let high: Double
+    switch contrast {
+    case .fixed(let range): (low, high) = (Double(range.lowerBound), Double(range.upperBound))
+    case .perTile:
+      let finite = values.lazy.filter(\.isFinite)
+      (low, high) = (Double(finite.min() ?? 0), Double(finite.max() ?? 0))
+    }
+    return values.map { value in
+      guard value.isFinite else { return ImageGrid.background }
+      guard high > low else { return 128 }
+      return UInt8((min(max((Double(value) - low) / (high - low), 0), 1) * 255).rounded())
+    }
+  }
+}

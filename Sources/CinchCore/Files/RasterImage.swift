@@ -1,0 +1,64 @@
+import CPNG
+import Glibc
+
+/// An 8-bit image, grey or RGB.
+public struct RasterImage: Sendable, Hashable {
+  public let width: Int
+  public let height: Int
+  /// 1 for grey, 3 for RGB.
+  public let channels: Int
+  /// `height × width × channels` bytes, row-major, channels last.
+  public var pixels: [UInt8]
+
+  /// An image of one level throughout.
+  ///
+  /// - Throws: `CinchError.usage` if it is empty, larger than 1,000,000 pixels either way (libpng's limit) or 2³⁰
+  ///   bytes, or `channels` is neither 1 nor 3.
+  public init(width: Int, height: Int, channels: Int = 1, filledWith level: UInt8 = 0) throws {
+    guard channels == 1 || channels == 3 else {
+      throw CinchError.usage("an image of \(channels) channels cannot be written; use 1 (grey) or 3 (RGB)")
+    }
+    guard (1...1_000_000).contains(width), (1...1_000_000).contains(height), width * height * channels <= 1 << 30 else {
+      throw CinchError.usage("an image of \(width) × \(height) pixels cannot be written; show fewer or smaller tiles")
+    }
+    self.width = width
+    self.height = height
+    self.channels = channels
+    pixels = [UInt8](repeating: level, count: width * height * channels)
+  }
+}
+
+/// PNG files (ISO/IEC 15948), through libpng.
+public enum PNG {
+  /// The image as a PNG file's bytes.
+  ///
+  /// - Throws: `CinchError.unavailable` if libpng refuses.
+  public static func encode(_ image: RasterImage) throws -> [UInt8] {
+    // libpng's simplified interface reports errors in `png_image`; the classic one would longjmp over Swift frames.
+    var control = png_image()
+    control.version = UInt32(PNG_IMAGE_VERSION)
+    control.width = UInt32(image.width)
+    control.height = UInt32(image.height)
+    control.format = UInt32(image.channels == 3 ? PNG_FORMAT_FLAG_COLOR : 0)
+    defer { png_image_free(&control) }
+    func message() -> String {
+      withUnsafeBytes(of: control.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    // Large enough for incompressible pixels: zlib adds at most 5 bytes in 16 KB, libpng 12 in each 8 KB chunk.
+    let raw = (image.width * image.channels + 1) * image.height
+    var size = raw + raw / 256 + 4096
+    var encoded = [UInt8](repeating: 0, count: size)
+    guard png_image_write_to_memory(&control, &encoded, &size, 0, image.pixels, 0, nil) != 0, size <= encoded.count
+    else {
+      throw CinchError.unavailable("libpng cannot encode an image: \(message()); show fewer tiles or update libpng")
+    }
+    encoded.removeLast(encoded.count - size)
+    return encoded
+  }
+
+  /// Writes the image as a PNG file. Throws as `encode`, and `CinchError.inputOutput`.
+  public static func write(_ image: RasterImage, to path: String) throws {
+    try AtomicFile.write(try encode(image), to: path)
+  }
+}
