@@ -1,1 +1,58 @@
+import COpenBLAS
+import CVector
 import CinchBackend
+
+/// The host's processor: OpenBLAS for products, vectorised C for everything else, on a thread pool of its own.
+///
+/// Ops run at once and have run when they return. How work is cut depends on shapes alone, so any number of
+/// threads gives the same bits.
+public final class CPUBackend: Backend {
+  public typealias Scalar = Float
+  public typealias Buffer = CPUBuffer
+
+  public let info: DeviceInfo
+  /// The threads that ops run on, the caller's included.
+  public let threads: Int
+  public internal(set) var counters = BackendCounters()
+  let device: OpaquePointer
+
+  /// - Parameter threads: nil for as many as the process may use.
+  /// - Throws: `BackendError.unavailable` where OpenBLAS is not installed.
+  public init(threads: Int? = nil) throws {
+    let blas = cinch_blas_load().pointee
+    guard let sgemm = blas.sgemm else {
+      let reason = blas.error.map { String(cString: $0) } ?? "no reason given"
+      throw BackendError.unavailable(
+        "The cpu device needs OpenBLAS, which could not be loaded (\(reason)). "
+          + "Install libopenblas0-pthread or libopenblas-dev.")
+    }
+    if let threads, threads < 1 {
+      throw BackendError.invalidArgument("The cpu device cannot run on \(threads) threads: give 1 or more.")
+    }
+    // Each thread may be inside OpenBLAS, which has a limited number of work areas.
+    let count = min(threads ?? Int(cinch_processor_count()), 64)
+    blas.set_num_threads?(1)
+    guard let device = cinch_device_create(Int32(count), sgemm) else {
+      throw BackendError.unavailable("The cpu device could not start \(count) threads: give fewer.")
+    }
+    self.device = device
+    self.threads = count
+
+    var name = [CChar](repeating: 0, count: 128)
+    cinch_processor_name(&name, name.count)
+    let version = String(cString: blas.config).split(separator: " ").prefix(2).joined(separator: " ")
+    let instructions = String(cString: cinch_device_instructions(device))
+    info = DeviceInfo(
+      identifier: "cpu", name: name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) },
+      detail: "\(version) (\(String(cString: blas.core_name))), \(instructions), "
+        + "\(count) thread\(count == 1 ? "" : "s")",
+      // Room for the program and its host copies.
+      memory: Int(cinch_memory_size() / 2))
+  }
+
+  deinit { cinch_device_destroy(device) }
+
+  /// The best float32 multiply-add rate of all threads on registers alone, in GFLOP/s: the ceiling that
+  /// products are measured against. Takes some tenths of a second.
+  public func measurePeakGFLOPS() -> Double { cinch_peak_gflops(device) }
+}

@@ -1,1 +1,208 @@
 #pragma once
+
+// Vectorised passes over float32 arrays, cut into fixed tasks that a small thread pool runs.
+//
+// Every matrix is row-major and contiguous. The tasks of a pass, and the order in which their results are
+// combined, depend on the shapes alone: any number of threads gives the same bits. Nothing here allocates
+// once a shape has been seen.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// cblas_sgemm, which is loaded at run time.
+typedef void (*cinch_sgemm)(
+    int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda,
+    const float *b, int ldb, float beta, float *c, int ldc);
+
+/// Threads, scratch memory and the kernels for this processor's instruction set.
+typedef struct cinch_device cinch_device;
+
+/// A device with `threads` threads, the caller's included; NULL where they cannot be started.
+cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm);
+void cinch_device_destroy(cinch_device *device);
+int cinch_device_threads(const cinch_device *device);
+/// "AVX-512", "AVX2" or "baseline".
+const char *cinch_device_instructions(const cinch_device *device);
+/// The processors that this process may use, by affinity and by its control group's quota.
+int cinch_processor_count(void);
+/// Physical memory in bytes.
+int64_t cinch_memory_size(void);
+/// The processor's name for people, e.g. "AMD EPYC"; at most `size` bytes with the final zero.
+void cinch_processor_name(char *name, size_t size);
+/// The best float32 multiply-add rate that all threads reach together on registers alone, in GFLOP/s.
+double cinch_peak_gflops(cinch_device *device);
+
+// MARK: Memory
+
+/// Zeroed, 64-byte-aligned memory for `count` floats; NULL where there is none. Released with free().
+float *cinch_allocate(int64_t count);
+void cinch_fill(cinch_device *device, float *x, int64_t count, float value);
+void cinch_copy(cinch_device *device, const float *source, float *destination, int64_t count);
+
+// MARK: What follows a product, and the same on its own
+
+typedef enum { cinch_linear, cinch_sigmoid, cinch_relu, cinch_tanh, cinch_softplus, cinch_leaky_relu } cinch_activation;
+typedef enum { cinch_sse, cinch_mse, cinch_bce } cinch_loss;
+typedef enum {
+  cinch_epilogue_none,
+  cinch_epilogue_accumulate,
+  cinch_epilogue_forward,
+  cinch_epilogue_backward,
+  cinch_epilogue_loss,
+  cinch_epilogue_row_pull,
+} cinch_epilogue_kind;
+
+/// What is done to each element of a matrix `[rows, columns]`. Pointers that a kind does not use are NULL.
+typedef struct {
+  cinch_epilogue_kind kind;
+  cinch_activation activation;
+  cinch_loss loss;
+  /// Forward and loss: the bias, `[columns]`, or NULL. Backward: a term for every row, or NULL.
+  const float *row;
+  /// Backward: the layer's output h. Loss: the target. Row pull: the weight. `[rows, columns]`.
+  const float *other;
+  /// Backward: ‖W_j‖², `[columns]`, or NULL. Row pull: the scale, `[rows]`.
+  const float *norms;
+  float l1;
+  /// Backward: the factor of the norms. Row pull: the factor of the scale.
+  float factor;
+  /// Loss: the factor of the gradient.
+  float gradient_scale;
+  /// Loss: `cinch_loss_partial_count` sums.
+  float *partials;
+  int64_t rows, columns;
+} cinch_epilogue;
+
+/// `destination` = epilogue(`source`); they may be the same.
+void cinch_apply(cinch_device *device, const cinch_epilogue *epilogue, const float *source, float *destination);
+int64_t cinch_loss_partial_count(int64_t rows, int64_t columns);
+
+/// Softmax cross-entropy of `[n, classes]`; `gradient` may be `logits`.
+void cinch_softmax_loss(
+    cinch_device *device, const float *logits, const float *labels, int64_t n, int64_t classes, float gradient_scale,
+    float *gradient, float *losses);
+
+// MARK: Products
+
+/// c = epilogue(op(a)·op(b)), `[m, n]`. With `column_sums`, `[m]`, it receives the sums of a's columns too,
+/// which needs `transpose_a`.
+typedef struct {
+  const float *a, *b;
+  float *c;
+  bool transpose_a, transpose_b, accumulate;
+  int64_t m, n, k;
+  float *column_sums;
+} cinch_product;
+
+void cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue);
+
+// MARK: Reductions
+
+/// sums[j] = scale · Σ_k x_kj.
+void cinch_column_sums(cinch_device *device, const float *x, int64_t rows, int64_t columns, float scale, float *sums);
+/// sums[k] = Σ_j x_kj².
+void cinch_row_squares(cinch_device *device, const float *x, int64_t rows, int64_t columns, float *sums);
+int64_t cinch_sum_partial_count(int64_t count);
+/// Sums of x², or of |x|, over fixed stretches of x.
+void cinch_partial_sums(cinch_device *device, const float *x, int64_t count, bool squares, float *partials);
+/// Σ x, in double and in a fixed order.
+double cinch_total(const float *x, int64_t count);
+
+// MARK: Penalties
+
+typedef struct {
+  /// h, `[rows, units]`.
+  const float *h;
+  int64_t rows, units;
+  double rho, beta, momentum, clamp;
+  float *means, *column, *values;
+} cinch_kl;
+
+void cinch_kl_sparsity(cinch_device *device, const cinch_kl *kl);
+void cinch_contractive(
+    cinch_device *device, const float *h, int64_t rows, int64_t units, cinch_activation activation, const float *norms,
+    float *slopes, float *values);
+
+// MARK: Randomness
+
+/// A Philox4x32-10 stream: element e of the step is word e % 4 of block e / 4.
+typedef struct {
+  uint32_t key[2];
+  uint64_t step;
+} cinch_stream;
+
+/// A Feistel permutation of 0 ..< count; count 0 for the identity.
+typedef struct {
+  uint32_t count, half_bits;
+  uint32_t key[4];
+} cinch_permutation;
+
+typedef enum {
+  cinch_corrupt_none,
+  cinch_corrupt_masking,
+  cinch_corrupt_masking_exact,
+  cinch_corrupt_gaussian,
+  cinch_corrupt_salt_pepper,
+} cinch_corruption_kind;
+
+typedef struct {
+  cinch_corruption_kind kind;
+  cinch_stream stream;
+  /// Masking and salt and pepper: a word below it makes a zero. At most 2³².
+  uint64_t threshold;
+  /// Salt and pepper: a word at or above `threshold` and below it makes a one.
+  uint64_t threshold_one;
+  /// Masking exactly: how many components of a sample are zeroed, and the halves' width for `columns`.
+  uint32_t zeroed, half_bits;
+  /// Gaussian: σ.
+  float sigma;
+} cinch_corruption;
+
+/// Row `permutation(start + i)` of `source` becomes row i of `batch` (unless NULL), and a corrupted copy of
+/// it row i of `corrupted` (unless NULL).
+typedef struct {
+  const float *source;
+  int64_t start, rows, columns;
+  cinch_permutation permutation;
+  float *batch;
+  float *corrupted;
+  cinch_corruption corruption;
+} cinch_gather;
+
+void cinch_gather_rows(cinch_device *device, const cinch_gather *gather);
+void cinch_bernoulli(cinch_device *device, const float *p, int64_t count, const cinch_stream *stream, float *draws);
+
+// MARK: Optimisers
+
+typedef enum { cinch_sgd, cinch_momentum, cinch_nesterov, cinch_adam } cinch_rule;
+
+typedef struct {
+  cinch_rule rule;
+  float *parameters;
+  const float *gradients;
+  float *first, *second;
+  int64_t count, decay_count;
+  /// λ for gradients; 0 where decay is decoupled.
+  float decay;
+  /// What the first `decay_count` parameters are multiplied by: 1 − ηλ where decay is decoupled.
+  float shrink;
+  float learning_rate;
+  /// μ, or β₁.
+  float beta1;
+  float beta2;
+  float one_minus_beta1, one_minus_beta2;
+  float epsilon;
+  /// η / (1 − β₁ᵗ).
+  float step_size;
+  /// 1 / √(1 − β₂ᵗ).
+  float inverse_root;
+  /// One number, or NULL.
+  const float *gradient_scale;
+} cinch_optimizer;
+
+void cinch_optimizer_step(cinch_device *device, const cinch_optimizer *step);
+/// min(1, maximum / ‖g + decay·θ‖); false where there is no memory for its partial sums.
+bool cinch_clip_scale(
+    cinch_device *device, double maximum, const float *parameters, const float *gradients, int64_t count,
+    int64_t decay_count, float decay, float *scale);

@@ -1,0 +1,48 @@
+import CVector
+import CinchBackend
+
+extension CPUBackend {
+  public func allocate(_ count: Int) throws -> CPUBuffer {
+    try require(count >= 0, "A buffer cannot hold \(count) elements.")
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
+    // Past physical memory the system would grant the pages and kill the process when they are touched.
+    guard !overflow, bytes <= Int(cinch_memory_size()), let buffer = CPUBuffer(count: max(count, 1)) else {
+      throw BackendError.outOfMemory(
+        "The cpu device cannot allocate \(count) floats; this machine has \(cinch_memory_size() >> 20) MiB of memory. "
+          + "Use a smaller batch or model.")
+    }
+    counters.allocations += 1
+    return buffer
+  }
+
+  public func write(_ values: UnsafeBufferPointer<Float>, to tensor: Tensor<CPUBuffer>) throws {
+    try require(tensor, "The tensor to write", count: values.count)
+    guard let source = values.baseAddress else { return }
+    cinch_copy(device, source, tensor.pointer, Int64(values.count))
+  }
+
+  public func read(_ tensor: Tensor<CPUBuffer>, into values: UnsafeMutableBufferPointer<Float>) throws {
+    try require(tensor, "The tensor to read", count: values.count)
+    counters.waits += 1
+    guard let destination = values.baseAddress else { return }
+    cinch_copy(device, tensor.input, destination, Int64(values.count))
+  }
+
+  public func fill(_ tensor: Tensor<CPUBuffer>, with value: Float) throws {
+    try requireInside(tensor, "The tensor to fill")
+    counters.launches += 1
+    cinch_fill(device, tensor.pointer, Int64(tensor.count), value)
+  }
+
+  public func copy(_ source: Tensor<CPUBuffer>, to destination: Tensor<CPUBuffer>) throws {
+    try requireInside(source, "The tensor to copy")
+    try require(destination, "The copy of \(source.shape)", count: source.count)
+    try require(!source.overlaps(destination), "A tensor of \(source.shape) cannot be copied onto a part of itself.")
+    counters.launches += 1
+    cinch_copy(device, source.input, destination.pointer, Int64(source.count))
+  }
+
+  public func flush() throws {}
+
+  public func synchronize() throws { counters.waits += 1 }
+}

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "CVector.h"
+
+/// The loops of every pass, compiled once per instruction set. Each runs one task.
+typedef struct {
+  const char *name;
+
+  /// Rows r0 ..< r1 of columns c0 ..< c1.
+  void (*epilogue)(
+      const cinch_epilogue *e, const float *source, float *destination, int64_t r0, int64_t r1, int64_t c0, int64_t c1);
+  void (*softmax)(
+      const float *logits, const float *labels, int64_t r0, int64_t r1, int64_t classes, float gradient_scale,
+      float *gradient, float *losses);
+
+  void (*column_sums)(const float *x, int64_t rows, int64_t columns, float scale, float *sums, int64_t c0, int64_t c1);
+  void (*row_squares)(const float *x, int64_t columns, float *sums, int64_t r0, int64_t r1);
+  float (*sum_squares)(const float *x, int64_t count);
+  float (*sum_magnitudes)(const float *x, int64_t count);
+  /// Σ (g + decay·θ)².
+  float (*sum_decayed_squares)(const float *gradients, const float *parameters, float decay, int64_t count);
+
+  void (*kl)(const cinch_kl *kl, int64_t c0, int64_t c1);
+  void (*contractive)(
+      const float *h, int64_t rows, int64_t units, cinch_activation activation, const float *norms, float *slopes,
+      float *values, int64_t c0, int64_t c1);
+
+  /// Elements e0 ..< e1 of a matrix of `columns` columns.
+  void (*corrupt)(
+      const cinch_corruption *c, const float *x, float *corrupted, int64_t columns, int64_t e0, int64_t e1);
+  void (*bernoulli)(const cinch_stream *stream, const float *p, float *draws, int64_t e0, int64_t e1);
+
+  /// Elements i0 ..< i1, all of them decayed or none.
+  void (*optimizer)(const cinch_optimizer *step, int64_t i0, int64_t i1, bool decayed);
+
+  /// Multiply-adds on registers alone; returns how many floating-point operations it did.
+  double (*burn)(int64_t rounds, float *sink);
+} cinch_kernels;
+
+extern const cinch_kernels cinch_kernels_base;
+#if defined(__x86_64__)
+extern const cinch_kernels cinch_kernels_avx2;
+extern const cinch_kernels cinch_kernels_avx512;
+#endif
+
+typedef struct cinch_pool cinch_pool;
+typedef void (*cinch_task)(void *context, int64_t task);
+
+cinch_pool *cinch_pool_create(int threads);
+void cinch_pool_destroy(cinch_pool *pool);
+/// Runs `task` for 0 ..< count on every thread and returns when all have run. Tasks start in order.
+void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count);
+
+struct cinch_device {
+  cinch_pool *pool;
+  const cinch_kernels *kernels;
+  cinch_sgemm sgemm;
+  int threads;
+  /// Partial sums of passes whose results are combined at once. Grows, never shrinks.
+  float *scratch;
+  int64_t scratch_count;
+};
+
+/// Columns of one sum's task: two cache lines, so no line of a result is shared by two threads.
+enum { cinch_column_block = 32 };
+/// The cells that loss sums are taken over.
+enum { cinch_cell_rows = 32, cinch_cell_columns = 16 };
+
+static inline int64_t cinch_blocks(int64_t count, int64_t size) { return (count + size - 1) / size; }
+static inline int64_t cinch_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t cinch_max(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -1,0 +1,181 @@
+// Philox4x32-10, CINCH_WIDTH blocks at a time, and what is drawn from it.
+
+enum { draw_blocks = 256, draw_count = 4 * draw_blocks };
+
+/// a·factor for every lane: the products' low words, and their high words in `high`.
+INLINE vu multiply(vu a, uint32_t factor, vu *high) {
+  vl even = ((vl)a & 0xffffffffu) * (uint64_t)factor, odd = ((vl)a >> 32) * (uint64_t)factor;
+  *high = (vu)((even >> 32) | (odd & 0xffffffff00000000u));
+  return (vu)((even & 0xffffffffu) | (odd << 32));
+}
+
+INLINE vu lanes_from(uint32_t first) {
+  vu lane;
+  for (int i = 0; i < CINCH_WIDTH; i++) lane[i] = (uint32_t)i;
+  return lane + first;
+}
+
+/// Words w[0…3] of CINCH_WIDTH blocks from `first` on.
+INLINE void philox(const cinch_stream *stream, uint32_t first, vu w[4]) {
+  vu c0 = lanes_from(first), c1 = (uint32_t)stream->step, c2 = (uint32_t)(stream->step >> 32), c3 = 0;
+  uint32_t k0 = stream->key[0], k1 = stream->key[1];
+#pragma clang loop unroll(full)
+  for (int round = 0; round < 10; round++) {
+    vu high0, high1;
+    vu low0 = multiply(c0, 0xD2511F53u, &high0), low1 = multiply(c2, 0xCD9E8D57u, &high1);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  w[0] = c0;
+  w[1] = c1;
+  w[2] = c2;
+  w[3] = c3;
+}
+
+#if CINCH_WIDTH == 16
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif CINCH_WIDTH == 8
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+/// Stores the blocks' words one block after the other.
+INLINE void store_blocks(uint32_t *out, const vu w[4]) {
+  vu even_low = ZIP_LOW(w[0], w[2]), even_high = ZIP_HIGH(w[0], w[2]);
+  vu odd_low = ZIP_LOW(w[1], w[3]), odd_high = ZIP_HIGH(w[1], w[3]);
+  store_words(out, ZIP_LOW(even_low, odd_low));
+  store_words(out + CINCH_WIDTH, ZIP_HIGH(even_low, odd_low));
+  store_words(out + 2 * CINCH_WIDTH, ZIP_LOW(even_high, odd_high));
+  store_words(out + 3 * CINCH_WIDTH, ZIP_HIGH(even_high, odd_high));
+}
+
+/// Words as floats in [0, 1).
+INLINE vf uniform(vu words) { return __builtin_convertvector((vi)(words >> 8), vf) * 0x1p-24f; }
+
+/// Two standard normal numbers from two words, by Box–Muller.
+INLINE void normal_pair(vu a, vu b, vu *first, vu *second) {
+  vf u = __builtin_convertvector((vi)(a >> 8) + 1, vf) * 0x1p-24f;
+  vf radius = __builtin_elementwise_sqrt(-2.0f * log_v(u));
+  vf cosine, sine;
+  cos_sin_turns(uniform(b), &cosine, &sine);
+  *first = (vu)(radius * cosine);
+  *second = (vu)(radius * sine);
+}
+
+/// Draws for elements 4·block and on, at least `count` of them (at most `draw_count`): words, or normal numbers.
+static void draw(const cinch_stream *stream, int64_t block, int64_t count, bool normal, uint32_t *out) {
+  for (int64_t i = 0; i < count; i += 4 * CINCH_WIDTH) {
+    vu w[4];
+    philox(stream, (uint32_t)(block + i / 4), w);
+    if (normal) {
+      normal_pair(w[0], w[1], &w[0], &w[1]);
+      normal_pair(w[2], w[3], &w[2], &w[3]);
+    }
+    store_blocks(out + i, w);
+  }
+}
+
+/// One pass through the Feistel network; see Permutation in Philox.swift.
+INLINE vu feistel(vu value, uint32_t bits, const uint32_t key[4]) {
+  const uint32_t mask = (1u << bits) - 1;
+  vu left = value >> bits, right = value & mask;
+  for (uint32_t round = 0; round < 8; round++) {
+    vu f = right ^ (key[round % 4] + round * 0x9E3779B9u);
+    f = (f ^ (f >> 16)) * 0x85EBCA6Bu;
+    f = (f ^ (f >> 13)) * 0xC2B2AE35u;
+    f = ((f ^ (f >> 16)) & mask) ^ left;
+    left = right;
+    right = f;
+  }
+  return left << bits | right;
+}
+
+/// Zeroes the components i of one sample with π(i) < zeroed.
+static void mask_exactly(const cinch_corruption *c, const uint32_t key[4], const float *x, float *y, uint32_t count) {
+  for (uint32_t i = 0; i < count; i += CINCH_WIDTH) {
+    // Lanes past the end walk from 0, whose own walk ends.
+    vu lane = lanes_from(i);
+    vu value = feistel(lane < count ? lane : (vu)0, c->half_bits, key);
+    // Values outside go through again; settled lanes are held still.
+    for (vi outside = (vi)(value >= count); __builtin_reduce_or(outside); outside = (vi)(value >= count))
+      value = outside ? feistel(value, c->half_bits, key) : value;
+    int64_t n = (int64_t)count - i;
+    store_some(y + i, value < c->zeroed ? (vf)0.0f : load_some(x + i, n), n);
+  }
+}
+
+/// Applies a draw to `count` elements.
+INLINE void corrupt_elements(
+    cinch_corruption_kind kind, const cinch_corruption *c, const uint32_t *draws, const float *x, float *y,
+    int64_t count) {
+  // A threshold of 2³² does not fit a word: compare with the last word that falls, if any does.
+  const uint32_t last_zero = (uint32_t)(c->threshold - 1), last_one = (uint32_t)(c->threshold_one - 1);
+  const vi any_zero = c->threshold ? -1 : 0, any_one = c->threshold_one ? -1 : 0;
+  for (int64_t i = 0; i < count; i += CINCH_WIDTH) {
+    int64_t n = count - i;
+    // The draws reach a vector past their end.
+    vu word = load_words(draws + i);
+    vf value = load_some(x + i, n);
+    if (kind == cinch_corrupt_gaussian) {
+      value += c->sigma * (vf)word;
+    } else {
+      if (kind == cinch_corrupt_salt_pepper) value = ((vi)(word <= last_one) & any_one) ? (vf)1.0f : value;
+      value = ((vi)(word <= last_zero) & any_zero) ? (vf)0.0f : value;
+    }
+    store_some(y + i, value, n);
+  }
+}
+
+static void corrupt_range(
+    const cinch_corruption *c, const float *x, float *corrupted, int64_t columns, int64_t e0, int64_t e1) {
+  if (c->kind == cinch_corrupt_none) {
+    if (x != corrupted) memcpy(corrupted + e0, x + e0, (size_t)(e1 - e0) * sizeof(float));
+    return;
+  }
+  if (c->kind == cinch_corrupt_masking_exact) {
+    // Whole rows only: see the caller.
+    for (int64_t row = e0 / columns; row < e1 / columns; row++) {
+      vu w[4];
+      philox(&c->stream, (uint32_t)row, w);
+      const uint32_t key[4] = {w[0][0], w[1][0], w[2][0], w[3][0]};
+      mask_exactly(c, key, x + row * columns, corrupted + row * columns, (uint32_t)columns);
+    }
+    return;
+  }
+  _Alignas(64) uint32_t draws[draw_count + CINCH_WIDTH];
+  for (int64_t block = e0 / 4; 4 * block < e1; block += draw_blocks) {
+    const int64_t start = cinch_max(4 * block, e0), end = cinch_min(4 * (block + draw_blocks), e1);
+    draw(&c->stream, block, end - 4 * block, c->kind == cinch_corrupt_gaussian, draws);
+    const uint32_t *own = draws + (start - 4 * block);
+    const float *from = x + start;
+    float *to = corrupted + start;
+    if (c->kind == cinch_corrupt_masking)
+      corrupt_elements(cinch_corrupt_masking, c, own, from, to, end - start);
+    else if (c->kind == cinch_corrupt_gaussian)
+      corrupt_elements(cinch_corrupt_gaussian, c, own, from, to, end - start);
+    else
+      corrupt_elements(cinch_corrupt_salt_pepper, c, own, from, to, end - start);
+  }
+}
+
+/// From a multiple of 4 on.
+static void bernoulli_range(const cinch_stream *stream, const float *p, float *draws, int64_t e0, int64_t e1) {
+  _Alignas(64) uint32_t words[draw_count];
+  for (int64_t start = e0; start < e1; start += draw_count) {
+    const int64_t count = cinch_min(draw_count, e1 - start);
+    draw(stream, start / 4, count, false, words);
+    for (int64_t i = 0; i < count; i += CINCH_WIDTH) {
+      int64_t n = count - i;
+      vf u = uniform(load_words(words + i));
+      store_some(draws + start + i, u < load_some(p + start + i, n) ? (vf)1.0f : (vf)0.0f, n);
+    }
+  }
+}

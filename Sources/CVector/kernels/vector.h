@@ -1,0 +1,168 @@
+// Vectors as wide as the instruction set's, and elementary functions on them. Included once per instruction
+// set, inside a region that allows its instructions; CINCH_WIDTH is the number of lanes.
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((ext_vector_type(CINCH_WIDTH)));
+typedef int32_t vi __attribute__((ext_vector_type(CINCH_WIDTH)));
+typedef uint32_t vu __attribute__((ext_vector_type(CINCH_WIDTH)));
+typedef uint64_t vl __attribute__((ext_vector_type(CINCH_WIDTH / 2)));
+typedef float vf_unaligned __attribute__((ext_vector_type(CINCH_WIDTH), aligned(4), may_alias));
+typedef uint32_t vu_unaligned __attribute__((ext_vector_type(CINCH_WIDTH), aligned(4), may_alias));
+
+INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
+INLINE void store(float *p, vf x) { *(vf_unaligned *)p = x; }
+INLINE vu load_words(const uint32_t *p) { return *(const vu_unaligned *)p; }
+INLINE void store_words(uint32_t *p, vu x) { *(vu_unaligned *)p = x; }
+
+// The last, partial vector of a row: lanes from `n` on are read as zero and not written.
+#if CINCH_WIDTH == 16
+INLINE vf load_part(const float *p, int64_t n) { return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
+INLINE void store_part(float *p, vf x, int64_t n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+}
+#else
+INLINE vf load_part(const float *p, int64_t n) {
+  float lanes[CINCH_WIDTH] = {0};
+  for (int64_t i = 0; i < n; i++) lanes[i] = p[i];
+  return load(lanes);
+}
+INLINE void store_part(float *p, vf x, int64_t n) {
+  float lanes[CINCH_WIDTH];
+  store(lanes, x);
+  for (int64_t i = 0; i < n; i++) p[i] = lanes[i];
+}
+#endif
+INLINE vf load_some(const float *p, int64_t n) { return n >= CINCH_WIDTH ? load(p) : load_part(p, n); }
+INLINE void store_some(float *p, vf x, int64_t n) {
+  if (n >= CINCH_WIDTH)
+    store(p, x);
+  else
+    store_part(p, x, n);
+}
+/// x in the first `n` lanes, zero in the others.
+INLINE vf first_lanes(vf x, int64_t n) {
+  vi lane;
+  for (int i = 0; i < CINCH_WIDTH; i++) lane[i] = i;
+  return lane < (int32_t)n ? x : (vf)0.0f;
+}
+
+/// The sum of all lanes, always halved in the same order.
+INLINE float sum_lanes(vf x) {
+  float lanes[CINCH_WIDTH];
+  store(lanes, x);
+  for (int half = CINCH_WIDTH / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+INLINE vf magnitude(vf x) { return (vf)((vi)x & 0x7fffffff); }
+INLINE vf with_sign(vf size, vf sign) { return (vf)((vi)size | ((vi)sign & (int32_t)0x80000000)); }
+
+// Comparisons below are written so that a NaN takes the branch that keeps it.
+
+/// r²·P(r), so that eʳ − 1 = r + r²·P(r) for |r| ≤ ln 2/2 (Cephes' expf).
+INLINE vf exp_tail(vf r) {
+  vf p = 1.9875691500e-4f * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  return p * (r * r);
+}
+
+/// eˣ; 0 below −104, +∞ above 88.73.
+INLINE vf exp_v(vf x) {
+  x = x < -104.0f ? (vf)-104.0f : x;
+  x = x > 89.0f ? (vf)89.0f : x;
+  // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits: no conversion, which NaN would break.
+  const vf magic = 12582912.0f;
+  vf shifted = x * 1.44269504f + magic;
+  vi n = (vi)shifted - (vi)magic;
+  vf whole = shifted - magic;
+  vf r = x - whole * 0.693359375f;
+  r = r - whole * -2.12194440e-4f;
+  vf y = exp_tail(r) + r + 1.0f;
+  // 2ⁿ in two factors: one alone cannot reach subnormal results.
+  vi half = n >> 1;
+  return y * (vf)((half + 127) << 23) * (vf)((n - half + 127) << 23);
+}
+
+/// e^−x − 1 negated, 1 − e^−x, without cancellation for small x ≥ 0.
+INLINE vf one_minus_exp_minus(vf x) {
+  vf r = -x;
+  vf small = -(exp_tail(r) + r);
+  return x < 0.34f ? small : 1.0f - exp_v(r);
+}
+
+/// log x for x ≥ 2⁻¹²⁶ (Cephes' logf).
+INLINE vf log_v(vf x) {
+  vi bits = (vi)x;
+  // The mantissa in [√½, √2).
+  vi exponent = (bits - 0x3f3504f3) >> 23;
+  vf m = (vf)(bits - (exponent << 23)) - 1.0f;
+  vf e = __builtin_convertvector(exponent, vf);
+  vf z = m * m;
+  vf p = 7.0376836292e-2f * m - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  vf y = p * m * z + e * -2.12194440e-4f;
+  y = y - 0.5f * z;
+  vf result = m + y + e * 0.693359375f;
+  return x == x ? result : x;
+}
+
+/// log(1 + e) for 0 ≤ e ≤ 1: 2 artanh(e/(2+e)), a minimax fit.
+INLINE vf log1p_v(vf e) {
+  vf s = e / (e + 2.0f);
+  vf w = s * s;
+  vf p = 1.408916306e-1f * w + 1.398030235e-1f;
+  p = p * w + 2.001245507e-1f;
+  p = p * w + 3.333315734e-1f;
+  p = p * w + 1.000000004f;
+  return (s + s) * p;
+}
+
+INLINE vf sigmoid_v(vf a) {
+  vf e = exp_v(-magnitude(a));
+  return (a < 0.0f ? e : (vf)1.0f) / (e + 1.0f);
+}
+
+INLINE vf tanh_v(vf a) {
+  vf x = magnitude(a);
+  vf z = a * a;
+  vf p = -5.70498872745e-3f * z + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  vf small = p * z * a + a;
+  vf large = with_sign(1.0f - 2.0f / (exp_v(x + x) + 1.0f), a);
+  return x < 0.625f ? small : large;
+}
+
+INLINE vf softplus_v(vf a) { return (a < 0.0f ? (vf)0.0f : a) + log1p_v(exp_v(-magnitude(a))); }
+
+/// cos and sin of 2πv for v in [0, 1).
+INLINE void cos_sin_turns(vf v, vf *cosine, vf *sine) {
+  const vf magic = 12582912.0f;
+  vf shifted = v * 4.0f + magic;
+  vi quarter = (vi)shifted - (vi)magic;
+  // Exact: v has 24 bits.
+  vf t = (v - (shifted - magic) * 0.25f) * 6.28318531f;
+  vf z = t * t;
+  vf s = -1.9515295891e-4f * z + 8.3321608736e-3f;
+  s = s * z - 1.6666654611e-1f;
+  s = s * z * t + t;
+  vf c = 2.443315711809948e-5f * z - 1.388731625493765e-3f;
+  c = c * z + 4.166664568298827e-2f;
+  c = c * z * z - 0.5f * z + 1.0f;
+  vi odd = (quarter & 1) != 0;
+  vf cos_part = odd ? s : c, sin_part = odd ? c : s;
+  *cosine = (vf)((vi)cos_part ^ (((quarter + 1) & 2) << 30));
+  *sine = (vf)((vi)sin_part ^ ((quarter & 2) << 30));
+}

@@ -1,0 +1,30 @@
+#include "internal.h"
+
+int64_t cinch_loss_partial_count(int64_t rows, int64_t columns) {
+  return cinch_blocks(rows, cinch_cell_rows) * cinch_blocks(columns, cinch_cell_columns);
+}
+
+enum { softmax_elements = 4096 };
+
+typedef struct {
+  const cinch_device *device;
+  const float *logits, *labels;
+  int64_t n, classes, rows;
+  float gradient_scale;
+  float *gradient, *losses;
+} softmax_job;
+
+static void softmax_task(void *context, int64_t task) {
+  const softmax_job *job = context;
+  int64_t r0 = task * job->rows, r1 = cinch_min(r0 + job->rows, job->n);
+  job->device->kernels->softmax(
+      job->logits, job->labels, r0, r1, job->classes, job->gradient_scale, job->gradient, job->losses);
+}
+
+void cinch_softmax_loss(
+    cinch_device *device, const float *logits, const float *labels, int64_t n, int64_t classes, float gradient_scale,
+    float *gradient, float *losses) {
+  int64_t rows = cinch_max(1, softmax_elements / cinch_max(1, classes));
+  softmax_job job = {device, logits, labels, n, classes, rows, gradient_scale, gradient, losses};
+  cinch_pool_run(device->pool, softmax_task, &job, cinch_blocks(n, rows));
+}

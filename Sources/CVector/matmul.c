@@ -1,0 +1,89 @@
+#include <stdlib.h>
+
+#include "internal.h"
+
+// A product is cut into pieces of C, each one single-threaded sgemm followed by its epilogue while the piece
+// is still in the core's cache. That beats sgemm's own threads: one pool instead of two that fight for the
+// cores, and no second pass over C. The cuts depend on the shape alone.
+
+enum {
+  row_major = 101,
+  plain = 111,
+  transposed = 112,
+  // Pieces end at whole vectors and cache lines; it is also a divisor of the loss cells' rows.
+  unit = 16,
+  most_pieces = 64,
+};
+
+typedef struct {
+  const cinch_device *device;
+  const cinch_product *product;
+  const cinch_epilogue *epilogue;
+  int64_t row_unit, across, down, sums;
+} matmul_job;
+
+/// Floating-point operations of a piece: enough to hide what packing and handing it out cost, few enough to
+/// give many cores one each.
+static const double piece_work = 24e6;
+
+/// How many pieces a product is cut into, as a power of two.
+static int64_t piece_count(int64_t m, int64_t n, int64_t k) {
+  double work = 2.0 * (double)m * (double)n * (double)k;
+  int64_t pieces = 1;
+  if (work >= 1e6) pieces = 2;
+  while (pieces < most_pieces && work > (double)pieces * piece_work) pieces *= 2;
+  return pieces;
+}
+
+/// Cuts `units` into `parts` nearly equal ones: where part `i` starts.
+static int64_t cut(int64_t units, int64_t parts, int64_t i) { return units * i / parts; }
+
+static void matmul_task(void *context, int64_t task) {
+  const matmul_job *job = context;
+  const cinch_product *p = job->product;
+  if (task < job->sums) {
+    int64_t c0 = task * cinch_column_block, c1 = cinch_min(c0 + cinch_column_block, p->m);
+    job->device->kernels->column_sums(p->a, p->k, p->m, 1, p->column_sums, c0, c1);
+    return;
+  }
+  task -= job->sums;
+  const int64_t row_units = cinch_blocks(p->m, job->row_unit), column_units = cinch_blocks(p->n, unit);
+  const int64_t i = task / job->across, j = task % job->across;
+  const int64_t r0 = cut(row_units, job->down, i) * job->row_unit;
+  const int64_t r1 = cinch_min(cut(row_units, job->down, i + 1) * job->row_unit, p->m);
+  const int64_t c0 = cut(column_units, job->across, j) * unit;
+  const int64_t c1 = cinch_min(cut(column_units, job->across, j + 1) * unit, p->n);
+  if (r0 >= r1 || c0 >= c1) return;
+
+  if (p->k > 0) {
+    const int64_t lda = p->transpose_a ? p->m : p->k, ldb = p->transpose_b ? p->k : p->n;
+    job->device->sgemm(
+        row_major, p->transpose_a ? transposed : plain, p->transpose_b ? transposed : plain, (int)(r1 - r0),
+        (int)(c1 - c0), (int)p->k, 1.0f, p->a + (p->transpose_a ? r0 : r0 * lda), (int)lda,
+        p->b + (p->transpose_b ? c0 * ldb : c0), (int)ldb, p->accumulate ? 1.0f : 0.0f, p->c + r0 * p->n + c0,
+        (int)p->n);
+  } else if (!p->accumulate) {
+    for (int64_t r = r0; r < r1; r++)
+      for (int64_t c = c0; c < c1; c++) p->c[r * p->n + c] = 0;
+  }
+  if (job->epilogue) job->device->kernels->epilogue(job->epilogue, p->c, p->c, r0, r1, c0, c1);
+}
+
+void cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue) {
+  matmul_job job = {.device = device, .product = product, .epilogue = epilogue};
+  const bool loss = epilogue && epilogue->kind == cinch_epilogue_loss;
+  job.row_unit = loss ? cinch_cell_rows : unit;
+  const int64_t pieces = piece_count(product->m, product->n, product->k);
+  // sgemm packs its factors once a piece: halve the side of C that leaves the least to pack.
+  job.down = job.across = 1;
+  while (job.down * job.across < pieces) {
+    if (product->m / job.down > product->n / job.across)
+      job.down *= 2;
+    else
+      job.across *= 2;
+  }
+  job.down = cinch_min(job.down, cinch_blocks(product->m, job.row_unit));
+  job.across = cinch_min(job.across, cinch_blocks(product->n, unit));
+  job.sums = product->column_sums ? cinch_blocks(product->m, cinch_column_block) : 0;
+  cinch_pool_run(device->pool, matmul_task, &job, job.sums + job.down * job.across);
+}

@@ -1,0 +1,142 @@
+#define _GNU_SOURCE
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+// Tasks are handed out by one 64-bit ticket: the job's number above, the tasks left below. A thread takes a
+// task by counting the ticket down; as the job's number is part of what it compares, a late thread can never
+// take a task of a job that has ended, and a job cannot end before each taken task has been counted as done.
+// So no thread needs to answer before the caller goes on, and a sleeping one costs nobody anything.
+
+enum {
+  task_bits = 24,
+  // Some 20 µs: longer than the gap between two ops of a training step, too short to matter to others.
+  spins_before_sleep = 1000,
+  spins_before_yield = 20000,
+};
+#define TASK_MASK ((UINT64_C(1) << task_bits) - 1)
+
+struct cinch_pool {
+  _Alignas(64) _Atomic uint64_t ticket;
+  // Written before the ticket is published, read after a task has been taken.
+  cinch_task task;
+  void *context;
+  int64_t count;
+  _Alignas(64) _Atomic int64_t done;
+  // Bumped with every job: what sleepers wait for.
+  _Alignas(64) _Atomic uint32_t wake;
+  _Atomic int32_t sleepers;
+  _Atomic bool stopping;
+  int workers;
+  pthread_t threads[];
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static void futex(_Atomic uint32_t *word, int operation, uint32_t value) {
+  syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+/// Runs tasks until none is left; whether it ran any.
+static bool work(cinch_pool *pool) {
+  bool worked = false;
+  uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+  while (ticket & TASK_MASK) {
+    if (!atomic_compare_exchange_weak_explicit(
+            &pool->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
+      continue;
+    pool->task(pool->context, pool->count - (int64_t)(ticket & TASK_MASK));
+    atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
+    worked = true;
+    ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+  }
+  return worked;
+}
+
+static void *worker(void *argument) {
+  cinch_pool *pool = argument;
+  int idle = 0;
+  while (!atomic_load_explicit(&pool->stopping, memory_order_relaxed)) {
+    uint32_t seen = atomic_load(&pool->wake);
+    if (work(pool)) {
+      idle = 0;
+    } else if (++idle < spins_before_sleep) {
+      relax();
+    } else {
+      // The caller bumps `wake` after publishing and before it looks for sleepers: either it sees this one,
+      // or this one's wait returns at once because `wake` is no longer what it saw.
+      atomic_fetch_add(&pool->sleepers, 1);
+      futex(&pool->wake, FUTEX_WAIT, seen);
+      atomic_fetch_sub(&pool->sleepers, 1);
+      idle = 0;
+    }
+  }
+  return NULL;
+}
+
+cinch_pool *cinch_pool_create(int threads) {
+  int workers = threads - 1;
+  size_t size = sizeof(cinch_pool) + (size_t)workers * sizeof(pthread_t);
+  cinch_pool *pool = aligned_alloc(64, (size + 63) / 64 * 64);
+  if (!pool) return NULL;
+  atomic_init(&pool->ticket, 0);
+  atomic_init(&pool->done, 0);
+  atomic_init(&pool->wake, 0);
+  atomic_init(&pool->sleepers, 0);
+  atomic_init(&pool->stopping, false);
+  pool->workers = 0;
+  for (int i = 0; i < workers; i++) {
+    if (pthread_create(&pool->threads[i], NULL, worker, pool) != 0) {
+      cinch_pool_destroy(pool);
+      return NULL;
+    }
+    pool->workers++;
+  }
+  return pool;
+}
+
+void cinch_pool_destroy(cinch_pool *pool) {
+  atomic_store(&pool->stopping, true);
+  atomic_fetch_add(&pool->wake, 1);
+  futex(&pool->wake, FUTEX_WAKE, INT32_MAX);
+  for (int i = 0; i < pool->workers; i++) pthread_join(pool->threads[i], NULL);
+  free(pool);
+}
+
+void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count) {
+  if (count <= 1 || pool->workers == 0 || (uint64_t)count > TASK_MASK) {
+    for (int64_t i = 0; i < count; i++) task(context, i);
+    return;
+  }
+  pool->task = task;
+  pool->context = context;
+  pool->count = count;
+  atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
+  uint64_t job = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> task_bits) + 1;
+  atomic_store(&pool->ticket, job << task_bits | (uint64_t)count);
+  atomic_fetch_add(&pool->wake, 1);
+  int sleepers = atomic_load(&pool->sleepers);
+  if (sleepers > 0) futex(&pool->wake, FUTEX_WAKE, (uint32_t)cinch_min(count - 1, sleepers));
+
+  work(pool);
+  for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < count; spins++) {
+    relax();
+    // More threads than processors: whoever has the last task needs this one.
+    if (spins > spins_before_yield) {
+      struct timespec moment = {0, 1000};
+      nanosleep(&moment, NULL);
+    }
+  }
+}
