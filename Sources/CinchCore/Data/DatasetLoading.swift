@@ -31,8 +31,13 @@ extension Dataset {
   ///
   /// - Throws: `CinchError.unavailable` if it is nowhere, `.badData` and `.inputOutput` if it cannot be read.
   public static func fashionMNIST(split: Split = .train) throws -> Dataset {
+    try fashionMNIST(split: split, named: getenv("CINCH_DATA").map { String(cString: $0) })
+  }
+
+  /// `named` is the folder in CINCH_DATA, if it is set.
+  static func fashionMNIST(split: Split, named: String?) throws -> Dataset {
     let folder: String
-    if let named = getenv("CINCH_DATA").map({ String(cString: $0) }), !named.isEmpty {
+    if let named, !named.isEmpty {
       guard mnistImages(in: named, split: split) != nil else {
         throw CinchError.unavailable(
           "CINCH_DATA names \(named), which does not hold \(split.prefix)-images-idx3-ubyte.gz; "

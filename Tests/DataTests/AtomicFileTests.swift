@@ -1,0 +1,93 @@
+import Foundation
+import Testing
+
+@testable import CinchCore
+
+@Suite struct AtomicFileTests {
+  struct Stop: Error {}
+
+  @Test func replacesWholeFiles() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file("a", text: "old and longer")
+    try AtomicFile.write("new", to: path)
+    #expect(try FileBytes.read(path) == Array("new".utf8))
+    #expect(try folder.contents == ["a"])
+  }
+
+  @Test func keepsTheOldFileWhenWritingFails() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file("a", text: "old")
+    #expect(throws: Stop.self) {
+      try AtomicFile.write(to: path) { file in
+        try file.write("half of the n")
+        throw Stop()
+      }
+    }
+    expectError("cannot write \(path)", "the disk is full", "free some space", exitCode: 74) {
+      try AtomicFile.write(to: path) { file in
+        let full = open("/dev/full", O_WRONLY)
+        defer { close(full) }
+        try #require(dup2(full, file.descriptor) >= 0)
+        try file.write("new")
+      }
+    }
+    #expect(try FileBytes.read(path) == Array("old".utf8))
+    #expect(try folder.contents == ["a"])
+  }
+
+  @Test func saysWhatIsWrongWithThePath() throws {
+    let folder = try TemporaryFolder()
+    expectError("the folder \(folder.path)/none does not exist; create it first", exitCode: 74) {
+      try AtomicFile.write("x", to: folder.path + "/none/a")
+    }
+    expectError("it is a folder", exitCode: 74) { try AtomicFile.write("x", to: folder.path) }
+    expectError("pipe or a device", exitCode: 74) { try AtomicFile.write("x", to: "/dev/null") }
+    expectError("too long", exitCode: 74) {
+      try AtomicFile.write("x", to: folder.path + "/" + String(repeating: "n", count: 300))
+    }
+    let file = try folder.file("a")
+    expectError("is a file, not a folder", exitCode: 74) { try AtomicFile.write("x", to: file + "/b") }
+    #expect(try folder.contents == ["a"])
+  }
+
+  @Test(.enabled(if: getuid() != 0, "root may write everywhere"))
+  func saysWhenPermissionIsDenied() throws {
+    let folder = try TemporaryFolder()
+    chmod(folder.path, 0o500)
+    defer { chmod(folder.path, 0o700) }
+    expectError("permission denied", exitCode: 74) { try AtomicFile.write("x", to: folder.path + "/a") }
+  }
+
+  @Test func followsSymbolicLinks() throws {
+    let folder = try TemporaryFolder()
+    let target = try folder.file("target", text: "old")
+    let link = folder.path + "/link"
+    try #require(symlink(target, link) == 0)
+    try AtomicFile.write("new", to: link)
+    #expect(try FileBytes.read(target) == Array("new".utf8))
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == target)
+  }
+
+  @Test func honoursTheUmask() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/a"
+    try AtomicFile.write("x", to: path)
+    let plain = try folder.file("b")
+    func mode(_ path: String) -> mode_t {
+      var status = stat()
+      stat(path, &status)
+      return status.st_mode & 0o777
+    }
+    #expect(mode(path) & ~mode(plain) == 0)
+  }
+
+  @Test func everyErrorHasItsExitCode() {
+    #expect(CinchError.usage("").exitCode == 64)
+    #expect(CinchError.badData("").exitCode == 65)
+    #expect(CinchError.diverged("").exitCode == 65)
+    #expect(CinchError.unavailable("").exitCode == 69)
+    #expect(CinchError.inputOutput("").exitCode == 74)
+    #expect(CinchError.interrupted.exitCode == 130)
+    #expect(CinchError.usage("say this").localizedDescription == "say this")
+  }
+}

@@ -1,0 +1,101 @@
+import CinchBackend
+import Testing
+
+@testable import CinchCore
+
+@Suite struct ImageTests {
+  func word(_ bytes: [UInt8], _ at: Int) -> Int { bytes[at..<(at + 4)].reduce(0) { $0 << 8 | Int($1) } }
+
+  @Test(arguments: [1, 3])
+  func pngHasSignatureAndHeader(channels: Int) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/a.png"
+    var image = try RasterImage(width: 300, height: 200, channels: channels)
+    var generator = FixedGenerator(state: 3)
+    for index in image.pixels.indices { image.pixels[index] = UInt8.random(in: 0...255, using: &generator) }
+    try PNG.write(image, to: path)
+    let file = try FileBytes.read(path)
+    #expect(file.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]))
+    #expect(Array(file[12..<16]) == Array("IHDR".utf8))
+    #expect(word(file, 16) == 300)
+    #expect(word(file, 20) == 200)
+    #expect(file[24] == 8)
+    #expect(file[25] == (channels == 3 ? 2 : 0))
+    #expect(Array(file.suffix(8).prefix(4)) == Array("IEND".utf8))
+    // Every chunk's length and CRC.
+    var position = 8
+    while position < file.count {
+      let length = word(file, position)
+      let body = Array(file[(position + 4)..<(position + 8 + length)])
+      #expect(Int(crc32(body)) == word(file, position + 8 + length))
+      position += 12 + length
+    }
+    #expect(position == file.count)
+  }
+
+  @Test func refusesImpossibleImages() {
+    expectError("2 channels", exitCode: 64) { _ = try RasterImage(width: 1, height: 1, channels: 2) }
+    expectError("0 × 1", exitCode: 64) { _ = try RasterImage(width: 0, height: 1) }
+    expectError("cannot be written", exitCode: 64) { _ = try RasterImage(width: 1_000_000, height: 1_000_000) }
+  }
+
+  @Test func tilesAreOnePixelApartAndEachToItsOwnRange() throws {
+    let b = ImageGrid.background
+    let image = try ImageGrid.tiles([0, 2, 4, 8, -1, 1, 5, 5], tileShape: [1, 2], columns: 3)
+    #expect(image.width == 3 * 3 - 1)
+    #expect(image.height == 3)
+    #expect(Array(image.pixels[0..<8]) == [0, 255, b, 0, 255, b, 0, 255])
+    #expect(Array(image.pixels[8..<16]) == [UInt8](repeating: b, count: 8))
+    #expect(Array(image.pixels[16..<24]) == [128, 128, b, b, b, b, b, b])
+  }
+
+  @Test func fixedContrastClampsAndSurvivesNaN() throws {
+    let values: [Float] = [-1, 0.5, 2, .nan, .infinity, 0.25]
+    let image = try ImageGrid.tiles(values, tileShape: [1, 6], contrast: .fixed(0...1))
+    #expect(image.pixels == [0, 128, 255, ImageGrid.background, ImageGrid.background, 64])
+  }
+
+  @Test func magnifies() throws {
+    let image = try ImageGrid.tiles([0, 1], tileShape: [1, 2], magnification: 3)
+    #expect(image.width == 6)
+    #expect(image.height == 3)
+    #expect(Array(image.pixels[12..<18]) == [0, 0, 0, 255, 255, 255])
+    expectError("magnification of 0", exitCode: 64) {
+      _ = try ImageGrid.tiles([0, 1], tileShape: [1, 2], magnification: 0)
+    }
+  }
+
+  @Test func colourPlanesBecomeInterleavedPixels() throws {
+    let image = try ImageGrid.tiles([1, 0, 0, 1, 0, 0], tileShape: [3, 1, 2], contrast: .fixed(0...1))
+    #expect(image.channels == 3)
+    #expect(image.pixels == [255, 0, 0, 0, 255, 0])
+  }
+
+  @Test func otherShapesAreNearSquare() throws {
+    func size(_ shape: Shape) throws -> [Int] {
+      let image = try ImageGrid.tiles([Float](repeating: 0, count: shape.count), tileShape: shape)
+      return [image.width, image.height]
+    }
+    #expect(try size([784]) == [28, 28])
+    #expect(try size([10]) == [4, 3])
+    #expect(try size([1]) == [1, 1])
+    #expect(try size([2, 2, 2]) == [3, 3])
+    let ten = try ImageGrid.tiles((0..<10).map(Float.init), tileShape: [10])
+    #expect(ten.pixels.suffix(2) == [ImageGrid.background, ImageGrid.background])
+  }
+
+  @Test func reconstructionsAreColumnsOfSamples() throws {
+    let two = try ImageGrid.reconstructions(originals: [0, 1], reconstructions: [1, 0], tileShape: [1, 1])
+    let b = ImageGrid.background
+    #expect(two.pixels == [0, b, 255, b, b, b, 255, b, 0])
+    let three = try ImageGrid.reconstructions(
+      originals: [0, 1], corrupted: [0, 0], reconstructions: [1, 0], tileShape: [1, 1], magnification: 2)
+    #expect([three.width, three.height] == [5, 8])
+    expectError("differ in size", exitCode: 64) {
+      _ = try ImageGrid.reconstructions(originals: [0, 1], reconstructions: [1], tileShape: [1, 1])
+    }
+    expectError("do not fill tiles", exitCode: 64) { _ = try ImageGrid.tiles([1, 2, 3], tileShape: [2]) }
+    expectError("do not fill tiles", exitCode: 64) { _ = try ImageGrid.tiles([], tileShape: [2]) }
+    expectError("0 columns", exitCode: 64) { _ = try ImageGrid.tiles([1], tileShape: [1], columns: 0) }
+  }
+}
