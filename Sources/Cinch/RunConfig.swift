@@ -37,13 +37,8 @@ public struct RunConfig: Sendable, Hashable, Codable {
 
   /// One sample's shape; plain features where the file's own does not fit the recipe.
   public var shape: Shape {
-    var count = 1
-    for extent in sampleShape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard extent > 0, !overflow else { return [recipe.input] }
-      count = product
-    }
-    return count == recipe.input ? Shape(sampleShape) : [recipe.input]
+    guard let shape = Shape(checking: sampleShape), shape.count == recipe.input else { return [recipe.input] }
+    return shape
   }
 
   /// A data set as the run's model takes it: scaled with the run's own scaling, not one fitted anew.
@@ -105,9 +100,23 @@ public struct DataSource: Sendable, Hashable, Codable {
           + "bring the old file back, or start a new run.")
     }
     guard let sampleShape else { return data }
-    guard sampleShape.allSatisfy({ $0 > 0 && $0 <= data.features }) else {
-      throw CinchError.badData("The sample shape \(sampleShape) does not fit '\(source)'.")
+    guard let shape = Shape(checking: sampleShape), shape.count == data.features else {
+      throw CinchError.badData(
+        "The sample shape \(sampleShape) does not fit '\(source)', whose samples have \(data.features) values.")
     }
-    return try data.reshaped(Shape(sampleShape))
+    return try data.reshaped(shape)
+  }
+}
+
+extension Shape {
+  /// Nil where an extent is not positive or their product does not fit an Int.
+  package init?(checking extents: [Int]) {
+    var count = 1
+    for extent in extents {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent > 0, !overflow else { return nil }
+      count = product
+    }
+    self.init(extents)
   }
 }

@@ -48,7 +48,8 @@ public struct RunFolder: Sendable, Hashable {
 
   private static func createDefault(name: String) throws -> RunFolder {
     try RunFolder("runs").create()
-    let safe = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) ? $0 : "-" }.prefix(64))
+    let safe = String(
+      name.map { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) ? $0 : "-" }.prefix(64))
     let stem = "runs/\(today)-\(safe)"
     for number in 1...9999 {
       let path = number == 1 ? stem : "\(stem)-\(number)"
