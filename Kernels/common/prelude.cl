@@ -1,1 +1,136 @@
-// Shared by every kernel.
+// Shared by every kernel: what a work-item handles at once, and how loops are dealt out.
+//
+// The host defines VW, the floats of a vector: the native width on a CPU device, 1 on a GPU; CPU_FAMILY on
+// a CPU device. A tensor arrives as a buffer and the index of its first element.
+
+#pragma OPENCL FP_CONTRACT ON
+
+#define INLINE static inline __attribute__((always_inline))
+#define GLUE_(a, b) a##b
+#define GLUE(a, b) GLUE_(a, b)
+
+#if VW == 1
+typedef float V;
+typedef int VI;
+typedef uint VU;
+#define AS_V as_float
+#define AS_VI as_int
+#define TO_V convert_float
+#define TO_VI convert_int
+#define LOAD(p) (*(p))
+#define STORE(value, p) (*(p) = (value))
+#define LANES 0
+#else
+typedef GLUE(float, VW) V;
+typedef GLUE(int, VW) VI;
+typedef GLUE(uint, VW) VU;
+#define AS_V GLUE(as_float, VW)
+#define AS_VI GLUE(as_int, VW)
+#define TO_V GLUE(convert_float, VW)
+#define TO_VI GLUE(convert_int, VW)
+#define LOAD(p) GLUE(vload, VW)(0, p)
+#define STORE(value, p) GLUE(vstore, VW)(value, 0, p)
+constant int laneNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#define LANES LOAD(laneNumbers)
+#endif
+
+// A vector whose tail may lie beyond the data: `count` of its elements are real, the rest read as `rest`.
+INLINE V loadPart(const global float *p, int count, float rest) {
+#if VW == 1
+  return *p;
+#else
+  if (count >= VW) return LOAD(p);
+  float lanes[VW];
+  for (int l = 0; l < VW; l++) lanes[l] = l < count ? p[l] : rest;
+  return LOAD(lanes);
+#endif
+}
+
+INLINE void storePart(V value, global float *p, int count) {
+#if VW == 1
+  *p = value;
+#else
+  if (count >= VW) {
+    STORE(value, p);
+    return;
+  }
+  float lanes[VW];
+  STORE(value, lanes);
+  for (int l = 0; l < count; l++) p[l] = lanes[l];
+#endif
+}
+
+// The sum of a vector's elements, always in the same order.
+INLINE float sumLanes(V v) {
+#if VW == 1
+  return v;
+#else
+  float lanes[VW];
+  STORE(v, lanes);
+  for (int step = VW / 2; step > 0; step /= 2)
+    for (int l = 0; l < step; l++) lanes[l] += lanes[l + step];
+  return lanes[0];
+#endif
+}
+
+INLINE float maxLanes(V v) {
+#if VW == 1
+  return v;
+#else
+  float lanes[VW];
+  STORE(v, lanes);
+  float m = lanes[0];
+  for (int l = 1; l < VW; l++) m = lanes[l] > m || lanes[l] != lanes[l] ? lanes[l] : m;
+  return m;
+#endif
+}
+
+// Lanes at or beyond `count` become 0, so that they add nothing to a sum.
+INLINE V keep(V v, int count) {
+#if VW == 1
+  return v;
+#else
+  return count >= VW ? v : (LANES < (VI)count ? v : (V)0.0f);
+#endif
+}
+
+// A CPU's work-item takes `chunk` neighbours and walks them by vectors; a GPU's work-items take every
+// so-manieth element each, so that neighbours in a wavefront touch neighbouring memory.
+#ifdef CPU_FAMILY
+#define GROUP_1D __attribute__((reqd_work_group_size(1, 1, 1)))
+#define GROUP_2D __attribute__((reqd_work_group_size(1, 1, 1)))
+#define FOR_EACH(i, count, chunk)                                                                         \
+  for (long i = (long)get_global_id(0) * (chunk), i##End = min((long)(count), i + (chunk)); i < i##End; i += VW)
+#define FOR_ROWS(r, rows, chunk)                                                                          \
+  for (long r = (long)get_global_id(1) * (chunk), r##End = min((long)(rows), r + (chunk)); r < r##End; r++)
+#define FOR_COLUMNS(c, columns) for (int c = 0; c < (columns); c += VW)
+#define PART(i) ((int)min((long)VW, i##End - i))
+#else
+#define GROUP_1D __attribute__((reqd_work_group_size(256, 1, 1)))
+#define GROUP_2D __attribute__((reqd_work_group_size(64, 4, 1)))
+#define FOR_EACH(i, count, chunk) for (long i = get_global_id(0); i < (count); i += get_global_size(0))
+#define FOR_ROWS(r, rows, chunk) for (long r = get_global_id(1); r < (rows); r += get_global_size(1))
+#define FOR_COLUMNS(c, columns) for (int c = get_global_id(0); c < (columns); c += get_global_size(0))
+#define PART(i) 1
+#endif
+
+// Like FOR_EACH, for a loop body that handles one `i`.
+#ifdef CPU_FAMILY
+#define FOR_ITEMS(i, count, chunk)                                                                        \
+  for (long i = (long)get_global_id(0) * (chunk), i##End = min((long)(count), i + (chunk)); i < i##End; i++)
+#else
+#define FOR_ITEMS(i, count, chunk) for (long i = get_global_id(0); i < (count); i += get_global_size(0))
+
+// The sum over a work-group of 256, in a fixed order, known to all of it. Every work-item must come by.
+INLINE float treeSum(float x, local float *scratch) {
+  int l = get_local_id(1) * get_local_size(0) + get_local_id(0);
+  barrier(CLK_LOCAL_MEM_FENCE);
+  scratch[l] = x;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int step = 128; step > 0; step /= 2) {
+    if (l < step) scratch[l] += scratch[l + step];
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  return scratch[0];
+}
+#endif

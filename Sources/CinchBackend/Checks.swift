@@ -29,7 +29,7 @@ package func checkMatmul<Buffer>(
   guard k == kB, c.rows == m, c.columns == n else {
     throw fail(
       "matmul: \(a.shape)\(transposeA ? " transposed" : "") times \(b.shape)\(transposeB ? " transposed" : "") "
-        + " does not give \(c.shape).")
+        + "does not give \(c.shape).")
   }
   switch epilogue {
   case .none, .accumulate: break

@@ -1,1 +1,92 @@
+import COpenCL
 import CinchBackend
+
+/// Any OpenCL 1.2 device: one context, one in-order queue, and a kernel family for CPUs or GPUs.
+public final class OpenCLBackend: Backend {
+  public typealias Scalar = Float
+  public typealias Buffer = OpenCLBuffer
+
+  public let device: OpenCLDevice
+  public let family: KernelFamily
+  public let info: DeviceInfo
+  public internal(set) var counters = BackendCounters()
+
+  let context: cl_context
+  let queue: cl_command_queue
+  let handle: cl_device_id
+  let account: MemoryAccount
+  /// Floats in the device's own vectors; 1 for the GPU family, whose work-items are scalar.
+  let vectorWidth: Int
+  /// Rows of a CPU matmul's register tile: 2·rows + 3 vectors must fit the registers.
+  let tileRows: Int
+
+  /// Kernels by `KernelID`, made at first use.
+  var kernels = [cl_kernel?](repeating: nil, count: KernelID.allCases.count)
+  var programs: [Module: cl_program] = [:]
+  var plans: [UInt64: MatmulPlan] = [:]
+  var staging: StagingRing?
+  /// Products in slices, on a GPU.
+  var slices: OpenCLBuffer?
+  /// What `clipScale` sums in.
+  var clipPartials: OpenCLBuffer?
+
+  /// Opens a device.
+  ///
+  /// - Parameter family: which kernels run; by default those for the device's type.
+  /// - Throws: `BackendError.unavailable` where there is no such device.
+  public init(platform: Int, device index: Int, family: KernelFamily? = nil) throws {
+    let platforms = Self.platforms()
+    let handles = platforms.indices.contains(platform) ? Self.handles(of: platforms[platform]) : []
+    guard handles.indices.contains(index) else {
+      throw BackendError.unavailable(Self.absence(of: "opencl:\(platform):\(index)"))
+    }
+    handle = handles[index]
+    device = Self.describe(handle, platform: platforms[platform], at: (platform, index))
+    self.family = family ?? (device.kind == .cpu ? .cpu : .gpu)
+
+    let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
+    vectorWidth = self.family == .gpu ? 1 : width >= 16 ? 16 : width >= 8 ? 8 : 4
+    tileRows = vectorWidth == 16 ? 12 : vectorWidth == 8 ? 6 : 8
+
+    var status = CL_SUCCESS
+    var properties: [cl_context_properties] = [
+      cl_context_properties(CL_CONTEXT_PLATFORM), cl_context_properties(Int(bitPattern: platforms[platform])), 0,
+    ]
+    var device: cl_device_id? = handle
+    guard let context = clCreateContext(&properties, 1, &device, nil, nil, &status) else {
+      throw BackendError.device("\(self.device.description) gives no context: \(errorName(status)).")
+    }
+    guard let queue = clCreateCommandQueue(context, handle, 0, &status) else {
+      clReleaseContext(context)
+      throw BackendError.device("\(self.device.description) gives no command queue: \(errorName(status)).")
+    }
+    self.context = context
+    self.queue = queue
+    account = MemoryAccount()
+
+    // A data set is one buffer, and the model needs room beside it.
+    info = DeviceInfo(
+      identifier: self.device.identifier, name: self.device.name,
+      detail: "\(self.device.platformName), driver \(self.device.driver), \(self.family.rawValue) kernels",
+      memory: min(self.device.globalMemory / 4 * 3, self.device.largestBuffer))
+  }
+
+  deinit {
+    clFinish(queue)
+    staging?.release(queue)
+    for case let kernel? in kernels { clReleaseKernel(kernel) }
+    for program in programs.values { clReleaseProgram(program) }
+    clReleaseCommandQueue(queue)
+    clReleaseContext(context)
+  }
+
+  private static func absence(of identifier: String) -> String {
+    let found = (try? devices()) ?? []
+    if !found.isEmpty {
+      let list = found.map { "  \($0)" }.joined(separator: "\n")
+      return "There is no device \(identifier). Name one of these:\n\(list)"
+    }
+    return "There is no OpenCL device. "
+      + (hint ?? "Install ocl-icd-libopencl1 and a driver, such as pocl-opencl-icd for CPUs or your GPU vendor's.")
+  }
+}

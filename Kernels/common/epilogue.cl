@@ -1,0 +1,35 @@
+// What is done to each element of a product before it is stored.
+
+enum { NONE, ACCUMULATE, FORWARD, BACKWARD, LOSS, DENSE_GRADIENT };
+enum { HAS_U = 1, HAS_W = 2, ADD_TO_C = 4 };
+
+// `u` is bias, column or row scale by `mode`; `v` is output, target or weight; `w` is row norms.
+typedef struct {
+  global float *c;
+  const global float *u, *v, *w;
+  int m, n, mode, flags, function, loss;
+  float scale, l1, lossScale;
+} Epilogue;
+
+// Ends one vector of the product: row i, columns j ..< j+count.
+INLINE V finish(const Epilogue *e, V x, int i, int j, int count, V *sum) {
+  size_t at = (size_t)i * e->n + j;
+  switch (e->mode) {
+  case FORWARD:
+    if (e->flags & HAS_U) x += loadPart(e->u + j, count, 0.0f);
+    return activate(x, e->function);
+  case BACKWARD: {
+    V column = e->flags & HAS_U ? loadPart(e->u + j, count, 0.0f) : (V)0.0f;
+    V norm = e->flags & HAS_W ? loadPart(e->w + j, count, 0.0f) : (V)0.0f;
+    return gradientAt(x, loadPart(e->v + at, count, 0.0f), column, norm, e->function, e->l1, e->scale);
+  }
+  case LOSS:
+    if (e->flags & HAS_U) x += loadPart(e->u + j, count, 0.0f);
+    return lossAt(
+      x, loadPart(e->v + at, count, 0.0f), e->loss, e->function, e->scale, e->lossScale, count, sum);
+  case DENSE_GRADIENT:
+    if (e->flags & HAS_U) x = fma((V)(e->scale * e->u[i]), loadPart(e->v + at, count, 0.0f), x);
+    return x;
+  default: return x;
+  }
+}

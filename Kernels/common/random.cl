@@ -1,0 +1,226 @@
+// Philox4x32-10 (Salmon et al., SC 2011) and a keyed permutation, bit for bit as the host has them.
+
+// Four words each of VW blocks: `w[j]` holds word j of blocks `index`.
+INLINE void philox(VU index, uint stepLow, uint stepHigh, uint key0, uint key1, VU *w) {
+  VU x = index, y = (VU)stepLow, z = (VU)stepHigh, t = (VU)0;
+#pragma unroll
+  for (int round = 0; round < 10; round++) {
+    VU high0 = mul_hi(x, (VU)0xD2511F53u), low0 = x * 0xD2511F53u;
+    VU high1 = mul_hi(z, (VU)0xCD9E8D57u), low1 = z * 0xCD9E8D57u;
+    x = high1 ^ y ^ key0;
+    y = low1;
+    z = high0 ^ t ^ key1;
+    t = low0;
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+  w[0] = x;
+  w[1] = y;
+  w[2] = z;
+  w[3] = t;
+}
+
+// The elements of a step lie four to a block. A loop turn takes VW blocks, so 4·VW elements, of which vector q
+// holds elements q·VW …: `interleave` brings words, or what was made of them, into that order.
+#if VW == 1
+#define INTERLEAVE(T, w)
+#else
+#define WEAVE(T, low, high, a, b)                                                                         \
+  T low, high;                                                                                            \
+  low.even = (a).lo, low.odd = (b).lo, high.even = (a).hi, high.odd = (b).hi;
+#define INTERLEAVE(T, w)                                                                                  \
+  {                                                                                                       \
+    WEAVE(T, evenLow, evenHigh, w[0], w[2])                                                               \
+    WEAVE(T, oddLow, oddHigh, w[1], w[3])                                                                 \
+    WEAVE(T, w0, w1, evenLow, oddLow)                                                                     \
+    WEAVE(T, w2, w3, evenHigh, oddHigh)                                                                   \
+    w[0] = w0, w[1] = w1, w[2] = w2, w[3] = w3;                                                           \
+  }
+#endif
+
+#ifdef CPU_FAMILY
+#define FOR_BLOCKS(e, count, chunk)                                                                       \
+  for (long e = (long)get_global_id(0) * (chunk), e##End = min((long)(count), e + (chunk)); e < e##End; e += 4 * VW)
+#else
+#define FOR_BLOCKS(e, count, chunk)                                                                       \
+  for (long e = 4 * get_global_id(0), e##End = (count); e < e##End; e += 4 * get_global_size(0))
+#endif
+
+#define LANES_U GLUE_CONVERT(LANES)
+#if VW == 1
+#define GLUE_CONVERT(x) (uint)(x)
+#define ANY(x) (x)
+#define FIRST(v) (v)
+#else
+#define GLUE_CONVERT(x) GLUE(as_uint, VW)(x)
+#define ANY(x) any(x)
+#define FIRST(v) (v).s0
+#endif
+
+// π: an eight-round Feistel network of 2·halfBits bits, walked until the value falls below `count`.
+INLINE VU permute(VU value, uint count, uint4 key, uint halfBits) {
+  uint mask = (1u << halfBits) - 1u;
+  uint keys[4] = {key.s0, key.s1, key.s2, key.s3};
+  VU outside = (VU)0xffffffffu;
+  VI walking;
+  do {
+    VU left = value >> halfBits;
+    VU right = value & mask;
+#pragma unroll
+    for (uint round = 0; round < 8; round++) {
+      VU f = right ^ (keys[round % 4] + round * 0x9E3779B9u);
+      f = (f ^ (f >> 16)) * 0x85EBCA6Bu;
+      f = (f ^ (f >> 13)) * 0xC2B2AE35u;
+      f = (f ^ (f >> 16)) & mask;
+      f ^= left;
+      left = right;
+      right = f;
+    }
+    value = ((left << halfBits | right) & outside) | (value & ~outside);
+    walking = value >= (VU)count;
+#if VW == 1
+    outside = walking ? 0xffffffffu : 0u;
+#else
+    outside = GLUE(as_uint, VW)(walking);
+#endif
+  } while (ANY(walking));
+  return value;
+}
+
+// Which row of the source row r of the batch is.
+INLINE long sourceRow(long r, long start, int permuted, uint count, uint4 key, uint halfBits) {
+  return permuted ? (long)FIRST(permute((VU)(uint)(start + r), count, key, halfBits)) : start + r;
+}
+
+// batch[r, :] = source[order(r), :].
+kernel GROUP_2D void gather(
+  const global float *source, ulong source0, global float *batch, ulong batch0, int rows, int columns, int chunk,
+  long start, int permuted, uint count, uint4 key, uint halfBits) {
+  FOR_ROWS(r, rows, chunk) {
+    const global float *from = source + source0 + sourceRow(r, start, permuted, count, key, halfBits) * columns;
+    global float *to = batch + batch0 + r * columns;
+    FOR_COLUMNS(c, columns) storePart(loadPart(from + c, columns - c, 0.0f), to + c, columns - c);
+  }
+}
+
+enum { MASKING, GAUSSIAN, SALT_PEPPER, BERNOULLI };
+
+// sin 2πv and cos 2πv for v in [0, 1), a multiple of 2⁻²⁴: the reduction to an eighth of a turn is exact.
+INLINE V sinCosTurns(V v, V *cosine) {
+  V quarter = rint(v * 4.0f);
+  V x = fma(quarter, (V)-0.25f, v) * 6.2831853071795865f;
+  V z = x * x;
+  V s = fma(fma(z, (V)-1.9515295891e-4f, (V)8.3321608736e-3f), z, (V)-1.6666654611e-1f);
+  s = fma(s * z, x, x);
+  V c = fma(fma(z, (V)2.443315711809948e-5f, (V)-1.388731625493765e-3f), z, (V)4.166664568298827e-2f);
+  c = fma(c * z, z, fma(z, (V)-0.5f, (V)1.0f));
+  VI q = TO_VI(quarter);
+  VI odd = (q & 1) != 0;
+  VI sineNegative = (q & 2) != 0;
+  VI cosineNegative = ((q + 1) & 2) != 0;
+  V sine = odd ? c : s;
+  V other = odd ? s : c;
+  *cosine = cosineNegative ? -other : other;
+  return sineNegative ? -sine : sine;
+}
+
+// Box–Muller: two of a block's words make two normal deviates.
+INLINE void normals(VU a, VU b, V *first, V *second) {
+  V u = TO_V((a >> 8) + 1u) * 0x1p-24f;
+  V radius = sqrt(-2.0f * logV(u));
+  V cosine;
+  V sine = sinCosTurns(TO_V(b >> 8) * 0x1p-24f, &cosine);
+  *first = radius * cosine;
+  *second = radius * sine;
+}
+
+// Corrupts or draws the 4·VW elements from e on, where they lie below `end`. `low` and `high` are thresholds,
+// which 2³², passed as `always`, exceeds.
+INLINE void corruptAt(
+  const global float *x, global float *y, long e, long end, int kind, uint2 step, uint2 key, uint low, uint high,
+  int always, float sigma) {
+  VU w[4];
+  V noise[4];
+  philox(LANES_U + (uint)(e / 4), step.s0, step.s1, key.s0, key.s1, w);
+  if (kind == GAUSSIAN) {
+    normals(w[0], w[1], noise, noise + 1);
+    normals(w[2], w[3], noise + 2, noise + 3);
+    INTERLEAVE(V, noise)
+  } else {
+    INTERLEAVE(VU, w)
+  }
+#pragma unroll
+  for (int q = 0; q < 4; q++) {
+    long at = e + q * VW;
+    int count = (int)min((long)VW, end - at);
+    if (count <= 0) break;
+    V value = loadPart(x + at, count, 0.0f);
+    switch (kind) {
+    case MASKING: value = (w[q] < (VU)high || (VU)always != (VU)0) ? (V)0.0f : value; break;
+    case GAUSSIAN: value = fma((V)sigma, noise[q], value); break;
+    case SALT_PEPPER:
+      value = (w[q] < (VU)high || (VU)always != (VU)0) ? (V)1.0f : value;
+      value = w[q] < (VU)low ? (V)0.0f : value;
+      break;
+    default: value = TO_V(w[q] >> 8) * 0x1p-24f < value ? (V)1.0f : (V)0.0f;
+    }
+    storePart(value, y + at, count);
+  }
+}
+
+// y = C(x), element by element, or draws with probabilities x. y may be x.
+kernel GROUP_1D void corrupt(
+  const global float *x, ulong x0, global float *y, ulong y0, long count, int chunk, int kind, uint2 step, uint2 key,
+  uint low, uint high, int always, float sigma) {
+  FOR_BLOCKS(e, count, chunk)
+  corruptAt(x + x0, y + y0, e, eEnd, kind, step, key, low, high, always, sigma);
+}
+
+// `gather` and `corrupt` in one pass. On a CPU `chunk` counts rows, four or a multiple: a work-item's first
+// element starts a block, and the rows it has just copied are still in its cache.
+kernel GROUP_1D void gatherCorrupt(
+  const global float *source, ulong source0, global float *batch, ulong batch0, global float *y, ulong y0, int rows,
+  int columns, int chunk, long start, int permuted, uint orderCount, uint4 orderKey, uint halfBits, int kind,
+  uint2 step, uint2 key, uint low, uint high, int always, float sigma) {
+  source += source0;
+  batch += batch0;
+  y += y0;
+#ifdef CPU_FAMILY
+  FOR_ITEMS(r, rows, chunk) {
+    const global float *from = source + sourceRow(r, start, permuted, orderCount, orderKey, halfBits) * columns;
+    for (int c = 0; c < columns; c += VW)
+      storePart(loadPart(from + c, columns - c, 0.0f), batch + r * columns + c, columns - c);
+  }
+  FOR_BLOCKS(e, (long)rows * columns, chunk * columns)
+  corruptAt(batch, y, e, eEnd, kind, step, key, low, high, always, sigma);
+#else
+  FOR_BLOCKS(e, (long)rows * columns, chunk) {
+    for (int q = 0; q < 4; q++) {
+      long i = e + q;
+      if (i < eEnd)
+        batch[i] = source
+          [sourceRow(i / columns, start, permuted, orderCount, orderKey, halfBits) * columns + i % columns];
+    }
+    corruptAt(batch, y, e, eEnd, kind, step, key, low, high, always, sigma);
+  }
+#endif
+}
+
+// Zeroes exactly `zeroed` components of each row: those whose place in the row's own permutation is below it.
+kernel GROUP_2D void maskExactly(
+  const global float *x, ulong x0, global float *y, ulong y0, int rows, int columns, int chunk, uint zeroed,
+  uint halfBits, uint2 step, uint2 key) {
+  FOR_ROWS(r, rows, chunk) {
+    VU w[4];
+    philox((VU)(uint)r, step.s0, step.s1, key.s0, key.s1, w);
+    uint4 rowKey = (uint4)(FIRST(w[0]), FIRST(w[1]), FIRST(w[2]), FIRST(w[3]));
+    FOR_COLUMNS(c, columns) {
+      int count = columns - c;
+      // Lanes beyond the row walk from a real place: the network ends only for those.
+      VU place = min(LANES_U + (uint)c, (VU)(uint)(columns - 1));
+      V value = loadPart(x + x0 + r * columns + c, count, 0.0f);
+      VI hit = permute(place, columns, rowKey, halfBits) < (VU)zeroed;
+      storePart(hit ? (V)0.0f : value, y + y0 + r * columns + c, count);
+    }
+  }
+}

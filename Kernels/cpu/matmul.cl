@@ -1,0 +1,178 @@
+// C = epilogue(op(A)·op(B)) on a CPU device, C [m,n].
+//
+// A work-item makes `chunk` rows of one panel of PANEL = 2·VW columns. It packs a block of B, KC × PANEL,
+// into private memory, where it stays in the first-level cache, and passes over its rows in tiles of MR
+// with all sums in registers: per step of k, MR broadcasts of A meet 2 vectors of B. Columns beyond n are
+// computed from copies of real ones and never stored. There is no local memory and no barrier: on a CPU both
+// are plain memory and time.
+//
+// MR is 12 for 16 lanes (24 sums, 2 of B, 1 broadcast of 32 registers), 6 for 8 lanes (of 16 registers).
+
+#define PANEL (2 * VW)
+
+// R rows × W vectors of A·B over kc steps into `tile`, a row every PANEL floats. R, W and `transposed` are
+// constants at each call. A tail tile (R < MR) has `last`+1 real rows and reads the last one again for the
+// others. A normal A is reached from every third row, which x86 addresses with one register for the stride:
+// with a pointer a row the compiler runs out of registers and spills the sums.
+#define TILE(NAME, R, W)                                                                                  \
+  INLINE void NAME(                                                                                       \
+    const global float *a, size_t lda, const float *block, int kc, int last, float *tile, int transposed) { \
+    V sum[R][W];                                                                                          \
+    const global float *third[(R + 2) / 3];                                                               \
+    _Pragma("unroll") for (int r = 0; r < R; r++)                                                         \
+      _Pragma("unroll") for (int w = 0; w < W; w++) sum[r][w] = (V)0.0f;                                  \
+    _Pragma("unroll") for (int r = 0; r < R; r += 3) third[r / 3] = a + (R == MR ? r : min(r, last)) * lda; \
+    for (int p = 0; p < kc; p++) {                                                                        \
+      V b[W];                                                                                             \
+      _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(block + p * PANEL + w * VW);              \
+      _Pragma("unroll") for (int r = 0; r < R; r++) {                                                     \
+        int row = R == MR ? r : min(r, last);                                                             \
+        int beyond = row - (R == MR ? r / 3 * 3 : min(r / 3 * 3, last));                                  \
+        V x = (V)(transposed ? a[(size_t)p * lda + row] : third[r / 3][beyond * lda]);                    \
+        _Pragma("unroll") for (int w = 0; w < W; w++) sum[r][w] = fma(x, b[w], sum[r][w]);                \
+      }                                                                                                   \
+      _Pragma("unroll") for (int r = 0; r < R; r += 3) third[r / 3]++;                                    \
+    }                                                                                                     \
+    _Pragma("unroll") for (int r = 0; r < R; r++)                                                         \
+      _Pragma("unroll") for (int w = 0; w < W; w++) STORE(sum[r][w], tile + r * PANEL + w * VW);          \
+  }
+
+TILE(tileWide, MR, 2)
+TILE(tileWideTail, 4, 2)
+TILE(tileNarrow, MR, 1)
+TILE(tileNarrowTail, 4, 1)
+
+// Transposes VW × VW floats held in VW registers: log₂ VW rounds of interleaving row r with row r + VW/2.
+INLINE void transposeBlock(V *rows) {
+  V other[VW];
+#pragma unroll
+  for (int step = VW / 2; step > 0; step /= 2) {
+#pragma unroll
+    for (int r = 0; r < VW / 2; r++) {
+      V low, high;
+      low.even = rows[r].lo;
+      low.odd = rows[r + VW / 2].lo;
+      high.even = rows[r].hi;
+      high.odd = rows[r + VW / 2].hi;
+      other[2 * r] = low;
+      other[2 * r + 1] = high;
+    }
+#pragma unroll
+    for (int r = 0; r < VW; r++) rows[r] = other[r];
+  }
+}
+
+// Packs B[p0 ..< p0+kc, column ..< column+width·VW] of a [k,n] matrix. A vector may read on into the next
+// row, whose numbers are never stored, but not past the matrix.
+INLINE void packRows(const global float *b, int k, int n, int p0, int kc, int column, int width, float *block) {
+  for (int p = 0; p < kc; p++)
+    for (int w = 0; w < width; w++) {
+      long start = (long)(p0 + p) * n + column + w * VW;
+      STORE(loadPart(b + start, (int)min((long)VW, (long)k * n - start), 0.0f), block + p * PANEL + w * VW);
+    }
+}
+
+// The same block of a [n,k] matrix, whose rows run along k: VW × VW floats at a time through registers.
+INLINE void packTransposed(
+  const global float *b, int k, int n, int p0, int kc, int column, int width, float *block) {
+  for (int w = 0; w < width; w++) {
+    int first = column + w * VW;
+    int p = 0;
+    while (p < kc && kc >= VW) {
+      // The last block steps back to end where k ends, and packs some steps twice.
+      p = min(p, kc - VW);
+      V rows[VW];
+#pragma unroll
+      for (int r = 0; r < VW; r++) rows[r] = LOAD(b + (size_t)min(first + r, n - 1) * k + p0 + p);
+      transposeBlock(rows);
+#pragma unroll
+      for (int r = 0; r < VW; r++) STORE(rows[r], block + (p + r) * PANEL + w * VW);
+      p += VW;
+    }
+    for (; p < kc; p++)
+      for (int l = 0; l < VW; l++) block[p * PANEL + w * VW + l] = b[(size_t)min(first + l, n - 1) * k + p0 + p];
+  }
+}
+
+// Takes a tile of sums to C: adds what earlier blocks of k left there and, after the last, ends it.
+INLINE void store(const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, V *sum) {
+  for (int r = 0; r < rows; r++)
+    for (int j = column; j < min(column + PANEL, e->n); j += VW) {
+      int count = e->n - j;
+      global float *c = e->c + (size_t)(i + r) * e->n + j;
+      V x = LOAD(tile + r * PANEL + (j - column));
+      if (add) x += loadPart(c, count, 0.0f);
+      if (ends) x = finish(e, x, i + r, j, count, sum);
+      storePart(x, c, count);
+    }
+}
+
+INLINE void multiply(
+  const global float *a, const global float *b, const Epilogue *e, int k, int kBlock, int chunk, int transposeB,
+  global float *partials, int transposed) {
+  float block[KC * PANEL];
+  float tile[MR * PANEL];
+  size_t lda = transposed ? e->m : k;
+  int column = get_global_id(1) * PANEL;
+  int start = get_global_id(0) * chunk;
+  int end = min(start + chunk, e->m);
+  int width = e->n - column > VW ? 2 : 1;
+  V sum = (V)0.0f;
+
+  for (int p0 = 0; p0 < k || p0 == 0; p0 += kBlock) {
+    int kc = min(kBlock, k - p0);
+    bool add = p0 > 0 || (e->flags & ADD_TO_C);
+    bool ends = p0 + kc >= k;
+    if (transposeB)
+      packTransposed(b, k, e->n, p0, kc, column, width, block);
+    else
+      packRows(b, k, e->n, p0, kc, column, width, block);
+
+    int i = start;
+    while (i < end) {
+      const global float *rows = a + (transposed ? (size_t)p0 * lda + i : i * lda + p0);
+      int count = end - i >= MR ? MR : min(end - i, 4);
+      if (count == MR) {
+        if (width == 2)
+          tileWide(rows, lda, block, kc, 0, tile, transposed);
+        else
+          tileNarrow(rows, lda, block, kc, 0, tile, transposed);
+      } else {
+        if (width == 2)
+          tileWideTail(rows, lda, block, kc, count - 1, tile, transposed);
+        else
+          tileNarrowTail(rows, lda, block, kc, count - 1, tile, transposed);
+      }
+      store(e, tile, i, count, column, add, ends, &sum);
+      i += count;
+    }
+  }
+  if (e->mode == LOSS) partials[get_global_id(1) * get_global_size(0) + get_global_id(0)] = sumLanes(sum);
+}
+
+#define MATMUL_ARGUMENTS                                                                                  \
+  const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,            \
+    const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,    \
+    global float *partials, ulong partials0, int m, int n, int k, int kBlock, int chunk, int transposeB,  \
+    int mode, int flags, int function, int loss, float scale, float l1, float lossScale
+
+#define MATMUL_BODY(TRANSPOSED)                                                                           \
+  Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale}; \
+  multiply(a + a0, b + b0, &e, k, kBlock, chunk, transposeB, partials + partials0, TRANSPOSED);
+
+// A is [m,k].
+kernel GROUP_1D void matmul(MATMUL_ARGUMENTS) { MATMUL_BODY(0) }
+
+// A is [k,m]. With `DENSE_GRADIENT`, A is δ [samples, out] and the first panel's work-items also sum its columns
+// into `partials`, the bias gradient.
+kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
+  MATMUL_BODY(1)
+  if (mode == DENSE_GRADIENT && get_global_id(1) == 0) {
+    int end = min((int)(get_global_id(0) + 1) * chunk, m);
+    for (int i = get_global_id(0) * chunk; i < end; i += VW) {
+      V sum = (V)0.0f;
+      for (int p = 0; p < k; p++) sum += loadPart(a + a0 + (size_t)p * m + i, end - i, 0.0f);
+      storePart(sum, partials + partials0 + i, end - i);
+    }
+  }
+}

@@ -1,0 +1,109 @@
+// C = epilogue(op(A)·op(B)) on a GPU, C [m,n].
+//
+// A work-group of 16 × 16 makes a TILE × TILE block of C: STEP columns of A and rows of B at a time go to local
+// memory, from where each work-item feeds SIDE × SIDE sums in its registers. The host compiles this for TILE
+// 32, 64 and 128 (SIDE 2, 4, 8): the largest that still gives every compute unit a block wins. Work-item (x, y)
+// owns columns x, x+16, … and rows y, y+16, …: neighbours store neighbouring columns, and read different banks.
+// A row of a local array is one float longer than a tile, against bank conflicts when it is written down
+// a column.
+//
+// Where there are too few blocks, get_global_id(2) counts slices of k instead: each slice leaves its product
+// in `c` = scratch [slices, m, n], and `matmulSlices` adds them up in order. Deterministic, unlike atomics.
+
+#define SIDE (TILE / 16)
+#define STEP 16
+#define GROUP_TILE __attribute__((reqd_work_group_size(16, 16, 1)))
+
+// Copies op(X)[i0 ..< i0+TILE, p0 ..< p0+STEP] to local memory as [STEP][TILE+1], zeroes beyond the edges.
+// `along` says that k runs along the rows of X in memory; then neighbours read neighbouring p, else i.
+INLINE void fetch(
+  const global float *x, int extent, int k, int i0, int p0, int pEnd, bool along, local float *to, int item) {
+#pragma unroll
+  for (int s = item; s < TILE * STEP; s += 256) {
+    int p = along ? s % STEP : s / TILE;
+    int i = along ? s / STEP : s % TILE;
+    bool inside = i0 + i < extent && p0 + p < pEnd;
+    size_t at = along ? (size_t)(i0 + i) * k + p0 + p : (size_t)(p0 + p) * extent + i0 + i;
+    to[p * (TILE + 1) + i] = inside ? x[at] : 0.0f;
+  }
+}
+
+kernel GROUP_TILE void matmul(
+  const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,
+  const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,
+  global float *partials, ulong partials0, int m, int n, int k, int kBlock, int transposeA, int transposeB,
+  int mode, int flags, int function, int loss, float scale, float l1, float lossScale) {
+  local float as[STEP * (TILE + 1)];
+  local float bs[STEP * (TILE + 1)];
+  local float scratch[256];
+  Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale};
+  int x = get_local_id(0), y = get_local_id(1);
+  int item = y * 16 + x;
+  int j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;
+  int start = get_group_id(2) * kBlock;
+  int end = min(start + kBlock, k);
+
+  float sum[SIDE][SIDE];
+#pragma unroll
+  for (int r = 0; r < SIDE; r++)
+#pragma unroll
+    for (int s = 0; s < SIDE; s++) sum[r][s] = 0.0f;
+
+  for (int p0 = start; p0 < end; p0 += STEP) {
+    fetch(a + a0, m, k, i0, p0, end, !transposeA, as, item);
+    fetch(b + b0, n, k, j0, p0, end, transposeB, bs, item);
+    barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll
+    for (int p = 0; p < STEP; p++) {
+      float ar[SIDE], br[SIDE];
+#pragma unroll
+      for (int r = 0; r < SIDE; r++) ar[r] = as[p * (TILE + 1) + y + 16 * r];
+#pragma unroll
+      for (int s = 0; s < SIDE; s++) br[s] = bs[p * (TILE + 1) + x + 16 * s];
+#pragma unroll
+      for (int r = 0; r < SIDE; r++)
+#pragma unroll
+        for (int s = 0; s < SIDE; s++) sum[r][s] = fma(ar[r], br[s], sum[r][s]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+  float lossSum = 0.0f;
+  bool slices = get_num_groups(2) > 1;
+  global float *out = e.c + (slices ? get_group_id(2) * (size_t)m * n : 0);
+#pragma unroll
+  for (int r = 0; r < SIDE; r++)
+#pragma unroll
+    for (int s = 0; s < SIDE; s++) {
+      int i = i0 + y + 16 * r, j = j0 + x + 16 * s;
+      if (i < m && j < n) {
+        size_t at = (size_t)i * n + j;
+        float value = sum[r][s];
+        if (!slices) {
+          if (flags & ADD_TO_C) value += out[at];
+          value = finish(&e, value, i, j, 1, &lossSum);
+        }
+        out[at] = value;
+      }
+    }
+  if (mode == LOSS && !slices) {
+    float total = treeSum(lossSum, scratch);
+    if (item == 0) partials[partials0 + get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;
+  }
+}
+
+// The second pass over a product in slices: C = epilogue(Σ slices), added in order.
+kernel GROUP_1D void matmulSlices(
+  const global float *slices, ulong slices0, global float *c, ulong c0, const global float *u, ulong u0,
+  const global float *v, ulong v0, const global float *w, ulong w0, int m, int n, int count, int mode, int flags,
+  int function, int loss, float scale, float l1, float lossScale) {
+  Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale};
+  size_t size = (size_t)m * n;
+  float unused = 0.0f;
+  FOR_ITEMS(at, size, 0) {
+    float value = flags & ADD_TO_C ? e.c[at] : 0.0f;
+    float product = 0.0f;
+    for (int s = 0; s < count; s++) product += slices[slices0 + s * size + at];
+    e.c[at] = finish(&e, value + product, at / n, at % n, 1, &unused);
+  }
+}

@@ -1,0 +1,113 @@
+import COpenCL
+import CinchBackend
+import Foundation
+
+/// An OpenCL device as the drivers report it.
+public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
+  public enum Kind: String, Sendable { case cpu, gpu, accelerator }
+
+  /// The index of its platform, and its own index there: `opencl:platform:device`.
+  public let platform: Int
+  public let device: Int
+  public let name: String
+  public let vendor: String
+  public let platformName: String
+  public let driver: String
+  /// The device's OpenCL version, as in `OpenCL 3.0 PoCL …`.
+  public let version: String
+  public let kind: Kind
+  public let computeUnits: Int
+  /// Bytes of global memory.
+  public let globalMemory: Int
+  /// Bytes of the largest buffer.
+  public let largestBuffer: Int
+
+  public var identifier: String { "opencl:\(platform):\(device)" }
+  public var description: String { "\(identifier)  \(name) (\(vendor), driver \(driver))" }
+}
+
+/// Which set of kernels runs on a device: one long work-item per piece, or work-groups that share local memory.
+public enum KernelFamily: String, Sendable, CaseIterable { case cpu, gpu }
+
+extension OpenCLBackend {
+  /// Every device of every platform; empty where there is no driver.
+  public static func devices() throws -> [OpenCLDevice] {
+    platforms().enumerated().flatMap { index, platform in
+      handles(of: platform).enumerated().map { describe($1, platform: platform, at: (index, $0)) }
+    }
+  }
+
+  /// What to do where no platform is found although an NVIDIA driver is there, as in containers that mount
+  /// the library without the file that names it.
+  public static var hint: String? {
+    guard platforms().isEmpty, let library = unnamedLibrary() else { return nil }
+    return """
+      \(library) is an OpenCL driver that no ICD file names. Make a folder with a file nvidia.icd in it that holds \
+      the one line \(library), and set OCL_ICD_VENDORS to that folder.
+      """
+  }
+
+  private static func unnamedLibrary() -> String? {
+    let paths = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []
+    let folders =
+      paths + ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64", "/usr/lib/wsl/lib"]
+    return folders.map { $0 + "/libnvidia-opencl.so.1" }.first { FileManager.default.fileExists(atPath: $0) }
+  }
+
+  static func platforms() -> [cl_platform_id] {
+    var count: cl_uint = 0
+    guard clGetPlatformIDs(0, nil, &count) == CL_SUCCESS, count > 0 else { return [] }
+    var ids = [cl_platform_id?](repeating: nil, count: Int(count))
+    guard clGetPlatformIDs(count, &ids, nil) == CL_SUCCESS else { return [] }
+    return ids.compactMap { $0 }
+  }
+
+  static func handles(of platform: cl_platform_id) -> [cl_device_id] {
+    var count: cl_uint = 0
+    let all = cl_device_type(0xFFFF_FFFF)
+    guard clGetDeviceIDs(platform, all, 0, nil, &count) == CL_SUCCESS, count > 0 else { return [] }
+    var ids = [cl_device_id?](repeating: nil, count: Int(count))
+    guard clGetDeviceIDs(platform, all, count, &ids, nil) == CL_SUCCESS else { return [] }
+    return ids.compactMap { $0 }
+  }
+
+  static func describe(_ device: cl_device_id, platform: cl_platform_id, at index: (Int, Int)) -> OpenCLDevice {
+    let type: cl_device_type = value(device, CL_DEVICE_TYPE) ?? 0
+    let kind: OpenCLDevice.Kind =
+      type & cl_device_type(CL_DEVICE_TYPE_GPU) != 0
+      ? .gpu : type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0 ? .cpu : .accelerator
+    let global: cl_ulong = value(device, CL_DEVICE_GLOBAL_MEM_SIZE) ?? 0
+    let largest: cl_ulong = value(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE) ?? 0
+    let units: cl_uint = value(device, CL_DEVICE_MAX_COMPUTE_UNITS) ?? 1
+    return OpenCLDevice(
+      platform: index.0, device: index.1, name: text(device, CL_DEVICE_NAME), vendor: text(device, CL_DEVICE_VENDOR),
+      platformName: platformText(platform), driver: text(device, CL_DRIVER_VERSION),
+      version: text(device, CL_DEVICE_VERSION), kind: kind, computeUnits: max(Int(units), 1),
+      globalMemory: Int(clamping: global), largestBuffer: Int(clamping: largest))
+  }
+
+  static func value<T: FixedWidthInteger>(_ device: cl_device_id, _ key: Int32) -> T? {
+    var result: T = 0
+    let status = clGetDeviceInfo(device, cl_device_info(key), MemoryLayout<T>.size, &result, nil)
+    return status == CL_SUCCESS ? result : nil
+  }
+
+  private static func text(_ device: cl_device_id, _ key: Int32) -> String {
+    text { clGetDeviceInfo(device, cl_device_info(key), $0, $1, $2) }
+  }
+
+  private static func platformText(_ platform: cl_platform_id) -> String {
+    text { clGetPlatformInfo(platform, cl_platform_info(CL_PLATFORM_NAME), $0, $1, $2) }
+  }
+
+  /// A string that a query returns in two calls: its size, then its bytes.
+  static func text(
+    _ query: (Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?) -> cl_int
+  ) -> String {
+    var size = 0
+    guard query(0, nil, &size) == CL_SUCCESS, size > 0 else { return "" }
+    var bytes = [UInt8](repeating: 0, count: size)
+    guard query(size, &bytes, nil) == CL_SUCCESS else { return "" }
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+}

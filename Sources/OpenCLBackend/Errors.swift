@@ -1,0 +1,45 @@
+import COpenCL
+import CinchBackend
+
+/// The name that the OpenCL headers give an error code.
+func errorName(_ code: cl_int) -> String {
+  let names: [cl_int: String] = [
+    CL_DEVICE_NOT_FOUND: "CL_DEVICE_NOT_FOUND", CL_DEVICE_NOT_AVAILABLE: "CL_DEVICE_NOT_AVAILABLE",
+    CL_COMPILER_NOT_AVAILABLE: "CL_COMPILER_NOT_AVAILABLE",
+    CL_MEM_OBJECT_ALLOCATION_FAILURE: "CL_MEM_OBJECT_ALLOCATION_FAILURE",
+    CL_OUT_OF_RESOURCES: "CL_OUT_OF_RESOURCES", CL_OUT_OF_HOST_MEMORY: "CL_OUT_OF_HOST_MEMORY",
+    CL_BUILD_PROGRAM_FAILURE: "CL_BUILD_PROGRAM_FAILURE", CL_MAP_FAILURE: "CL_MAP_FAILURE",
+    CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST: "CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST",
+    CL_INVALID_VALUE: "CL_INVALID_VALUE", CL_INVALID_DEVICE: "CL_INVALID_DEVICE",
+    CL_INVALID_CONTEXT: "CL_INVALID_CONTEXT", CL_INVALID_COMMAND_QUEUE: "CL_INVALID_COMMAND_QUEUE",
+    CL_INVALID_MEM_OBJECT: "CL_INVALID_MEM_OBJECT", CL_INVALID_BUILD_OPTIONS: "CL_INVALID_BUILD_OPTIONS",
+    CL_INVALID_PROGRAM_EXECUTABLE: "CL_INVALID_PROGRAM_EXECUTABLE",
+    CL_INVALID_KERNEL_NAME: "CL_INVALID_KERNEL_NAME", CL_INVALID_KERNEL: "CL_INVALID_KERNEL",
+    CL_INVALID_ARG_INDEX: "CL_INVALID_ARG_INDEX", CL_INVALID_ARG_VALUE: "CL_INVALID_ARG_VALUE",
+    CL_INVALID_ARG_SIZE: "CL_INVALID_ARG_SIZE", CL_INVALID_KERNEL_ARGS: "CL_INVALID_KERNEL_ARGS",
+    CL_INVALID_WORK_DIMENSION: "CL_INVALID_WORK_DIMENSION",
+    CL_INVALID_WORK_GROUP_SIZE: "CL_INVALID_WORK_GROUP_SIZE",
+    CL_INVALID_WORK_ITEM_SIZE: "CL_INVALID_WORK_ITEM_SIZE", CL_INVALID_EVENT: "CL_INVALID_EVENT",
+    CL_INVALID_OPERATION: "CL_INVALID_OPERATION", CL_INVALID_BUFFER_SIZE: "CL_INVALID_BUFFER_SIZE",
+    CL_INVALID_GLOBAL_WORK_SIZE: "CL_INVALID_GLOBAL_WORK_SIZE", -1001: "CL_PLATFORM_NOT_FOUND_KHR",
+  ]
+  return names[code] ?? "OpenCL error \(code)"
+}
+
+/// A number of bytes for people.
+func bytesText(_ bytes: Int) -> String {
+  let units = ["bytes", "KiB", "MiB", "GiB"]
+  var value = Double(bytes)
+  var unit = 0
+  while value >= 1024 && unit < units.count - 1 {
+    value /= 1024
+    unit += 1
+  }
+  return unit == 0 ? "\(bytes) bytes" : "\((value * 10).rounded() / 10) \(units[unit])"
+}
+
+/// Refuses shapes that do not fit an op.
+@inline(__always)
+func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+  if !condition { throw BackendError.invalidArgument(message()) }
+}

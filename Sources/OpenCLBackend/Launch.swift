@@ -1,0 +1,144 @@
+import COpenCL
+import CinchBackend
+
+/// The arguments of one launch, set in order. A value type without storage of its own: a launch costs
+/// the driver's calls and little more.
+struct Call {
+  let id: KernelID
+  let kernel: cl_kernel
+  private(set) var index: cl_uint = 0
+  /// The first error; later arguments leave it.
+  private(set) var status: cl_int = 0
+  /// Whether a tensor reached beyond its buffer.
+  private(set) var overrun = false
+
+  init(_ id: KernelID, _ kernel: cl_kernel) {
+    self.id = id
+    self.kernel = kernel
+  }
+
+  @inline(__always)
+  private mutating func set<T: BitwiseCopyable>(_ value: T) {
+    let code = withUnsafePointer(to: value) { clSetKernelArg(kernel, index, MemoryLayout<T>.size, $0) }
+    if code != 0 && status == 0 { status = code }
+    index += 1
+  }
+
+  /// A buffer and the index of the tensor's first element.
+  @inline(__always)
+  mutating func add(_ tensor: Tensor<OpenCLBuffer>) {
+    if tensor.offset + tensor.count > tensor.buffer.count { overrun = true }
+    set(tensor.buffer.memory)
+    set(cl_ulong(tensor.offset))
+  }
+
+  @inline(__always) mutating func add(_ buffer: OpenCLBuffer) {
+    set(buffer.memory)
+    set(cl_ulong(0))
+  }
+  @inline(__always) mutating func add(_ value: Int) { set(cl_int(truncatingIfNeeded: value)) }
+  @inline(__always) mutating func add(_ value: Int32) { set(value) }
+  @inline(__always) mutating func add(_ value: Bool) { set(cl_int(value ? 1 : 0)) }
+  @inline(__always) mutating func add(long value: Int) { set(cl_long(value)) }
+  @inline(__always) mutating func add(_ value: UInt32) { set(value) }
+  @inline(__always) mutating func add(_ value: Float) { set(value) }
+  @inline(__always) mutating func add(_ value: Double) { set(Float(value)) }
+  @inline(__always) mutating func add(_ value: SIMD2<UInt32>) { set(value) }
+  @inline(__always) mutating func add(_ value: SIMD4<UInt32>) { set(value) }
+  @inline(__always) mutating func add(_ value: SIMD4<Int32>) { set(value) }
+  @inline(__always) mutating func add(_ value: SIMD4<Float>) { set(value) }
+}
+
+/// How a kernel's work is dealt out.
+struct Grid {
+  var global: (Int, Int, Int)
+  var local: (Int, Int, Int)
+  /// What one work-item of the CPU family takes.
+  var chunk = 0
+
+  /// The number of work-groups of a one-dimensional grid.
+  var groups: Int { global.0 / local.0 }
+}
+
+extension OpenCLBackend {
+  @inline(__always)
+  func call(_ id: KernelID) throws -> Call {
+    if let kernel = kernels[id.rawValue] { return Call(id, kernel) }
+    return Call(id, try makeKernel(id))
+  }
+
+  /// Queues a kernel whose arguments are set.
+  @inline(__always)
+  func run(_ call: Call, _ grid: Grid) throws {
+    if call.overrun {
+      throw BackendError.invalidArgument("A tensor given to \(call.id.name) reaches beyond its buffer.")
+    }
+    var status = call.status
+    if status == 0 {
+      var global = grid.global
+      var local = grid.local
+      status = withUnsafePointer(to: &global) { global in
+        withUnsafePointer(to: &local) { local in
+          global.withMemoryRebound(to: Int.self, capacity: 3) { global in
+            local.withMemoryRebound(to: Int.self, capacity: 3) { local in
+              clEnqueueNDRangeKernel(queue, call.kernel, 3, nil, global, local, 0, nil, nil)
+            }
+          }
+        }
+      }
+    }
+    if status != 0 { throw failure("launching the kernel \(call.id.name) on \(grid.global)", status) }
+    counters.launches += 1
+  }
+
+  /// Elements that make a work-item of the CPU family worth its while.
+  static let smallestChunk = 4096
+
+  /// A grid over `count` elements, walked by vectors. `group` is what a chunk must be a multiple of.
+  func elements(_ count: Int, multiple group: Int = 64, pieces limit: Int? = nil) -> Grid {
+    switch family {
+    case .cpu:
+      let pieces = limit ?? 4 * device.computeUnits
+      let share = max((count + pieces - 1) / pieces, limit == nil ? Self.smallestChunk : 1)
+      let chunk = (share + group - 1) / group * group
+      return Grid(global: ((count + chunk - 1) / chunk, 1, 1), local: (1, 1, 1), chunk: chunk)
+    case .gpu:
+      let groups = max(min((count + 255) / 256, limit ?? 32 * device.computeUnits), 1)
+      return Grid(global: (groups * 256, 1, 1), local: (256, 1, 1))
+    }
+  }
+
+  /// Rows of a CPU work-item that handles whole rows.
+  private func rowChunk(_ rows: Int, _ columns: Int, multiple: Int) -> Int {
+    let pieces = 4 * device.computeUnits
+    let share = max((rows + pieces - 1) / pieces, Self.smallestChunk / max(columns, 1), 1)
+    return min((share + multiple - 1) / multiple * multiple, (rows + multiple - 1) / multiple * multiple)
+  }
+
+  /// A grid of rows for kernels whose work-items take a row each.
+  func items(_ rows: Int, columns: Int, multiple: Int = 1) -> Grid {
+    guard family == .cpu else { return elements(rows) }
+    let chunk = rowChunk(rows, columns, multiple: multiple)
+    return Grid(global: ((rows + chunk - 1) / chunk, 1, 1), local: (1, 1, 1), chunk: chunk)
+  }
+
+  /// A two-dimensional grid of columns by rows.
+  func matrix(_ rows: Int, _ columns: Int) -> Grid {
+    switch family {
+    case .cpu:
+      let chunk = rowChunk(rows, columns, multiple: 1)
+      return Grid(global: (1, (rows + chunk - 1) / chunk, 1), local: (1, 1, 1), chunk: chunk)
+    case .gpu:
+      return Grid(
+        global: (min((columns + 63) / 64, 64) * 64, min((rows + 3) / 4, 8192) * 4, 1), local: (64, 4, 1))
+    }
+  }
+
+  /// A grid for kernels that reduce columns.
+  func columnBlocks(_ columns: Int) -> Grid {
+    switch family {
+    case .cpu: Grid(global: ((columns + vectorWidth - 1) / vectorWidth, 1, 1), local: (1, 1, 1))
+    case .gpu: Grid(global: ((columns + 31) / 32 * 32, 8, 1), local: (32, 8, 1))
+    }
+  }
+}

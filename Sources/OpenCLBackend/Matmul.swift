@@ -1,0 +1,301 @@
+import CinchBackend
+
+/// How one output shape is cut on a CPU device.
+struct MatmulPlan {
+  /// Rows of a work-item.
+  var chunk: Int
+  /// Work-items along rows and columns.
+  var chunks: Int
+  var panels: Int
+}
+
+/// What follows a product, as the kernels want it.
+private struct EpilogueArguments {
+  static let usesU = 1
+  static let usesW = 2
+  static let addsToC = 4
+
+  var mode: Int32 = 0
+  var flags = 0
+  var function: Int32 = 0
+  var loss: Int32 = 0
+  /// Bias, column term or row scale; output, target or weight; row norms; loss partials or bias gradient.
+  var u: Tensor<OpenCLBuffer>?
+  var v: Tensor<OpenCLBuffer>?
+  var w: Tensor<OpenCLBuffer>?
+  var partials: Tensor<OpenCLBuffer>?
+  var scale = 0.0
+  var l1 = 0.0
+  var lossScale = 0.0
+}
+
+/// The factors by which a loss and its gradient are multiplied in the kernels.
+func lossFactors(_ loss: ReconstructionLoss, columns: Int, gradientScale: Double) -> (gradient: Double, value: Double) {
+  switch loss {
+  case .sse: (gradientScale, 0.5)
+  case .mse: (gradientScale * 2 / Double(columns), 1 / Double(columns))
+  case .bce: (gradientScale, 1)
+  }
+}
+
+extension OpenCLBackend {
+  public func matmul(
+    _ a: Tensor<OpenCLBuffer>, transposeA: Bool, _ b: Tensor<OpenCLBuffer>, transposeB: Bool,
+    into c: Tensor<OpenCLBuffer>, epilogue: Epilogue<OpenCLBuffer>
+  ) throws {
+    let (aRows, aColumns, bRows, bColumns) = (a.rows, a.columns, b.rows, b.columns)
+    let (m, k) = transposeA ? (aColumns, aRows) : (aRows, aColumns)
+    let (kOfB, n) = transposeB ? (bColumns, bRows) : (bRows, bColumns)
+    try require(
+      k == kOfB && c.rows == m && c.columns == n,
+      """
+      matmul of \(a.shape)\(transposeA ? " transposed" : "") and \(b.shape)\(transposeB ? " transposed" : "") \
+      into \(c.shape)
+      """)
+    var arguments = EpilogueArguments()
+    switch epilogue {
+    case .none: break
+    case .accumulate:
+      arguments.mode = 1
+      arguments.flags = EpilogueArguments.addsToC
+    case .forward(let bias, let activation):
+      arguments.mode = 2
+      arguments.function = activation.code
+      if let bias {
+        try require(bias.count == n, "A bias of \(bias.shape) for \(n) columns")
+        arguments.u = bias
+      }
+    case .backward(let gradient):
+      arguments.mode = 3
+      arguments.function = gradient.activation.code
+      arguments.v = gradient.output
+      arguments.u = gradient.column
+      arguments.w = gradient.curvature?.norms
+      arguments.l1 = gradient.l1
+      arguments.scale = gradient.curvature?.factor ?? 0
+      try check(gradient, rows: m, columns: n)
+    case .loss(let loss):
+      arguments.mode = 4
+      arguments.function = loss.activation.code
+      arguments.loss = loss.loss.code
+      arguments.u = loss.bias
+      arguments.v = loss.target
+      arguments.partials = loss.partials
+      (arguments.scale, arguments.lossScale) = lossFactors(loss.loss, columns: n, gradientScale: loss.gradientScale)
+      try check(loss, rows: m, columns: n)
+    }
+    try product(a, transposeA, b, transposeB, c, m, n, k, arguments)
+  }
+
+  public func denseGradient(
+    delta: Tensor<OpenCLBuffer>, input: Tensor<OpenCLBuffer>, weightGradient: Tensor<OpenCLBuffer>,
+    biasGradient: Tensor<OpenCLBuffer>, accumulate: Bool, rowPull: RowPull<OpenCLBuffer>?
+  ) throws {
+    let (samples, out, columns) = (delta.rows, delta.columns, input.columns)
+    try require(
+      input.rows == samples && weightGradient.rows == out && weightGradient.columns == columns
+        && biasGradient.count == out,
+      "The dense gradient of δ \(delta.shape) and input \(input.shape) into \(weightGradient.shape) and \(biasGradient.shape)")
+    var arguments = EpilogueArguments()
+    arguments.mode = 5
+    arguments.flags = accumulate ? EpilogueArguments.addsToC : 0
+    arguments.partials = biasGradient
+    if let rowPull {
+      try require(
+        rowPull.scale.count == out && rowPull.weight.count == weightGradient.count,
+        "A row pull of \(rowPull.scale.shape) and \(rowPull.weight.shape) on \(weightGradient.shape)")
+      arguments.u = rowPull.scale
+      arguments.v = rowPull.weight
+      arguments.scale = rowPull.factor
+    }
+    try product(delta, true, input, false, weightGradient, out, columns, samples, arguments)
+    // The CPU's kernel sums δ's columns in passing.
+    if family == .gpu || out == 0 || columns == 0 { try columnSums(delta, scale: 1, into: biasGradient) }
+  }
+
+  public func lossPartialCount(rows: Int, columns: Int) -> Int {
+    guard rows > 0 && columns > 0 else { return 1 }
+    switch family {
+    case .cpu:
+      let plan = plan(rows, columns)
+      return plan.chunks * plan.panels
+    case .gpu:
+      let tile = tile(rows, columns)
+      return ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile)
+    }
+  }
+
+  func check(_ gradient: ActivationGradient<OpenCLBuffer>, rows: Int, columns: Int) throws {
+    try require(
+      gradient.output.count == rows * columns && gradient.column?.count ?? columns == columns
+        && gradient.curvature?.norms.count ?? columns == columns,
+      "An activation gradient of \(gradient.output.shape) for \(rows) × \(columns)")
+  }
+
+  func check(_ loss: FusedLoss<OpenCLBuffer>, rows: Int, columns: Int) throws {
+    let count = lossPartialCount(rows: rows, columns: columns)
+    try require(
+      loss.target.count == rows * columns && loss.bias?.count ?? columns == columns && loss.partials.count == count,
+      """
+      A loss with target \(loss.target.shape) and \(loss.partials.count) partial sums for \(rows) × \(columns), \
+      which has \(count) partial sums
+      """)
+  }
+
+  private func product(
+    _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
+    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ arguments: EpilogueArguments
+  ) throws {
+    guard m > 0 && n > 0 else { return }
+    switch family {
+    case .cpu: try productOnCPU(a, transposeA, b, transposeB, c, m, n, k, arguments)
+    case .gpu: try productOnGPU(a, transposeA, b, transposeB, c, m, n, k, arguments)
+    }
+  }
+
+  /// Adds the epilogue's tensors. C stands in for those that are absent: a kernel wants some buffer.
+  @inline(__always)
+  private func add(_ arguments: EpilogueArguments, _ c: Tensor<OpenCLBuffer>, to call: inout Call) {
+    call.add(arguments.u ?? c)
+    call.add(arguments.v ?? c)
+    call.add(arguments.w ?? c)
+  }
+
+  @inline(__always)
+  private func addNumbers(_ arguments: EpilogueArguments, to call: inout Call) {
+    call.add(arguments.mode)
+    call.add(
+      arguments.flags | (arguments.u == nil ? 0 : EpilogueArguments.usesU)
+        | (arguments.w == nil ? 0 : EpilogueArguments.usesW))
+    call.add(arguments.function)
+    call.add(arguments.loss)
+    call.add(arguments.scale)
+    call.add(arguments.l1)
+    call.add(arguments.lossScale)
+  }
+
+  // MARK: - CPU devices
+
+  private func productOnCPU(
+    _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
+    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ arguments: EpilogueArguments
+  ) throws {
+    let plan = plan(m, n)
+    // Blocks of k of one size, so that the last is not a sliver.
+    let blocks = max((k + Self.packedSteps - 1) / Self.packedSteps, 1)
+    let kBlock = max(((k + blocks - 1) / blocks + 15) / 16 * 16, 16)
+    var call = try call(transposeA ? .matmulTransposed : .matmul)
+    call.add(a)
+    call.add(b)
+    call.add(c)
+    add(arguments, c, to: &call)
+    call.add(arguments.partials ?? c)
+    call.add(m)
+    call.add(n)
+    call.add(k)
+    call.add(kBlock)
+    call.add(plan.chunk)
+    call.add(transposeB)
+    addNumbers(arguments, to: &call)
+    try run(call, Grid(global: (plan.chunks, plan.panels, 1), local: (1, 1, 1)))
+  }
+
+  /// The cut of an m × n output that ends first when every compute unit takes the next work-item as it falls
+  /// idle. It does not depend on k, so neither does the number of loss partials.
+  func plan(_ m: Int, _ n: Int) -> MatmulPlan {
+    let key = UInt64(UInt32(truncatingIfNeeded: m)) << 32 | UInt64(UInt32(truncatingIfNeeded: n))
+    if let plan = plans[key] { return plan }
+    let panels = (n + 2 * vectorWidth - 1) / (2 * vectorWidth)
+    let lastIsNarrow = n - (panels - 1) * 2 * vectorWidth <= vectorWidth
+    let units = device.computeUnits
+    var best = MatmulPlan(chunk: m, chunks: 1, panels: panels)
+    var bestCost = Double.infinity
+    // More work-items than a few per unit only add packing.
+    let most = min((m + 3) / 4, max(1, 8 * units / panels), 256)
+    for wanted in 1...max(most, 1) {
+      let chunk = min(((m + wanted - 1) / wanted + 3) / 4 * 4, m)
+      let chunks = (m + chunk - 1) / chunk
+      var busy = [Double](repeating: 0, count: units)
+      for item in 0..<chunks * panels {
+        let rows = min(chunk, m - item % chunks * chunk)
+        let narrow = lastIsNarrow && item / chunks == panels - 1
+        let idle = busy.indices.min { busy[$0] < busy[$1] }!
+        busy[idle] += cost(rows: rows) * (narrow ? 0.55 : 1)
+      }
+      let cost = busy.max()!
+      if cost < bestCost * 0.995 {
+        bestCost = cost
+        best = MatmulPlan(chunk: chunk, chunks: chunks, panels: panels)
+      }
+    }
+    plans[key] = best
+    return best
+  }
+
+  /// The time of a work-item in that of one row of a full tile. Tails of four rows do worse; packing costs as
+  /// much as about eight rows.
+  private func cost(rows: Int) -> Double {
+    let tail = rows % tileRows
+    return Double(rows - tail) + Double((tail + 3) / 4) * 5 + 8
+  }
+
+  // MARK: - GPUs
+
+  /// The largest block of which there are enough to give every compute unit one.
+  private func tile(_ m: Int, _ n: Int) -> Int {
+    for size in [128, 64] where ((m + size - 1) / size) * ((n + size - 1) / size) >= device.computeUnits { return size }
+    return 32
+  }
+
+  private func productOnGPU(
+    _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
+    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ arguments: EpilogueArguments
+  ) throws {
+    let tile = tile(m, n)
+    let across = (n + tile - 1) / tile
+    let down = (m + tile - 1) / tile
+    // A loss leaves a partial sum a block, in one pass; anything else may be cut along k.
+    let idle = 2 * device.computeUnits / (across * down)
+    let wanted = arguments.mode == 4 ? 1 : max(1, min(idle, k / 64, 32))
+    let kBlock = max(((k + wanted - 1) / wanted + 15) / 16 * 16, 16)
+    let count = max((k + kBlock - 1) / kBlock, 1)
+
+    var call = try call(tile == 128 ? .matmul128 : tile == 64 ? .matmul64 : .matmul32)
+    call.add(a)
+    call.add(b)
+    if count == 1 {
+      call.add(c)
+    } else {
+      call.add(try sliceBuffer(count * m * n))
+    }
+    add(arguments, c, to: &call)
+    call.add(arguments.partials ?? c)
+    call.add(m)
+    call.add(n)
+    call.add(k)
+    call.add(kBlock)
+    call.add(transposeA)
+    call.add(transposeB)
+    addNumbers(arguments, to: &call)
+    try run(call, Grid(global: (across * 16, down * 16, count), local: (16, 16, 1)))
+
+    if count > 1 {
+      var second = try self.call(.matmulSlices)
+      second.add(try sliceBuffer(count * m * n))
+      second.add(c)
+      add(arguments, c, to: &second)
+      second.add(m)
+      second.add(n)
+      second.add(count)
+      addNumbers(arguments, to: &second)
+      try run(second, elements(m * n))
+    }
+  }
+
+  private func sliceBuffer(_ count: Int) throws -> OpenCLBuffer {
+    if let slices, slices.count >= count { return slices }
+    let made = try allocate(count)
+    slices = made
+    return made
+  }
+}

@@ -1,0 +1,203 @@
+import COpenCL
+import CinchBackend
+
+/// How many bytes a backend's buffers hold together.
+final class MemoryAccount {
+  var bytes = 0
+}
+
+/// Device memory, given back with its last reference.
+public final class OpenCLBuffer {
+  let memory: cl_mem?
+  let count: Int
+  private let account: MemoryAccount
+
+  init(_ memory: cl_mem, count: Int, account: MemoryAccount) {
+    self.memory = memory
+    self.count = count
+    self.account = account
+    account.bytes += count * MemoryLayout<Float>.stride
+  }
+
+  deinit {
+    account.bytes -= count * MemoryLayout<Float>.stride
+    clReleaseMemObject(memory)
+  }
+}
+
+/// Two pinned buffers that host values pass through on their way to the device: one fills while the other is
+/// copied from.
+struct StagingRing {
+  struct Slot {
+    let memory: cl_mem
+    let mapped: UnsafeMutableRawPointer
+    /// The copy out of this slot that was queued last.
+    var copied: cl_event?
+  }
+
+  static let slotBytes = 4 << 20
+  var slots: [Slot]
+  var next = 0
+
+  func release(_ queue: cl_command_queue) {
+    for slot in slots {
+      if let event = slot.copied { clReleaseEvent(event) }
+      clEnqueueUnmapMemObject(queue, slot.memory, slot.mapped, 0, nil, nil)
+    }
+    clFinish(queue)
+    for slot in slots { clReleaseMemObject(slot.memory) }
+  }
+}
+
+extension OpenCLBackend {
+  public func allocate(_ count: Int) throws -> OpenCLBuffer {
+    try require(count > 0, "A buffer of \(count) elements: ask for at least one.")
+    let bytes = count * MemoryLayout<Float>.stride
+    if bytes > device.largestBuffer || account.bytes + bytes > device.globalMemory {
+      throw BackendError.outOfMemory(
+        """
+        \(device.name) cannot hold a buffer of \(bytesText(bytes)): its largest is \(bytesText(device.largestBuffer)), \
+        and \(bytesText(account.bytes)) of \(bytesText(device.globalMemory)) are taken. \
+        Use a smaller batch or model, or keep the data set on the host.
+        """)
+    }
+    var status = CL_SUCCESS
+    guard let memory = clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), bytes, nil, &status) else {
+      throw failure("making a buffer of \(bytesText(bytes))", status)
+    }
+    counters.allocations += 1
+    let buffer = OpenCLBuffer(memory, count: count, account: account)
+    var zero: Float = 0
+    status = clEnqueueFillBuffer(queue, memory, &zero, 4, 0, bytes, 0, nil, nil)
+    guard status == CL_SUCCESS else { throw failure("zeroing a buffer of \(bytesText(bytes))", status) }
+    return buffer
+  }
+
+  /// Writes of more bytes than this block: a data set comes once, and copying it twice would cost more.
+  private static let largestStaged = 16 << 20
+
+  public func write(_ values: UnsafeBufferPointer<Float>, to tensor: Tensor<OpenCLBuffer>) throws {
+    try require(
+      values.count == tensor.count, "\(values.count) values cannot fill a tensor of \(tensor.shape).")
+    try checkBounds(tensor)
+    guard let source = values.baseAddress, !values.isEmpty else { return }
+    let bytes = values.count * MemoryLayout<Float>.stride
+    let offset = tensor.offset * MemoryLayout<Float>.stride
+    if bytes > Self.largestStaged {
+      let status = clEnqueueWriteBuffer(
+        queue, tensor.buffer.memory, cl_bool(CL_TRUE), offset, bytes, source, 0, nil, nil)
+      guard status == CL_SUCCESS else { throw failure("writing \(bytesText(bytes))", status) }
+      counters.waits += 1
+      counters.launches += 1
+      return
+    }
+    if staging == nil { staging = try makeStaging() }
+    var done = 0
+    while done < bytes {
+      let piece = min(bytes - done, StagingRing.slotBytes)
+      try stage(UnsafeRawPointer(source) + done, piece, to: tensor.buffer, at: offset + done)
+      done += piece
+    }
+  }
+
+  private func makeStaging() throws -> StagingRing {
+    var slots: [StagingRing.Slot] = []
+    for _ in 0..<2 {
+      var status = CL_SUCCESS
+      let flags = cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR)
+      guard let memory = clCreateBuffer(context, flags, StagingRing.slotBytes, nil, &status) else {
+        throw failure("making a pinned buffer", status)
+      }
+      counters.allocations += 1
+      guard
+        let mapped = clEnqueueMapBuffer(
+          queue, memory, cl_bool(CL_TRUE), cl_map_flags(CL_MAP_WRITE), 0, StagingRing.slotBytes, 0, nil, nil, &status)
+      else { throw failure("mapping a pinned buffer", status) }
+      counters.waits += 1
+      slots.append(StagingRing.Slot(memory: memory, mapped: mapped))
+    }
+    return StagingRing(slots: slots)
+  }
+
+  /// Copies one piece to a slot of the ring and queues its way to the device.
+  private func stage(_ source: UnsafeRawPointer, _ bytes: Int, to buffer: OpenCLBuffer, at offset: Int) throws {
+    let index = staging!.next
+    staging!.next = 1 - index
+    if let event = staging!.slots[index].copied {
+      try waitFor(event)
+      clReleaseEvent(event)
+      staging!.slots[index].copied = nil
+    }
+    let mapped = staging!.slots[index].mapped
+    mapped.copyMemory(from: source, byteCount: bytes)
+    let status = clEnqueueWriteBuffer(
+      queue, buffer.memory, cl_bool(CL_FALSE), offset, bytes, mapped, 0, nil, &staging!.slots[index].copied)
+    guard status == CL_SUCCESS else { throw failure("writing \(bytesText(bytes))", status) }
+    counters.launches += 1
+  }
+
+  private func waitFor(_ event: cl_event) throws {
+    var state: cl_int = 0
+    clGetEventInfo(event, cl_event_info(CL_EVENT_COMMAND_EXECUTION_STATUS), 4, &state, nil)
+    if state == CL_COMPLETE { return }
+    var waited: cl_event? = event
+    let status = clWaitForEvents(1, &waited)
+    counters.waits += 1
+    guard status == CL_SUCCESS else { throw failure("waiting for a copy", status) }
+  }
+
+  private func checkBounds(_ tensor: Tensor<OpenCLBuffer>) throws {
+    try require(
+      tensor.offset >= 0 && tensor.offset + tensor.count <= tensor.buffer.count,
+      "A tensor of \(tensor.shape) at \(tensor.offset) reaches beyond its buffer of \(tensor.buffer.count).")
+  }
+
+  public func read(_ tensor: Tensor<OpenCLBuffer>, into values: UnsafeMutableBufferPointer<Float>) throws {
+    try require(
+      values.count == tensor.count, "A tensor of \(tensor.shape) does not fit \(values.count) values.")
+    try checkBounds(tensor)
+    guard let target = values.baseAddress, !values.isEmpty else { return }
+    let bytes = values.count * MemoryLayout<Float>.stride
+    let status = clEnqueueReadBuffer(
+      queue, tensor.buffer.memory, cl_bool(CL_TRUE), tensor.offset * MemoryLayout<Float>.stride, bytes, target, 0, nil,
+      nil)
+    counters.waits += 1
+    guard status == CL_SUCCESS else { throw failure("reading \(bytesText(bytes))", status) }
+  }
+
+  public func fill(_ tensor: Tensor<OpenCLBuffer>, with value: Float) throws {
+    guard tensor.count > 0 else { return }
+    let grid = elements(tensor.count)
+    var call = try call(.fill)
+    call.add(tensor)
+    call.add(value)
+    call.add(grid.chunk)
+    call.add(long: tensor.count)
+    try run(call, grid)
+  }
+
+  public func copy(_ source: Tensor<OpenCLBuffer>, to destination: Tensor<OpenCLBuffer>) throws {
+    try require(
+      source.count == destination.count, "\(source.shape) cannot be copied to \(destination.shape).")
+    try checkBounds(source)
+    try checkBounds(destination)
+    guard source.count > 0 else { return }
+    let stride = MemoryLayout<Float>.stride
+    let status = clEnqueueCopyBuffer(
+      queue, source.buffer.memory, destination.buffer.memory, source.offset * stride, destination.offset * stride,
+      source.count * stride, 0, nil, nil)
+    guard status == CL_SUCCESS else { throw failure("copying \(source.shape)", status) }
+    counters.launches += 1
+  }
+
+  public func flush() throws {
+    let status = clFlush(queue)
+    guard status == CL_SUCCESS else { throw failure("starting queued work", status) }
+  }
+
+  public func synchronize() throws {
+    counters.waits += 1
+    let status = clFinish(queue)
+    guard status == CL_SUCCESS else { throw failure("finishing queued work", status) }
+  }
+}

@@ -1,0 +1,78 @@
+import CinchBackend
+import Foundation
+
+extension OpenCLBackend {
+  public func optimizerStep(
+    _ step: OptimizerStep, parameters: Tensor<OpenCLBuffer>, gradients: Tensor<OpenCLBuffer>,
+    first: Tensor<OpenCLBuffer>?, second: Tensor<OpenCLBuffer>?, gradientScale: Tensor<OpenCLBuffer>?
+  ) throws {
+    let count = parameters.count
+    try require(
+      gradients.count == count && first?.count ?? count == count && second?.count ?? count == count
+        && (0...count).contains(step.decayCount),
+      "An optimiser step of \(parameters.shape) with gradients \(gradients.shape), decay on \(step.decayCount)")
+    var rule = 0
+    var rate = step.learningRate
+    var (beta1, beta2, correction, epsilon) = (0.0, 0.0, 0.0, 0.0)
+    switch step.rule {
+    case .sgd: break
+    case .momentum(let mu):
+      rule = 1
+      beta1 = mu
+    case .nesterov(let mu):
+      rule = 2
+      beta1 = mu
+    case .adam(let b1, let b2, let small, let t):
+      rule = 3
+      (beta1, beta2, epsilon) = (b1, b2, small)
+      rate /= 1 - pow(b1, Double(t))
+      correction = 1 / (1 - pow(b2, Double(t))).squareRoot()
+    }
+    try require(
+      (rule == 0 || first != nil) && (rule < 3 || second != nil), "\(step.rule) needs its moments")
+    guard count > 0 else { return }
+    let grid = elements(count)
+    var call = try call(.optimizerStep)
+    call.add(parameters)
+    call.add(gradients)
+    call.add(first ?? parameters)
+    call.add(second ?? parameters)
+    call.add(gradientScale ?? gradients)
+    call.add(long: count)
+    call.add(grid.chunk)
+    call.add(rule)
+    call.add(step.decoupled)
+    call.add(gradientScale != nil)
+    call.add(long: step.decayCount)
+    call.add(rate)
+    call.add(step.decoupled ? step.learningRate * step.weightDecay : step.weightDecay)
+    call.add(beta1)
+    call.add(1 - beta1)
+    call.add(beta2)
+    call.add(1 - beta2)
+    call.add(correction)
+    call.add(epsilon)
+    try run(call, grid)
+  }
+
+  public func clipScale(
+    maximum: Double, _ step: OptimizerStep, parameters: Tensor<OpenCLBuffer>, gradients: Tensor<OpenCLBuffer>,
+    into scale: Tensor<OpenCLBuffer>
+  ) throws {
+    let count = gradients.count
+    try require(
+      parameters.count == count && scale.count >= 1 && (0...count).contains(step.decayCount),
+      "The clip scale of gradients \(gradients.shape) and parameters \(parameters.shape), decay on \(step.decayCount)")
+    let pieces = sumPartialCount(count)
+    if clipPartials == nil || clipPartials!.count < pieces { clipPartials = try allocate(max(pieces, 256)) }
+    let partials = Tensor(clipPartials!, shape: [pieces])
+    let decayed = step.decoupled || step.weightDecay == 0 ? 0 : step.decayCount
+    try sumPartials(gradients, .objective, into: partials, objective: (parameters, decayed, step.weightDecay))
+    var call = try call(.clipScale)
+    call.add(partials)
+    call.add(scale)
+    call.add(pieces)
+    call.add(maximum)
+    try run(call, oneGroup)
+  }
+}

@@ -1,0 +1,36 @@
+import CinchBackend
+import Foundation
+
+extension OpenCLBackend {
+  /// The float32 rate of fused multiply-adds on registers alone, in GFLOP/s: the best of several runs.
+  public func measurePeakGFLOPS() throws -> Double {
+    let result = try allocate(1)
+    let grid: Grid
+    let flopsPerTurn: Double
+    switch family {
+    case .cpu:
+      grid = Grid(global: (device.computeUnits, 1, 1), local: (1, 1, 1))
+      flopsPerTurn = Double(grid.global.0 * 2 * tileRows * vectorWidth * 2)
+    case .gpu:
+      grid = Grid(global: (device.computeUnits * 8 * 256, 1, 1), local: (256, 1, 1))
+      flopsPerTurn = Double(grid.global.0 * 16 * 2)
+    }
+    var best = 0.0
+    var turns = 1000
+    for _ in 0..<12 {
+      var call = try call(.peak)
+      call.add(result)
+      call.add(Float(0.999))
+      call.add(Float(0.001))
+      call.add(turns)
+      try synchronize()
+      let start = ProcessInfo.processInfo.systemUptime
+      try run(call, grid)
+      try synchronize()
+      let seconds = ProcessInfo.processInfo.systemUptime - start
+      // The first run compiles; a run should last some milliseconds, or the launch counts.
+      if seconds < 0.005 { turns *= 4 } else { best = max(best, flopsPerTurn * Double(turns) / seconds / 1e9) }
+    }
+    return best
+  }
+}

@@ -1,0 +1,113 @@
+import COpenCL
+import CinchBackend
+import Kernels
+
+/// Kernels that are built together, at the first use of any of them: start-up pays for what a model needs.
+enum Module: Hashable {
+  case matmul
+  /// The GPU family's matmul for one block size.
+  case matmulTile(Int)
+  case elementwise, reduction, random, peak
+}
+
+/// Every kernel. The raw value indexes `OpenCLBackend.kernels`.
+enum KernelID: Int, CaseIterable {
+  case matmul, matmulTransposed
+  case matmul32, matmul64, matmul128, matmulSlices
+  case fill, activateRows, activationGradient, reconstructionLoss, softmaxLoss, optimizerStep
+  case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
+  case gather, corrupt, gatherCorrupt, maskExactly
+  case peak
+
+  var name: String {
+    switch self {
+    case .matmul32, .matmul64, .matmul128: "matmul"
+    default: "\(self)"
+    }
+  }
+
+  var module: Module {
+    switch self {
+    case .matmul, .matmulTransposed: .matmul
+    case .matmul32, .matmulSlices: .matmulTile(32)
+    case .matmul64: .matmulTile(64)
+    case .matmul128: .matmulTile(128)
+    case .fill, .activateRows, .activationGradient, .reconstructionLoss, .softmaxLoss, .optimizerStep: .elementwise
+    case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale: .reduction
+    case .gather, .corrupt, .gatherCorrupt, .maskExactly: .random
+    case .peak: .peak
+    }
+  }
+}
+
+extension OpenCLBackend {
+  /// Steps of k that a CPU matmul packs at once: with 2 vectors of 16 lanes 32 KB, which stay in the first-level cache.
+  static let packedSteps = 256
+
+  private func sources(_ module: Module) -> [String] {
+    let family = self.family.rawValue
+    switch module {
+    case .matmul, .matmulTile:
+      return ["common/prelude", "common/functions", "common/epilogue", "\(family)/matmul"]
+    case .elementwise:
+      return [
+        "common/prelude", "common/functions", "common/memory", "common/activation", "common/loss", "common/optimizer",
+      ]
+    case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
+    case .random: return ["common/prelude", "common/functions", "common/random"]
+    case .peak: return ["common/prelude", "common/peak"]
+    }
+  }
+
+  private func options(_ module: Module) -> String {
+    var options = "-cl-std=CL1.2 -cl-mad-enable -DVW=\(vectorWidth) -DLEAKY_SLOPE=\(Float(Activation.leakySlope))f"
+    if family == .cpu { options += " -DCPU_FAMILY -DMR=\(tileRows) -DKC=\(Self.packedSteps)" }
+    if case .matmulTile(let size) = module { options += " -DTILE=\(size)" }
+    return options
+  }
+
+  private func program(_ module: Module) throws -> cl_program {
+    if let program = programs[module] { return program }
+    let embedded = Kernels.sources
+    let text = sources(module).map { embedded[$0 + ".cl"] ?? "" }.joined(separator: "\n")
+    var status = CL_SUCCESS
+    let created = text.withCString { pointer in
+      var pointer: UnsafePointer<CChar>? = pointer
+      return clCreateProgramWithSource(context, 1, &pointer, nil, &status)
+    }
+    guard let program = created else { throw failure("making the program \(module)", status) }
+    var device: cl_device_id? = handle
+    status = clBuildProgram(program, 1, &device, options(module), nil, nil)
+    guard status == CL_SUCCESS else {
+      let log = Self.text { clGetProgramBuildInfo(program, handle, cl_program_build_info(CL_PROGRAM_BUILD_LOG), $0, $1, $2) }
+      clReleaseProgram(program)
+      throw BackendError.device(
+        """
+        \(device0): the kernels of \(sources(module).joined(separator: ", ")) do not compile (\(errorName(status))). \
+        Try another driver or device. The compiler says:
+        \(log)
+        """)
+    }
+    programs[module] = program
+    return program
+  }
+
+  func makeKernel(_ id: KernelID) throws -> cl_kernel {
+    var status = CL_SUCCESS
+    guard let kernel = clCreateKernel(try program(id.module), id.name, &status) else {
+      throw failure("making the kernel \(id.name)", status)
+    }
+    kernels[id.rawValue] = kernel
+    return kernel
+  }
+
+  private var device0: String { "\(device.name) (driver \(device.driver))" }
+
+  /// An error that says on which device what failed.
+  func failure(_ doing: String, _ status: cl_int) -> BackendError {
+    let memory = status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY
+    let text = "\(device0) failed at \(doing): \(errorName(status))."
+    return memory
+      ? .outOfMemory(text + " Use a smaller batch or model, or keep the data set on the host.") : .device(text)
+  }
+}

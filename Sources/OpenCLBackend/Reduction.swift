@@ -1,0 +1,105 @@
+import CinchBackend
+
+/// What `sumPartials` sums; the values are the kernel's.
+enum PartialKind: Int32 {
+  case squares, magnitudes, objective
+}
+
+extension OpenCLBackend {
+  public func columnSums(_ x: Tensor<OpenCLBuffer>, scale: Double, into sums: Tensor<OpenCLBuffer>) throws {
+    let columns = x.columns
+    try require(sums.count == columns, "Column sums of \(x.shape) into \(sums.shape)")
+    guard columns > 0 else { return }
+    var call = try call(.columnSums)
+    call.add(x)
+    call.add(sums)
+    call.add(x.rows)
+    call.add(columns)
+    call.add(scale)
+    try run(call, columnBlocks(columns))
+  }
+
+  public func rowSquares(_ x: Tensor<OpenCLBuffer>, into sums: Tensor<OpenCLBuffer>) throws {
+    let (rows, columns) = (x.rows, x.columns)
+    try require(sums.count == rows, "Row squares of \(x.shape) into \(sums.shape)")
+    guard rows > 0 else { return }
+    let grid = family == .cpu ? items(rows, columns: columns) : Grid(global: (rows * 256, 1, 1), local: (256, 1, 1))
+    var call = try call(.rowSquares)
+    call.add(x)
+    call.add(sums)
+    call.add(rows)
+    call.add(columns)
+    call.add(grid.chunk)
+    try run(call, grid)
+  }
+
+  /// The grid of a sum over `count` elements, a partial sum each work-item or work-group.
+  private func partialGrid(_ count: Int) -> Grid {
+    let least = 4096
+    let most = family == .cpu ? 4 * device.computeUnits : 256
+    return elements(max(count, 1), pieces: min(most, (count + least - 1) / least).clamped)
+  }
+
+  public func sumPartialCount(_ count: Int) -> Int { partialGrid(count).groups }
+
+  public func sumOfSquares(_ x: Tensor<OpenCLBuffer>, into partials: Tensor<OpenCLBuffer>) throws {
+    try sumPartials(x, .squares, into: partials)
+  }
+
+  public func sumOfMagnitudes(_ x: Tensor<OpenCLBuffer>, into partials: Tensor<OpenCLBuffer>) throws {
+    try sumPartials(x, .magnitudes, into: partials)
+  }
+
+  /// - Parameter objective: θ, its first `decayCount` elements, and λ, where the gradient of the whole objective
+  ///   is squared.
+  func sumPartials(
+    _ x: Tensor<OpenCLBuffer>, _ kind: PartialKind, into partials: Tensor<OpenCLBuffer>,
+    objective: (parameters: Tensor<OpenCLBuffer>, decayCount: Int, decay: Double)? = nil
+  ) throws {
+    let grid = partialGrid(x.count)
+    try require(
+      partials.count == grid.groups, "\(partials.count) partial sums for \(x.shape), which has \(grid.groups)")
+    var call = try call(.sumPartials)
+    call.add(x)
+    call.add(objective?.parameters ?? x)
+    call.add(partials)
+    call.add(long: x.count)
+    call.add(grid.chunk)
+    call.add(kind.rawValue)
+    call.add(long: objective?.decayCount ?? 0)
+    call.add(objective?.decay ?? 0)
+    try run(call, grid)
+  }
+
+  public func total(_ terms: [SumTerm<OpenCLBuffer>], into result: Tensor<OpenCLBuffer>) throws {
+    try require(
+      (1...4).contains(terms.count) && result.count >= terms.count,
+      "\(terms.count) sums into \(result.shape): between 1 and 4 fit")
+    var call = try call(.total)
+    var counts = SIMD4<Int32>()
+    var scales = SIMD4<Float>()
+    for index in 0..<4 {
+      let given = index < terms.count
+      let term = terms[given ? index : 0]
+      call.add(term.partials)
+      counts[index] = given ? Int32(term.partials.count) : 0
+      scales[index] = given ? Float(term.scale) : 0
+    }
+    call.add(result)
+    call.add(terms.count)
+    call.add(counts)
+    call.add(scales)
+    try run(call, oneGroup)
+  }
+
+  /// A single work-group, for what ends a sum.
+  var oneGroup: Grid {
+    let size = family == .cpu ? 1 : 256
+    return Grid(global: (size, 1, 1), local: (size, 1, 1))
+  }
+}
+
+extension Int {
+  /// At least one piece of work.
+  fileprivate var clamped: Int { Swift.max(self, 1) }
+}

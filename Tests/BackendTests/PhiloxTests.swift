@@ -1,0 +1,154 @@
+import CinchBackend
+import Foundation
+import Testing
+
+/// A published answer of Philox4x32-10.
+struct KnownAnswer: Sendable, CustomTestStringConvertible {
+  let name: String
+  let counter: SIMD4<UInt32>
+  let key: SIMD2<UInt32>
+  let block: SIMD4<UInt32>
+
+  var testDescription: String { name }
+
+  /// From `kat_vectors` of the Random123 distribution.
+  static let all = [
+    KnownAnswer(
+      name: "zeros", counter: SIMD4(repeating: 0), key: SIMD2(repeating: 0),
+      block: SIMD4(0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8)),
+    KnownAnswer(
+      name: "ones", counter: SIMD4(repeating: .max), key: SIMD2(repeating: .max),
+      block: SIMD4(0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD)),
+    KnownAnswer(
+      name: "digits of π", counter: SIMD4(0x243F_6A88, 0x85A3_08D3, 0x1319_8A2E, 0x0370_7344),
+      key: SIMD2(0xA409_3822, 0x299F_31D0), block: SIMD4(0xD16C_FE09, 0x94FD_CCEB, 0x5001_E420, 0x2412_6EA1)),
+  ]
+}
+
+/// Bounds are six standard deviations of the statistic under the right distribution; draws are keyed, so a test
+/// that passes once passes always.
+@Suite("Philox") struct PhiloxTests {
+  let philox = Philox(seed: 2026, stream: .test)
+
+  @Test("Known answers", arguments: KnownAnswer.all)
+  func knownAnswers(_ answer: KnownAnswer) {
+    #expect(Philox(key: answer.key).block(answer.counter) == answer.block)
+  }
+
+  @Test("An element is a word of its block, and the step fills the next two counter words")
+  func layout() {
+    let step: UInt64 = 0x0123_4567_89AB_CDEF
+    let block = philox.block(SIMD4(5, 0x89AB_CDEF, 0x0123_4567, 0))
+    for lane in 0..<4 { #expect(philox.word(element: 20 + lane, step: step) == block[lane]) }
+  }
+
+  @Test("Every stream and seed has a key of its own")
+  func streams() {
+    var keys = Set<SIMD2<UInt32>>()
+    let seeds: [UInt64] = [0, 1, 2, .max]
+    for seed in seeds {
+      for stream in Philox.Stream.allCases { keys.insert(Philox(seed: seed, stream: stream).key) }
+    }
+    #expect(keys.count == seeds.count * Philox.Stream.allCases.count)
+  }
+
+  @Test("Uniforms lie in [0, 1) with the moments of the uniform distribution")
+  func uniforms() {
+    #expect(Philox.uniform(0) == 0)
+    #expect(Philox.uniform(.max) == 1 - 0x1p-24)
+    let count = 100_000
+    var mean = 0.0
+    var variance = 0.0
+    for e in 0..<count {
+      let centred = Double(Philox.uniform(philox.word(element: e, step: 1))) - 0.5
+      mean += centred / Double(count)
+      variance += centred * centred / Double(count)
+    }
+    #expect(abs(mean) < 6 * (1 / 12.0 / Double(count)).squareRoot())
+    // The variance of (u − ½)² is 1/80 − 1/144 = 1/180.
+    #expect(abs(variance - 1 / 12.0) < 6 * (1 / 180.0 / Double(count)).squareRoot())
+  }
+
+  @Test("Box–Muller has the first four moments of the normal distribution")
+  func gaussians() {
+    let count = 100_000
+    var moments = [Double](repeating: 0, count: 5)
+    for e in 0..<count {
+      let z = philox.gaussian(element: e, step: 2)
+      for power in 1...4 { moments[power] += pow(z, Double(power)) / Double(count) }
+    }
+    // The variances of z, z², z³ and z⁴ are 1, 2, 15 and 96.
+    for (power, expected, variance) in [(1, 0.0, 1.0), (2, 1, 2), (3, 0, 15), (4, 3, 96)] {
+      #expect(abs(moments[power] - expected) < 6 * (variance / Double(count)).squareRoot(), "moment \(power)")
+    }
+  }
+
+  @Test("The two numbers of a Box–Muller pair are uncorrelated")
+  func gaussianPairs() {
+    let pairs = 50_000
+    var product = 0.0
+    for pair in 0..<pairs {
+      product += philox.gaussian(element: 2 * pair, step: 3) * philox.gaussian(element: 2 * pair + 1, step: 3)
+    }
+    #expect(abs(product / Double(pairs)) < 6 / Double(pairs).squareRoot())
+  }
+
+  @Test("Thresholds cover no word at 0 and every word at 1")
+  func thresholds() {
+    #expect(Philox.threshold(0) == 0)
+    #expect(Philox.threshold(-1) == 0)
+    #expect(Philox.threshold(0.25) == 1 << 30)
+    #expect(Philox.threshold(1) == 1 << 32)
+    #expect(Philox.threshold(2) == 1 << 32)
+  }
+}
+
+@Suite("Permutation") struct PermutationTests {
+  let philox = Philox(seed: 7, stream: .shuffle)
+
+  @Test("Every index is hit once", arguments: [1, 2, 3, 4, 5, 16, 17, 784, 60_000])
+  func bijection(count: Int) {
+    let permutation = Permutation(count: count, philox: philox, step: 1)
+    var hit = [Bool](repeating: false, count: count)
+    for i in 0..<count {
+      let image = permutation(i)
+      #expect((0..<count).contains(image) && !hit[image])
+      hit[image] = true
+    }
+  }
+
+  @Test("Steps and indices give other orders")
+  func keys() {
+    let orders = [(0, 1), (0, 2), (1, 1)].map { index, step in
+      let permutation = Permutation(count: 100, philox: philox, index: index, step: UInt64(step))
+      return (0..<100).map { permutation($0) }
+    }
+    #expect(Set(orders).count == 3)
+  }
+
+  @Test("Exact masking zeroes as many of every sample, and each component as often", arguments: [7, 50, 100])
+  func exactMasking(columns: Int) throws {
+    let rows = 4000, level = 0.3
+    let backend = ReferenceBackend()
+    let ones = [Double](repeating: 1, count: rows * columns)
+    let x = try backend.tensor([rows, columns], ones), corrupted = try backend.tensor([rows, columns])
+    try backend.corrupt(x, .maskingExact(level), philox, step: 5, into: corrupted)
+    let values = try backend.read(corrupted)
+    let masked = Int((level * Double(columns)).rounded())
+    var counts = [Int](repeating: 0, count: columns)
+    for row in 0..<rows {
+      let zeros = (0..<columns).filter { values[row * columns + $0] == 0 }
+      #expect(zeros.count == masked)
+      for column in zeros { counts[column] += 1 }
+    }
+    // Over samples, a component's count is binomial.
+    let p = Double(masked) / Double(columns)
+    let bound = 6 * (Double(rows) * p * (1 - p)).squareRoot()
+    for count in counts { #expect(abs(Double(count) - Double(rows) * p) < bound) }
+    // The sum of squared standardised counts is chi-squared with d − 1 degrees, scaled by d/(d−1).
+    let squares = counts.map { pow(Double($0) - Double(rows) * p, 2) / (Double(rows) * p * (1 - p)) }
+    let freedom = Double(columns - 1)
+    let statistic = squares.reduce(0, +) * freedom / Double(columns)
+    #expect(abs(statistic - freedom) < 6 * (2 * freedom).squareRoot())
+  }
+}
