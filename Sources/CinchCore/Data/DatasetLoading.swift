@@ -86,7 +86,11 @@ extension Dataset {
     let file = try FileBytes.read(source)
     let isGzip = Gzip.isGzip(file)
     let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: source) : Array(file.prefix(16))
-    switch try format(start: start, path: isGzip && source.hasSuffix(".gz") ? String(source.dropLast(3)) : source) {
+    let format = try format(start: start, path: isGzip && source.hasSuffix(".gz") ? String(source.dropLast(3)) : source)
+    guard options.labelColumn == nil || format == .csv else {
+      throw CinchError.usage("\(source) has no columns to take labels from; name a file of labels instead")
+    }
+    switch format {
     case .idx:
       return try idx(file, path: source, labels: options.labels ?? labelsBeside(source), name: FileBytes.name(source))
     case .npy:

@@ -1,0 +1,156 @@
+import ArgumentParser
+import Cinch
+import CinchBackend
+import Foundation
+
+/// Times whole training steps: drawing the batch, corruption, forward, loss, backward, update.
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure training throughput, beside the device's own peak.",
+    discussion: """
+      Each repeat is one pass over the samples after a warm-up pass; the figures are samples a second. Workloads: \
+      \(Workload.all.map(\.name).joined(separator: ", ")). Run it with nothing else going on.
+      """)
+
+  @Argument(help: "What to measure (default: all).")
+  var workloads: [String] = []
+
+  @Option(help: "auto, reference, cpu, opencl, opencl:P or opencl:P:D.")
+  var device = "auto"
+
+  @Option(help: "Timed passes of each workload.")
+  var repeats = 5
+
+  @Option(help: "Samples in a pass.")
+  var samples = 15_360
+
+  @Option(help: "Samples in a mini-batch.")
+  var batchSize = 256
+
+  @Flag(help: "Print one JSON object a line.")
+  var json = false
+
+  func validate() throws {
+    guard repeats > 0, samples > 0, batchSize > 0 else {
+      throw ValidationError("--repeats, --samples and --batch-size must be 1 or more.")
+    }
+  }
+
+  func run() throws {
+    let chosen = workloads.isEmpty ? Workload.all : try workloads.map(Workload.named)
+    let data = try benchData()
+    var table = BenchTable(json: json)
+    for workload in chosen {
+      let opened = try Device(device).open()
+      let peak = try (opened.backend as? any MeasuresCeilings)?.measurePeakGFLOPS()
+      table.add(try measure(workload, data, on: opened.backend, peak: peak))
+    }
+    table.finish()
+  }
+
+  /// Fashion-MNIST, or uniform noise of the same shape where it is not installed.
+  private func benchData() throws -> Dataset {
+    if let images = try? Dataset.fashionMNIST(), images.count >= samples { return try images.prefix(samples) }
+    let philox = Philox(seed: 1, stream: .test)
+    let values = (0..<samples * 784).map { Philox.uniform(philox.word(element: $0, step: 0)) }
+    return try Dataset(values: values, count: samples, features: 784, name: "uniform noise")
+  }
+
+  private func measure<B: Backend>(
+    _ workload: Workload, _ data: Dataset, on backend: B, peak: Double?
+  ) throws -> BenchRow {
+    var recipe = workload.recipe
+    recipe.batchSize = batchSize
+    recipe.epochs = repeats + 1
+    let session = try openSession(recipe, on: backend)
+    try session.prepare(training: data, validation: nil, options: TrainingOptions())
+    var rates: [Double] = []
+    while case .finished(let epoch) = try session.trainEpoch(epochs: repeats + 1, { _ in true }) {
+      if epoch.number > 1 { rates.append(epoch.samplesPerSecond) }
+    }
+    return BenchRow(
+      workload: workload.name, device: backend.info.identifier, deviceName: backend.info.name, batch: batchSize,
+      rates: rates.sorted(), flopsPerSample: workload.flopsPerSample, peak: peak)
+  }
+}
+
+/// One workload's figures.
+struct BenchRow: Encodable {
+  var workload: String
+  var device: String
+  var deviceName: String
+  var batch: Int
+  var median: Double
+  var min: Double
+  var max: Double
+  var gflops: Double
+  var peakGflops: Double?
+  var rooflineFraction: Double?
+
+  init(
+    workload: String, device: String, deviceName: String, batch: Int, rates: [Double], flopsPerSample: Double,
+    peak: Double?
+  ) {
+    self.workload = workload
+    self.device = device
+    self.deviceName = deviceName
+    self.batch = batch
+    median = rates.count % 2 == 1 ? rates[rates.count / 2] : (rates[rates.count / 2 - 1] + rates[rates.count / 2]) / 2
+    min = rates[0]
+    max = rates[rates.count - 1]
+    gflops = median * flopsPerSample / 1e9
+    peakGflops = peak
+    rooflineFraction = peak.map { median * flopsPerSample / 1e9 / $0 }
+  }
+}
+
+/// Prints rows as they come, as a table or as JSON lines.
+struct BenchTable {
+  let json: Bool
+  private var isFirst = true
+
+  init(json: Bool) { self.json = json }
+
+  mutating func add(_ row: BenchRow) {
+    if json {
+      let encoder = JSONEncoder()
+      encoder.keyEncodingStrategy = .convertToSnakeCase
+      encoder.outputFormatting = [.sortedKeys]
+      if let line = try? encoder.encode(row) { print(String(decoding: line, as: UTF8.self)) }
+    } else {
+      if isFirst {
+        print("\(row.device)  \(row.deviceName)\n")
+        print("workload      batch   samples/s (median, min … max)          GFLOP/s   of peak")
+      }
+      let range = "\(grouped(row.min)) … \(grouped(row.max))"
+      let share = row.rooflineFraction.map { "\(Int(($0 * 100).rounded())) % of \(Int(row.peakGflops ?? 0))" } ?? "–"
+      print(
+        row.workload.padding(toLength: 12, withPad: " ", startingAt: 0)
+          + String(format: "%7d", row.batch) + "   " + leftPadded(grouped(row.median), 10) + "  ("
+          + range + ")" + String(repeating: " ", count: max(1, 24 - range.count))
+          + String(format: "%8.1f", row.gflops) + "   " + share)
+    }
+    isFirst = false
+    fflush(nil)
+  }
+
+  func finish() {
+    guard !json else { return }
+    print("\nPeak is the rate of a multiply-add loop in registers, measured in this run.")
+  }
+
+  private func grouped(_ value: Double) -> String {
+    let digits = String(Int(value.rounded()))
+    var result = ""
+    for (index, digit) in digits.enumerated() {
+      if index > 0 && (digits.count - index) % 3 == 0 { result += " " }
+      result.append(digit)
+    }
+    return result
+  }
+
+  private func leftPadded(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+}

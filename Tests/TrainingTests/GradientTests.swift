@@ -1,0 +1,49 @@
+import CinchBackend
+import Testing
+
+@testable import CinchCore
+
+/// The gradient of the whole objective, layer by layer and penalty by penalty, against central differences in
+/// Double on the reference device.
+@Suite struct GradientTests {
+  @Test(arguments: Variants.all)
+  func wholeObjective(_ recipe: Recipe) throws {
+    var recipe = recipe
+    recipe.gradientClip = nil
+    recipe.optimizer = Optimizer(.sgd)
+    // A moving average of the mean activation changes with every evaluation; the op's own tests cover it.
+    recipe.penalties.kl?.momentum = 0
+    let backend = ReferenceBackend()
+    let x = try Variants.data(count: 4, features: recipe.input).values.map { Double($0) }
+    let noise = Philox(seed: 5, stream: .test)
+    let input = x.indices.map { x[$0] * Double(Philox.uniform(noise.word(element: $0, step: 1))) }
+    let fixture = try StepFixture(recipe, on: backend, x: x, input: input)
+    let parameters = fixture.network.parameters
+    // Off zero, so that no ReLU or L1 term sits on its kink.
+    var values = try backend.read(parameters)
+    for index in values.indices { values[index] += 0.02 * Double(1 + index % 7) }
+
+    // A learning rate of zero leaves the parameters alone, so an update is an evaluation.
+    let still = OptimizerStep(.sgd, learningRate: 0, weightDecay: 0, decayCount: fixture.network.weightCount)
+    func objective(_ values: [Double]) throws -> Double {
+      try backend.write(values, to: parameters)
+      return try fixture.run(still).reduce(0, +)
+    }
+    _ = try objective(values)
+    var gradient = try backend.read(fixture.network.gradients)
+    for index in 0..<fixture.network.weightCount { gradient[index] += recipe.penalties.weightDecay * values[index] }
+
+    // A random cotangent: the derivative along it is ⟨gradient, direction⟩.
+    for trial in 0..<6 {
+      let philox = Philox(seed: UInt64(trial), stream: .test)
+      let direction = values.indices.map { 2 * Double(Philox.uniform(philox.word(element: $0, step: 9))) - 1 }
+      let h = 1e-5
+      let up = try objective(zip(values, direction).map { $0 + h * $1 })
+      let down = try objective(zip(values, direction).map { $0 - h * $1 })
+      let numeric = (up - down) / (2 * h)
+      let analytic = zip(gradient, direction).reduce(0) { $0 + $1.0 * $1.1 }
+      let scale = max(abs(numeric), abs(analytic), 1e-3)
+      #expect(abs(numeric - analytic) / scale <= 1e-6, "\(recipe.name): \(analytic) against \(numeric)")
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import CinchBackend
+import Testing
+
+@testable import Cinch
+@testable import CinchCore
+
+/// Every variant takes the same course on every device.
+@Suite struct ParityTests {
+  /// The devices that must agree: both OpenCL kernel families on the first device, and the CPU.
+  static let devices: [Device] = [.cpu, .opencl(family: .cpu), .opencl(family: .gpu)]
+
+  /// Losses of `steps` updates from the recipe's seed.
+  private func losses(_ recipe: Recipe, _ data: Dataset, on device: Device, steps: Int) throws -> [Double] {
+    let trainer = try Trainer(recipe, on: device)
+    try trainer.prepare(data, options: TrainingOptions(keepsStepLosses: true))
+    let perEpoch = (data.count + recipe.batchSize - 1) / recipe.batchSize
+    let epochs = (steps + perEpoch - 1) / perEpoch
+    for _ in 0..<epochs { _ = try trainer.trainEpoch(epochs: epochs) }
+    return try Array(trainer.model.withSession { $0.stepLosses }.prefix(steps))
+  }
+
+  private func expectClose(_ a: [Double], _ b: [Double], _ what: String) {
+    #expect(a.count == b.count && !a.isEmpty)
+    for (step, pair) in zip(a, b).enumerated() {
+      let difference = abs(pair.0 - pair.1) / max(abs(pair.0), abs(pair.1))
+      // Negated, so that a NaN fails.
+      if !(difference <= 1e-4) {
+        Issue.record("\(what): step \(step + 1) has \(pair.0) against \(pair.1)")
+        return
+      }
+    }
+  }
+
+  /// 50 updates of every variant against the reference in Double; the last batch of each epoch is partial.
+  @Test(arguments: Variants.all)
+  func fiftyStepsAgainstReference(_ recipe: Recipe) throws {
+    let data = try Variants.data(count: 61, features: recipe.input)
+    let reference = try losses(recipe, data, on: .reference, steps: 50)
+    for device in Self.devices {
+      expectClose(reference, try losses(recipe, data, on: device, steps: 50), "\(recipe.testDescription) on \(device)")
+    }
+  }
+
+  /// The same at full size, device against device, on real images; two runs on one device agree to the bit.
+  @Test(arguments: Recipe.all)
+  func fiftyStepsAtFullSize(_ recipe: Recipe) throws {
+    let data = try Dataset.fashionMNIST().prefix(1300)
+    var recipe = recipe
+    recipe.batchSize = 128
+    let cpu = try losses(recipe, data, on: .cpu, steps: 50)
+    let opencl = try losses(recipe, data, on: .opencl(family: .cpu), steps: 50)
+    expectClose(cpu, opencl, recipe.testDescription)
+    #expect(try losses(recipe, data, on: .cpu, steps: 50) == cpu, "cpu repeats itself")
+    #expect(try losses(recipe, data, on: .opencl(family: .cpu), steps: 50) == opencl, "opencl repeats itself")
+  }
+
+  @Test(arguments: [Corruption.masking(0.3), .maskingExact(0.3), .saltPepper(0.3)])
+  func masksAreIdentical(_ corruption: Corruption) throws {
+    let data = try Variants.data(count: 37, features: 53)
+    let recipe = Recipe.denoising(layers: [53, 8], corruption: corruption)
+    let reference = try Autoencoder(recipe, on: .reference)
+    for step in [UInt64(0), 1, 1 << 33] {
+      let want = try reference.corrupt(data, step: step).values
+      for device in Self.devices {
+        #expect(try Autoencoder(recipe, on: device).corrupt(data, step: step).values == want, "\(device)")
+      }
+    }
+  }
+
+  @Test func anotherSeedIsAnotherRun() throws {
+    let data = try Variants.data(count: 61, features: 13)
+    var recipe = Variants.all[0]
+    let first = try losses(recipe, data, on: .cpu, steps: 3)
+    recipe.seed = 1
+    #expect(try losses(recipe, data, on: .cpu, steps: 3) != first)
+  }
+
+  /// Nothing inside a step allocates, and nothing waits but the one read that ends a chunk.
+  @Test(arguments: devices + [.reference])
+  func stepsNeitherAllocateNorWait(_ device: Device) throws {
+    let backend = try device.open().backend
+    try measure(on: backend)
+  }
+
+  private func measure<B: Backend>(on backend: B) throws {
+    var recipe = Variants.all.first { $0.name == "every penalty at once" }!
+    recipe.corruption = .masking(0.3)
+    let data = try Variants.data(count: 64, features: recipe.input)
+    let fixture = try StepFixture(recipe, on: backend, x: data.values.prefix(8 * 13).map { B.Scalar($0) })
+    let feed = try DataFeed(data, on: backend, batchSize: 8, memoryLimit: .max)
+    let philox = Philox(seed: 0, stream: .shuffle)
+    func step(_ index: Int) throws {
+      let order = SampleOrder(start: 8 * (index % 8), permutation: Permutation(count: 64, philox: philox, step: 0))
+      try feed.load(
+        order, into: fixture.batch, corruption: recipe.corruption, philox: philox, step: UInt64(index))
+      try fixture.step.run(
+        fixture.batch,
+        recipe.optimizer.step(index, scale: 1, weightDecay: 0.01, decayCount: fixture.network.weightCount),
+        books: fixture.books)
+    }
+    try step(0)
+    try backend.synchronize()
+    let before = backend.counters
+    for index in 1...10 { try step(index) }
+    let after = backend.counters
+    #expect(after.allocations == before.allocations)
+    #expect(after.waits == before.waits)
+    #expect(after.launches > before.launches)
+  }
+}

@@ -1,0 +1,97 @@
+import CinchBackend
+import Foundation
+import Testing
+
+@testable import Cinch
+@testable import CinchCore
+
+/// The variants in a size that every device runs in a moment, each with another quirk: odd widths, every
+/// activation, tied weights with each penalty.
+enum Variants {
+  static let all: [Recipe] = {
+    var recipes: [Recipe] = [
+      .linear(layers: [13, 5]),
+      .undercomplete(layers: [13, 5]),
+      .overcomplete(layers: [13, 17]),
+      .deep(layers: [13, 7, 3]),
+      .sparse(layers: [13, 9]),
+      .sparseL1(layers: [13, 9], l1: 0.05),
+      .denoising(layers: [13, 17], corruption: .masking(0.3)),
+      .denoising(layers: [13, 17], corruption: .maskingExact(0.3)),
+      .denoising(layers: [13, 17], corruption: .gaussian(0.2)),
+      .denoising(layers: [13, 17], corruption: .saltPepper(0.2)),
+      .contractive(layers: [13, 9]),
+      .hinton(layers: [13, 11, 7, 3]),
+    ]
+    recipes += recipes.filter { $0.name != "overcomplete" }.map { recipe in
+      var tied = recipe
+      tied.tied = true
+      tied.name += " tied"
+      return tied
+    }
+    var everything = Recipe.sparse(layers: [13, 9], weightDecay: 0.01)
+    everything.name = "every penalty at once"
+    everything.penalties.l1 = 0.02
+    everything.penalties.contraction = 0.1
+    everything.penalties.kl?.momentum = 0.6
+    everything.gradientClip = 0.5
+    recipes.append(everything)
+    recipes.append(
+      Recipe(name: "tanh", layers: [13, 6, 4], activation: .tanh, outputActivation: .tanh, loss: .mse))
+    recipes.append(
+      Recipe(name: "softplus", layers: [13, 6, 4], activation: .softplus, outputActivation: .leakyReLU, loss: .sse))
+    for index in recipes.indices { recipes[index].batchSize = 8 }
+    return recipes
+  }()
+
+  /// Samples in [0, 1] with some structure: smooth bumps at random places.
+  static func data(count: Int, features: Int, seed: UInt64 = 3) throws -> Dataset {
+    let philox = Philox(seed: seed, stream: .test)
+    var values: [Float] = []
+    for sample in 0..<count {
+      let words = philox.block(index: sample, step: 0)
+      let centre = Philox.uniform(words.x) * Float(features)
+      let width = 1 + 3 * Philox.uniform(words.y)
+      for feature in 0..<features {
+        let distance = (Float(feature) - centre) / width
+        values.append(exp(-distance * distance) * (0.5 + 0.5 * Philox.uniform(words.z)))
+      }
+    }
+    return try Dataset(values: values, count: count, features: features, name: "bumps")
+  }
+}
+
+/// A recipe on a backend with a batch in place: what a single training step needs.
+struct StepFixture<B: Backend> {
+  let network: Network<B>
+  let workspace: Workspace<B>
+  let batch: Workspace<B>.Batch
+  let step: TrainingStep<B>
+  let books: Tensor<B.Buffer>
+  let terms: Int
+
+  init(_ recipe: Recipe, on backend: B, x: [B.Scalar], input: [B.Scalar]? = nil) throws {
+    let rows = x.count / recipe.input
+    network = try Network(recipe, on: backend)
+    workspace = try Workspace(network, rows: rows)
+    batch = try workspace.batch(rows: rows)
+    let moments = try (0..<recipe.optimizer.momentCount).map { [network] _ in
+      try backend.tensor(network.parameters.shape)
+    }
+    step = TrainingStep(network: network, workspace: workspace, moments: moments)
+    terms = 1 + recipe.penalties.names.count
+    books = try backend.tensor([terms])
+    try backend.write(x, to: batch.x)
+    if recipe.corruption != nil { try backend.write(input ?? x, to: batch.input) }
+  }
+
+  /// Runs one update and returns the objective's terms before it.
+  func run(_ optimizer: OptimizerStep) throws -> [B.Scalar] {
+    try step.run(batch, optimizer, books: books)
+    return try network.backend.read(books)
+  }
+}
+
+extension Recipe: CustomTestStringConvertible {
+  public var testDescription: String { corruption.map { "\(name) \($0.kind.rawValue)" } ?? name }
+}
