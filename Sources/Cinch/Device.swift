@@ -79,7 +79,7 @@ extension Device {
   private static func choose(platform: Int?, device: Int?) throws -> (platform: Int, device: Int) {
     let devices = try OpenCLBackend.devices().filter { platform == nil || $0.platform == platform }
     if let device { return (platform ?? 0, device) }
-    if let found = devices.first(where: { $0.type == .gpu }) ?? devices.first {
+    if let found = devices.first(where: { $0.kind == .gpu }) ?? devices.first {
       return (found.platform, found.device)
     }
     // The backend words the error: it knows what is missing.
@@ -88,7 +88,7 @@ extension Device {
 
   private func openAutomatic() throws -> OpenedDevice {
     let devices = (try? OpenCLBackend.devices()) ?? []
-    if let gpu = devices.first(where: { $0.type == .gpu }) {
+    if let gpu = devices.first(where: { $0.kind == .gpu }) {
       if let backend = try? OpenCLBackend(platform: gpu.platform, device: gpu.device) {
         return OpenedDevice(backend: backend, note: "auto: took the OpenCL GPU \(gpu.name)")
       }
