@@ -11,6 +11,8 @@ public final class Autoencoder: Sendable {
   public let device: DeviceInfo
   /// What there is to say about the choice of device; nil where it was named.
   public let deviceNote: String?
+  /// How it was trained, where it was loaded from a run folder.
+  public let run: RunConfig?
   private let lock = Mutex(())
   // Safe because it is touched only in `withSession`, under `lock`, and no closure there may hand it out: what
   // they return is Sendable, and a session is not.
@@ -20,12 +22,18 @@ public final class Autoencoder: Sendable {
   ///
   /// - Throws: `CinchError.usage` where the recipe makes no model, `CinchError.unavailable` where the device
   ///   does not exist.
-  public init(_ recipe: Recipe, on device: Device = .automatic) throws {
+  public convenience init(_ recipe: Recipe, on device: Device = .automatic) throws {
+    try self.init(recipe, on: device, run: nil)
+  }
+
+  init(_ recipe: Recipe, on device: Device, run: RunConfig?) throws {
     let opened = try device.open()
+    try recipe.requireFit(opened.backend.info)
     let session = try Autoencoder.reporting { try openSession(recipe, on: opened.backend) }
     self.recipe = recipe
     self.device = session.device
     deviceNote = opened.note
+    self.run = run
     self.session = session
   }
 

@@ -1,6 +1,9 @@
 import CinchBackend
 
 extension Recipe {
+  /// Times the samples of an epoch, this still fits an Int.
+  static let mostEpochs = 1_000_000_000
+
   /// Checks that the settings make a network that can be trained.
   /// - Throws: `CinchError.usage`, naming the setting to change.
   public func validate() throws {
@@ -62,9 +65,18 @@ extension Recipe {
 
   private func validateTraining() throws {
     guard batchSize > 0 else { throw CinchError.usage("--batch-size must be 1 or more, not \(batchSize).") }
-    guard epochs >= 0 else { throw CinchError.usage("--epochs cannot be \(epochs); use 0 or more.") }
+    guard (0...Self.mostEpochs).contains(epochs) else {
+      throw CinchError.usage("--epochs must lie between 0 and \(Self.mostEpochs), not \(epochs).")
+    }
     guard optimizer.learningRate > 0, optimizer.learningRate.isFinite else {
       throw CinchError.usage("--lr must be a positive number, not \(optimizer.learningRate).")
+    }
+    for (name, value) in [("--momentum", optimizer.momentum), ("beta1", optimizer.beta1), ("beta2", optimizer.beta2)]
+    where !(0..<1).contains(value) {
+      throw CinchError.usage("\(name) must be at least 0 and below 1, not \(value).")
+    }
+    guard optimizer.epsilon > 0, optimizer.epsilon.isFinite else {
+      throw CinchError.usage("The optimiser's epsilon must be a positive number, not \(optimizer.epsilon).")
     }
     guard (0..<1).contains(validationSplit) else {
       throw CinchError.usage("--validation-split must be at least 0 and below 1, not \(validationSplit).")
@@ -73,8 +85,14 @@ extension Recipe {
     if let clip = gradientClip, !(clip > 0 && clip.isFinite) {
       throw CinchError.usage("--clip must be a positive number, not \(clip).")
     }
-    guard schedule.every > 0, schedule.warmUpEpochs >= 0, schedule.decay > 0 else {
-      throw CinchError.usage("A schedule needs 'every' and 'decay' above 0 and 'warm_up_epochs' of 0 or more.")
+    guard schedule.warmUpEpochs >= 0, schedule.warmUpEpochs.isFinite else {
+      throw CinchError.usage("--warm-up cannot be \(schedule.warmUpEpochs) epochs; use 0 or more.")
+    }
+    guard (1...Self.mostEpochs).contains(schedule.every), schedule.decay > 0, schedule.decay.isFinite,
+      (0...1).contains(schedule.floor)
+    else {
+      throw CinchError.usage(
+        "A schedule needs 'every' of 1 epoch or more, 'decay' above 0 and 'floor' between 0 and 1.")
     }
     if let corruption {
       let level = corruption.level

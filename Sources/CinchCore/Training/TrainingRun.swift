@@ -70,10 +70,15 @@ final class TrainingRun<B: Backend> {
   func trainEpoch(epochs: Int, _ observer: (Progress) -> Bool) throws -> EpochOutcome {
     if let ended = state.ended, ended == .earlyStopping { return .complete(ended) }
     guard state.epoch < epochs else {
+      if state.ended == nil { try exchangeBest() }
       state.ended = .epochs
       return .complete(.epochs)
     }
-    state.ended = nil
+    if state.ended != nil {
+      // More epochs than the run ended with: go on from the last weights, as if it had never ended.
+      try exchangeBest()
+      state.ended = nil
+    }
     if state.sums.isEmpty { state.sums = [Double](repeating: 0, count: termCount) }
     while state.stepInEpoch < stepsPerEpoch {
       try runChunk(epochs: epochs)
@@ -164,10 +169,10 @@ final class TrainingRun<B: Backend> {
     state.sums = [Double](repeating: 0, count: termCount)
     if let patience = recipe.patience, let bestEpoch = state.bestEpoch, state.epoch - bestEpoch >= patience {
       state.ended = .earlyStopping
-      try restoreBest()
+      try exchangeBest()
     } else if state.epoch >= epochs {
       state.ended = .epochs
-      try restoreBest()
+      try exchangeBest()
     }
     return epoch
   }
@@ -179,9 +184,13 @@ final class TrainingRun<B: Backend> {
     if let best { try backend.copy(network.parameters, to: best) }
   }
 
-  /// Early stopping gives back the weights of the best epoch.
-  private func restoreBest() throws {
-    if let best, state.bestEpoch != nil { try backend.copy(best, to: network.parameters) }
+  /// Early stopping gives back the weights of the best epoch. The last ones take their place, so that a run
+  /// that is given more epochs can go on from them. Between two updates the gradients are scratch.
+  private func exchangeBest() throws {
+    guard let best, state.bestEpoch != nil else { return }
+    try backend.copy(network.parameters, to: network.gradients)
+    try backend.copy(best, to: network.parameters)
+    try backend.copy(network.gradients, to: best)
   }
 }
 

@@ -1,0 +1,81 @@
+import CinchBackend
+import CinchCore
+
+extension Autoencoder {
+  /// Saves the model as a run folder: `config.json`, `model.safetensors` and `filters.png`.
+  ///
+  /// ```swift
+  /// try trainer.model.save(to: "runs/sparse", trainedOn: images)
+  /// let codes = try Autoencoder.load("runs/sparse").encode(images)
+  /// ```
+  ///
+  /// `model.safetensors` holds `encoder.0.weight` `[out, in]`, `encoder.0.bias`, …, `decoder.0.weight`, … as
+  /// PyTorch lays them out. A model that is already there is replaced.
+  ///
+  /// - Parameters:
+  ///   - folder: made where it is missing.
+  ///   - data: the training set, whose scaling and sample shape go into `config.json`; nil keeps those of the
+  ///     folder the model was loaded from.
+  /// - Throws: `CinchError.inputOutput`.
+  public func save(to folder: String, trainedOn data: Dataset? = nil) throws {
+    let folder = RunFolder(folder)
+    try folder.create()
+    var config = run ?? RunConfig(recipe: recipe, device: device)
+    config.cinch = version
+    config.recipe = recipe
+    config.device = device
+    if let data {
+      config.scaling = data.scaling
+      config.sampleShape = data.sampleShape.dimensions
+    }
+    try folder.write(config)
+    try folder.writeModel(self)
+    try folder.writeFilters(self, shape: config.shape)
+  }
+
+  /// Opens the model of a run folder.
+  ///
+  /// `run` of the result says how it was trained; `run.prepare` scales data as it was trained on.
+  ///
+  /// - Throws: `CinchError.inputOutput` where there is no run, `.badData` where its files are damaged,
+  ///   `.unavailable` where the device does not exist.
+  public static func load(_ folder: String, on device: Device = .automatic) throws -> Autoencoder {
+    let folder = RunFolder(folder)
+    let config = try folder.config()
+    guard folder.has(.model) else {
+      throw CinchError.inputOutput(
+        "'\(folder.path)' has no \(RunFolder.File.model.rawValue) yet: finish it with "
+          + "'cinch train --resume \(folder.path)'.")
+    }
+    let file = try Safetensors(contentsOf: folder.path(of: .model))
+    let parameters = try file.entries.map { entry -> NamedParameter in
+      guard case .float32(let values) = entry.storage, values.allSatisfy(\.isFinite) else {
+        throw CinchError.badData(
+          "'\(entry.name)' in '\(folder.path(of: .model))' is not made of finite 32-bit floats: use an intact copy.")
+      }
+      return NamedParameter(name: entry.name, shape: entry.shape, values: values)
+    }
+    do {
+      let model = try Autoencoder(config.recipe, on: device, run: config)
+      try model.setParameters(parameters)
+      return model
+    } catch CinchError.usage(let text) {
+      // The recipe comes from a file here: what is wrong with it is wrong with the data.
+      throw CinchError.badData("'\(folder.path(of: .config))' does not describe a model: \(text)")
+    }
+  }
+}
+
+// model.safetensors
+extension RunFolder {
+  package func writeModel(_ model: Autoencoder) throws {
+    var file = Safetensors()
+    file.metadata = [
+      "format": "pt", "cinch": version, "recipe": model.recipe.name, "tied": model.recipe.tied ? "true" : "false",
+    ]
+    for parameter in try model.parameters() {
+      try file.add(parameter.name, shape: parameter.shape, .float32(parameter.values))
+    }
+    try file.write(to: path(of: .model))
+  }
+}

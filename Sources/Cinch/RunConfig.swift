@@ -1,0 +1,122 @@
+import CinchBackend
+import CinchCore
+import Foundation
+
+/// What `config.json` of a run folder holds: everything that evaluating, encoding and going on with a run need
+/// beside the numbers.
+public struct RunConfig: Sendable, Hashable, Codable {
+  /// The version of Cinch that wrote it.
+  public var cinch: String
+  /// The network and how it is trained: seed and number of epochs included.
+  public var recipe: Recipe
+  /// Where the training samples came from; nil where a program made them.
+  public var data: DataSource?
+  /// Where held-out samples came from, unless they were split off.
+  public var validation: DataSource?
+  /// What turns raw values into what the model was trained on.
+  public var scaling: Scaling?
+  /// One sample's shape, for pictures and decoded files.
+  public var sampleShape: [Int]
+  public var device: DeviceInfo
+  /// Whether training has ended, so that the weights are the run's result.
+  public var isFinal: Bool
+
+  public init(
+    recipe: Recipe, data: DataSource? = nil, validation: DataSource? = nil, scaling: Scaling? = nil,
+    sampleShape: Shape? = nil, device: DeviceInfo, isFinal: Bool = true
+  ) {
+    cinch = version
+    self.recipe = recipe
+    self.data = data
+    self.validation = validation
+    self.scaling = scaling
+    self.sampleShape = sampleShape?.dimensions ?? [recipe.input]
+    self.device = device
+    self.isFinal = isFinal
+  }
+
+  /// One sample's shape; plain features where the file's own does not fit the recipe.
+  public var shape: Shape {
+    guard let shape = Shape(checking: sampleShape), shape.count == recipe.input else { return [recipe.input] }
+    return shape
+  }
+
+  /// A data set as the run's model takes it: scaled with the run's own scaling, not one fitted anew.
+  /// - Throws: `CinchError.badData` where its features do not fit.
+  public func prepare(_ data: Dataset) throws -> Dataset {
+    guard data.features == recipe.input else {
+      throw CinchError.badData(
+        "'\(data.name)' has \(data.features) features a sample, but this run's model takes \(recipe.input).")
+    }
+    return try scaling?.apply(to: data) ?? data
+  }
+
+  /// The model's output in the data's own units: undoes `minmax` and `standard` scaling. Bytes stay in [0, 1].
+  public func restore(_ values: [Float]) throws -> [Float] {
+    switch scaling?.kind {
+    case .minmax, .standard: try scaling?.invert(values) ?? values
+    default: values
+    }
+  }
+}
+
+/// A data set by its name or path, and how to read it: enough to load it again.
+public struct DataSource: Sendable, Hashable, Codable {
+  /// `fashion-mnist`, or an absolute path.
+  public var source: String
+  public var split: String
+  public var labelColumn: String?
+  public var labels: String?
+  public var header: String
+  public var sampleShape: [Int]?
+  /// How many samples there were, to notice another file under the same name.
+  public var samples: Int?
+
+  public init(_ source: String, options: Dataset.LoadOptions = Dataset.LoadOptions()) {
+    let names = ["fashion-mnist", "fashion-mnist-test"]
+    self.source = names.contains(source) ? source : Self.absolute(source)
+    split = options.split.rawValue
+    labelColumn = options.labelColumn
+    labels = options.labels.map(Self.absolute)
+    header = options.header.rawValue
+    sampleShape = options.sampleShape?.dimensions
+  }
+
+  private static func absolute(_ path: String) -> String {
+    URL(fileURLWithPath: path).standardizedFileURL.path
+  }
+
+  /// - Throws: as `Dataset.load`; `CinchError.badData` where it has other samples than it had.
+  public func load() throws -> Dataset {
+    var options = Dataset.LoadOptions()
+    options.split = Dataset.Split(rawValue: split) ?? options.split
+    options.labelColumn = labelColumn
+    options.labels = labels
+    options.header = CSVHeader(rawValue: header) ?? options.header
+    let data = try Dataset.load(source, options: options)
+    if let samples, samples != data.count {
+      throw CinchError.badData(
+        "'\(source)' had \(samples) samples when the run was started and has \(data.count) now: "
+          + "bring the old file back, or start a new run.")
+    }
+    guard let sampleShape else { return data }
+    guard let shape = Shape(checking: sampleShape), shape.count == data.features else {
+      throw CinchError.badData(
+        "The sample shape \(sampleShape) does not fit '\(source)', whose samples have \(data.features) values.")
+    }
+    return try data.reshaped(shape)
+  }
+}
+
+extension Shape {
+  /// Nil where an extent is not positive or their product does not fit an Int.
+  package init?(checking extents: [Int]) {
+    var count = 1
+    for extent in extents {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent > 0, !overflow else { return nil }
+      count = product
+    }
+    self.init(extents)
+  }
+}

@@ -1,0 +1,135 @@
+import CinchCore
+import Foundation
+
+/// A folder that holds one training run.
+///
+/// | file | what it holds |
+/// |---|---|
+/// | `config.json` | `RunConfig` |
+/// | `model.safetensors` | the weights, under `encoder.0.weight` `[out, in]`, `encoder.0.bias`, …, `decoder.0.weight`, … |
+/// | `checkpoint.safetensors` | the run's whole state, in the device's own precision: what `--resume` goes on from |
+/// | `history.csv` | one row an epoch |
+/// | `reconstructions.png` | originals, what the encoder saw of them where they were corrupted, reconstructions |
+/// | `filters.png` | the first layer's weights, a tile a unit |
+///
+/// Every file is written whole or not at all.
+public struct RunFolder: Sendable, Hashable {
+  public let path: String
+
+  public init(_ path: String) { self.path = path }
+
+  package enum File: String, CaseIterable {
+    case config = "config.json"
+    case model = "model.safetensors"
+    case checkpoint = "checkpoint.safetensors"
+    case history = "history.csv"
+    case reconstructions = "reconstructions.png"
+    case filters = "filters.png"
+  }
+
+  package func path(of file: File) -> String { path + "/" + file.rawValue }
+
+  package func has(_ file: File) -> Bool { FileManager.default.fileExists(atPath: path(of: file)) }
+
+  /// Makes a folder for a new run.
+  ///
+  /// - Parameter path: where; nil takes `runs/YYYY-MM-DD-NAME`, or the first of `…-2`, `…-3`, … that is free.
+  /// - Throws: `CinchError.usage` where the folder holds a run already, `.inputOutput` where it cannot be made.
+  public static func create(at path: String?, name: String) throws -> RunFolder {
+    guard let path else { return try createDefault(name: name) }
+    let folder = RunFolder(path)
+    if folder.has(.config) || folder.has(.model) || folder.has(.checkpoint) {
+      throw CinchError.usage(
+        "'\(path)' already holds a run: choose another --out, or go on with it by 'cinch train --resume \(path)'.")
+    }
+    try folder.create()
+    return folder
+  }
+
+  private static func createDefault(name: String) throws -> RunFolder {
+    try RunFolder("runs").create()
+    let safe = String(
+      name.map { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) ? $0 : "-" }.prefix(64))
+    let stem = "runs/\(today)-\(safe)"
+    for number in 1...9999 {
+      let path = number == 1 ? stem : "\(stem)-\(number)"
+      // Making the folder claims it: two programs that start together get two folders.
+      if mkdir(path, 0o777) == 0 { return RunFolder(path) }
+      guard errno == EEXIST else { throw refusal(path) }
+    }
+    throw CinchError.inputOutput("'\(stem)' and 9998 numbered ones exist already: choose a folder with --out.")
+  }
+
+  /// Makes the folder and those above it, where they are missing.
+  func create() throws {
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+      guard isFolder.boolValue else {
+        throw CinchError.inputOutput("'\(path)' is a file, not a folder: choose another --out.")
+      }
+      guard access(path, W_OK | X_OK) == 0 else { throw Self.refusal(path) }
+      return
+    }
+    let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    if parent != path, !FileManager.default.fileExists(atPath: parent) { try RunFolder(parent).create() }
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw Self.refusal(path) }
+  }
+
+  private static func refusal(_ path: String) -> CinchError {
+    .inputOutput("Cannot write to the folder '\(path)': \(String(cString: strerror(errno))). Choose another --out.")
+  }
+
+  private static var today: String {
+    var now = time(nil)
+    var parts = tm()
+    localtime_r(&now, &parts)
+    func padded(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    return "\(parts.tm_year + 1900)-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))"
+  }
+}
+
+// config.json
+extension RunFolder {
+  /// - Throws: `CinchError.inputOutput` where there is no run, `.badData` where its file is damaged.
+  public func config() throws -> RunConfig {
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw CinchError.inputOutput("There is no run folder '\(path)': check the path.")
+    }
+    guard has(.config) else {
+      throw CinchError.inputOutput("'\(path)' holds no run: it has no \(File.config.rawValue).")
+    }
+    guard let bytes = FileManager.default.contents(atPath: path(of: .config)) else {
+      throw CinchError.inputOutput("Cannot read '\(path(of: .config))': check its permissions.")
+    }
+    do { return try JSONCoding.decoder.decode(RunConfig.self, from: bytes) } catch let error as DecodingError {
+      throw CinchError.badData("'\(path(of: .config))' is damaged: \(JSONCoding.explain(error))")
+    }
+  }
+
+  package func write(_ config: RunConfig) throws {
+    let text = String(decoding: try JSONCoding.encoder.encode(config), as: UTF8.self)
+    try AtomicFile.write(text + "\n", to: path(of: .config))
+  }
+}
+
+// history.csv
+extension RunFolder {
+  package func write(history: [Epoch], penalties: [String]) throws {
+    var table = CSVWriter(
+      columns: ["epoch", "loss", "reconstruction_per_sample", "reconstruction_per_element"] + penalties
+        + [
+          "validation_per_sample", "validation_per_element", "learning_rate", "samples_per_second", "seconds",
+        ])
+    for epoch in history {
+      let shares = penalties.map { epoch.penalties[$0] }
+      let values: [Double?] =
+        [epoch.loss, epoch.reconstruction.perSample, epoch.reconstruction.perElement] + shares
+        + [
+          epoch.validation?.perSample, epoch.validation?.perElement, epoch.learningRate, epoch.samplesPerSecond,
+          epoch.seconds,
+        ]
+      try table.append(["\(epoch.number)"] + values.map { $0.map { "\($0)" } ?? "" })
+    }
+    try table.write(to: path(of: .history))
+  }
+}

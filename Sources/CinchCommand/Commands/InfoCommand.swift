@@ -1,0 +1,70 @@
+import ArgumentParser
+import Cinch
+
+struct InfoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info", abstract: "Shows what a run is and how far it came.",
+    discussion: "Opens no device.")
+
+  @Argument(help: ArgumentHelp("The run's folder.", valueName: "run"))
+  var path: String
+
+  @Flag(help: "Prints one JSON object: config.json, finished epochs and the last one.")
+  var json = false
+
+  private struct Document: Encodable {
+    var config: RunConfig
+    var parameters: Int?
+    var epochs: Int
+    var steps: Int
+    var ended: EndReason?
+    var bestEpoch: Int?
+    var last: Epoch?
+    var files: [String]
+  }
+
+  func run() throws {
+    let folder = RunFolder(path)
+    let config = try folder.config()
+    let state = try folder.has(.checkpoint) ? folder.checkpoint().state : TrainingState()
+    let files = RunFolder.File.allCases.filter(folder.has).map(\.rawValue)
+    if json {
+      return try Output.result(
+        JSONValue.document(
+          Document(
+            config: config, parameters: config.recipe.parameterCount, epochs: state.epoch, steps: state.step,
+            ended: state.ended, bestEpoch: state.bestEpoch, last: state.history.last, files: files)))
+    }
+    let recipe = config.recipe
+    var facts = Facts()
+    facts.add("run", "\(path)   (Cinch \(config.cinch))")
+    facts.add("recipe", recipe.name)
+    facts.add(
+      "model",
+      "\(recipe.layersText) \(recipe.activationsText)\(recipe.tied ? ", tied" : ""), "
+        + "\(recipe.parameterCount.map(Numbers.grouped) ?? "?") parameters")
+    facts.add("loss", recipe.objectiveText)
+    facts.add("noise", recipe.corruptionText)
+    facts.add("train", recipe.trainingText)
+    facts.add("data", config.data.map { "\($0.source)\($0.samples.map { ", \(Numbers.grouped($0)) samples" } ?? "")" })
+    facts.add("held out", config.validation?.source)
+    facts.add("scaling", config.scaling?.kind.rawValue)
+    facts.add("device", "\(config.device.identifier)  \(config.device.name) (\(config.device.detail))")
+    facts.add("epochs", "\(state.epoch) of \(recipe.epochs)\(Self.ending(state, config))")
+    if let last = state.history.last {
+      let held = last.validation.map { ", held out \(Numbers.short($0.perElement))" } ?? ""
+      facts.add(
+        "last", "loss \(Numbers.short(last.loss)), per element \(Numbers.short(last.reconstruction.perElement))" + held)
+    }
+    facts.add("files", files.joined(separator: ", "))
+    try Output.result(facts.text)
+  }
+
+  private static func ending(_ state: TrainingState, _ config: RunConfig) -> String {
+    switch state.ended {
+    case .earlyStopping: ", stopped early; the weights are those of epoch \(state.bestEpoch ?? state.epoch)"
+    case .epochs: ""
+    case nil: config.isFinal ? "" : ", not finished"
+    }
+  }
+}

@@ -1,0 +1,174 @@
+import ArgumentParser
+import Cinch
+import Logging
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Trains an autoencoder.",
+    discussion: """
+      RECIPE is one of \(Recipe.all.map(\.name).joined(separator: ", ")); 'cinch recipes' shows what each one is. \
+      Options replace the recipe's own settings.
+
+      The run goes into a folder of its own: config.json, model.safetensors, checkpoint.safetensors, history.csv, \
+      reconstructions.png and filters.png. Ctrl-C ends it between two updates; --resume goes on from there, and \
+      comes to the same weights, bit for bit, as if it had never stopped.
+      """)
+
+  @Argument(help: ArgumentHelp("Which recipe; left out with --recipe or --resume.", valueName: "recipe"))
+  var name: String?
+
+  @Option(
+    name: .customLong("recipe"),
+    help: ArgumentHelp("A recipe as JSON, as 'cinch recipes --json' prints them.", valueName: "file.json"))
+  var file: String?
+
+  @OptionGroup(title: "Data") var dataOptions: DataOptions
+
+  @Option(
+    help: ArgumentHelp("Held-out samples, in place of --validation-split. (default: none)", valueName: "source"))
+  var validation: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What is done to every feature: none keeps values (bytes become [0, 1]), minmax takes its range to [0, 1], "
+        + "standard makes its mean 0 and variance 1. (default: none)", valueName: "kind"))
+  var scale: Scaling.Kind?
+
+  @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
+
+  @OptionGroup(title: "Recipe") var recipeOptions: RecipeOptions
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Passes over the data; with --resume it can only grow. (default: the recipe's, 20)", valueName: "n"))
+  var epochs: Int?
+
+  @Option(help: ArgumentHelp("The run's folder. (default: runs/YYYY-MM-DD-RECIPE)", valueName: "folder"))
+  var out: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Goes on with this run, with its own recipe, data and device. Only --epochs and --device may be given with it.",
+      valueName: "run"))
+  var resume: String?
+
+  @Flag(help: "Prints one JSON object a line: start, every epoch, end.")
+  var json = false
+
+  @Flag(help: "Prints nothing but results.")
+  var quiet = false
+
+  @Flag(help: "Prints diagnostics too.")
+  var verbose = false
+
+  func run() throws {
+    let log = Diagnostics.logger(verbose: verbose)
+    let report = TrainingReport(style: json ? .json : quiet ? .quiet : .human)
+    if let resume { try go(on: resume, report, log) } else { try start(report, log) }
+  }
+
+  private func start(_ report: TrainingReport, _ log: Logger) throws {
+    guard let data = try dataOptions.source(default: "fashion-mnist") else { return }
+    var recipe = try recipeOptions.apply(to: try chosenRecipe())
+    recipe.epochs = epochs ?? recipe.epochs
+    let device = try deviceOptions.choice
+    let setup = try TrainingSetup(
+      recipe, isSized: recipeOptions.layers != nil, data: data,
+      validation: try validation.map { DataSource($0, options: try dataOptions.loadOptions) }, scale: scale ?? .none)
+    try check(setup)
+    log.debug("read \(setup.training.count) training samples from \(data.source)")
+
+    let trainer = try open(setup, on: device, log)
+    let folder = try RunFolder.create(at: out, name: setup.recipe.name)
+    let loop = TrainingLoop(
+      trainer: trainer, folder: folder, setup: setup, device: identified(trainer.device, by: device), report: report,
+      log: log)
+    try loop.begin()
+    try loop.run()
+  }
+
+  private func go(on path: String, _ report: TrainingReport, _ log: Logger) throws {
+    let others: [(String, Bool)] = [
+      ("RECIPE", name != nil), ("--recipe", file != nil), ("--validation", validation != nil),
+      ("--scale", scale != nil), ("--out", out != nil),
+    ]
+    if let option = (others.filter(\.1).map(\.0) + dataOptions.given + recipeOptions.given).first {
+      throw CinchError.usage(
+        "\(option) cannot be given with --resume: the run goes on with its own settings. "
+          + "Only --epochs and --device may differ.")
+    }
+    let folder = RunFolder(path)
+    var config = try folder.config()
+    let checkpoint = try folder.checkpoint()
+    if let epochs {
+      guard epochs >= config.recipe.epochs else {
+        throw CinchError.usage(
+          "--epochs \(epochs) is fewer than the \(config.recipe.epochs) that '\(path)' was started with: it can only grow."
+        )
+      }
+      config.recipe.epochs = epochs
+    }
+    let device = try deviceOptions.device.map { try Device($0) } ?? Device(config.device.identifier)
+    let setup = try asBadData(path) {
+      let setup = try TrainingSetup(resuming: config, folder: path)
+      try check(setup)
+      return setup
+    }
+    let trainer = try open(setup, on: device, log)
+    if trainer.device.identifier != config.device.identifier.prefix(while: { $0 != "/" }) {
+      log.info("the run was started on \(config.device.identifier): another device rounds differently")
+    }
+    try asBadData(path) { try trainer.model.withSession { try $0.restore(checkpoint) } }
+    let loop = TrainingLoop(
+      trainer: trainer, folder: folder, setup: setup, device: identified(trainer.device, by: device), report: report,
+      log: log)
+    try loop.resume(from: checkpoint.state)
+    try loop.run()
+  }
+
+  /// What a run's own files ask for is not the user's mistake in typing.
+  private func asBadData<T>(_ path: String, _ body: () throws -> T) throws -> T {
+    do { return try body() } catch CinchError.usage(let text) {
+      throw CinchError.badData("'\(path)' cannot be resumed: \(text)")
+    }
+  }
+
+  private func chosenRecipe() throws -> Recipe {
+    switch (name, file) {
+    case (let name?, nil): return try Recipe.named(name)
+    case (nil, let file?): return try Recipe.load(file)
+    case (nil, nil):
+      throw CinchError.usage(
+        "Which recipe? Choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
+          + "or give --recipe FILE.json or --resume RUN.")
+    case (_?, _?): throw CinchError.usage("Give a recipe's name or --recipe FILE.json, not both.")
+    }
+  }
+
+  /// Everything that can be refused before a device is opened.
+  private func check(_ setup: TrainingSetup) throws {
+    try setup.recipe.validate()
+    try setup.recipe.validate(setup.training)
+    if let held = setup.held { try setup.recipe.validate(held) }
+  }
+
+  private func open(_ setup: TrainingSetup, on device: Device, _ log: Logger) throws -> Trainer {
+    let trainer = try Trainer(setup.recipe, on: device)
+    if let note = trainer.model.deviceNote {
+      if trainer.device.identifier == "reference" { log.warning("\(note)") } else { log.debug("\(note)") }
+    }
+    log.debug("opened \(trainer.device.identifier): \(trainer.device.name), \(trainer.device.detail)")
+    try trainer.prepare(setup.training, validation: setup.held)
+    return trainer
+  }
+
+  /// The device as `--device` names it, a forced family of kernels included.
+  private func identified(_ info: DeviceInfo, by device: Device) -> DeviceInfo {
+    guard case .opencl(_, _, let family?) = device, !info.identifier.contains("/") else { return info }
+    var info = info
+    info.identifier += "/\(family.rawValue)"
+    return info
+  }
+}

@@ -1,0 +1,147 @@
+import Cinch
+
+/// Tells people or programs how training goes: results on standard output, the rest on standard error.
+struct TrainingReport {
+  enum Style {
+    case human
+    /// One JSON object a line.
+    case json
+    /// Results alone.
+    case quiet
+  }
+
+  /// What a run came to.
+  struct Result {
+    var folder: RunFolder
+    var ended: EndReason
+    var state: TrainingState
+    var evaluation: Evaluation
+    /// Whether `evaluation` is of held-out samples.
+    var isHeld: Bool
+    var recipe: Recipe
+    var seconds: Double
+  }
+
+  let style: Style
+  private let bar = ProgressBar(.standardError)
+
+  init(style: Style) { self.style = style }
+
+  func start(_ setup: TrainingSetup, device: DeviceInfo, resumedFrom state: TrainingState?) throws {
+    let recipe = setup.recipe
+    switch style {
+    case .quiet: break
+    case .json:
+      try Output.result(
+        JSONValue.object([
+          "event": .string("start"), "recipe": .string(recipe.name), "device": .string(device.identifier),
+          "device_name": .string(device.name), "parameters": .integer(recipe.parameterCount ?? 0),
+          "samples": .integer(setup.training.count),
+          "validation_samples": setup.held.map { .integer($0.count) } ?? .null,
+          "features": .integer(recipe.input), "epochs": .integer(recipe.epochs),
+          "resumed_from_epoch": state.map { .integer($0.epoch) } ?? .null,
+        ]).description)
+    case .human:
+      let samples = "\(setup.training.name) \(Numbers.grouped(setup.training.count)) × \(Numbers.grouped(recipe.input))"
+      let held = setup.held.map { " + \(Numbers.grouped($0.count)) held out" } ?? ""
+      header("device", "\(device.identifier)  \(device.name) (\(device.detail))", "data", samples + held)
+      header(
+        "model",
+        "\(recipe.layersText) \(recipe.activationsText), \(Numbers.grouped(recipe.parameterCount ?? 0)) parameters",
+        "loss", recipe.objectiveText)
+      header(
+        "train", recipe.trainingText, "noise", recipe.corruptionText)
+      if let state { Output.note("resumed   after epoch \(state.epoch), step \(Numbers.grouped(state.step))") }
+    }
+  }
+
+  /// Two facts on one line where they fit.
+  private func header(_ name: String, _ text: String, _ second: String, _ other: String?) {
+    let left = name.padding(toLength: 10, withPad: " ", startingAt: 0) + text
+    guard let other else { return Output.note(left) }
+    let columns = Terminal.standardError.isInteractive ? Terminal.standardError.columns : 120
+    let gap = max(60 - left.count, 2)
+    let right = "\(second)  \(other)"
+    if left.count + gap + right.count <= columns {
+      Output.note(left + String(repeating: " ", count: gap) + right)
+    } else {
+      Output.note(left)
+      Output.note(second.padding(toLength: 10, withPad: " ", startingAt: 0) + other)
+    }
+  }
+
+  func progress(_ progress: Cinch.Progress) {
+    if style == .human { bar.draw(progress) }
+  }
+
+  func clearProgress() {
+    if style == .human { bar.clear() }
+  }
+
+  func finished(_ epoch: Epoch, of epochs: Int) throws {
+    switch style {
+    case .quiet: break
+    case .human: bar.finish(epoch, of: epochs)
+    case .json:
+      try Output.result(
+        JSONValue.object([
+          "event": .string("epoch"), "epoch": .integer(epoch.number), "loss": .number(epoch.loss),
+          "reconstruction_per_sample": .number(epoch.reconstruction.perSample),
+          "reconstruction_per_element": .number(epoch.reconstruction.perElement), "penalties": .map(epoch.penalties),
+          "validation_per_sample": .optional(epoch.validation?.perSample),
+          "validation_per_element": .optional(epoch.validation?.perElement),
+          "learning_rate": .number(epoch.learningRate), "samples_per_second": .number(epoch.samplesPerSecond),
+          "seconds": .number(epoch.seconds),
+        ]).description)
+    }
+  }
+
+  func interrupted(_ folder: RunFolder) {
+    guard style == .human else { return }
+    Output.note("stopped   go on with 'cinch train --resume \(folder.path)'")
+  }
+
+  func end(_ result: Result) throws {
+    guard style == .json else { return try Output.result(learned(result)) }
+    try Output.result(
+      JSONValue.object([
+        "event": .string("end"), "run": .string(result.folder.path), "seconds": .number(result.seconds),
+        "epochs": .integer(result.state.epoch),
+        "reason": .string(result.ended == .epochs ? "epochs" : "early_stopping"),
+        "best_epoch": result.state.bestEpoch.map { .integer($0) } ?? .null,
+        "reconstruction_per_sample": .number(result.evaluation.reconstruction.perSample),
+        "reconstruction_per_element": .number(result.evaluation.reconstruction.perElement),
+        "mean_activation": .number(result.evaluation.meanActivation),
+      ]).description)
+  }
+
+  private func learned(_ result: Result) -> String {
+    let (recipe, evaluation) = (result.recipe, result.evaluation)
+    var facts = Facts()
+    facts.add(
+      "learned",
+      "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
+        + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(recipe.loss.rawValue)) on "
+        + "\(Numbers.grouped(evaluation.samples)) \(result.isHeld ? "held-out" : "training") samples")
+    facts.add("code", recipe.codeText(meanActivation: evaluation.meanActivation))
+    if result.ended == .earlyStopping, let best = result.state.bestEpoch {
+      facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")
+    } else if let best = result.state.bestEpoch, recipe.patience != nil {
+      facts.add("best", "the weights are those of epoch \(best)")
+    }
+    let files = [RunFolder.File.filters, .reconstructions, .history, .model].filter(result.folder.has)
+    facts.add("saved", "\(result.folder.path)   (\(files.map(\.rawValue).joined(separator: ", ")))")
+    return facts.text
+  }
+}
+
+extension Recipe {
+  /// 784 → 196 (4 to 1), mean activation 0.0503 against ρ 0.05
+  func codeText(meanActivation: Double) -> String {
+    let ratio = Double(max(input, codeUnits)) / Double(min(input, codeUnits))
+    let factor = Numbers.plain((ratio * 10).rounded() / 10)
+    let kind = codeUnits <= input ? "\(factor) to 1" : "1 to \(factor)"
+    let aim = penalties.kl.map { " against ρ \(Numbers.plain($0.rho))" } ?? ""
+    return "\(input) → \(codeUnits) (\(kind)), mean activation \(Numbers.short(meanActivation))\(aim)"
+  }
+}
