@@ -57,7 +57,6 @@ import Testing
     let trainer = try Trainer(.sparse(layers: [784, 196], rho: 0.05, beta: 3), on: device)
     for try await _ in trainer.fit(images, epochs: 20) {}
     let activation = try trainer.model.evaluate(images.prefix(10_000)).meanActivation
-    print("RHO", activation)
     #expect(abs(activation - 0.05) <= 0.2 * 0.05, "ρ̂ is \(activation)")
   }
 
