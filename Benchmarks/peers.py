@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""Training throughput of the systems one would use instead of Cinch, on the workloads of `cinch bench`.
+
+    make peers                      # or: .venv/bin/python Benchmarks/peers.py
+    .venv/bin/python Benchmarks/peers.py --peer torch jax --workload deep sparse --repeats 5
+
+One JSON line a peer and workload: median, smallest and largest samples/s over timed runs after a warm-up. A step is
+what a user's loop does: draw a mini-batch at random from Fashion-MNIST in memory, corrupt it where the workload says
+so, forward, loss, backward, Adam. With --cuda PyTorch and JAX run on the GPU, the data set on it too.
+
+With --on-request the program measures one timed run for each line it reads, so that compare.py can take turns.
+To add a workload, add it to WORKLOADS and teach `TorchPeer.loss` and `JaxPeer.loss` what is new in it.
+"""
+import argparse
+import gzip
+import json
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+FOLDERS = [os.environ.get("CINCH_DATA", ""), "/usr/share/datasets/fashion-mnist"]
+
+
+@dataclass(frozen=True)
+class Workload:
+    widths: tuple        # units of every layer, from input to output
+    activations: tuple   # one a layer; the last is the output's
+    loss: str            # "bce" on logits, or "sse"
+    batch: int = 256
+    steps: int = 60      # in a timed run on a CPU
+    masking: float = 0.0
+    kl: tuple = ()       # (rho, beta)
+    weight_decay: float = 0.0
+    contraction: float = 0.0
+
+
+WORKLOADS = {
+    "deep": Workload((784, 128, 32, 128, 784), ("relu", "relu", "relu", "sigmoid"), "bce"),
+    "sparse": Workload(
+        (784, 196, 784), ("sigmoid", "sigmoid"), "sse", kl=(0.05, 3.0), weight_decay=1e-3),
+    "denoise": Workload((784, 1024, 784), ("sigmoid", "sigmoid"), "bce", steps=30, masking=0.3),
+    "contractive": Workload((784, 256, 784), ("sigmoid", "sigmoid"), "bce", contraction=0.1),
+    "hinton": Workload(
+        (784, 1000, 500, 250, 30, 250, 500, 1000, 784),
+        ("sigmoid", "sigmoid", "sigmoid", "linear", "sigmoid", "sigmoid", "sigmoid", "sigmoid"), "bce", steps=20),
+}
+
+
+def fashion_mnist():
+    for folder in FOLDERS:
+        path = os.path.join(folder, "train-images-idx3-ubyte.gz")
+        if os.path.exists(path):
+            with gzip.open(path) as file:
+                return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784).astype(np.float32) / 255
+    sys.exit(
+        "Fashion-MNIST is not here: install the Debian package dataset-fashion-mnist, "
+        "or set CINCH_DATA to the folder of its four files.")
+
+
+class TorchPeer:
+    """PyTorch, eager or through torch.compile. The optimiser is the fused Adam where that is the faster choice."""
+
+    def __init__(self, data, work, threads, cuda, compiled):
+        import torch
+
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        self.torch, self.work = torch, work
+        self.device = "cuda" if cuda else "cpu"
+        self.data = torch.from_numpy(data).to(self.device)
+        self.layers = torch.nn.ModuleList(
+            [torch.nn.Linear(i, o) for i, o in zip(work.widths, work.widths[1:])]).to(self.device)
+        self.functions = [
+            {"relu": torch.relu, "sigmoid": torch.sigmoid, "linear": lambda a: a}[name] for name in work.activations]
+        mode = "reduce-overhead" if cuda else "default"
+        self.objective = torch.compile(self.loss, mode=mode) if compiled else self.loss
+        self.optimizer = torch.optim.Adam(
+            self.layers.parameters(), 1e-3, fused=True if compiled or cuda else None)
+
+    def loss(self, x):
+        torch, work = self.torch, self.work
+        h = x * (torch.rand_like(x) > work.masking) if work.masking else x
+        code = len(self.layers) // 2 - 1
+        for index, (layer, f) in enumerate(zip(self.layers, self.functions)):
+            a = layer(h)
+            h = f(a) if index < len(self.layers) - 1 or work.loss == "sse" else a
+            if index == code:
+                z = h
+        if work.loss == "sse":
+            result = 0.5 * ((h - x) ** 2).sum() / len(x)
+        else:
+            result = torch.nn.functional.binary_cross_entropy_with_logits(h, x, reduction="sum") / len(x)
+        if work.kl:
+            (rho, beta), mean = work.kl, z.mean(0)
+            kl = rho * torch.log(rho / mean) + (1 - rho) * torch.log((1 - rho) / (1 - mean))
+            result = result + beta * kl.sum()
+        if work.weight_decay:
+            result = result + work.weight_decay / 2 * sum(l.weight.square().sum() for l in self.layers)
+        if work.contraction:
+            slope = z * (1 - z)
+            result = result + work.contraction * ((slope * slope) @ self.layers[0].weight.square().sum(1)).mean()
+        return result
+
+    def run(self, steps):
+        for _ in range(steps):
+            rows = self.torch.randint(0, len(self.data), (self.work.batch,), device=self.device)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.objective(self.data[rows])
+            loss.backward()
+            self.optimizer.step()
+        return loss.item()   # waits for the device
+
+
+class JaxPeer:
+    """JAX: one jitted step with its buffers donated. On a CPU, NumPy gathers the batch."""
+
+    def __init__(self, data, work, threads, cuda, compiled):
+        import jax
+        import jax.numpy as jnp
+
+        if cuda and jax.default_backend() != "gpu":
+            raise RuntimeError("JAX sees no GPU here")
+        self.jax, self.jnp, self.work = jax, jnp, work
+        self.data = jax.device_put(data) if cuda else data
+        self.rng, self.key = np.random.default_rng(0), jax.random.PRNGKey(1)
+        keys = jax.random.split(jax.random.PRNGKey(0), len(work.activations))
+        parameters = []
+        for key, fan_in, fan_out in zip(keys, work.widths, work.widths[1:]):
+            limit = (6 / (fan_in + fan_out)) ** 0.5
+            w = jax.random.uniform(key, (fan_in, fan_out), minval=-limit, maxval=limit)
+            parameters.append({"w": w, "b": jnp.zeros(fan_out)})
+        zeros = lambda: jax.tree.map(jnp.zeros_like, parameters)
+        self.state = (parameters, zeros(), zeros(), 0.0)
+        self.functions = [
+            {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "linear": lambda a: a}[name] for name in work.activations]
+        self.step = jax.jit(self.update, donate_argnums=0)
+
+    def loss(self, parameters, x, key):
+        jnp, work = self.jnp, self.work
+        h = x * (self.jax.random.uniform(key, x.shape) > work.masking) if work.masking else x
+        code = len(parameters) // 2 - 1
+        for index, (layer, f) in enumerate(zip(parameters, self.functions)):
+            a = h @ layer["w"] + layer["b"]
+            h = f(a) if index < len(parameters) - 1 or work.loss == "sse" else a
+            if index == code:
+                z = h
+        if work.loss == "sse":
+            result = 0.5 * ((h - x) ** 2).sum() / len(x)
+        else:
+            result = (jnp.maximum(h, 0) - h * x + jnp.log1p(jnp.exp(-jnp.abs(h)))).sum() / len(x)
+        if work.kl:
+            (rho, beta), mean = work.kl, z.mean(0)
+            kl = rho * jnp.log(rho / mean) + (1 - rho) * jnp.log((1 - rho) / (1 - mean))
+            result = result + beta * kl.sum()
+        if work.weight_decay:
+            result = result + work.weight_decay / 2 * sum((l["w"] ** 2).sum() for l in parameters)
+        if work.contraction:
+            slope = z * (1 - z)
+            result = result + work.contraction * ((slope * slope) @ (parameters[0]["w"] ** 2).sum(0)).mean()
+        return result
+
+    def update(self, state, x, key):
+        jnp, tree = self.jnp, self.jax.tree
+        parameters, first, second, step = state
+        loss, gradients = self.jax.value_and_grad(self.loss)(parameters, x, key)
+        step = step + 1
+        first = tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradients)
+        second = tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradients)
+        rate, correction = 1e-3 / (1 - 0.9**step), jnp.sqrt(1 - 0.999**step)
+        parameters = tree.map(
+            lambda p, m, v: p - rate * m / (jnp.sqrt(v) / correction + 1e-8), parameters, first, second)
+        return (parameters, first, second, step), loss
+
+    def run(self, steps):
+        for _ in range(steps):
+            self.key, key = self.jax.random.split(self.key)
+            rows = self.rng.integers(0, len(self.data), self.work.batch)
+            self.state, loss = self.step(self.state, self.data[rows], key)
+        return float(loss)   # waits for the device
+
+
+PEERS = {"torch": (TorchPeer, False), "torch-compile": (TorchPeer, True), "jax": (JaxPeer, False)}
+
+
+def rate(peer, steps, batch):
+    start = time.perf_counter()
+    loss = peer.run(steps)
+    return batch * steps / (time.perf_counter() - start), loss
+
+
+def prepare(name, workload, data, options):
+    """The peer, warm, and the steps of a timed run."""
+    kind, compiled = PEERS[name]
+    work = WORKLOADS[workload]
+    peer = kind(data, work, options.threads, options.cuda, compiled)
+    peer.run(5)
+    steps = work.steps
+    if options.cuda:   # as many as take about half a second
+        steps = max(work.steps, int(0.5 * rate(peer, work.steps, work.batch)[0] / work.batch))
+    return peer, steps
+
+
+def emit(**values):
+    print(json.dumps(values), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", nargs="+", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--workload", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cuda", action="store_true")
+    parser.add_argument("--on-request", action="store_true", help="one timed run for each line on standard input")
+    options = parser.parse_args()
+    data = fashion_mnist()
+    for workload in options.workload:
+        batch = WORKLOADS[workload].batch
+        for name in options.peer:
+            about = dict(peer=name, workload=workload, batch=batch)
+            try:
+                peer, steps = prepare(name, workload, data, options)
+                if options.on_request:
+                    emit(**about, ready=True)
+                    for _ in sys.stdin:
+                        peer.run(5)   # its threads have slept since the last request
+                        value, loss = rate(peer, steps, batch)
+                        emit(**about, samples_per_second=round(value), loss=round(loss, 4))
+                    return
+                runs = [rate(peer, steps, batch) for _ in range(options.repeats)]
+                rates = [r[0] for r in runs]
+                emit(
+                    **about, median=round(statistics.median(rates)), min=round(min(rates)), max=round(max(rates)),
+                    loss=round(runs[-1][1], 4))
+            except Exception as error:   # one peer that cannot run must not hide the others
+                emit(**about, error=f"{type(error).__name__}: {error}"[:300])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+# Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build example format lint selftest oclgrind bench peers golden bundle bundle-test docs clean need
+
+SWIFT ?= swift
+CINCH = .build/release/cinch
+DEVICE ?= opencl
+
+# Warnings are errors in everything that is this package's own; SwiftPM silences those of its dependencies.
+STRICT = -Xswiftc -warnings-as-errors -Xcc -Wall -Xcc -Werror=all
+SWIFT_FILES = Package.swift Sources Kernels Tests Examples
+
+help:  ## Lists the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+
+demo: build  ## Trains a sparse autoencoder over OpenCL on Fashion-MNIST and shows what it learned
+	$(CINCH) train sparse --device $(DEVICE)
+
+test: need  ## Builds and runs every test, and the example of the README
+	$(SWIFT) build --build-tests $(STRICT)
+	$(SWIFT) test --skip-build $(STRICT)
+	@$(MAKE) --no-print-directory example
+
+build: need  ## Builds the program cinch, optimised
+	$(SWIFT) build -c release --product cinch
+
+example: need  ## Builds and runs the example of the README, for one epoch
+	$(SWIFT) run -c release --package-path Examples/TrainAndEncode TrainAndEncode 1 Examples/TrainAndEncode/.build/run
+
+format:  ## Formats every Swift file
+	$(SWIFT) format format --in-place --recursive $(SWIFT_FILES)
+
+lint:  ## Checks the format of every Swift file
+	$(SWIFT) format lint --strict --recursive $(SWIFT_FILES)
+
+selftest: build  ## Checks the ops of every device here against the reference
+	$(CINCH) selftest
+
+oclgrind: build  ## Looks for data races and stray accesses in both kernel families (slow: kernels are interpreted)
+	@Tools/need oclgrind
+	Tools/oclgrind $(CINCH)
+
+bench: build  ## Training throughput and the fraction of the roofline, on DEVICE (opencl)
+	$(CINCH) bench --device $(DEVICE)
+
+peers: build  ## Compares with PyTorch, torch.compile and JAX in turns; ROUNDS (5)
+	Benchmarks/setup-python.sh
+	.venv/bin/python Benchmarks/compare.py --device $(DEVICE) --rounds $(or $(ROUNDS),5)
+
+golden:  ## Makes the golden values of the training tests anew, with PyTorch
+	Benchmarks/setup-python.sh
+	.venv/bin/python Benchmarks/golden.py
+
+bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on other machines
+	SWIFT="$(SWIFT)" Tools/bundle
+
+bundle-test:  ## Unpacks the bundle elsewhere and runs it in an empty environment
+	Tools/bundle-test
+
+docs: need  ## Makes the library's documentation in .build/docs
+	SWIFT="$(SWIFT)" Tools/docs
+
+clean:  ## Removes what was built; runs and .venv stay
+	rm -rf .build dist Examples/TrainAndEncode/.build
+
+need:
+	@Tools/need ocl-icd-opencl-dev opencl-headers libopenblas-dev pocl-opencl-icd libpng-dev zlib1g-dev \
+	  dataset-fashion-mnist
