@@ -8,19 +8,27 @@ extension Recipe {
   /// - Throws: `CinchError.usage`, naming the setting to change.
   public func validate() throws {
     func refuse(_ text: String) -> CinchError { .usage(text) }
-    guard input > 0, !encoder.isEmpty, !decoder.isEmpty, widths.allSatisfy({ $0 > 0 }) else {
+    guard input > 0, !encoder.isEmpty else {
       throw refuse(
         "The layers \(widths) make no autoencoder: give at least an input and a code, each 1 or more (--layers 784,32)."
       )
     }
-    guard decoder.last?.units == input else {
-      throw refuse("The decoder ends with \(decoder.last?.units ?? 0) units, but the input has \(input) features.")
+    if let image, image.count != input {
+      throw refuse("An image of \(image) has \(image.count) values, but the input has \(input) features.")
     }
-    if tied {
-      let mirrored =
-        [input] + encoder.map(\.units) == [input] + decoder.dropLast().reversed().map(\.units) + [codeUnits]
-      guard mirrored else { throw refuse("Tied weights need a decoder that mirrors the encoder, not \(widths).") }
+    if decoder.isEmpty {
+      // Says which layer of the encoder cannot be, if that is why.
+      _ = try LayerSpec.mirror(of: encoder, from: inputShape, outputActivation: .linear, pools: .upsample)
+      throw refuse("The recipe has no decoder: spell it out, or leave it away to mirror the encoder.")
     }
+    let shape = try shape()
+    let rebuilt = shape.layers[shape.layers.count - 1].output
+    guard rebuilt == inputShape || rebuilt.count == input && image == nil else {
+      throw refuse(
+        "The decoder ends with \(rebuilt), but a sample is \(inputShape): change the last layer, or strides and "
+          + "pooling that divide the image evenly.")
+    }
+    try validateTying(shape)
     let output = decoder[decoder.count - 1].activation
     if loss == .bce && output != .sigmoid {
       throw refuse(
@@ -28,6 +36,19 @@ extension Recipe {
     }
     try validatePenalties()
     try validateTraining()
+  }
+
+  private func validateTying(_ shape: NetworkShape) throws {
+    guard tied else { return }
+    let mirrored = decoder.count == encoder.count && encoder.indices.allSatisfy { index in
+      let (down, up) = (shape.layers[index], shape.layers[2 * encoder.count - 1 - index])
+      guard down.input == up.output, down.output == up.input else { return false }
+      return switch (down.kind, up.kind) {
+      case (.convolution(let a), .transposedConvolution(let b)): a == b
+      default: down.spec.hasParameters == up.spec.hasParameters
+      }
+    }
+    guard mirrored else { throw CinchError.usage("Tied weights need a decoder that mirrors the encoder, not \(widths).") }
   }
 
   private func validatePenalties() throws {
@@ -50,9 +71,11 @@ extension Recipe {
     ] where !(value >= 0 && value.isFinite) {
       throw CinchError.usage("\(name) cannot be \(value); use 0 or more.")
     }
-    if penalties.contraction > 0 && encoder.count != 1 {
+    var isDense = false
+    if case .dense = encoder[0] { isDense = true }
+    if penalties.contraction > 0 && (encoder.count != 1 || !isDense) {
       throw CinchError.usage(
-        "The contractive penalty has its closed form for one encoder layer; this encoder has \(encoder.count). "
+        "The contractive penalty has its closed form for one dense encoder layer; this encoder has \(encoder.count) layers. "
           + "Use two numbers in --layers, or leave --contraction out.")
     }
     if name == "undercomplete" && codeUnits >= input {

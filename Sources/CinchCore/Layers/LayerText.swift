@@ -1,0 +1,89 @@
+import CinchBackend
+
+/// Layers as the command line writes them: `conv 16 3x3 s2, conv 32 3x3 s2` or `conv 16 3x3, maxpool 2, conv 8 3x3`.
+///
+/// | layer | words |
+/// |---|---|
+/// | convolution | `conv FILTERS [KxK] [sS] [dD] [valid, same or pP] [ACTIVATION]` |
+/// | pooling | `maxpool SIZE [sS]`, `avgpool SIZE [sS]` |
+/// | dense | `dense UNITS [ACTIVATION]` |
+///
+/// An extent is one number, or rows x columns: `3`, `3x5`. Kernels are 3x3 and padding is `same` unless said.
+public enum LayerText {
+  /// - Throws: `CinchError.usage` naming the layer and the word that does not fit.
+  public static func parse(_ text: String, activation: Activation) throws -> [LayerSpec] {
+    try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      try layer(part.split(whereSeparator: \.isWhitespace).map(String.init), activation, text: String(part))
+    }
+  }
+
+  private static func layer(_ words: [String], _ activation: Activation, text: String) throws -> LayerSpec {
+    func refuse(_ why: String) -> CinchError {
+      .usage("'\(text.trimmed)' is not a layer: \(why). Write --layers \"conv 16 3x3 s2, conv 32 3x3 s2\".")
+    }
+    guard let kind = words.first else { throw refuse("it is empty") }
+    guard words.count > 1 else { throw refuse("'\(kind)' needs a number behind it") }
+    let rest = words.dropFirst(2)
+    switch kind {
+    case "conv", "convolution":
+      guard let filters = Int(words[1]), filters > 0 else { throw refuse("'\(words[1])' is no number of filters") }
+      var spec = ConvolutionSpec(filters: filters, activation: activation)
+      for word in rest {
+        guard try read(word, into: &spec) else { throw refuse("'\(word)' is no kernel, stride, padding or activation") }
+      }
+      return .convolution(spec)
+    case "maxpool", "pool", "avgpool":
+      guard let size = extent(words[1]) else { throw refuse("'\(words[1])' is no window size") }
+      var spec = PoolSpec(size)
+      for word in rest {
+        guard word.hasPrefix("s"), let stride = extent(word.dropFirst()) else { throw refuse("'\(word)' is no stride") }
+        spec.stride = stride
+      }
+      return kind == "avgpool" ? .averagePool(spec) : .maxPool(spec)
+    case "dense":
+      guard let units = Int(words[1]), units > 0 else { throw refuse("'\(words[1])' is no number of units") }
+      guard rest.count <= 1 else { throw refuse("a dense layer has units and an activation") }
+      let named = rest.first.map { Activation(rawValue: $0) }
+      guard named != .some(nil) else { throw refuse("'\(rest.first ?? "")' is no activation") }
+      return .dense(units: units, activation: (named ?? nil) ?? activation)
+    default: throw refuse("there is no layer '\(kind)'; there are conv, maxpool, avgpool and dense")
+    }
+  }
+
+  /// Reads one word of a convolution; false where it means nothing.
+  private static func read(_ word: String, into spec: inout ConvolutionSpec) throws -> Bool {
+    if let activation = Activation(rawValue: word) {
+      spec.activation = activation
+    } else if word == "valid" {
+      spec.padding = .valid
+    } else if word == "same" {
+      spec.padding = .same
+    } else if let kernel = extent(word) {
+      spec.kernel = kernel
+    } else if let value = extent(word.dropFirst()) {
+      switch word.first {
+      case "s": spec.stride = value
+      case "d": spec.dilation = value
+      case "p":
+        spec.padding = .explicit(top: value.height, bottom: value.height, left: value.width, right: value.width)
+      default: return false
+      }
+    } else {
+      return false
+    }
+    return true
+  }
+
+  private static func extent(_ text: some StringProtocol) -> Extent? {
+    let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    switch (parts.count, parts.first ?? nil, parts.last ?? nil) {
+    case (1, let both?, _): return Extent(both)
+    case (2, let rows?, let columns?): return Extent(rows, columns)
+    default: return nil
+    }
+  }
+}
+
+extension String {
+  fileprivate var trimmed: String { split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+}
