@@ -87,7 +87,7 @@ import Testing
     var recipe = golden.recipe
     recipe.optimizer = outcome.optimizer
     let fixture = try StepFixture(recipe, on: backend, x: golden.x.joined().map { B.Scalar($0) })
-    let layout = ParameterLayout(recipe)
+    let layout = fixture.network.layout
     try backend.write(try arena(golden.parameters, layout).map { B.Scalar($0) }, to: fixture.network.parameters)
     for step in 0..<steps {
       if let corrupted = golden.xCorrupted {
@@ -118,16 +118,18 @@ import Testing
     close(got, try arena(golden.gradients, layout), tolerance, "\(golden.recipe.name): gradients")
   }
 
+  /// The arena of named parameters, in Double.
   private func arena(_ named: [String: Array], _ layout: ParameterLayout) throws -> [Double] {
     var values = [Double](repeating: .nan, count: layout.count)
-    for layer in layout.layers {
-      if !layer.isTied {
+    for (index, layer) in layout.layers.enumerated() {
+      let slot = try #require(layout.slots[index])
+      if !slot.isTied {
         let weight = try #require(named[layer.name + ".weight"])
-        #expect(weight.shape == [layer.units, layer.inputs])
-        values.replaceSubrange(layer.weight..<layer.weight + weight.values.count, with: weight.values)
+        #expect(weight.shape == slot.weightShape.dimensions)
+        values.replaceSubrange(slot.weight..<slot.weight + weight.values.count, with: weight.values)
       }
       let bias = try #require(named[layer.name + ".bias"])
-      values.replaceSubrange(layer.bias..<layer.bias + bias.values.count, with: bias.values)
+      values.replaceSubrange(slot.bias..<slot.bias + bias.values.count, with: bias.values)
     }
     return values
   }

@@ -164,7 +164,7 @@ extension RecipeOptions {
     // A code that differs from the layers before it, as a linear one does, does so on purpose.
     let ownCode = code == first ? nil : code
     recipe.setLayers(
-      widths ?? [recipe.input] + recipe.encoder.map(\.units), activation: activation ?? first,
+      widths ?? Array(recipe.widths.prefix(recipe.encoder.count + 1)), activation: activation ?? first,
       codeActivation: ownCode, outputActivation: outputActivation ?? output)
   }
 

@@ -6,7 +6,6 @@ import CinchBackend
 /// |---|---|
 /// | convolution | `conv FILTERS [KxK] [sS] [dD] [valid, same or pP] [ACTIVATION]` |
 /// | pooling | `maxpool SIZE [sS]`, `avgpool SIZE [sS]` |
-/// | dense | `dense UNITS [ACTIVATION]` |
 ///
 /// An extent is one number, or rows x columns: `3`, `3x5`. Kernels are 3x3 and padding is `same` unless said.
 public enum LayerText {
@@ -40,13 +39,7 @@ public enum LayerText {
         spec.stride = stride
       }
       return kind == "avgpool" ? .averagePool(spec) : .maxPool(spec)
-    case "dense":
-      guard let units = Int(words[1]), units > 0 else { throw refuse("'\(words[1])' is no number of units") }
-      guard rest.count <= 1 else { throw refuse("a dense layer has units and an activation") }
-      let named = rest.first.map { Activation(rawValue: $0) }
-      guard named != .some(nil) else { throw refuse("'\(rest.first ?? "")' is no activation") }
-      return .dense(units: units, activation: (named ?? nil) ?? activation)
-    default: throw refuse("there is no layer '\(kind)'; there are conv, maxpool, avgpool and dense")
+    default: throw refuse("there is no layer '\(kind)'; there are conv, maxpool and avgpool")
     }
   }
 

@@ -44,6 +44,11 @@ struct NetworkShape: Sendable {
     switch spec {
     case .dense(let units, _):
       guard units > 0 else { throw CinchError.usage("Layer \(name) has \(units) units: give it 1 or more.") }
+      guard case .flat = input else {
+        throw CinchError.usage(
+          "Layer \(name) is dense, but its input is an image of \(input): a network of images is made of convolutions "
+            + "and pooling; leave the image shape out for dense layers.")
+      }
       layer.output = .flat(units)
     case .convolution(let settings):
       let geometry = try convolution(settings, name, image(input, name))
@@ -69,8 +74,10 @@ struct NetworkShape: Sendable {
       layer.output = .image(channels: geometry.channels, height: geometry.height, width: geometry.width)
     case .upsample(let factor):
       let small = try image(input, name)
-      guard factor.height > 0, factor.width > 0 else {
-        throw CinchError.usage("Layer \(name) upsamples by \(factor): use 1 or more.")
+      guard factor.height > 0, factor.width > 0, factor.height <= 65_536 / small.height,
+        factor.width <= 65_536 / small.width
+      else {
+        throw CinchError.usage("Layer \(name) upsamples by \(factor): use 1 or more, up to an image of 65536.")
       }
       let geometry = PoolingGeometry(
         height: small.height * factor.height, width: small.width * factor.width, channels: small.channels,
@@ -93,8 +100,8 @@ struct NetworkShape: Sendable {
   }
 
   private func checkSettings(_ settings: ConvolutionSpec, _ name: String) throws {
-    guard settings.filters > 0 else {
-      throw CinchError.usage("Layer \(name) has \(settings.filters) filters: give it 1 or more.")
+    guard (1...65_536).contains(settings.filters) else {
+      throw CinchError.usage("Layer \(name) has \(settings.filters) filters: give it 1 to 65536.")
     }
     for (what, extent, least) in [
       ("kernel", settings.kernel, 1), ("stride", settings.stride, 1), ("dilation", settings.dilation, 1),
@@ -151,10 +158,10 @@ struct NetworkShape: Sendable {
       ?? Extent(
         size(input.height, k.height, s.height, d.height, e.height, vertical: true),
         size(input.width, k.width, s.width, d.width, e.width, vertical: false))
-    guard output.height > 0, output.width > 0 else {
+    guard (1...65_536).contains(output.height), (1...65_536).contains(output.width) else {
       throw CinchError.usage(
-        "Layer \(name) would give an empty image of \(output) from \(input.height)×\(input.width): use less padding "
-          + "or a larger kernel.")
+        "Layer \(name) would give an image of \(output) from \(input.height)×\(input.width): use less padding "
+          + "or a larger kernel for an empty one.")
     }
     // The convolution it is the adjoint of must lead from that output back to this input.
     var forward = settings

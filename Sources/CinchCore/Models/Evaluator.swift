@@ -26,7 +26,8 @@ final class Evaluator<B: Backend> {
 
   init(_ network: Network<B>) throws {
     self.network = network
-    rows = Self.rows
+    let rows = Self.rows
+    self.rows = rows
     backend = network.backend
     let backend = backend
     x = try backend.tensor(network.input.shape(rows: rows))

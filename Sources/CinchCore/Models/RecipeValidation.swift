@@ -23,7 +23,7 @@ extension Recipe {
     }
     let shape = try shape()
     let rebuilt = shape.layers[shape.layers.count - 1].output
-    guard rebuilt == inputShape || rebuilt.count == input && image == nil else {
+    guard rebuilt == inputShape else {
       throw refuse(
         "The decoder ends with \(rebuilt), but a sample is \(inputShape): change the last layer, or strides and "
           + "pooling that divide the image evenly.")
