@@ -95,14 +95,15 @@ INLINE void packTransposed(
 }
 
 // Takes a tile of sums to C: adds what earlier blocks of k left there and, after the last, ends it.
-INLINE void store(const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, V *sum) {
+INLINE void store(
+  const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, Losses *losses) {
   for (int r = 0; r < rows; r++)
     for (int j = column; j < min(column + PANEL, e->n); j += VW) {
       int count = e->n - j;
       global float *c = e->c + (size_t)(i + r) * e->n + j;
       V x = LOAD(tile + r * PANEL + (j - column));
       if (add) x += loadPart(c, count, 0.0f);
-      if (ends) x = finish(e, x, i + r, j, count, sum);
+      if (ends) x = finish(e, x, i + r, j, count, losses);
       storePart(x, c, count);
     }
 }
@@ -113,11 +114,12 @@ INLINE void multiply(
   float block[KC * PANEL];
   float tile[MR * PANEL];
   size_t lda = transposed ? e->m : k;
-  int column = get_global_id(1) * PANEL;
+  // The narrow last panel comes first: drivers deal out work-groups in order, and the small one evens it out.
+  int column = (get_global_size(1) - 1 - get_global_id(1)) * PANEL;
   int start = get_global_id(0) * chunk;
   int end = min(start + chunk, e->m);
   int width = e->n - column > VW ? 2 : 1;
-  V sum = (V)0.0f;
+  Losses losses = {(V)0.0f, (V)0.0f};
 
   for (int p0 = 0; p0 < k || p0 == 0; p0 += kBlock) {
     int kc = min(kBlock, k - p0);
@@ -143,11 +145,12 @@ INLINE void multiply(
         else
           tileNarrowTail(rows, lda, block, kc, count - 1, tile, transposed);
       }
-      store(e, tile, i, count, column, add, ends, &sum);
+      store(e, tile, i, count, column, add, ends, &losses);
+      if (e->mode == LOSS && ends) settle(&losses);
       i += count;
     }
   }
-  if (e->mode == LOSS) partials[get_global_id(1) * get_global_size(0) + get_global_id(0)] = sumLanes(sum);
+  if (e->mode == LOSS) partials[get_global_id(1) * get_global_size(0) + get_global_id(0)] = sumLanes(losses.sum);
 }
 
 #define MATMUL_ARGUMENTS                                                                                  \
@@ -163,8 +166,8 @@ INLINE void multiply(
 // A is [m,k].
 kernel GROUP_1D void matmul(MATMUL_ARGUMENTS) { MATMUL_BODY(0) }
 
-// A is [k,m]. With `DENSE_GRADIENT`, A is δ [samples, out] and the first panel's work-items also sum its columns
-// into `partials`, the bias gradient.
+// A is [k,m]. With `DENSE_GRADIENT`, A is δ [samples, out] and the work-items of one panel, the narrow one, also sum
+// its columns into `partials`, the bias gradient.
 kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
   MATMUL_BODY(1)
   if (mode == DENSE_GRADIENT && get_global_id(1) == 0) {
