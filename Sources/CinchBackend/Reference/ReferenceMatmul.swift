@@ -9,11 +9,16 @@ extension ReferenceBackend {
     counters.launches += 1
     let left = try view(a), right = try view(b), result = try view(c)
     let finish = try ElementEpilogue(epilogue, on: self)
+    // How far apart a row's elements lie in A, and a column's in B.
+    let (alongA, alongB) = (transposeA ? m : 1, transposeB ? 1 : n)
     for i in 0..<m {
       for j in 0..<n {
         var sum = 0.0
-        for l in 0..<k {
-          sum += left[transposeA ? l * m + i : i * k + l] * right[transposeB ? j * k + l : l * n + j]
+        var (p, q) = (transposeA ? i : i * k, transposeB ? j * k : j)
+        for _ in 0..<k {
+          sum += left[p] * right[q]
+          p += alongA
+          q += alongB
         }
         result[i * n + j] = finish(sum, held: result[i * n + j], row: i, column: j, columns: n)
       }
