@@ -24,7 +24,7 @@ typedef struct {
 
 /// Floating-point operations of a piece: enough to hide what packing and handing it out cost, few enough to
 /// give many cores one each.
-static const double piece_work = 24e6;
+static const double piece_work = 32e6;
 
 /// How many pieces a product is cut into, as a power of two.
 static int64_t piece_count(int64_t m, int64_t n, int64_t k) {

@@ -17,7 +17,7 @@ struct CinchCommand: ParsableCommand {
     version: Cinch.version,
     subcommands: [
       TrainCommand.self, EvalCommand.self, EncodeCommand.self, DecodeCommand.self, ReconstructCommand.self,
-      InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self,
+      InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self, BenchCommand.self,
     ])
 
   static func main() {

@@ -30,9 +30,14 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
 public enum KernelFamily: String, Sendable, CaseIterable { case cpu, gpu }
 
 extension OpenCLBackend {
+  /// Held while a driver sets itself up, which it does at the first calls and not always safely for two threads.
+  static let setUp = NSRecursiveLock()
+
   /// Every device of every platform; empty where there is no driver.
   public static func devices() throws -> [OpenCLDevice] {
-    platforms().enumerated().flatMap { index, platform in
+    setUp.lock()
+    defer { setUp.unlock() }
+    return platforms().enumerated().flatMap { index, platform in
       handles(of: platform).enumerated().map { describe($1, platform: platform, at: (index, $0)) }
     }
   }
@@ -40,6 +45,8 @@ extension OpenCLBackend {
   /// What to do where no platform is found although an NVIDIA driver is there, as in containers that mount
   /// the library without the file that names it.
   public static var hint: String? {
+    setUp.lock()
+    defer { setUp.unlock() }
     guard platforms().isEmpty, let library = unnamedLibrary() else { return nil }
     return """
       \(library) is an OpenCL driver that no ICD file names. Make a folder with a file nvidia.icd in it that holds \

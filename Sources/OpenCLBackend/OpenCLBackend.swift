@@ -1,5 +1,6 @@
 import COpenCL
 import CinchBackend
+import Foundation
 
 /// Any OpenCL 1.2 device: one context, one in-order queue, and a kernel family for CPUs or GPUs.
 public final class OpenCLBackend: Backend {
@@ -35,6 +36,8 @@ public final class OpenCLBackend: Backend {
   /// - Parameter family: which kernels run; by default those for the device's type.
   /// - Throws: `BackendError.unavailable` where there is no such device.
   public init(platform: Int, device index: Int, family: KernelFamily? = nil) throws {
+    Self.setUp.lock()
+    defer { Self.setUp.unlock() }
     let platforms = Self.platforms()
     let handles = platforms.indices.contains(platform) ? Self.handles(of: platforms[platform]) : []
     guard handles.indices.contains(index) else {

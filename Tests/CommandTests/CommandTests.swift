@@ -1,1 +1,200 @@
+import Cinch
+import Foundation
 import Testing
+
+/// The happy path of every command.
+@Suite struct CommandTests {
+  private let tiny = "--data data.csv --layers 16,6 --device reference"
+
+  private func trained(_ options: String = "") async throws -> Sandbox {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let outcome = try await sandbox.run(line: "train sparse \(tiny) --epochs 2 --out run \(options)")
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    return sandbox
+  }
+
+  @Test func trainingLeavesACompleteRunFolder() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let outcome = try await sandbox.run(line: "train sparse \(tiny) --epochs 2 --shape 4,4 --validation-split 0.25")
+    #expect(outcome.status == 0)
+    #expect(outcome.output.contains("per element"))
+    #expect(outcome.output.contains("16 → 6 (2.7 to 1)"))
+    #expect(outcome.output.contains("against ρ 0.05"))
+    #expect(outcome.errors.contains("16 → 6 → 16 sigmoid, 214 parameters"))
+    #expect(outcome.errors.contains("epoch  2/2"))
+    #expect(!outcome.errors.contains("\r") && !outcome.errors.contains("\u{1B}"))
+    let run = try #require(outcome.output.firstMatch(of: /saved +(runs\/\d{4}-\d\d-\d\d-sparse)/)?.1)
+    for file in ["config.json", "checkpoint.safetensors", "reconstructions.png", "filters.png"] {
+      #expect(sandbox.exists("\(run)/\(file)"))
+    }
+    let history = String(decoding: try sandbox.bytes("\(run)/history.csv"), as: UTF8.self).split(separator: "\n")
+    #expect(
+      history.first == """
+        epoch,loss,reconstruction_per_sample,reconstruction_per_element,weight_decay,kl,validation_per_sample,\
+        validation_per_element,learning_rate,samples_per_second,seconds
+        """)
+    #expect(history.count == 3)
+
+    let model = try Safetensors(contentsOf: sandbox.path("\(run)/model.safetensors"))
+    #expect(
+      Set(model.entries.map(\.name)) == ["encoder.0.weight", "encoder.0.bias", "decoder.0.weight", "decoder.0.bias"])
+    #expect(model["encoder.0.weight"]?.shape == [6, 16])
+    #expect(model.metadata["format"] == "pt")
+    #expect(model.metadata["recipe"] == "sparse")
+
+    let again = try await sandbox.run(line: "train sparse \(tiny) --epochs 1")
+    #expect(again.output.contains("\(run)-2"))
+  }
+
+  @Test func jsonEventsHaveTheirFields() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let outcome = try await sandbox.run(
+      line: "train sparse \(tiny) --epochs 2 --validation-split 0.25 --out run --json")
+    let events = try outcome.objects()
+    #expect(outcome.errors.isEmpty)
+    #expect(events.compactMap { $0["event"] as? String } == ["start", "epoch", "epoch", "end"])
+    #expect(events[0]["recipe"] as? String == "sparse")
+    #expect(events[0]["device"] as? String == "reference")
+    #expect(events[0]["parameters"] as? Int == 214)
+    #expect(events[0]["samples"] as? Int == 90)
+    #expect(events[2]["epoch"] as? Int == 2)
+    for key in [
+      "loss", "reconstruction_per_sample", "reconstruction_per_element", "validation_per_element", "samples_per_second",
+    ] {
+      #expect(events[2][key] is Double)
+    }
+    #expect(Set(((events[2]["penalties"] as? [String: Double]) ?? [:]).keys) == ["kl", "weight_decay"])
+    #expect(events[3]["run"] as? String == "run")
+    #expect(events[3]["seconds"] is Double)
+  }
+
+  @Test func quietPrintsNothingButResults() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let outcome = try await sandbox.run(line: "train linear \(tiny) --epochs 1 --quiet")
+    #expect(outcome.status == 0)
+    #expect(outcome.errors.isEmpty)
+    #expect(outcome.lines.map { $0.prefix(7) } == ["learned", "code   ", "saved  "])
+  }
+
+  @Test func optionsReplaceTheRecipesOwn() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(scale: 30)
+    let outcome = try await sandbox.run(
+      line: """
+        train denoising --data data.csv --device reference --epochs 1 --layers 16,12,5 --activation tanh \
+        --output-activation linear --loss sse --optimizer momentum --lr 0.01 --momentum 0.8 --schedule cosine \
+        --warm-up 0.5 --clip 1 --batch-size 32 --seed 7 --weight-decay 0.0001 --l1 0.001 --corruption gaussian \
+        --corruption-level 0.2 --tied --scale standard --out run
+        """)
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    let config = try RunFolder(sandbox.path("run")).config()
+    let recipe = config.recipe
+    #expect(recipe.widths == [16, 12, 5, 12, 16])
+    #expect(recipe.encoder.map(\.activation) == [.tanh, .tanh] && recipe.decoder.last?.activation == .linear)
+    #expect(recipe.loss == .sse && recipe.tied && recipe.seed == 7 && recipe.batchSize == 32)
+    #expect(recipe.optimizer.rule == .momentum && recipe.optimizer.momentum == 0.8)
+    #expect(recipe.schedule.kind == .cosine && recipe.schedule.warmUpEpochs == 0.5 && recipe.gradientClip == 1)
+    #expect(recipe.penalties.l1 == 0.001 && recipe.corruption == .gaussian(0.2))
+    #expect(config.scaling?.kind == .standard && config.isFinal)
+  }
+
+  @Test func theDatasFeaturesReplaceTheRecipesInput() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let outcome = try await sandbox.run(
+      line: "train denoising --data data.csv --device reference --epochs 1 --out run --json")
+    #expect(try outcome.objects().first?["features"] as? Int == 16)
+    #expect(try RunFolder(sandbox.path("run")).config().recipe.widths == [16, 1024, 16])
+  }
+
+  @Test func aRecipeFileTrains() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let recipe = try await sandbox.run(line: "recipes sparse-l1 --json")
+    try sandbox.write(recipe.output, to: "mine.json")
+    let outcome = try await sandbox.run(line: "train --recipe mine.json \(tiny) --epochs 1 --l1 0 --out run")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(try RunFolder(sandbox.path("run")).config().recipe.penalties.l1 == 0)
+  }
+
+  @Test func evaluationUsesTheRunsOwnScaling() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(scale: 50)
+    let trained = try await sandbox.run(line: "train sparse \(tiny) --scale minmax --epochs 2 --out run --json")
+    let end = try #require(try trained.objects().last)
+    let outcome = try await sandbox.run(line: "eval run --device reference --json")
+    let result = try outcome.object()
+    // The file holds the reference's doubles rounded to floats.
+    let (loaded, trainedTo) = (
+      result["reconstruction_per_sample"] as? Double, end["reconstruction_per_sample"] as? Double
+    )
+    #expect(abs(try #require(loaded) - #require(trainedTo)) < 1e-6)
+    #expect(result["reconstruction_per_element"] is Double && result["mean_activation"] is Double)
+    #expect(result["samples"] as? Int == 120)
+
+    // A part of the data fits other ranges; only the run's own give each row the values it was trained on.
+    let rows = String(decoding: try sandbox.bytes("data.csv"), as: UTF8.self).split(separator: "\n").prefix(5)
+    try sandbox.write(rows.joined(separator: "\n"), to: "part.csv")
+    try await sandbox.run(line: "encode run --device reference -o all.npy")
+    try await sandbox.run(line: "encode run --device reference --data part.csv -o part.npy")
+    let (all, part) = (try NPY.read(sandbox.path("all.npy")), try NPY.read(sandbox.path("part.npy")))
+    #expect(all.shape == [120, 6] && part.shape == [5, 6])
+    #expect(Array(all.values.prefix(30)) == part.values)
+
+    try await sandbox.run(line: "reconstruct run --device reference -o x.npy")
+    try await sandbox.run(line: "decode run --device reference --codes all.npy -o y.npy")
+    let (x, y) = (try NPY.read(sandbox.path("x.npy")), try NPY.read(sandbox.path("y.npy")))
+    #expect(x.shape == [120, 16])
+    // Codes were rounded to floats on their way through the file.
+    #expect(zip(x.values, y.values).allSatisfy { abs($0 - $1) < 1e-3 })
+    #expect(x.values.contains { $0 > 5 }, "reconstructions are in the data's units")
+  }
+
+  @Test func infoNeedsNoDevice() async throws {
+    let sandbox = try await trained()
+    let text = try await sandbox.run(line: "info run")
+    #expect(text.output.contains("16 → 6 → 16 sigmoid") && text.output.contains("2 of 2"))
+    let document = try await sandbox.run(line: "info run --json").object()
+    #expect(document["epochs"] as? Int == 2 && document["config"] is [String: Any])
+  }
+
+  @Test func theLibraryOpensWhatTheProgramSaved() async throws {
+    let sandbox = try await trained()
+    let model = try Autoencoder.load(sandbox.path("run"), on: .reference)
+    let config = try #require(model.run)
+    let data = try config.prepare(try Dataset.load(sandbox.path("data.csv")))
+    let before = try model.encode(data).values
+    try model.save(to: sandbox.path("a/b/copy"))
+    #expect(try Autoencoder.load(sandbox.path("a/b/copy"), on: .reference).encode(data).values == before)
+    #expect(try RunFolder(sandbox.path("a/b/copy")).config() == config)
+  }
+
+  @Test func recipesAndDevicesAreListed() async throws {
+    let sandbox = try Sandbox()
+    let recipes = try await sandbox.run(line: "recipes")
+    for recipe in Recipe.all { #expect(recipes.output.contains(recipe.name)) }
+    let all = try await sandbox.run(line: "recipes --json")
+    #expect(try JSONCoding.decoder.decode([Recipe].self, from: Data(all.output.utf8)) == Recipe.all)
+    let devices = try await sandbox.run(line: "devices --json").object()
+    let names = (devices["devices"] as? [[String: Any]] ?? []).compactMap { $0["identifier"] as? String }
+    #expect(names.contains("reference"))
+    #expect(names.contains(devices["automatic"] as? String ?? ""))
+    #expect(try await sandbox.run(line: "devices").output.contains("reference"))
+  }
+
+  @Test func selftestReportsEveryOp() async throws {
+    let sandbox = try Sandbox()
+    let outcome = try await sandbox.run(line: "selftest --device reference --op columnSums --op total --json")
+    let reports = try outcome.objects()
+    #expect(outcome.status == 0)
+    #expect(Set(reports.compactMap { $0["op"] as? String }) == ["columnSums", "total"])
+    for report in reports {
+      #expect(report["device"] as? String == "reference" && report["failed"] as? Int == 0)
+      #expect(report["cases"] is Int && report["worst_error"] is Double)
+    }
+  }
+}

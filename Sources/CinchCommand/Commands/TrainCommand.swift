@@ -110,13 +110,13 @@ struct TrainCommand: ParsableCommand {
       }
       config.recipe.epochs = epochs
     }
-    let device = try deviceOptions.device.map { try Device($0) } ?? Device(config.device.identifier)
-    let setup = try asBadData(path) {
+    let named = try deviceOptions.device.map { try Device($0) }
+    let device = try named ?? asBadData(path) { try Device(config.device.identifier) }
+    let (setup, trainer) = try asBadData(path) {
       let setup = try TrainingSetup(resuming: config, folder: path)
       try check(setup)
-      return setup
+      return (setup, try open(setup, on: device, log))
     }
-    let trainer = try open(setup, on: device, log)
     if trainer.device.identifier != config.device.identifier.prefix(while: { $0 != "/" }) {
       log.info("the run was started on \(config.device.identifier): another device rounds differently")
     }

@@ -17,12 +17,14 @@ extension Recipe {
       throw refuse("The decoder ends with \(decoder.last?.units ?? 0) units, but the input has \(input) features.")
     }
     if tied {
-      let mirrored = [input] + encoder.map(\.units) == [input] + decoder.dropLast().reversed().map(\.units) + [codeUnits]
+      let mirrored =
+        [input] + encoder.map(\.units) == [input] + decoder.dropLast().reversed().map(\.units) + [codeUnits]
       guard mirrored else { throw refuse("Tied weights need a decoder that mirrors the encoder, not \(widths).") }
     }
     let output = decoder[decoder.count - 1].activation
     if loss == .bce && output != .sigmoid {
-      throw refuse("The bce loss reads the output as a probability: use --output-activation sigmoid, not \(output.rawValue).")
+      throw refuse(
+        "The bce loss reads the output as a probability: use --output-activation sigmoid, not \(output.rawValue).")
     }
     try validatePenalties()
     try validateTraining()
@@ -36,7 +38,9 @@ extension Recipe {
           "KL sparsity needs a code in [0, 1]: use --activation sigmoid, not \(code.rawValue), or --l1 instead.")
       }
       guard kl.rho > 0 && kl.rho < 1 else { throw CinchError.usage("--rho must lie between 0 and 1, not \(kl.rho).") }
-      guard kl.beta >= 0, kl.beta.isFinite else { throw CinchError.usage("--beta cannot be \(kl.beta); use 0 or more.") }
+      guard kl.beta >= 0, kl.beta.isFinite else {
+        throw CinchError.usage("--beta cannot be \(kl.beta); use 0 or more.")
+      }
       guard (0..<1).contains(kl.momentum) else {
         throw CinchError.usage("The momentum of KL sparsity must be at least 0 and below 1, not \(kl.momentum).")
       }

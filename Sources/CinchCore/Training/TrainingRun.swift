@@ -55,7 +55,8 @@ final class TrainingRun<B: Backend> {
     shuffle = Philox(seed: recipe.seed, stream: .shuffle)
     corruption = Philox(seed: recipe.seed, stream: .corruption)
     if recipe.patience != nil && validation == nil {
-      throw CinchError.usage("Early stopping needs held-out samples: add --validation-split 0.1, or leave --patience out.")
+      throw CinchError.usage(
+        "Early stopping needs held-out samples: add --validation-split 0.1, or leave --patience out.")
     }
   }
 

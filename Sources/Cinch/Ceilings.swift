@@ -1,0 +1,6 @@
+import CPUBackend
+import CinchBackend
+import OpenCLBackend
+
+extension CPUBackend: MeasuresCeilings {}
+extension OpenCLBackend: MeasuresCeilings {}

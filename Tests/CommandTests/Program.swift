@@ -1,0 +1,150 @@
+import Foundation
+import Testing
+
+/// What a run of the program came to.
+struct Outcome {
+  let status: Int32
+  let output: String
+  let errors: String
+
+  var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+  /// Standard output as JSON objects, one a line.
+  func objects() throws -> [[String: Any]] {
+    try lines.map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
+  }
+
+  func object() throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
+  }
+
+  /// Whether the program refused with this status and one sentence, and neither trapped nor printed results.
+  func refused(_ expected: Int32) -> Bool {
+    status == expected && output.isEmpty && errors.hasPrefix("cinch: ") && !errors.contains("Fatal error")
+      && !errors.contains("Stack dump") && errors.count > 20
+  }
+}
+
+/// The built program in a temporary folder of its own.
+final class Sandbox: Sendable {
+  let folder: URL
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent("cinch-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
+
+  /// `cinch` beside the test bundle.
+  static let program: URL = {
+    let places =
+      [URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath(), Bundle.main.bundleURL]
+      + CommandLine.arguments.filter { $0.contains(".xctest") || $0.hasPrefix("/") }.map { URL(fileURLWithPath: $0) }
+    for place in places {
+      var folder = place
+      for _ in 0..<4 {
+        folder.deleteLastPathComponent()
+        let candidate = folder.appendingPathComponent("cinch")
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: candidate.path, isDirectory: &isFolder), !isFolder.boolValue {
+          return candidate
+        }
+      }
+    }
+    return URL(fileURLWithPath: "cinch")
+  }()
+
+  func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+  func bytes(_ name: String) throws -> Data { try Data(contentsOf: folder.appendingPathComponent(name)) }
+  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
+  func write(_ text: String, to name: String) throws {
+    try Data(text.utf8).write(to: folder.appendingPathComponent(name))
+  }
+
+  /// Rows of values in [0, 1] that an autoencoder can compress: few sources behind many columns.
+  func writeData(_ name: String = "data.csv", rows: Int = 120, columns: Int = 16, scale: Double = 1) throws {
+    var state: UInt64 = 42
+    func random() -> Double {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Double(state >> 40) / Double(1 << 24)
+    }
+    let text = (0..<rows).map { _ in
+      let (a, b) = (random(), random())
+      return (0..<columns).map { column in
+        String(scale * (column % 2 == 0 ? 0.7 * a + 0.3 * b : 0.8 * b + 0.2 * random()))
+      }.joined(separator: ",")
+    }
+    try write(text.joined(separator: "\n") + "\n", to: name)
+  }
+
+  /// Starts the program; what it prints goes to files, so that no pipe can fill up.
+  func start(_ arguments: [String], output: FileHandle? = nil) throws -> Running {
+    let process = Process()
+    process.executableURL = Self.program
+    process.arguments = arguments
+    process.currentDirectoryURL = folder
+    var environment = ProcessInfo.processInfo.environment
+    environment["NO_COLOR"] = "1"
+    process.environment = environment
+    let name = UUID().uuidString
+    let (out, errors) = (path(name + ".out"), path(name + ".err"))
+    for file in [out, errors] { try Data().write(to: URL(fileURLWithPath: file)) }
+    process.standardOutput = try output ?? FileHandle(forWritingTo: URL(fileURLWithPath: out))
+    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
+    process.standardInput = FileHandle.nullDevice
+    let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+    process.terminationHandler = { _ in continuation.finish() }
+    try process.run()
+    return Running(process: process, ended: stream, output: out, errors: errors)
+  }
+
+  @discardableResult
+  func run(_ arguments: String..., output: FileHandle? = nil) async throws -> Outcome {
+    try await start(arguments, output: output).wait()
+  }
+
+  /// Runs a line of words; none of them may hold a space.
+  @discardableResult
+  func run(line: String) async throws -> Outcome {
+    try await start(line.split(separator: " ").map(String.init)).wait()
+  }
+}
+
+/// A program that has been started.
+struct Running {
+  let process: Process
+  let ended: AsyncStream<Void>
+  let output: String
+  let errors: String
+
+  /// - Parameter limit: seconds after which the program is killed, and the test with it.
+  func wait(limit: Double = 40) async throws -> Outcome {
+    let pid = process.processIdentifier
+    let watchdog = Task {
+      try await Task.sleep(for: .seconds(limit))
+      Issue.record("the program ran for more than \(limit) s")
+      kill(pid, SIGKILL)
+    }
+    for await _ in ended {}
+    watchdog.cancel()
+    func text(_ path: String) throws -> String {
+      String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+    }
+    let killed = process.terminationReason == .uncaughtSignal
+    return Outcome(
+      status: killed ? 128 + process.terminationStatus : process.terminationStatus, output: try text(output),
+      errors: try text(errors))
+  }
+
+  /// Waits until `count` lines have been printed.
+  func waitForLines(_ count: Int) async throws {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while ContinuousClock.now < deadline, process.isRunning {
+      let printed = (try? Data(contentsOf: URL(fileURLWithPath: output))) ?? Data()
+      if printed.count(where: { $0 == 10 }) >= count { return }
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    Issue.record("the program ended, or printed fewer than \(count) lines in 30 s")
+  }
+}

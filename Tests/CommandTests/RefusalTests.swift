@@ -1,0 +1,121 @@
+import Foundation
+import Testing
+
+/// Every refusal is one sentence and an exit status.
+@Suite struct RefusalTests {
+  @Test(arguments: [
+    (64, "train"), (64, "train nothing"), (64, "train deep --recipe x.json"), (64, "bogus"), (64, "train deep --bogus"),
+    (64, "train deep --epochs x"), (64, "train deep --epochs -1"), (64, "train deep --epochs 99999999999"),
+    (64, "train deep --epochs 9223372036854775808"), (64, "train deep --seed -1"), (64, "train deep --lr nan"),
+    (64, "train deep --lr -1"), (64, "train deep --lr inf"), (64, "train deep --momentum nan"),
+    (64, "train deep --momentum 1"), (64, "train deep --warm-up inf"), (64, "train deep --clip 0"),
+    (64, "train deep --batch-size 0"), (64, "train deep --weight-decay -1"), (64, "train deep --l1 nan"),
+    (64, "train sparse --rho 2"), (64, "train sparse --beta nan"), (64, "train sparse --activation relu"),
+    (64, "train denoising --corruption-level 2"), (64, "train deep --corruption-level 0.5"),
+    (64, "train deep --contraction 1"), (64, "train deep --validation-split 1"), (64, "train deep --patience 0"),
+    (64, "train deep --patience 2"), (64, "train deep --layers 16,abc"), (64, "train deep --layers 16"),
+    (64, "train deep --layers 16,0"), (64, "train deep --layers 16,-3"), (64, "train deep --layers 16,1000000000"),
+    (64, "train deep --layers 16,9223372036854775807"), (64, "train undercomplete --layers 16,16"),
+    (64, "train deep --layers 16,99999999999999999999"), (64, "train deep --loss bce --output-activation tanh"),
+    (64, "train deep --device gpu7"), (64, "train deep --shape 4,5,x"),
+    (64, "train deep --shape 99999999999,99999999999"),
+    (64, "train deep --label-column x --header sometimes"), (64, "recipes nothing"), (64, "selftest --op nothing"),
+    (64, "encode run"), (65, "train deep --layers 8,4"), (65, "train deep --shape 4,5"),
+    (65, "train deep --data broken.csv"), (65, "train deep --data empty.csv"), (65, "train deep --data large.csv"),
+    (65, "train --recipe broken.csv"), (65, "train --recipe unknown.json"), (69, "train deep --device opencl:77:0"),
+    (74, "train deep --data missing.csv"), (74, "train --recipe missing.json"), (74, "train deep --out data.csv/run"),
+    (74, "train deep --out /proc/cinch/run"), (74, "train --resume missing"), (74, "eval missing"),
+    (74, "info missing"), (74, "info ."), (74, "decode missing --codes c.npy -o x.npy"),
+  ])
+  func refusalsAreSentences(status: Int32, line: String) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    try sandbox.writeData("large.csv", rows: 20, scale: 9)
+    try sandbox.write("1,2,3\n4,5\n", to: "broken.csv")
+    try sandbox.write("", to: "empty.csv")
+    try sandbox.write(#"{"layers": [16, 4], "learning_rate": 1}"#, to: "unknown.json")
+    var words = line
+    if line.hasPrefix("train"), !line.contains("--resume") {
+      if !line.contains("--data") { words += " --data data.csv" }
+      if !line.contains("--device") { words += " --device reference" }
+    }
+    let outcome = try await sandbox.run(line: words)
+    #expect(outcome.refused(status), "\(words): \(outcome.status) \(outcome.output) \(outcome.errors)")
+    #expect(!sandbox.exists("runs"), "nothing is left behind")
+  }
+
+  @Test func errorsOfJSONModeGoToStandardError() async throws {
+    let outcome = try await Sandbox().run(line: "train deep --data missing.csv --json")
+    #expect(outcome.refused(74))
+  }
+
+  @Test func aFolderThatHoldsARunIsNotOverwritten() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let line = "train linear --data data.csv --layers 16,3 --device reference --epochs 1 --out run"
+    try await sandbox.run(line: line)
+    let model = try sandbox.bytes("run/model.safetensors")
+    let again = try await sandbox.run(line: line + " --seed 3")
+    #expect(again.refused(64) && again.errors.contains("--resume run"))
+    #expect(try sandbox.bytes("run/model.safetensors") == model)
+    #expect(try await sandbox.run(line: "train --resume run --lr 0.1").refused(64))
+    #expect(try await sandbox.run(line: "train deep --resume run").refused(64))
+    #expect(try await sandbox.run(line: "train --resume run --epochs 0").refused(64))
+    #expect(try await sandbox.run(line: "eval run --label-column 2").refused(64))
+  }
+
+  @Test(arguments: ["config.json", "model.safetensors", "checkpoint.safetensors"])
+  func damagedRunFilesAreSentences(file: String) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    try await sandbox.run(line: "train linear --data data.csv --layers 16,3 --device reference --epochs 1 --out run")
+    let whole = try sandbox.bytes("run/\(file)")
+    let commands =
+      switch file {
+      case "config.json": ["eval run --device reference", "info run", "train --resume run"]
+      case "model.safetensors": ["eval run --device reference", "encode run --device reference -o x.npy"]
+      default: ["train --resume run", "info run"]
+      }
+    var damaged: [Data] = [0, 4, whole.count / 2, whole.count - 3].map { whole.prefix($0) }
+    damaged.append(Data(repeating: 0xFF, count: whole.count))
+    if file == "config.json" {
+      let text = String(decoding: whole, as: UTF8.self)
+      damaged.append(Data(text.replacing("\"units\" : 3", with: "\"units\" : 9223372036854775807").utf8))
+      damaged.append(Data(text.replacing("\"units\" : 3", with: "\"units\" : -3").utf8))
+    } else {
+      // The last number becomes NaN.
+      damaged.append(whole.dropLast(4) + Data([0xFF, 0xFF, 0xFF, 0x7F]))
+    }
+    for (index, bytes) in damaged.enumerated() {
+      try bytes.write(to: sandbox.folder.appendingPathComponent("run/\(file)"))
+      for command in commands where !(command.hasPrefix("info") && file == "config.json" && index >= 5) {
+        let outcome = try await sandbox.run(line: command)
+        #expect(outcome.refused(65), "\(file) \(index), \(command): \(outcome.status) \(outcome.errors)")
+      }
+    }
+    try FileManager.default.removeItem(atPath: sandbox.path("run/\(file)"))
+    #expect(try await sandbox.run(line: commands[0]).refused(74))
+  }
+
+  @Test func aClosedReaderEndsTheProgramQuietly() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let pipe = Pipe()
+    try pipe.fileHandleForReading.close()
+    let recipes = try await sandbox.run("recipes", output: pipe.fileHandleForWriting)
+    #expect(recipes.status == 0 && recipes.errors.isEmpty)
+    let train = try await sandbox.start(
+      "train linear --data data.csv --layers 16,3 --device reference --out run --json".split(separator: " ")
+        .map(String.init), output: pipe.fileHandleForWriting
+    ).wait()
+    #expect(train.status == 0 && train.errors.isEmpty)
+    #expect(sandbox.exists("run/checkpoint.safetensors"))
+  }
+
+  @Test func aFullDiskIsASentence() async throws {
+    let sandbox = try Sandbox()
+    let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
+    let outcome = try await sandbox.run("recipes", output: full)
+    #expect(outcome.refused(74))
+  }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import Testing
+
+/// Runs that stop, by request or by force, and go on.
+@Suite struct ResumeTests {
+  /// Corruption, KL sparsity, Adam, held-out samples and best weights: all that a checkpoint must carry.
+  private let recipe = """
+    train denoising --layers 16,12 --rho 0.2 --data data.csv --batch-size 8 --validation-split 0.1 --patience 1000 \
+    --seed 5 --json
+    """
+
+  private func hasDevice(_ name: String) async throws -> Bool {
+    try await Sandbox().run(line: "selftest --device \(name) --op fill").status == 0
+  }
+
+  @Test(arguments: ["reference", "cpu"])
+  func anInterruptedRunComesToTheSameBits(device: String) async throws {
+    guard try await hasDevice(device) else { return }
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 400)
+    let line = "\(recipe) --device \(device) --epochs 60"
+    #expect(try await sandbox.run(line: "\(line) --out straight").status == 0)
+
+    let running = try sandbox.start("\(line) --out stopped".split(separator: " ").map(String.init))
+    try await running.waitForLines(4)
+    running.process.interrupt()
+    let stopped = try await running.wait()
+    #expect(stopped.status == 130)
+    #expect(stopped.errors.hasPrefix("cinch: "))
+    #expect(try stopped.objects().last?["event"] as? String == "epoch")
+    #expect(sandbox.exists("stopped/model.safetensors"))
+
+    let resumed = try await sandbox.run(line: "train --resume stopped --json")
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    let first = try #require(try resumed.objects().first?["resumed_from_epoch"] as? Int)
+    #expect(first >= 3 && first < 60)
+    #expect(try sandbox.bytes("stopped/model.safetensors") == sandbox.bytes("straight/model.safetensors"))
+  }
+
+  @Test func moreEpochsComeToTheSameBits() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    // A learning rate at which the best epoch is often not the last.
+    let line = "\(recipe) --device reference --lr 0.1"
+    #expect(try await sandbox.run(line: "\(line) --epochs 9 --out straight").status == 0)
+    #expect(try await sandbox.run(line: "\(line) --epochs 4 --out parts").status == 0)
+    let same = try await sandbox.run(line: "train --resume parts --json")
+    #expect(same.status == 0)
+    #expect(try same.objects().compactMap { $0["event"] as? String } == ["start", "end"])
+    #expect(try await sandbox.run(line: "train --resume parts --epochs 9").status == 0)
+    #expect(try sandbox.bytes("parts/model.safetensors") == sandbox.bytes("straight/model.safetensors"))
+  }
+
+  @Test func aKilledRunLeavesACheckpoint() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 400)
+    let line = "\(recipe) --device reference --epochs 100000 --out run"
+    let running = try sandbox.start(line.split(separator: " ").map(String.init))
+    try await running.waitForLines(3)
+    kill(running.process.processIdentifier, SIGKILL)
+    #expect(try await running.wait().status == 137)
+    #expect(try await sandbox.run(line: "eval run --device reference").refused(74), "there is no model yet")
+
+    let resumed = try sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
+    try await resumed.waitForLines(3)
+    resumed.process.terminate()
+    #expect(try await resumed.wait().status == 130)
+    #expect(try await sandbox.run(line: "eval run --device reference").status == 0)
+  }
+
+  @Test func aDivergedRunKeepsItsLastGoodCheckpoint() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let outcome = try await sandbox.run(
+      line: "train linear --layers 16,4 --data data.csv --device reference --optimizer sgd --lr 1e200 --out run --json")
+    #expect(outcome.status == 65)
+    #expect(outcome.errors.hasPrefix("cinch: Training stopped at step"))
+    #expect(try outcome.objects().allSatisfy { ["start", "epoch"].contains($0["event"] as? String ?? "") })
+    #expect(try await sandbox.run(line: "info run").status == 0)
+    let again = try await sandbox.run(line: "train --resume run")
+    #expect(again.status == 65 && again.errors.contains("resumed   after epoch"))
+  }
+
+  @Test func earlyStoppingGivesBackTheBestWeights() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    let outcome = try await sandbox.run(
+      line: """
+        train deep --layers 16,12,8 --data data.csv --device reference --validation-split 0.5 --patience 3 --lr 0.05 \
+        --batch-size 5 --epochs 500 --out run --json
+        """)
+    let events = try outcome.objects()
+    let end = try #require(events.last)
+    #expect(end["reason"] as? String == "early_stopping")
+    let losses = events.compactMap { $0["validation_per_sample"] as? Double }
+    #expect(end["reconstruction_per_sample"] as? Double == losses.min())
+    #expect(losses.last != losses.min())
+    #expect(end["best_epoch"] as? Int == losses.count - 3)
+    let again = try await sandbox.run(line: "train --resume run --epochs 600 --json")
+    #expect(try again.objects().compactMap { $0["event"] as? String } == ["start", "end"])
+  }
+
+  @Test func aFolderThatWasLostMeanwhileIsASentence() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 400)
+    let line = "\(recipe) --device reference --epochs 100000 --out run"
+    let running = try sandbox.start(line.split(separator: " ").map(String.init))
+    try await running.waitForLines(2)
+    try FileManager.default.removeItem(atPath: sandbox.path("run"))
+    let outcome = try await running.wait()
+    #expect(outcome.status == 74 && outcome.errors.hasPrefix("cinch: "), "\(outcome.errors)")
+  }
+}

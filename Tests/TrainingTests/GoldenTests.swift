@@ -1,0 +1,148 @@
+import CinchBackend
+import Foundation
+import Testing
+
+@testable import Cinch
+@testable import CinchCore
+
+/// Losses, gradients and updates of every variant as PyTorch computes them by automatic differentiation in
+/// float64; `Benchmarks/golden.py` made the files.
+@Suite struct GoldenTests {
+  struct Array: Decodable {
+    var shape: [Int]
+    var values: [Double]
+  }
+
+  struct Loss: Decodable {
+    var reconstruction: Double
+    var penalties: [String: Double]
+    var total: Double
+  }
+
+  struct Outcome: Decodable {
+    var optimizer: Optimizer
+    var parameters: [String: Array]
+  }
+
+  struct Golden: Decodable {
+    var recipe: Recipe
+    /// Samples of features.
+    var x: [[Double]]
+    /// What the encoder sees at each of three steps.
+    var xCorrupted: [[[Double]]]?
+    var parameters: [String: Array]
+    var loss: Loss
+    var gradients: [String: Array]
+    var afterOneStep: [String: Outcome]
+    var afterThreeSteps: [String: Outcome]
+  }
+
+  static let files: [String] = {
+    let folder = Bundle.module.resourceURL!.appending(path: "Golden")
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.filter { $0.hasSuffix(".json") }.sorted()
+  }()
+
+  private func load(_ file: String) throws -> Golden {
+    let url = Bundle.module.resourceURL!.appending(path: "Golden/\(file)")
+    return try JSONCoding.decoder.decode(Golden.self, from: Data(contentsOf: url))
+  }
+
+  @Test func everyVariantIsThere() {
+    #expect(Self.files.count >= 13)
+  }
+
+  /// In Double the two agree to rounding: every sum here has fewer than 100 terms.
+  @Test(arguments: files)
+  func reference(_ file: String) throws {
+    try check(load(file), on: ReferenceBackend(), tolerance: 100 * 0x1p-52)
+  }
+
+  /// In float32 a gradient of fewer than 100 terms is right to about √100·2⁻²³; three updates triple that, and
+  /// Adam's quotient of two such numbers doubles it.
+  @Test(arguments: files)
+  func devices(_ file: String) throws {
+    let golden = try load(file)
+    for device in ParityTests.devices {
+      try open(golden, on: device.open().backend, tolerance: 6 * 10 * 0x1p-23)
+    }
+  }
+
+  private func open<B: Backend>(_ golden: Golden, on backend: B, tolerance: Double) throws {
+    try check(golden, on: backend, tolerance: tolerance)
+  }
+
+  private func check<B: Backend>(_ golden: Golden, on backend: B, tolerance: Double) throws {
+    for (name, outcome) in golden.afterOneStep {
+      try check(golden, name, outcome, steps: 1, on: backend, tolerance)
+    }
+    for (name, outcome) in golden.afterThreeSteps {
+      try check(golden, name, outcome, steps: 3, on: backend, tolerance)
+    }
+  }
+
+  private func check<B: Backend>(
+    _ golden: Golden, _ name: String, _ outcome: Outcome, steps: Int, on backend: B, _ tolerance: Double
+  ) throws {
+    var recipe = golden.recipe
+    recipe.optimizer = outcome.optimizer
+    let fixture = try StepFixture(recipe, on: backend, x: golden.x.joined().map { B.Scalar($0) })
+    let layout = ParameterLayout(recipe)
+    try backend.write(try arena(golden.parameters, layout).map { B.Scalar($0) }, to: fixture.network.parameters)
+    for step in 0..<steps {
+      if let corrupted = golden.xCorrupted {
+        try backend.write(corrupted[step].joined().map { B.Scalar($0) }, to: fixture.batch.input)
+      }
+      let update = recipe.optimizer.step(
+        step, scale: 1, weightDecay: recipe.penalties.weightDecay, decayCount: layout.weightCount)
+      let terms = try fixture.run(update).map { Double($0) }
+      guard step == 0 else { continue }
+      close(terms[0], golden.loss.reconstruction, tolerance, "reconstruction loss")
+      for (penalty, value) in zip(recipe.penalties.names, terms.dropFirst()) {
+        close(value, try #require(golden.loss.penalties[penalty]), tolerance, penalty)
+      }
+      if steps == 1 { try checkGradients(golden, fixture, layout, tolerance) }
+    }
+    let want = try arena(outcome.parameters, layout)
+    let got = try backend.read(fixture.network.parameters).map { Double($0) }
+    close(got, want, tolerance, "\(recipe.name): parameters after \(steps) steps of \(name)")
+  }
+
+  private func checkGradients<B: Backend>(
+    _ golden: Golden, _ fixture: StepFixture<B>, _ layout: ParameterLayout, _ tolerance: Double
+  ) throws {
+    // The optimiser adds weight decay itself, so the arena holds the gradient without it.
+    let parameters = try arena(golden.parameters, layout)
+    var got = try fixture.network.backend.read(fixture.network.gradients).map { Double($0) }
+    for index in 0..<layout.weightCount { got[index] += golden.recipe.penalties.weightDecay * parameters[index] }
+    close(got, try arena(golden.gradients, layout), tolerance, "\(golden.recipe.name): gradients")
+  }
+
+  private func arena(_ named: [String: Array], _ layout: ParameterLayout) throws -> [Double] {
+    var values = [Double](repeating: .nan, count: layout.count)
+    for layer in layout.layers {
+      if !layer.isTied {
+        let weight = try #require(named[layer.name + ".weight"])
+        #expect(weight.shape == [layer.units, layer.inputs])
+        values.replaceSubrange(layer.weight..<layer.weight + weight.values.count, with: weight.values)
+      }
+      let bias = try #require(named[layer.name + ".bias"])
+      values.replaceSubrange(layer.bias..<layer.bias + bias.values.count, with: bias.values)
+    }
+    return values
+  }
+
+  private func close(_ got: Double, _ want: Double, _ tolerance: Double, _ what: String) {
+    close([got], [want], tolerance, what)
+  }
+
+  /// Relative to the largest element: what rounding in a sum is relative to.
+  private func close(_ got: [Double], _ want: [Double], _ tolerance: Double, _ what: String) {
+    let scale = max(want.map(abs).max() ?? 0, 1e-3)
+    let worst = zip(got, want).map { abs($0 - $1) / scale }
+    guard got.count == want.count, worst.allSatisfy({ $0 <= tolerance }) else {
+      Issue.record("\(what): off by \(worst.max() ?? .nan), more than \(tolerance)")
+      return
+    }
+  }
+}
