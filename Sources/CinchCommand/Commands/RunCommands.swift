@@ -77,7 +77,8 @@ struct EncodeCommand: ParsableCommand {
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
-  @Option(name: [.short, .long], help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
+  @Option(
+    name: [.short, .customLong("out")], help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
@@ -100,7 +101,8 @@ struct DecodeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Codes as 'cinch encode' writes them.", valueName: "file"))
   var codes: String
 
-  @Option(name: [.short, .long], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
+  @Option(
+    name: [.short, .customLong("out")], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
@@ -121,7 +123,8 @@ struct ReconstructCommand: ParsableCommand {
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
-  @Option(name: [.short, .long], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
+  @Option(
+    name: [.short, .customLong("out")], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
