@@ -1,5 +1,6 @@
 import CinchBackend
-import Foundation
+import FoundationEssentials
+import Glibc
 
 extension OpenCLBackend {
   /// The float32 rate of fused multiply-adds on registers alone, in GFLOP/s: the best of several runs.

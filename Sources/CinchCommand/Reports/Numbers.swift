@@ -1,6 +1,7 @@
 import CinchBackend
 import CinchCore
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Numbers for people.
 enum Numbers {

@@ -1,5 +1,6 @@
 import Cinch
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A line an epoch: drawn again and again on a terminal, written once where lines cannot be drawn again.
 struct ProgressBar {

@@ -1,5 +1,6 @@
 import CinchBackend
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Trains one recipe on one device: the loop that every variant shares.
 ///
