@@ -74,8 +74,9 @@ struct Estimate {
 }
 
 enum Bounds {
-  /// The smallest normal Float: what a device that flushes to zero may lose.
-  static let underflow = 0x1p-126
+  /// Twice the smallest normal Float: what a device may lose that flushes smaller results to zero, or that bounds
+  /// exp's argument so as not to meet them.
+  static let underflow = 0x1p-125
 
   /// Of a sum of `terms` terms (or products) whose magnitudes add up to `magnitude`.
   static func summation(_ terms: Int, magnitude: Double) -> Double { 2 * Double(terms).squareRoot() * magnitude }

@@ -123,8 +123,10 @@ struct OptimizerCase: OpCase {
     }
     let adam = rules[3]
     let still = OptimizerCase(count: 65, step: OptimizerStep(adam, learningRate: 0.05), still: true)
+    // All decay, so that a moment does depend on its parameter: adding 0·θ is a fair way not to decay.
+    let decayed = OptimizerStep(adam, learningRate: 0.05, weightDecay: 0.01, decayCount: 13)
     let notNumbers = [("parameters", 3), ("gradients", 7), ("first", 0), ("second", 12)].map {
-      OptimizerCase(count: 13, step: OptimizerStep(adam, learningRate: 0.05), blemish: $0)
+      OptimizerCase(count: 13, step: decayed, blemish: $0)
     }
     return plain + [still] + notNumbers
   }
