@@ -78,7 +78,8 @@ struct EncodeCommand: ParsableCommand {
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
   @Option(
-    name: [.short, .customLong("out")], help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
@@ -102,7 +103,8 @@ struct DecodeCommand: ParsableCommand {
   var codes: String
 
   @Option(
-    name: [.short, .customLong("out")], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
@@ -124,7 +126,8 @@ struct ReconstructCommand: ParsableCommand {
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
   @Option(
-    name: [.short, .customLong("out")], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
