@@ -17,7 +17,7 @@ enum Output {
     }
   }
 
-  /// TrainingProgress and diagnostics. There is nowhere to report that this failed.
+  /// Progress and diagnostics. There is nowhere to report that this failed.
   static func note(_ text: String, terminator: String = "\n") {
     _ = write(text + terminator, to: STDERR_FILENO)
   }
