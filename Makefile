@@ -15,7 +15,7 @@ help:  ## Lists the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 demo: build  ## Trains a sparse autoencoder over OpenCL on Fashion-MNIST and shows what it learned
-	$(CINCH) train sparse --device $(DEVICE)
+	$(CINCH) train sparse --device $(DEVICE) --epochs 60
 
 test: need  ## Builds and runs every test, and the example of the README
 	$(SWIFT) build --build-tests $(STRICT)

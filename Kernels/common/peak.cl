@@ -1,10 +1,6 @@
-// Fused multiply-adds on registers alone, as many independent ones as a matmul's tile has: the rate that
-// no kernel can exceed.
-#ifdef CPU_FAMILY
-#define CHAINS (2 * MR)
-#else
-#define CHAINS 16
-#endif
+// Fused multiply-adds on registers alone, the rate that no kernel can exceed: enough independent chains to hide
+// the latency of two units, few enough for 16 registers.
+#define CHAINS 12
 
 kernel GROUP_1D void peak(global float *result, ulong result0, float x, float y, int turns) {
   V sum[CHAINS];

@@ -95,7 +95,8 @@ INLINE void packTransposed(
 }
 
 // Takes a tile of sums to C: adds what earlier blocks of k left there and, after the last, ends it.
-INLINE void store(const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, Losses *losses) {
+INLINE void store(
+  const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, Losses *losses) {
   for (int r = 0; r < rows; r++)
     for (int j = column; j < min(column + PANEL, e->n); j += VW) {
       int count = e->n - j;
@@ -113,7 +114,8 @@ INLINE void multiply(
   float block[KC * PANEL];
   float tile[MR * PANEL];
   size_t lda = transposed ? e->m : k;
-  int column = get_global_id(1) * PANEL;
+  // The narrow last panel comes first: drivers deal out work-groups in order, and the small one evens it out.
+  int column = (get_global_size(1) - 1 - get_global_id(1)) * PANEL;
   int start = get_global_id(0) * chunk;
   int end = min(start + chunk, e->m);
   int width = e->n - column > VW ? 2 : 1;
@@ -164,8 +166,8 @@ INLINE void multiply(
 // A is [m,k].
 kernel GROUP_1D void matmul(MATMUL_ARGUMENTS) { MATMUL_BODY(0) }
 
-// A is [k,m]. With `DENSE_GRADIENT`, A is δ [samples, out] and the first panel's work-items also sum its columns
-// into `partials`, the bias gradient.
+// A is [k,m]. With `DENSE_GRADIENT`, A is δ [samples, out] and the work-items of one panel, the narrow one, also sum
+// its columns into `partials`, the bias gradient.
 kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
   MATMUL_BODY(1)
   if (mode == DENSE_GRADIENT && get_global_id(1) == 0) {

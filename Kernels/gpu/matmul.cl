@@ -19,7 +19,8 @@
 INLINE void fetch(
   const global float *x, int extent, int k, int i0, int p0, int pEnd, bool along, local float *to, int item) {
 #pragma unroll
-  for (int s = item; s < TILE * STEP; s += 256) {
+  for (int t = 0; t < TILE * STEP / 256; t++) {
+    int s = item + 256 * t;
     int p = along ? s % STEP : s / TILE;
     int i = along ? s / STEP : s % TILE;
     bool inside = i0 + i < extent && p0 + p < pEnd;

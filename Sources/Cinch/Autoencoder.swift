@@ -28,7 +28,7 @@ public final class Autoencoder: Sendable {
 
   init(_ recipe: Recipe, on device: Device, run: RunConfig?) throws {
     let opened = try device.open()
-    try recipe.requireFit(opened.backend.info)
+    try recipe.requireFit(opened.backend)
     let session = try Autoencoder.reporting { try openSession(recipe, on: opened.backend) }
     self.recipe = recipe
     self.device = session.device

@@ -7,20 +7,22 @@ extension Recipe {
 
   /// Bytes that training takes beside the data: parameters, gradients, moments, the best weights, and the
   /// activations of a batch. In floating point, so that no size overflows.
-  var trainingBytes: Double {
+  func trainingBytes(scalar: Int) -> Double {
     let sizes = layerSizes
     let parameters = sizes.reduce(0) { $0 + $1.parameters }
     let copies = 2 + (optimizer.rule == .adam ? 2.0 : 1) + (patience == nil ? 0 : 1)
     let columns = sizes.reduce(2 * Double(input)) { $0 + 2 * $1.outputs }
-    return 4 * (parameters * copies + columns * 1024)
+    return Double(scalar) * (parameters * copies + columns * 1024)
   }
 
-  /// Refuses a network that `device` cannot hold, before anything of its size is allocated.
+  /// Refuses a network that a device cannot hold, before anything of its size is allocated.
   /// - Throws: `CinchError.usage`.
-  func requireFit(_ device: DeviceInfo) throws {
-    guard trainingBytes > Double(device.memory) || parameterCount == nil else { return }
+  func requireFit<B: Backend>(_ backend: B) throws {
+    let needed = trainingBytes(scalar: MemoryLayout<B.Scalar>.size)
+    let device = backend.info
+    guard needed > Double(device.memory) || parameterCount == nil else { return }
     throw CinchError.usage(
-      "The layers \(widths) need about \(gigabytes(trainingBytes)) of memory to train, but \(device.identifier) "
+      "The layers \(widths) need about \(gigabytes(needed)) of memory to train, but \(device.identifier) "
         + "has \(gigabytes(Double(device.memory))) for a model: choose narrower --layers.")
   }
 

@@ -1,6 +1,7 @@
 import CinchBackend
 import CinchCore
-import Foundation
+import FoundationEssentials
+import Glibc
 
 // checkpoint.safetensors: the state as JSON in the file's metadata, and each arena as a vector.
 extension RunFolder {

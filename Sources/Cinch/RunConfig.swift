@@ -1,6 +1,7 @@
 import CinchBackend
 import CinchCore
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// What `config.json` of a run folder holds: everything that evaluating, encoding and going on with a run need
 /// beside the numbers.

@@ -1,5 +1,6 @@
 import CinchCore
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A folder that holds one training run.
 ///
@@ -62,9 +63,9 @@ public struct RunFolder: Sendable, Hashable {
 
   /// Makes the folder and those above it, where they are missing.
   func create() throws {
-    var isFolder: ObjCBool = false
+    var isFolder = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
-      guard isFolder.boolValue else {
+      guard isFolder else {
         throw CinchError.inputOutput("'\(path)' is a file, not a folder: choose another --out.")
       }
       guard access(path, W_OK | X_OK) == 0 else { throw Self.refusal(path) }

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// What went wrong, as one sentence that ends with what to do next.
 ///

@@ -1,6 +1,7 @@
 import COpenCL
 import CinchBackend
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// An OpenCL device as the drivers report it.
 public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
@@ -31,7 +32,7 @@ public enum KernelFamily: String, Sendable, CaseIterable { case cpu, gpu }
 
 extension OpenCLBackend {
   /// Held while a driver sets itself up, which it does at the first calls and not always safely for two threads.
-  static let setUp = NSRecursiveLock()
+  static let setUp = RecursiveLock()
 
   /// Every device of every platform; empty where there is no driver.
   public static func devices() throws -> [OpenCLDevice] {
@@ -57,7 +58,10 @@ extension OpenCLBackend {
   private static func unnamedLibrary() -> String? {
     let paths = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []
     let folders =
-      paths + ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64", "/usr/lib/wsl/lib"]
+      paths + [
+        "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64",
+        "/usr/lib/wsl/lib",
+      ]
     return folders.map { $0 + "/libnvidia-opencl.so.1" }.first { FileManager.default.fileExists(atPath: $0) }
   }
 
@@ -115,6 +119,6 @@ extension OpenCLBackend {
     guard query(0, nil, &size) == CL_SUCCESS, size > 0 else { return "" }
     var bytes = [UInt8](repeating: 0, count: size)
     guard query(size, &bytes, nil) == CL_SUCCESS else { return "" }
-    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(separator: " ")
   }
 }

@@ -1,6 +1,7 @@
 import COpenCL
 import CinchBackend
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Any OpenCL 1.2 device: one context, one in-order queue, and a kernel family for CPUs or GPUs.
 public final class OpenCLBackend: Backend {

@@ -1,5 +1,6 @@
 import CinchBackend
-import Foundation
+import FoundationEssentials
+import Glibc
 
 extension OpenCLBackend {
   public func klSparsity(

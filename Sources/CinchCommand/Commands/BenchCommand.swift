@@ -1,7 +1,8 @@
 import ArgumentParser
 import Cinch
 import CinchBackend
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Times whole training steps: drawing the batch, corruption, forward, loss, backward, update.
 struct BenchCommand: ParsableCommand {

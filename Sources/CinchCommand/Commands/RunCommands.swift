@@ -77,7 +77,9 @@ struct EncodeCommand: ParsableCommand {
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
-  @Option(name: [.short, .long], help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
+  @Option(
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
@@ -100,7 +102,9 @@ struct DecodeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Codes as 'cinch encode' writes them.", valueName: "file"))
   var codes: String
 
-  @Option(name: [.short, .long], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
+  @Option(
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
@@ -121,7 +125,9 @@ struct ReconstructCommand: ParsableCommand {
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
-  @Option(name: [.short, .long], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
+  @Option(
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {

@@ -49,7 +49,7 @@ struct SelfTestCommand: ParsableCommand {
             "failures": report.failures.isEmpty ? .null : .array(report.failures.map { .string($0) }),
           ]).description)
       } else {
-        let op = report.op.padding(toLength: 20, withPad: " ", startingAt: 0)
+        let op = report.op.padding(toLength: 28, withPad: " ", startingAt: 0)
         let verdict = report.failed == 0 ? "ok" : "\(report.failed) FAILED"
         try Output.result(
           "  \(op) \(report.cases) cases   worst error \(Numbers.short(report.worstError))   \(verdict)")

@@ -33,6 +33,9 @@ struct DataOptions: ParsableArguments {
       if let option = given.first { throw CinchError.usage("\(option) says how to read a file: name it with --data.") }
       return nil
     }
+    if labelColumn != nil || header != nil, name.hasPrefix("fashion-mnist") {
+      throw CinchError.usage("'\(name)' is no CSV file: leave --label-column and --header out.")
+    }
     return DataSource(name, options: try loadOptions)
   }
 

@@ -1,5 +1,6 @@
 import CinchCore
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A JSON value whose objects keep the order they were written in, printed on one line.
 enum JSONValue: CustomStringConvertible {

@@ -1,6 +1,7 @@
 import CinchBackend
 import CinchCore
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Numbers for people.
 enum Numbers {
@@ -15,8 +16,14 @@ enum Numbers {
     return (value < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
   }
 
-  /// Four significant digits or so: 14.02, 0.01788, 1.3e-06.
-  static func short(_ value: Double) -> String { String(format: "%.4g", value) }
+  /// Four significant digits: 14.02, 474.0, 0.01788, 1.300e-06.
+  static func short(_ value: Double) -> String {
+    switch abs(value) {
+    case 0: "0"
+    case 1e3..<1e7: String(format: "%.0f", value)
+    default: String(format: "%#.4g", value)
+    }
+  }
 
   /// An option's value as it would be typed: 0.05, 3, 0.001.
   static func plain(_ value: Double) -> String { String(format: "%g", value) }

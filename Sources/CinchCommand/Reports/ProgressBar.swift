@@ -1,5 +1,6 @@
 import Cinch
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A line an epoch: drawn again and again on a terminal, written once where lines cannot be drawn again.
 struct ProgressBar {
@@ -7,7 +8,7 @@ struct ProgressBar {
 
   init(_ terminal: Terminal) { self.terminal = terminal }
 
-  func draw(_ progress: Cinch.Progress) {
+  func draw(_ progress: Cinch.TrainingProgress) {
     guard terminal.isInteractive else { return }
     let fraction = Double(progress.samples) / Double(max(progress.samplesPerEpoch, 1))
     let head = Self.head(progress.epoch, progress.epochs)

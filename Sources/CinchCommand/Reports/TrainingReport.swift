@@ -70,7 +70,7 @@ struct TrainingReport {
     }
   }
 
-  func progress(_ progress: Cinch.Progress) {
+  func progress(_ progress: Cinch.TrainingProgress) {
     if style == .human { bar.draw(progress) }
   }
 

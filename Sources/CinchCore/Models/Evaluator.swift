@@ -103,7 +103,7 @@ final class Evaluator<B: Backend> {
       loss += try backend.read(partials).reduce(0.0) { $0 + Double($1) }
     }
     return Evaluation(
-      reconstruction: Reconstruction(perSample: loss / Double(data.count), features: recipe.input),
+      reconstruction: Reconstruction(loss / Double(data.count), of: recipe),
       meanActivation: activation / Double(data.count * code.count), samples: data.count)
   }
 

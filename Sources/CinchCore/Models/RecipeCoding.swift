@@ -1,5 +1,6 @@
 import CinchBackend
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// `{"name": "mine", "layers": [784, 128, 32], "activation": "relu", …}` or, with each layer spelled out,
 /// `"input": 784, "encoder": [{"type": "dense", "units": 128, "activation": "relu"}, …], "decoder": […]`.

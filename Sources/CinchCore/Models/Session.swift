@@ -22,7 +22,7 @@ package protocol Session: AnyObject {
   func setParameters(_ parameters: [NamedParameter]) throws
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws
-  func trainEpoch(epochs: Int, _ observer: (Progress) -> Bool) throws -> EpochOutcome
+  func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome
   func checkpoint() throws -> Checkpoint
   func restore(_ checkpoint: Checkpoint) throws
 }
@@ -134,7 +134,7 @@ final class ModelSession<B: Backend>: Session {
     return run
   }
 
-  func trainEpoch(epochs: Int, _ observer: (Progress) -> Bool) throws -> EpochOutcome {
+  func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
     try prepared().trainEpoch(epochs: epochs, observer)
   }
 

@@ -1,5 +1,6 @@
 import CinchBackend
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// How parameters move along the gradient; the formulas are in `OptimizerOps`.
 public struct Optimizer: Sendable, Hashable, Codable {
