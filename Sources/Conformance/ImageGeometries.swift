@@ -128,6 +128,9 @@ extension Conformance {
     convolution(14, 16, to: 14, 8, kernel: 3, stride: 1, before: 1, samples: 1),
     // A dense layer in disguise.
     convolution(7, 32, to: 1, 10, kernel: 7, stride: 1, before: 0, samples: 5),
+    // More channels, and more pixels, than a tile of any kernel.
+    convolution(6, 65, to: 3, 130, kernel: 3, stride: 2, before: 1, samples: 1),
+    convolution(20, 2, to: 20, 3, kernel: 3, stride: 1, before: 1, samples: 9),
   ]
 
   /// Where sizes do not add up: pixels that no weight reaches, and outputs that lie in the padding alone.

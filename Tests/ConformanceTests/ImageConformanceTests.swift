@@ -35,15 +35,6 @@ import Testing
     #expect(Set(names).count == names.count)
   }
 
-  @Test("Every op of images is in the table")
-  func coverage() {
-    #expect(
-      Set(Self.ops) == [
-        "convolve", "convolveTransposed", "convolutionGradient", "maxPool", "unpool", "pickSwitches", "poolSum",
-        "poolSpread",
-      ])
-  }
-
   @Test("Every kernel meets every stride, dilation and padding; every channel count every other")
   func pairs() {
     let met = Set(ConvolutionFactors.rows.flatMap(\.pairs)), counts = ConvolutionFactors.counts
