@@ -43,10 +43,11 @@ import Testing
   @Test("Every op of the protocols is in the table")
   func coverage() {
     #expect(
-      Set(Conformance.ops) == [
+      Set(Conformance.ops + Conformance.ops(of: Conformance.imageCases)) == [
         "matmul", "denseGradient", "activate", "activationGradient", "columnSums", "rowSquares", "sumOfSquares",
         "sumOfMagnitudes", "total", "reconstructionLoss", "softmaxLoss", "klSparsity", "contractive", "gather",
-        "corrupt", "bernoulli", "optimizerStep", "clipScale", "write", "read", "fill", "copy", "allocate",
+        "corrupt", "bernoulli", "optimizerStep", "clipScale", "write", "read", "fill", "copy", "allocate", "convolve",
+        "convolveTransposed", "convolutionGradient", "maxPool", "unpool", "pickSwitches", "poolSum", "poolSpread",
       ])
   }
 
