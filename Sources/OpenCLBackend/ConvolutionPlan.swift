@@ -1,5 +1,5 @@
-import CinchBackend
 import COpenCL
+import CinchBackend
 
 /// What a plan is for.
 struct ConvolutionKey: Hashable {
