@@ -56,6 +56,8 @@ struct cinch_device {
   const cinch_kernels *kernels;
   cinch_sgemm sgemm;
   int threads;
+  /// The machine's, in use or not.
+  int processors;
   /// Partial sums of passes whose results are combined at once. Grows, never shrinks.
   float *scratch;
   int64_t scratch_count;

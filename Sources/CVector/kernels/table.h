@@ -3,13 +3,14 @@
 #include "vector.h"
 
 #include "activation.h"
-#include "loss.h"
-#include "matmul.h"
-#include "optimizer.h"
-#include "random.h"
 #include "reduction.h"
 
+#include "loss.h"
+#include "optimizer.h"
 #include "penalty.h"
+#include "random.h"
+
+#include "matmul.h"
 
 const cinch_kernels CINCH_KERNELS = {
     .name = CINCH_NAME,
