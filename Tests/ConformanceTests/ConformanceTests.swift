@@ -1,1 +1,60 @@
+import CinchBackend
+import Conformance
+import Foundation
 import Testing
+
+@Suite("The op table itself") struct ConformanceTests {
+  @Test("The reference agrees with itself", arguments: Conformance.ops)
+  func reference(op: String) throws {
+    let report = try #require(Conformance.run(ReferenceBackend(), ops: [op]).first)
+    #expect(report.failures == [])
+    #expect(report.worstError == 0)
+  }
+
+  @Test("The reference rounded to Float passes", arguments: Conformance.ops)
+  func rounded(op: String) throws {
+    let report = try #require(Conformance.run(SaboteurBackend(), ops: [op]).first)
+    #expect(report.failures == [])
+    #expect(report.cases > 0 && report.failed == 0)
+  }
+
+  @Test("Every fault is seen in every op", arguments: SaboteurBackend.Fault.allCases, sabotaged)
+  func fault(_ fault: SaboteurBackend.Fault, op: String) {
+    // Draws and copies have no case with a NaN.
+    guard fault != .lostNaN || !["bernoulli", "copy"].contains(op) else { return }
+    let backend = SaboteurBackend(fault), reference = ReferenceBackend()
+    // From the end, where the cases with a NaN are.
+    let seen = Conformance.cases.filter { $0.op == op }.reversed().contains { row in
+      // An error thrown is a fault seen, as it is for `Conformance.run`.
+      (try? row.run(on: backend, against: reference).passed) != true
+    }
+    #expect(seen)
+  }
+
+  /// Transfers are the harness's own means and cannot be harmed alone.
+  static let sabotaged = Conformance.ops.filter { !["write", "read", "fill", "allocate"].contains($0) }
+
+  @Test("Every case has a name of its own")
+  func names() {
+    let names = Conformance.cases.map { "\($0.op) \($0.name)" }
+    #expect(Set(names).count == names.count)
+  }
+
+  @Test("Every op of the protocols is in the table")
+  func coverage() {
+    #expect(
+      Set(Conformance.ops) == [
+        "matmul", "denseGradient", "activate", "activationGradient", "columnSums", "rowSquares", "sumOfSquares",
+        "sumOfMagnitudes", "total", "reconstructionLoss", "softmaxLoss", "klSparsity", "contractive", "gather",
+        "corrupt", "bernoulli", "optimizerStep", "clipScale", "write", "read", "fill", "copy", "allocate",
+      ])
+  }
+
+  @Test("A report is JSON with the error's own name")
+  func report() throws {
+    let report = try #require(Conformance.run(SaboteurBackend(.notANumber), ops: ["copy"]).first)
+    let text = String(decoding: try JSONEncoder().encode(report), as: UTF8.self)
+    #expect(text.contains("\"worst_error\":1000000000"))
+    #expect(try JSONDecoder().decode(OpReport.self, from: Data(text.utf8)) == report)
+  }
+}

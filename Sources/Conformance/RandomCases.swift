@@ -1,0 +1,167 @@
+import CinchBackend
+
+extension Conformance {
+  static var randomCases: [any ConformanceCase] {
+    GatherCase.all + CorruptCase.all + BernoulliCase.all
+      + [
+        Rejection("gather", "rows past the end", .gather([5, 4], SampleOrder(start: 3), [3, 4])),
+        Rejection("gather", "a batch of another width", .gather([5, 4], SampleOrder(start: 0), [3, 5])),
+        Rejection("corrupt", "a copy of another shape", .corrupt([5, 4], .masking(0.5), [4, 5])),
+      ]
+  }
+
+  /// Steps that need both counter words, and seeds at both ends.
+  static let draws: [(seed: UInt64, step: UInt64)] = [
+    (0, 0), (1, 1), (.max, 7), (2026, 1 << 32), (0x8000_0000_0000_0000, 1 << 32 + 12_345), (42, .max),
+  ]
+}
+
+/// Rows of a data set into a batch, with a corrupted copy or without.
+struct GatherCase: OpCase {
+  let source: Shape
+  let rows: Int
+  let start: Int
+  /// The seed of a permutation of the first `permuted` rows.
+  var permuted: Int?
+  var corruption: Corruption?
+  var draw = Conformance.draws[1]
+  var blemish: Int?
+
+  let op = "gather"
+  var name: String {
+    "\(rows) rows from \(start) of \(source)" + (permuted.map { ", \($0) permuted" } ?? "")
+      + (corruption.map { ", \($0), seed \(draw.seed), step \(draw.step)" } ?? "")
+      + (blemish.map { ", NaN at \($0)" } ?? "")
+  }
+  var expectsNaN: Bool { blemish != nil }
+
+  func arguments<B: Backend>(for backend: B) -> [Argument] {
+    var values = Numbers.uniform(source, 0.1...1, name)
+    if let blemish { values[blemish] = .nan }
+    let batch: Shape = [rows, source.columns]
+    return [.input("source", source, values), .output("batch", batch)]
+      + (corruption == nil ? [] : [.output("corrupted", batch)])
+  }
+
+  func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
+    let order = SampleOrder(
+      start: start,
+      permutation: permuted.map {
+        Permutation(count: $0, philox: Philox(seed: draw.seed, stream: .shuffle), step: draw.step)
+      })
+    guard let corruption else { return try backend.gather(t["source"], order, into: t["batch"]) }
+    try backend.gather(
+      t["source"], order, into: t["batch"], corruption, Philox(seed: draw.seed, stream: .corruption), step: draw.step,
+      corrupted: t["corrupted"])
+  }
+
+  func errors(_ v: CaseValues) throws -> [String: [Double]] {
+    guard case .gaussian(let sigma) = corruption else { return [:] }
+    return ["corrupted": v.wanted("corrupted").map { CorruptCase.gaussianError(sigma, result: $0) }]
+  }
+
+  static var all: [GatherCase] {
+    let shapes: [Shape] = [[2, 1], [5, 3], [17, 784], [300, 33], [257, 1], [1000, 12], [63, 64]]
+    let plain = shapes.enumerated().flatMap { i, source in
+      let draw = Conformance.draws[i % Conformance.draws.count]
+      return [nil, source.rows].flatMap { permuted in
+        [(0, source.rows), (source.rows / 2, (source.rows + 1) / 2)].map { start, rows in
+          GatherCase(source: source, rows: rows, start: start, permuted: permuted, draw: draw)
+        }
+      }
+    }
+    let part = GatherCase(source: [300, 5], rows: 17, start: 100, permuted: 200)
+    let one = GatherCase(source: [1, 1], rows: 1, start: 0, permuted: 1)
+    let corrupted = CorruptCase.kinds.enumerated().map { i, corruption in
+      GatherCase(
+        source: [65, 33], rows: 31, start: 16, permuted: 65, corruption: corruption,
+        draw: Conformance.draws[i % Conformance.draws.count])
+    }
+    return plain + [part, one] + corrupted
+      + [GatherCase(source: [9, 7], rows: 9, start: 0, permuted: 9, corruption: .masking(0.4), blemish: 30)]
+  }
+}
+
+/// C(x̃|x).
+struct CorruptCase: OpCase {
+  let shape: Shape
+  let corruption: Corruption
+  var draw = Conformance.draws[1]
+  var blemish = false
+
+  let op = "corrupt"
+  var name: String { "\(corruption), \(shape), seed \(draw.seed), step \(draw.step)" + (blemish ? ", all NaN" : "") }
+  var expectsNaN: Bool { blemish }
+
+  func arguments<B: Backend>(for backend: B) -> [Argument] {
+    let values = blemish ? [Float](repeating: .nan, count: shape.count) : Numbers.uniform(shape, 0.1...0.9, name)
+    return [.input("x", shape, values), .output("corrupted", shape)]
+  }
+
+  func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
+    try backend.corrupt(
+      t["x"], corruption, Philox(seed: draw.seed, stream: .corruption), step: draw.step, into: t["corrupted"])
+  }
+
+  func errors(_ v: CaseValues) throws -> [String: [Double]] {
+    guard case .gaussian(let sigma) = corruption else { return [:] }
+    return ["corrupted": v.wanted("corrupted").map { Self.gaussianError(sigma, result: $0) }]
+  }
+
+  /// Box–Muller's radius errs by 5 ulp (half of log's 3, √'s 3, roundings) and is at most √(48 ln 2) < 5.8; the
+  /// angle 2πv rounds to within 2π·ε/2 and its cosine errs by 4 ulp: 8ε. Adding to x rounds once more.
+  static func gaussianError(_ sigma: Double, result: Double) -> Double { (5 + 8 + 2) * 5.8 * sigma + abs(result) }
+
+  static let kinds: [Corruption] = [
+    .masking(0), .masking(0.25), .masking(1), .maskingExact(0), .maskingExact(0.3), .maskingExact(1), .gaussian(0.5),
+    .gaussian(0), .saltPepper(0.5), .saltPepper(0), .saltPepper(1),
+  ]
+
+  static var all: [CorruptCase] {
+    let shapes: [Shape] = [[1, 1], [3, 5], [33, 17], [5, 784], [129, 2], [64, 64], [7, 63], [1, 257]]
+    let every = kinds.enumerated().flatMap { i, kind in
+      shapes.enumerated().map { j, shape in
+        CorruptCase(shape: shape, corruption: kind, draw: Conformance.draws[(i + j) % Conformance.draws.count])
+      }
+    }
+    // A masked component is zero, whatever it was.
+    let notNumbers = [Corruption.masking(0.5), .maskingExact(0.5), .saltPepper(0.5), .gaussian(0.1)].map {
+      CorruptCase(shape: [9, 11], corruption: $0, blemish: true)
+    }
+    return every + notNumbers
+  }
+}
+
+/// Draws of 0 and 1.
+struct BernoulliCase: OpCase {
+  let shape: Shape
+  var draw = Conformance.draws[1]
+  var inPlace = false
+  /// The same probability everywhere, or a random one for each element.
+  var probability: Float?
+
+  let op = "bernoulli"
+  var name: String {
+    "\(shape), p \(probability.map { "\($0)" } ?? "random"), seed \(draw.seed), step \(draw.step)"
+      + (inPlace ? ", in place" : "")
+  }
+
+  func arguments<B: Backend>(for backend: B) -> [Argument] {
+    let p = probability.map { [Float](repeating: $0, count: shape.count) } ?? Numbers.uniform(shape, 0...1, name)
+    return inPlace ? [.update("p", shape, p)] : [.input("p", shape, p), .output("draws", shape)]
+  }
+
+  func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
+    try backend.bernoulli(
+      t["p"], Philox(seed: draw.seed, stream: .bernoulli), step: draw.step, into: inPlace ? t["p"] : t["draws"])
+  }
+
+  static var all: [BernoulliCase] {
+    let shapes: [Shape] = [[1, 1], [3, 5], [33, 17], [5, 784], [129, 2], [64, 64]]
+    return shapes.enumerated().flatMap { i, shape in
+      [false, true].map { inPlace in
+        BernoulliCase(shape: shape, draw: Conformance.draws[i % Conformance.draws.count], inPlace: inPlace)
+      }
+    } + [0, 1, 0.5, 1e-7].map { BernoulliCase(shape: [17, 65], probability: $0) }
+  }
+}

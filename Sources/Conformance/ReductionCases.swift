@@ -1,0 +1,152 @@
+import CinchBackend
+
+extension Conformance {
+  static var reductionCases: [any ConformanceCase] {
+    MatrixSumCase.all + PartialSumCase.all + TotalCase.all
+      + [Rejection("columnSums", "a result of another width", .columnSums([3, 4], [3]))]
+  }
+}
+
+/// Sums over the rows or the columns of a matrix.
+struct MatrixSumCase: OpCase {
+  enum Kind: Sendable { case columnSums(scale: Double), rowSquares }
+
+  let kind: Kind
+  let shape: Shape
+  var blemish: Int?
+
+  var op: String {
+    switch kind {
+    case .columnSums: "columnSums"
+    case .rowSquares: "rowSquares"
+    }
+  }
+  var name: String { "\(shape)" + (blemish.map { ", NaN at \($0)" } ?? "") }
+  var expectsNaN: Bool { blemish != nil }
+
+  func arguments<B: Backend>(for backend: B) -> [Argument] {
+    var values = Numbers.uniform(shape, -1...1, op + name)
+    if let blemish { values[blemish] = .nan }
+    let count =
+      switch kind {
+      case .columnSums: shape.columns
+      case .rowSquares: shape.rows
+      }
+    return [.input("x", shape, values), .output("sums", [count])]
+  }
+
+  func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
+    switch kind {
+    case .columnSums(let scale): try backend.columnSums(t["x"], scale: scale, into: t["sums"])
+    case .rowSquares: try backend.rowSquares(t["x"], into: t["sums"])
+    }
+  }
+
+  func errors(_ v: CaseValues) throws -> [String: [Double]] {
+    let x = v["x"], columns = shape.columns
+    let bounds =
+      switch kind {
+      case .columnSums(let scale):
+        (0..<columns).map { j in
+          (Estimate.sum((0..<shape.rows).map { .exact(x[$0 * columns + j]) }) * .rounded(scale)).error
+        }
+      case .rowSquares:
+        (0..<shape.rows).map { i in
+          Estimate.sum((0..<columns).map { .exact(x[i * columns + $0]) * .exact(x[i * columns + $0]) }).error
+        }
+      }
+    return ["sums": bounds]
+  }
+
+  static var all: [MatrixSumCase] {
+    let sizes = Numbers.sizes
+    let shapes: [Shape] =
+      sizes.indices.map { [sizes[$0], sizes[(8 * $0 + 5) % sizes.count]] }
+      + [[1, 784], [1000, 1], [1000, 3], [128, 196]]
+    let sums = shapes.map { MatrixSumCase(kind: .columnSums(scale: 1 / Double($0.rows)), shape: $0) }
+    let squares = shapes.map { MatrixSumCase(kind: .rowSquares, shape: $0) }
+    return sums + [MatrixSumCase(kind: .columnSums(scale: -2), shape: [65, 33], blemish: 700)] + squares
+      + [MatrixSumCase(kind: .rowSquares, shape: [65, 33], blemish: 700)]
+  }
+}
+
+/// Partial sums over all elements.
+struct PartialSumCase: OpCase {
+  enum Kind: String, Sendable { case sumOfSquares, sumOfMagnitudes }
+
+  let kind: Kind
+  let count: Int
+  var blemish: Int?
+
+  var op: String { kind.rawValue }
+  var name: String { "\(count)" + (blemish.map { ", NaN at \($0)" } ?? "") }
+  var expectsNaN: Bool { blemish != nil }
+
+  func arguments<B: Backend>(for backend: B) -> [Argument] {
+    var values = Numbers.uniform([count], -1...1, op + name)
+    if let blemish { values[blemish] = .nan }
+    return [
+      .input("x", [count], values), .output("partials", [backend.sumPartialCount(count)], comparedBy: .sum),
+    ]
+  }
+
+  func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
+    switch kind {
+    case .sumOfSquares: try backend.sumOfSquares(t["x"], into: t["partials"])
+    case .sumOfMagnitudes: try backend.sumOfMagnitudes(t["x"], into: t["partials"])
+    }
+  }
+
+  func errors(_ v: CaseValues) throws -> [String: [Double]] {
+    let terms = v["x"].map { x in kind == .sumOfSquares ? Estimate.exact(x) * .exact(x) : .exact(abs(x)) }
+    return ["partials": [Estimate.sum(terms).error]]
+  }
+
+  static var all: [PartialSumCase] {
+    [Kind.sumOfSquares, .sumOfMagnitudes].flatMap { kind in
+      [1, 2, 3, 5, 63, 64, 65, 255, 256, 257, 1000, 4095, 4097, 16_385, 50_001].map {
+        PartialSumCase(kind: kind, count: $0)
+      } + [PartialSumCase(kind: kind, count: 1000, blemish: 777)]
+    }
+  }
+}
+
+/// A step's books: up to four sums, and the rest of the result left alone.
+struct TotalCase: OpCase {
+  /// How many partial sums each term has.
+  let counts: [Int]
+  let room: Int
+  var blemish = false
+
+  let op = "total"
+  var name: String { "terms of \(counts) into \(room)" + (blemish ? ", NaN in the first" : "") }
+  var expectsNaN: Bool { blemish }
+
+  private static func scale(_ term: Int) -> Double { [1, 0.01, -3, 1 / 3.0][term] }
+
+  func arguments<B: Backend>(for backend: B) -> [Argument] {
+    counts.enumerated().map { i, count in
+      var values = Numbers.uniform([count], -1...1, "\(name)\(i)")
+      if blemish && i == 0 { values[count / 2] = .nan }
+      return .input("term\(i)", [count], values)
+    } + [.update("result", [room], Numbers.uniform([room], 5...6, name))]
+  }
+
+  func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
+    let terms = counts.indices.map { SumTerm(t["term\($0)"], scale: Self.scale($0)) }
+    try backend.total(terms, into: t["result"])
+  }
+
+  func errors(_ v: CaseValues) throws -> [String: [Double]] {
+    let bounds = counts.indices.map { i in
+      (Estimate.sum(v["term\(i)"].map(Estimate.exact)) * .rounded(Self.scale(i))).error
+    }
+    return ["result": bounds + [Double](repeating: 0, count: room - counts.count)]
+  }
+
+  static var all: [TotalCase] {
+    let counts = [[1], [2, 3], [257, 1, 64], [1000, 255, 33, 5], [1, 1, 1, 1], [4097, 3]]
+    return counts.flatMap { [TotalCase(counts: $0, room: $0.count), TotalCase(counts: $0, room: $0.count + 3)] }
+      + [TotalCase(counts: [65, 65], room: 2, blemish: true)]
+  }
+}

@@ -1,0 +1,84 @@
+import CinchBackend
+
+/// A call whose shapes do not fit: it must throw `BackendError.invalidArgument` and queue nothing.
+struct Rejection: ConformanceCase {
+  let op: String
+  let name: String
+  private let call: BadCall
+
+  init(_ op: String, _ name: String, _ call: BadCall) {
+    self.op = op
+    self.name = "rejects " + name
+    self.call = call
+  }
+
+  func run<B: Backend>(on backend: B, against reference: ReferenceBackend) throws -> CaseOutcome {
+    var outcome = CaseOutcome()
+    do {
+      try call.run(on: backend)
+      outcome.failures.append("was accepted.")
+    } catch BackendError.invalidArgument(let sentence) {
+      if sentence.isEmpty { outcome.failures.append("was rejected without a sentence.") }
+    } catch {
+      outcome.failures.append("threw \(error) in place of an invalid argument.")
+    }
+    return outcome
+  }
+}
+
+/// A call by its shapes alone.
+enum BadCall: Sendable {
+  case matmul(Shape, Shape, Shape)
+  case denseGradient(Shape, Shape, Shape)
+  case activate(Shape, bias: Shape, Shape)
+  case activationGradient(Shape, output: Shape)
+  case columnSums(Shape, Shape)
+  case softmaxLoss(Shape, labels: Shape)
+  case bce(Shape, Activation)
+  case klSparsity(Shape, means: Shape)
+  case gather(Shape, SampleOrder, Shape)
+  case corrupt(Shape, Corruption, Shape)
+  case adamWithoutMoments(Shape)
+  case copy(Shape, Shape)
+  case write(Shape, count: Int)
+
+  func run<B: Backend>(on backend: B) throws {
+    func t(_ shape: Shape) throws -> Tensor<B.Buffer> { try backend.tensor(shape) }
+    switch self {
+    case .matmul(let a, let b, let c):
+      try backend.matmul(t(a), transposeA: false, t(b), transposeB: false, into: t(c), epilogue: .none)
+    case .denseGradient(let delta, let input, let gradient):
+      try backend.denseGradient(
+        delta: t(delta), input: t(input), weightGradient: t(gradient), biasGradient: t([delta.columns]),
+        accumulate: false, rowPull: nil)
+    case .activate(let x, let bias, let y): try backend.activate(t(x), bias: t(bias), .sigmoid, into: t(y))
+    case .activationGradient(let gradient, let output):
+      try backend.activationGradient(t(gradient), ActivationGradient(.tanh, output: t(output)), into: t(gradient))
+    case .columnSums(let x, let sums): try backend.columnSums(t(x), scale: 1, into: t(sums))
+    case .softmaxLoss(let logits, let labels):
+      try backend.softmaxLoss(
+        t(logits), labels: t(labels), gradientScale: 1, gradient: t(logits), losses: t([logits.rows]))
+    case .bce(let shape, let activation):
+      let partials = try t([backend.lossPartialCount(rows: shape.rows, columns: shape.columns)])
+      try backend.reconstructionLoss(
+        t(shape),
+        FusedLoss(.bce, activation: activation, bias: nil, target: t(shape), gradientScale: 1, partials: partials),
+        gradient: t(shape))
+    case .klSparsity(let h, let means):
+      try backend.klSparsity(
+        t(h), KLSettings(rho: 0.1, beta: 1), KLResult(means: t(means), column: t([h.columns]), values: t([h.columns])))
+    case .gather(let source, let order, let batch): try backend.gather(t(source), order, into: t(batch))
+    case .corrupt(let x, let corruption, let corrupted):
+      try backend.corrupt(t(x), corruption, Philox(seed: 1, stream: .test), step: 0, into: t(corrupted))
+    case .adamWithoutMoments(let shape):
+      let rule = OptimizerStep.Rule.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, step: 1)
+      try backend.optimizerStep(
+        OptimizerStep(rule, learningRate: 1), parameters: t(shape), gradients: t(shape), first: nil, second: nil,
+        gradientScale: nil)
+    case .copy(let source, let destination): try backend.copy(t(source), to: t(destination))
+    case .write(let shape, let count):
+      let values = [B.Scalar](repeating: 0, count: count)
+      try values.withUnsafeBufferPointer { try backend.write($0, to: t(shape)) }
+    }
+  }
+}
