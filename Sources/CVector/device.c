@@ -31,6 +31,7 @@ cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm) {
   device->kernels = best_kernels();
   device->sgemm = sgemm;
   device->threads = threads;
+  device->processors = (int)sysconf(_SC_NPROCESSORS_CONF);
   return device;
 }
 

@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "internal.h"
 
 // A product is cut into pieces of C, each one single-threaded sgemm followed by its epilogue while the piece
@@ -22,17 +20,38 @@ typedef struct {
   int64_t row_unit, across, down, sums;
 } matmul_job;
 
-/// Floating-point operations of a piece: enough to hide what packing and handing it out cost, few enough to
-/// give many cores one each.
-static const double piece_work = 24e6;
-
-/// How many pieces a product is cut into, as a power of two.
-static int64_t piece_count(int64_t m, int64_t n, int64_t k) {
-  double work = 2.0 * (double)m * (double)n * (double)k;
+/// How many pieces a product is cut into, as a power of two: enough for every processor of the machine (not:
+/// every thread of this device, which must not change the bits) as long as each is worth handing out, and more
+/// where pieces would be so large that threads wait long for the last one.
+static int64_t piece_count(const cinch_device *device, int64_t m, int64_t n, int64_t k) {
+  const double work = 2.0 * (double)m * (double)n * (double)k, large = 52e6, small = 1e6;
   int64_t pieces = 1;
-  if (work >= 1e6) pieces = 2;
-  while (pieces < most_pieces && work > (double)pieces * piece_work) pieces *= 2;
+  while (pieces < most_pieces) {
+    const bool worthwhile = pieces < device->processors && work > (double)(pieces * pieces) * small;
+    if (!worthwhile && work <= (double)pieces * large) break;
+    pieces *= 2;
+  }
   return pieces;
+}
+
+/// Chooses how many pieces lie below and beside each other so that sgemm packs the least: it packs its left
+/// factor once a column of pieces and its right factor once a row of pieces, and a transposed left factor, or a
+/// right one, costs some four times as much an element.
+static void arrange(matmul_job *job, int64_t pieces) {
+  const cinch_product *p = job->product;
+  const double left = p->transpose_a ? 4 : 1, right = 4;
+  double least = 0;
+  for (int64_t down = 1; down <= pieces; down *= 2) {
+    const int64_t across = pieces / down;
+    const double cost = left * (double)(across * p->m) + right * (double)(down * p->n);
+    if (down == 1 || cost < least) {
+      least = cost;
+      job->down = down;
+      job->across = across;
+    }
+  }
+  job->down = cinch_max(1, cinch_min(job->down, cinch_blocks(p->m, job->row_unit)));
+  job->across = cinch_max(1, cinch_min(job->across, cinch_blocks(p->n, unit)));
 }
 
 /// Cuts `units` into `parts` nearly equal ones: where part `i` starts.
@@ -73,17 +92,7 @@ void cinch_matmul(cinch_device *device, const cinch_product *product, const cinc
   matmul_job job = {.device = device, .product = product, .epilogue = epilogue};
   const bool loss = epilogue && epilogue->kind == cinch_epilogue_loss;
   job.row_unit = loss ? cinch_cell_rows : unit;
-  const int64_t pieces = piece_count(product->m, product->n, product->k);
-  // sgemm packs its factors once a piece: halve the side of C that leaves the least to pack.
-  job.down = job.across = 1;
-  while (job.down * job.across < pieces) {
-    if (product->m / job.down > product->n / job.across)
-      job.down *= 2;
-    else
-      job.across *= 2;
-  }
-  job.down = cinch_min(job.down, cinch_blocks(product->m, job.row_unit));
-  job.across = cinch_min(job.across, cinch_blocks(product->n, unit));
+  arrange(&job, piece_count(device, product->m, product->n, product->k));
   job.sums = product->column_sums ? cinch_blocks(product->m, cinch_column_block) : 0;
   cinch_pool_run(device->pool, matmul_task, &job, job.sums + job.down * job.across);
 }

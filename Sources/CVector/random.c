@@ -35,10 +35,16 @@ static void gather_task(void *context, int64_t task) {
   int64_t r0 = task * job->rows_each, r1 = cinch_min(r0 + job->rows_each, g->rows);
   const float *clean = g->source;
   if (g->batch) {
-    for (int64_t r = r0; r < r1; r++)
-      memcpy(
-          g->batch + r * g->columns, g->source + permute(&g->permutation, g->start + r) * g->columns,
-          (size_t)g->columns * sizeof(float));
+    const float *next = g->source + permute(&g->permutation, g->start + r0) * g->columns;
+    for (int64_t r = r0; r < r1; r++) {
+      const float *row = next;
+      if (r + 1 < r1) {
+        // Rows lie anywhere in a data set far larger than the caches: fetch one while copying the other.
+        next = g->source + permute(&g->permutation, g->start + r + 1) * g->columns;
+        for (int64_t c = 0; c < g->columns; c += 16) __builtin_prefetch(next + c);
+      }
+      memcpy(g->batch + r * g->columns, row, (size_t)g->columns * sizeof(float));
+    }
     clean = g->batch;
   }
   if (g->corrupted)

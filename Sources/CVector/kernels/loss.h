@@ -4,9 +4,12 @@
 INLINE void loss_and_gradient(
     cinch_loss loss, cinch_activation activation, vf a, vf x, vf *value, vf *gradient) {
   if (loss == cinch_bce) {
+    // Sigmoid divides by 1+e and log1p by 2+e: one division serves both.
     vf e = exp_v(-magnitude(a));
-    *value = (a < 0.0f ? (vf)0.0f : a) - a * x + log1p_v(e);
-    *gradient = (a < 0.0f ? e : (vf)1.0f) / (e + 1.0f) - x;
+    vf one = e + 1.0f, two = e + 2.0f;
+    vf inverse = 1.0f / (one * two);
+    *value = (a < 0.0f ? (vf)0.0f : a) - a * x + log1p_of(e * one * inverse);
+    *gradient = (a < 0.0f ? e : (vf)1.0f) * two * inverse - x;
   } else {
     vf output = activate(activation, a);
     vf difference = output - x;
@@ -77,11 +80,16 @@ static void softmax_rows(
     const float chosen = label >= 0 && label < classes ? a[label] : NAN;
 
     vf total = 0.0f;
-    for (int64_t c = 0; c < classes; c += CINCH_WIDTH) {
-      int64_t n = classes - c;
-      vf e = exp_v(load_some(a + c, n) - largest);
-      total += n >= CINCH_WIDTH ? e : first_lanes(e, n);
-      store_some(g + c, e, n);
+    for (int64_t start = 0; start < classes; start += stretch) {
+      const int64_t end = cinch_min(start + stretch, classes);
+      vf part = 0.0f;
+      for (int64_t c = start; c < end; c += CINCH_WIDTH) {
+        int64_t n = end - c;
+        vf e = exp_v(load_some(a + c, n) - largest);
+        part += n >= CINCH_WIDTH ? e : first_lanes(e, n);
+        store_some(g + c, e, n);
+      }
+      total += part;
     }
     const float sum = sum_lanes(total);
     losses[r] = logf(sum) + largest - chosen;

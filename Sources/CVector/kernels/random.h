@@ -100,15 +100,30 @@ INLINE vu feistel(vu value, uint32_t bits, const uint32_t key[4]) {
 
 /// Zeroes the components i of one sample with π(i) < zeroed.
 static void mask_exactly(const cinch_corruption *c, const uint32_t key[4], const float *x, float *y, uint32_t count) {
-  for (uint32_t i = 0; i < count; i += CINCH_WIDTH) {
-    // Lanes past the end walk from 0, whose own walk ends.
-    vu lane = lanes_from(i);
-    vu value = feistel(lane < count ? lane : (vu)0, c->half_bits, key);
+  // One network is a chain of dependent steps: several side by side keep the processor busy.
+  enum { together = 4 };
+  for (uint32_t i = 0; i < count; i += together * CINCH_WIDTH) {
+    vu value[together];
+    vi outside = 0;
+    for (int v = 0; v < together; v++) {
+      // Lanes past the end walk from 0, whose own walk ends.
+      vu lane = lanes_from(i + (uint32_t)v * CINCH_WIDTH);
+      value[v] = feistel(lane < count ? lane : (vu)0, c->half_bits, key);
+      outside |= (vi)(value[v] >= count);
+    }
     // Values outside go through again; settled lanes are held still.
-    for (vi outside = (vi)(value >= count); __builtin_reduce_or(outside); outside = (vi)(value >= count))
-      value = outside ? feistel(value, c->half_bits, key) : value;
-    int64_t n = (int64_t)count - i;
-    store_some(y + i, value < c->zeroed ? (vf)0.0f : load_some(x + i, n), n);
+    while (__builtin_reduce_or(outside)) {
+      outside = 0;
+      for (int v = 0; v < together; v++) {
+        value[v] = value[v] >= count ? feistel(value[v], c->half_bits, key) : value[v];
+        outside |= (vi)(value[v] >= count);
+      }
+    }
+    for (int v = 0; v < together; v++) {
+      int64_t first = (int64_t)i + v * CINCH_WIDTH, n = (int64_t)count - first;
+      if (n <= 0) break;
+      store_some(y + first, value[v] < c->zeroed ? (vf)0.0f : load_some(x + first, n), n);
+    }
   }
 }
 

@@ -117,9 +117,8 @@ INLINE vf log_v(vf x) {
   return x == x ? result : x;
 }
 
-/// log(1 + e) for 0 ≤ e ≤ 1: 2 artanh(e/(2+e)), a minimax fit.
-INLINE vf log1p_v(vf e) {
-  vf s = e / (e + 2.0f);
+/// 2 artanh s for 0 ≤ s ≤ ⅓, a minimax fit.
+INLINE vf log1p_of(vf s) {
   vf w = s * s;
   vf p = 1.408916306e-1f * w + 1.398030235e-1f;
   p = p * w + 2.001245507e-1f;
@@ -127,6 +126,9 @@ INLINE vf log1p_v(vf e) {
   p = p * w + 1.000000004f;
   return (s + s) * p;
 }
+
+/// log(1 + e) for 0 ≤ e ≤ 1.
+INLINE vf log1p_v(vf e) { return log1p_of(e / (e + 2.0f)); }
 
 INLINE vf sigmoid_v(vf a) {
   vf e = exp_v(-magnitude(a));
