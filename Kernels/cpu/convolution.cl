@@ -5,11 +5,30 @@
 // weights. The host compiles this for the tile that covers the result with least waste; the last tiles overlap those
 // before.
 
+// How step i of a run finds its value at pixel p of the tile. With few input channels a run is short, and the host
+// makes its length and the floats between pixels constants. Else pixels are reached from every third one: with a
+// pointer each the registers run out.
+#ifdef RUN
+#define LENGTH RUN
+#define POINTERS
+#define AIM
+#define VALUE(p, i) corner[(p) / PIXELS * leap + (p) % PIXELS * STEP + (i)]
+#define ADVANCE
+#define UNROLL _Pragma("unroll")
+#else
 #define THIRDS ((PIXELS + 2) / 3)
+#define LENGTH length
+#define POINTERS const global float *third[ROWS * THIRDS];
+#define AIM                                                                                               \
+  _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                        \
+    _Pragma("unroll") for (int t = 0; t < THIRDS; t++) third[r * THIRDS + t] = corner + r * leap + 3 * t * step;
+#define VALUE(p, i) third[(p) / PIXELS * THIRDS + (p) % PIXELS / 3][(p) % PIXELS % 3 * step]
+#define ADVANCE _Pragma("unroll") for (int t = 0; t < ROWS * THIRDS; t++) third[t]++;
+#define UNROLL
+#endif
 
 // ROWS × PIXELS × W vectors of sums into `tile`. `x` is the first pixel's corner in the padded band, `step` the
-// floats between pixels, `leap` those between rows. Pixels are reached from every third one: with a pointer each
-// the registers run out.
+// floats between pixels, `leap` those between rows.
 #define TILE(NAME, W)                                                                                     \
   INLINE void NAME(                                                                                       \
     const global float *x, long step, long leap, const global float *weights, int packed, Plan down,      \
@@ -22,21 +41,19 @@
     int length = joined ? across[COUNT] * channels : channels;                                            \
     for (int u = 0; u < down[COUNT]; u++)                                                                 \
       for (int v = 0; v < runs; v++) {                                                                    \
-        const global float *third[ROWS * THIRDS];                                                         \
+        POINTERS                                                                                          \
         const global float *corner =                                                                      \
           x + (down[E] + u * down[E_STEP]) * pitch + (across[E] + v * across[E_STEP]) * channels;         \
-        _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                  \
-          _Pragma("unroll") for (int t = 0; t < THIRDS; t++)                                              \
-            third[r * THIRDS + t] = corner + r * leap + 3 * t * step;                                     \
-        for (int i = 0; i < length; i++) {                                                                \
+        AIM                                                                                               \
+        UNROLL for (int i = 0; i < LENGTH; i++) {                                                         \
           V b[W];                                                                                         \
           _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(weights + w * VW);                    \
           weights += packed;                                                                              \
           _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++) {                                     \
-            V a = (V)third[p / PIXELS * THIRDS + p % PIXELS / 3][p % PIXELS % 3 * step];                  \
+            V a = (V)VALUE(p, i);                                                                         \
             _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = fma(a, b[w], sum[p][w]);            \
           }                                                                                               \
-          _Pragma("unroll") for (int t = 0; t < ROWS * THIRDS; t++) third[t]++;                           \
+          ADVANCE                                                                                         \
         }                                                                                                 \
       }                                                                                                   \
     _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++)                                             \
@@ -98,11 +115,18 @@ kernel GROUP_1D void correlate(
               if (y >= height) break;
               size_t row = ((size_t)sample * height + y) * width + rx;
               const float *from = tile + ((r - top) * PIXELS + p - left) * vectors * VW;
-              for (int s = p; s < min(p + PIXELS, columns); s++)
-                for (int k = 0; k < vectors; k++, from += VW) {
-                  int column = j + k * VW;
-                  endVector(&e, LOAD(from), (row + s * bx) * n + column, bias[k], norm[k], n - column, &losses);
-                }
+              int pixels = min(PIXELS, columns - p);
+              for (int k = 0; k < vectors; k++) {
+                int column = j + k * VW;
+                size_t at = (row + p * bx) * n + column;
+                if (n - column >= VW)
+                  endVectors(&e, from + k * VW, vectors * VW, at, bx * n, pixels, bias[k], norm[k], &losses);
+                else
+                  for (int s = 0; s < pixels; s++)
+                    endVector(
+                      &e, LOAD(from + (s * vectors + k) * VW), at + s * bx * n, bias[k], norm[k], n - column,
+                      &losses);
+              }
             }
             if (mode == LOSS) settle(&losses);
           }

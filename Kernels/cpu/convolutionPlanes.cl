@@ -6,7 +6,8 @@
 // shift: OUTPUTS broadcasts of weights meet BLOCK vectors of pixels. The few sums that fall between rows are
 // dropped. They go to a stage of planes of the result, from which a second loop interleaves channels and phases
 // into rows as they lie in the result, and a third ends the band. The host compiles this for OUTPUTS = 1, 2, 4, 8 (more channels than the result has meet
-// zero weights), for the BLOCK that divides a band with least waste, and for WOVEN = phases along x × channels if that is a power of two up to VW, else 0.
+// zero weights), for the BLOCK that divides a band with least waste, and for WOVEN = phases along x × channels if that is a power of two up to VW, else 0, and for
+// SPLIT = the input's channels likewise, or VW if they fill vectors.
 
 // Sums of VW·BLOCK neighbours from `line` on into OUTPUTS rows of the stage.
 INLINE void sumBlock(
@@ -54,15 +55,11 @@ INLINE void sumBlock(
   }
 
 INLINE void splitRow(const global float *from, global float *to, int count, int channels, int plane) {
-  switch (channels) {
-  case 1: SPLIT_ROW(1) return;
-  case 2: SPLIT_ROW(2) return;
-  case 4: SPLIT_ROW(4) return;
-#if VW >= 8
-  case 8: SPLIT_ROW(8) return;
-#endif
-  }
+#if SPLIT > 0 && SPLIT < VW
+  SPLIT_ROW(SPLIT)
+#else
   int c = 0;
+#if SPLIT == VW
   for (; c + VW <= channels; c += VW)
     for (int p = 0; p < count; p += VW) {
       V rows[VW];
@@ -72,8 +69,10 @@ INLINE void splitRow(const global float *from, global float *to, int count, int 
 #pragma unroll
       for (int r = 0; r < VW; r++) STORE(rows[r], to + (size_t)(c + r) * plane + p);
     }
+#endif
   for (; c < channels; c++)
     for (int p = 0; p < count; p++) to[(size_t)c * plane + p] = from[(size_t)p * channels + c];
+#endif
 }
 
 INLINE void padPlanes(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
@@ -160,10 +159,12 @@ kernel GROUP_1D void correlatePlanes(
     }
 #if WOVEN
     int all = (y1 - y0) * floats;
-    for (int i = 0, turn = 1; i < all; i += VW, turn++) {
-      endVector(&e, LOAD(lines + i), at + i, bias, norm, all - i, &losses);
-      if (turn % 32 == 0 && mode == LOSS) settle(&losses);
+    int i = 0;
+    for (; i + VW <= all; i += 32 * VW) {
+      endVectors(&e, lines + i, VW, at + i, VW, min((all - i) / VW, 32), bias, norm, &losses);
+      if (mode == LOSS) settle(&losses);
     }
+    if (all % VW > 0) endVector(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, bias, norm, all % VW, &losses);
 #else
     V bias = flags & HAS_U ? loadPart(e.u, n, 0.0f) : (V)0.0f;
     V norm = flags & HAS_W ? loadPart(e.w, n, 0.0f) : (V)0.0f;

@@ -126,4 +126,26 @@ INLINE void endVector(const Epilogue *e, V x, size_t at, V bias, V norm, int cou
   }
   storePart(x, c, count);
 }
+
+// Ends `count` whole vectors, `apart` floats from one to the next in C and `gap` in `from`. The two ends that
+// hidden layers have are loops of their own, without a choice for every vector.
+// Register tiles end in private memory, planes in scratch memory.
+#ifdef ROWS
+typedef const float *Sums;
+#else
+typedef const global float *Sums;
+#endif
+
+INLINE void endVectors(
+  const Epilogue *e, Sums from, int gap, size_t at, size_t apart, int count, V bias, V norm, Losses *losses) {
+  global float *c = e->c + at;
+  if (e->mode == FORWARD && e->function == RELU)
+    for (int i = 0; i < count; i++) STORE(activate(LOAD(from + i * gap) + bias, RELU), c + i * apart);
+  else if (e->mode == BACKWARD && e->function == RELU && e->l1 == 0.0f && !(e->flags & HAS_W))
+    for (int i = 0; i < count; i++)
+      STORE((LOAD(from + i * gap) + bias) * slope(LOAD(e->v + at + i * apart), RELU), c + i * apart);
+  else
+    for (int i = 0; i < count; i++)
+      endVector(e, LOAD(from + i * gap), at + i * apart, bias, norm, VW, losses);
+}
 #endif

@@ -189,11 +189,18 @@ extension OpenCLBackend {
       other = try variant(.sumSlices, module)
     } else if few {
       let woven = across.b * outputs
-      let weaves = woven <= vectorWidth && woven & (woven - 1) == 0
-      kernel = try variant(.correlatePlanes, .correlationPlanes(outputs: packed, block: block, woven: weaves ? woven : 0))
+      let module = Module.correlationPlanes(
+        outputs: packed, block: block, woven: dividesVector(woven) ? woven : 0,
+        split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0)
+      kernel = try variant(.correlatePlanes, module)
     } else {
       let tile = registerTile(down: cut.band, across: across.extent, wide: wide)
-      kernel = try variant(.correlate, .correlation(rows: tile.rows, pixels: tile.pixels, wide: wide))
+      // Runs of equal, small length are worth kernels of their own.
+      let run = inputs * (across.phases.first?.count ?? 0)
+      let short = across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
+      let module = Module.correlation(
+        rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0, step: short ? across.a * inputs : 0)
+      kernel = try variant(.correlate, module)
     }
     if mode != .gradient && (adjoint || packed != outputs) {
       other = try variant(.packWeights, .convolutionPacking)
@@ -221,6 +228,8 @@ extension OpenCLBackend {
     let inputs = mode == .adjoint ? g.outputChannels : g.channels
     return cut(down, floats: across.padded(across.extent) * inputs, samples: samples).items
   }
+
+  private func dividesVector(_ count: Int) -> Bool { vectorWidth % count == 0 }
 
   private struct Cut {
     var band: Int
