@@ -29,8 +29,8 @@ typedef struct {
 } cinch_tiling;
 
 // Tiles of a result are read from the second-level cache at worst, once a block of channels; those of a gradient
-// once a few sums, which wants the first.
-enum { cinch_tile_floats = 1 << 14, cinch_gradient_floats = 10 << 10 };
+// once a few sums, which wants the first, but take so many pixels at least that it pays to load and store the sums.
+enum { cinch_tile_floats = 1 << 14, cinch_gradient_floats = 10 << 10, cinch_gradient_pixels = 96 };
 
 /// `limit` is how many floats of the source and, `with_result`, of the result a tile should have at most.
 cinch_tiling cinch_tile_convolution(

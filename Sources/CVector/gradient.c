@@ -5,7 +5,7 @@
 // The weight's gradient. Chunks of samples, as many as the shape says, each make sums of their own in memory that
 // stays in the core's cache; then the chunks are added in order.
 
-enum { most_chunks = 16, chunk_floats = 1 << 23, total_block = 1 << 11, map_block = 1 << 14, part_outputs = 64 };
+enum { most_chunks = 16, chunk_floats = 1 << 21, total_block = 1 << 11, map_block = 1 << 14, part_outputs = 64 };
 
 typedef struct {
   const cinch_device *device;
@@ -170,7 +170,9 @@ bool cinch_convolution_gradient(
 
   const int64_t each = t->tile + t->band * t->x.result * outputs;
   if (t->bands == 1)
-    job.together = cinch_min(cinch_blocks(job.items, job.chunks), cinch_gradient_floats / each);
+    job.together = cinch_min(
+        cinch_blocks(job.items, job.chunks),
+        cinch_max(cinch_gradient_floats / each, cinch_blocks(cinch_gradient_pixels, t->band * t->x.result)));
   job.together = cinch_max(1, job.together);
   const int64_t copied = job.by_runs || job.padded == outputs ? 0 : job.together * t->band * t->x.result * job.padded;
   job.area = cinch_round_up(job.together * t->tile + 64 + cinch_repeat_columns(job.channels) + copied, 16);

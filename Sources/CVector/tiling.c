@@ -48,7 +48,8 @@ cinch_tiling cinch_tile_convolution(
   t.columns = cinch_axis_rows(&t.x, cinch_axis_results(&t.x, 0));
   const int64_t row = t.columns * t.inputs;
   const int64_t each = t.y.step * row + (with_result ? t.x.result * t.outputs : 0);
-  t.band = cinch_max(1, cinch_min(rows, (limit - cinch_axis_rows(&t.y, 1) * row) / each + 1));
+  const int64_t least = with_result ? cinch_blocks(cinch_gradient_pixels, t.x.result) : 1;
+  t.band = cinch_max(1, cinch_min(rows, cinch_max(least, (limit - cinch_axis_rows(&t.y, 1) * row) / each + 1)));
   const double work = 2.0 * (double)(g->output_height * g->output_width * g->channels * g->output_channels) *
                       (double)(g->kernel_height * g->kernel_width);
   int64_t bands = cinch_blocks(rows, t.band);
