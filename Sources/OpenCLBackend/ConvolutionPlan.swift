@@ -232,6 +232,7 @@ extension OpenCLBackend {
 
   /// The work-items of a convolution or its adjoint, each of which leaves a partial loss.
   func correlationItems(_ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int) -> Int {
+    if let plan = convolutions.plans[ConvolutionKey(mode: mode, geometry: g, samples: samples)] { return plan.items }
     let (down, across) = axes(g, adjoint: mode == .adjoint)
     let inputs = mode == .adjoint ? g.outputChannels : g.channels
     return cut(down, floats: across.padded(across.extent) * inputs, samples: samples).items
