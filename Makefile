@@ -48,9 +48,10 @@ peers: build  ## Compares with PyTorch, torch.compile and JAX in turns; ROUNDS (
 	Benchmarks/setup-python.sh
 	.venv/bin/python Benchmarks/compare.py --device $(DEVICE) --rounds $(or $(ROUNDS),5)
 
-golden:  ## Makes the golden values of the training tests anew, with PyTorch
+golden:  ## Makes the golden values of the tests anew, with PyTorch
 	Benchmarks/setup-python.sh
 	.venv/bin/python Benchmarks/golden.py
+	.venv/bin/python Benchmarks/golden_convolution.py
 
 bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on other machines
 	SWIFT="$(SWIFT)" Tools/bundle

@@ -42,7 +42,7 @@ let package = Package(
       ]),
 
     // Proof.
-    .testTarget(name: "BackendTests", dependencies: ["CinchBackend"]),
+    .testTarget(name: "BackendTests", dependencies: ["CinchBackend", "Conformance"], resources: [.copy("Golden")]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend"]),
     .testTarget(name: "DataTests", dependencies: ["CinchCore"]),
     .testTarget(name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchBackend"], resources: [.copy("Golden")]),

@@ -12,7 +12,7 @@ typedef struct {
 } Epilogue;
 
 // Ends one vector of the product: row i, columns j ..< j+count.
-INLINE V finish(const Epilogue *e, V x, int i, int j, int count, V *sum) {
+INLINE V finish(const Epilogue *e, V x, int i, int j, int count, Losses *losses) {
   size_t at = (size_t)i * e->n + j;
   switch (e->mode) {
   case FORWARD:
@@ -26,7 +26,7 @@ INLINE V finish(const Epilogue *e, V x, int i, int j, int count, V *sum) {
   case LOSS:
     if (e->flags & HAS_U) x += loadPart(e->u + j, count, 0.0f);
     return lossAt(
-      x, loadPart(e->v + at, count, 0.0f), e->loss, e->function, e->scale, e->lossScale, count, sum);
+      x, loadPart(e->v + at, count, 0.0f), e->loss, e->function, e->scale, e->lossScale, count, losses);
   case DENSE_GRADIENT:
     if (e->flags & HAS_U) x = fma((V)(e->scale * e->u[i]), loadPart(e->v + at, count, 0.0f), x);
     return x;

@@ -4,24 +4,19 @@
 enum { LINEAR, SIGMOID, RELU, TANH, SOFTPLUS, LEAKY_RELU };
 enum { SSE, MSE, BCE };
 
-// eˣ = 2ⁿ·eʳ with n = round(x/ln 2). Infinite above 88.73, subnormal and then 0 below −87.3.
-INLINE V expV(V x) {
-  x = x > (V)89.0f ? (V)89.0f : x;
-  x = x < (V)-104.0f ? (V)-104.0f : x;
-  V n = rint(x * 1.44269504088896341f);
+// eˣ for x ≤ 0: 2ⁿ·eʳ with n = round(x/ln 2). Adding 1.5·2²³ rounds, and leaves n in the low bits; 127
+// more make them the exponent of 2ⁿ. Below −87.3, where the result would not be normal, it stays at 1.2e-38.
+INLINE V expNegative(V x) {
+  x = x < (V)-87.3f ? (V)-87.3f : x;
+  V shifted = fma(x, (V)1.44269504088896341f, (V)12583039.0f);
+  V n = shifted - 12583039.0f;
   V r = fma(n, (V)-0.693145751953125f, x);
   r = fma(n, (V)-1.42860682030941723e-6f, r);
-  V p = fma(r, (V)1.9875691500e-4f, (V)1.3981999507e-3f);
-  p = fma(p, r, (V)8.3334519073e-3f);
-  p = fma(p, r, (V)4.1665795894e-2f);
-  p = fma(p, r, (V)1.6666665459e-1f);
-  p = fma(p, r, (V)5.0000001201e-1f);
+  V p = fma(r, (V)8.312422e-3f, (V)4.1890986e-2f);
+  p = fma(p, r, (V)1.6667119e-1f);
+  p = fma(p, r, (V)4.9999225e-1f);
   p = fma(p * r, r, r) + 1.0f;
-  // Two factors, because 2ⁿ alone may not be a normal number.
-  VI e = TO_VI(n);
-  VI half1 = e >> 1;
-  VI half2 = e - half1;
-  return p * AS_V((half1 + 127) << 23) * AS_V((half2 + 127) << 23);
+  return p * AS_V(AS_VI(shifted) << 23);
 }
 
 // log m + e·ln 2 for m = 1 + f in [√½, √2].
@@ -64,26 +59,27 @@ INLINE V tanhV(V a) {
   p = fma(p, z, (V)1.33314422036e-1f);
   p = fma(p, z, (V)-3.33332819422e-1f);
   V small = fma(p * z, a, a);
-  V large = 1.0f - 2.0f / (expV(x + x) + 1.0f);
+  V e = expNegative(-2.0f * x);
+  V large = (1.0f - e) / (1.0f + e);
   return x < (V)0.625f ? small : copysign(large, a);
 }
 
 // 1 − e⁻ʰ for h ≥ 0, without cancellation near 0.
 INLINE V oneMinusExp(V h) {
   V series = h * fma(h, fma(h, fma(h, (V)-4.1666667e-2f, (V)1.6666667e-1f), (V)-0.5f), (V)1.0f);
-  return h < (V)0.0625f ? series : 1.0f - expV(-h);
+  return h < (V)0.0625f ? series : 1.0f - expNegative(-h);
 }
 
 // f(a).
 INLINE V activate(V a, int activation) {
   switch (activation) {
   case SIGMOID: {
-    V e = expV(-fabs(a));
+    V e = expNegative(-fabs(a));
     return (a < (V)0.0f ? e : (V)1.0f) / (1.0f + e);
   }
   case RELU: return a < (V)0.0f ? (V)0.0f : a;
   case TANH: return tanhV(a);
-  case SOFTPLUS: return (a < (V)0.0f ? (V)0.0f : a) + log1pV(expV(-fabs(a)));
+  case SOFTPLUS: return (a < (V)0.0f ? (V)0.0f : a) + log1pV(expNegative(-fabs(a)));
   case LEAKY_RELU: return a < (V)0.0f ? a * LEAKY_SLOPE : a;
   default: return a;
   }
@@ -106,7 +102,7 @@ INLINE V curve(V h, int activation) {
   switch (activation) {
   case SIGMOID: return h * (1.0f - h) * fma(h, (V)-2.0f, (V)1.0f);
   case TANH: return -2.0f * h * fma(-h, h, (V)1.0f);
-  case SOFTPLUS: return expV(-h) * oneMinusExp(h);
+  case SOFTPLUS: return expNegative(-h) * oneMinusExp(h);
   default: return (V)0.0f;
   }
 }
@@ -119,18 +115,33 @@ INLINE V gradientAt(V g, V h, V column, V norm, int activation, float l1, float 
   return result;
 }
 
+// What a work-item has lost so far: `sum` + log(1 + excess). A product of terms 1+e, kept as what it exceeds 1
+// by so that small e count, makes one logarithm do for up to 64 terms of log(1+e), e ≤ 1.
+typedef struct {
+  V sum, excess;
+} Losses;
+
+INLINE void settle(Losses *losses) {
+  V x = 1.0f + losses->excess;
+  VI large = losses->excess > (V)0.41421356f;
+  VI bits = AS_VI(x) - 0x3f3504f3;
+  V m = AS_V((bits & 0x007fffff) + 0x3f3504f3);
+  losses->sum += logParts(large ? m - 1.0f : losses->excess, large ? TO_V(bits >> 23) : (V)0.0f);
+  losses->excess = (V)0.0f;
+}
+
 // The loss of pre-activation a against target x, times `lossScale` (½ for sse, 1/d for mse, 1 for bce),
-// added to *sum; returns ∂loss/∂a·gradientScale, of which the host has multiplied mse's 2/d into
+// added to `losses`; returns ∂loss/∂a·gradientScale, of which the host has multiplied mse's 2/d into
 // gradientScale. `count` lanes are real.
-INLINE V lossAt(V a, V x, int loss, int activation, float gradientScale, float lossScale, int count, V *sum) {
+INLINE V lossAt(V a, V x, int loss, int activation, float gradientScale, float lossScale, int count, Losses *losses) {
   if (loss == BCE) {
-    V e = expV(-fabs(a));
-    V term = fma(-a, x, a < (V)0.0f ? (V)0.0f : a) + log1pV(e);
-    *sum += keep(term, count);
+    V e = expNegative(-fabs(a));
+    losses->sum += keep(fma(-a, x, a < (V)0.0f ? (V)0.0f : a), count);
+    losses->excess = fma(keep(e, count), 1.0f + losses->excess, losses->excess);
     return ((a < (V)0.0f ? e : (V)1.0f) / (1.0f + e) - x) * gradientScale;
   }
   V h = activate(a, activation);
   V d = h - x;
-  *sum += keep(d * d * lossScale, count);
+  losses->sum += keep(d * d * lossScale, count);
   return d * slope(h, activation) * gradientScale;
 }

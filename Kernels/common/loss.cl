@@ -5,7 +5,7 @@ kernel GROUP_1D void reconstructionLoss(
   const global float *a, ulong a0, const global float *bias, ulong bias0, const global float *target, ulong target0,
   global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int chunk,
   int hasBias, int loss, int activation, float scale, float lossScale) {
-  V sum = (V)0.0f;
+  Losses losses = {(V)0.0f, (V)0.0f};
   FOR_ITEMS(r, rows, chunk) {
     ulong at = r * columns;
     for (int c = 0; c < columns; c += VW) {
@@ -14,10 +14,13 @@ kernel GROUP_1D void reconstructionLoss(
       if (hasBias) x += loadPart(bias + bias0 + c, count, 0.0f);
       V wanted = loadPart(target + target0 + at + c, count, 0.0f);
       storePart(
-        lossAt(x, wanted, loss, activation, scale, lossScale, count, &sum), gradient + gradient0 + at + c, count);
+        lossAt(x, wanted, loss, activation, scale, lossScale, count, &losses), gradient + gradient0 + at + c,
+        count);
+      if (c / VW % 32 == 31) settle(&losses);
     }
+    settle(&losses);
   }
-  partials[partials0 + get_global_id(0)] = sumLanes(sum);
+  partials[partials0 + get_global_id(0)] = sumLanes(losses.sum);
 }
 #else
 kernel GROUP_1D void reconstructionLoss(
@@ -25,13 +28,14 @@ kernel GROUP_1D void reconstructionLoss(
   global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int chunk,
   int hasBias, int loss, int activation, float scale, float lossScale) {
   local float scratch[256];
-  float sum = 0.0f;
+  Losses losses = {0.0f, 0.0f};
   FOR_ITEMS(i, (long)rows * columns, chunk) {
     float x = a[a0 + i];
     if (hasBias) x += bias[bias0 + i % columns];
-    gradient[gradient0 + i] = lossAt(x, target[target0 + i], loss, activation, scale, lossScale, 1, &sum);
+    gradient[gradient0 + i] = lossAt(x, target[target0 + i], loss, activation, scale, lossScale, 1, &losses);
+    settle(&losses);
   }
-  float total = treeSum(sum, scratch);
+  float total = treeSum(losses.sum, scratch);
   if (get_local_id(0) == 0) partials[partials0 + get_group_id(0)] = total;
 }
 #endif
@@ -53,12 +57,12 @@ kernel GROUP_1D void softmaxLoss(
     float peak = maxLanes(most);
     V sums = (V)0.0f;
     for (int c = 0; c < classes; c += VW)
-      sums += keep(expV(loadPart(row + c, classes - c, 0.0f) - peak), classes - c);
+      sums += keep(expNegative(loadPart(row + c, classes - c, 0.0f) - peak), classes - c);
     float sum = sumLanes(sums);
     float own = label >= 0 && label < classes ? row[label] : NAN;
     losses[losses0 + r] = log(sum) - (own - peak);
     for (int c = 0; c < classes; c += VW) {
-      V p = expV(loadPart(row + c, classes - c, 0.0f) - peak) / sum;
+      V p = expNegative(loadPart(row + c, classes - c, 0.0f) - peak) / sum;
       storePart((p - (LANES + c == (VI)label ? (V)1.0f : (V)0.0f)) * scale, out + c, classes - c);
     }
   }

@@ -1,12 +1,33 @@
 // Philox4x32-10 (Salmon et al., SC 2011) and a keyed permutation, bit for bit as the host has them.
 
+// The high and low halves of x·m. On vectors by way of 64-bit lanes: some drivers make mul_hi of many 16-bit steps.
+#if VW == 1
+#define MULTIPLY(x, m, high, low) VU high = mul_hi(x, m), low = (x) * (m);
+#else
+#if VW == 16
+#define HALF_WIDTH 8
+#elif VW == 8
+#define HALF_WIDTH 4
+#else
+#define HALF_WIDTH 2
+#endif
+typedef GLUE(ulong, HALF_WIDTH) Wide;
+#define AS_WIDE GLUE(as_ulong, HALF_WIDTH)
+#define AS_VU GLUE(as_uint, VW)
+// Little-endian: a wide lane's low half is the even lane. CPU devices are.
+#define MULTIPLY(x, m, high, low)                                                                         \
+  Wide high##Even = (AS_WIDE(x) & 0xffffffffUL) * (ulong)(m), high##Odd = (AS_WIDE(x) >> 32) * (ulong)(m); \
+  VU high = AS_VU(high##Even >> 32 | (high##Odd & 0xffffffff00000000UL));                                 \
+  VU low = AS_VU((high##Even & 0xffffffffUL) | high##Odd << 32);
+#endif
+
 // Four words each of VW blocks: `w[j]` holds word j of blocks `index`.
 INLINE void philox(VU index, uint stepLow, uint stepHigh, uint key0, uint key1, VU *w) {
   VU x = index, y = (VU)stepLow, z = (VU)stepHigh, t = (VU)0;
 #pragma unroll
   for (int round = 0; round < 10; round++) {
-    VU high0 = mul_hi(x, (VU)0xD2511F53u), low0 = x * 0xD2511F53u;
-    VU high1 = mul_hi(z, (VU)0xCD9E8D57u), low1 = z * 0xCD9E8D57u;
+    MULTIPLY(x, 0xD2511F53u, high0, low0)
+    MULTIPLY(z, 0xCD9E8D57u, high1, low1)
     x = high1 ^ y ^ key0;
     y = low1;
     z = high0 ^ t ^ key1;

@@ -95,14 +95,14 @@ INLINE void packTransposed(
 }
 
 // Takes a tile of sums to C: adds what earlier blocks of k left there and, after the last, ends it.
-INLINE void store(const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, V *sum) {
+INLINE void store(const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, Losses *losses) {
   for (int r = 0; r < rows; r++)
     for (int j = column; j < min(column + PANEL, e->n); j += VW) {
       int count = e->n - j;
       global float *c = e->c + (size_t)(i + r) * e->n + j;
       V x = LOAD(tile + r * PANEL + (j - column));
       if (add) x += loadPart(c, count, 0.0f);
-      if (ends) x = finish(e, x, i + r, j, count, sum);
+      if (ends) x = finish(e, x, i + r, j, count, losses);
       storePart(x, c, count);
     }
 }
@@ -117,7 +117,7 @@ INLINE void multiply(
   int start = get_global_id(0) * chunk;
   int end = min(start + chunk, e->m);
   int width = e->n - column > VW ? 2 : 1;
-  V sum = (V)0.0f;
+  Losses losses = {(V)0.0f, (V)0.0f};
 
   for (int p0 = 0; p0 < k || p0 == 0; p0 += kBlock) {
     int kc = min(kBlock, k - p0);
@@ -143,11 +143,12 @@ INLINE void multiply(
         else
           tileNarrowTail(rows, lda, block, kc, count - 1, tile, transposed);
       }
-      store(e, tile, i, count, column, add, ends, &sum);
+      store(e, tile, i, count, column, add, ends, &losses);
+      if (e->mode == LOSS && ends) settle(&losses);
       i += count;
     }
   }
-  if (e->mode == LOSS) partials[get_global_id(1) * get_global_size(0) + get_global_id(0)] = sumLanes(sum);
+  if (e->mode == LOSS) partials[get_global_id(1) * get_global_size(0) + get_global_id(0)] = sumLanes(losses.sum);
 }
 
 #define MATMUL_ARGUMENTS                                                                                  \

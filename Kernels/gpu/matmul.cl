@@ -19,7 +19,8 @@
 INLINE void fetch(
   const global float *x, int extent, int k, int i0, int p0, int pEnd, bool along, local float *to, int item) {
 #pragma unroll
-  for (int s = item; s < TILE * STEP; s += 256) {
+  for (int t = 0; t < TILE * STEP / 256; t++) {
+    int s = item + 256 * t;
     int p = along ? s % STEP : s / TILE;
     int i = along ? s / STEP : s % TILE;
     bool inside = i0 + i < extent && p0 + p < pEnd;
@@ -68,7 +69,7 @@ kernel GROUP_TILE void matmul(
     barrier(CLK_LOCAL_MEM_FENCE);
   }
 
-  float lossSum = 0.0f;
+  Losses losses = {0.0f, 0.0f};
   bool slices = get_num_groups(2) > 1;
   global float *out = e.c + (slices ? get_group_id(2) * (size_t)m * n : 0);
 #pragma unroll
@@ -81,13 +82,14 @@ kernel GROUP_TILE void matmul(
         float value = sum[r][s];
         if (!slices) {
           if (flags & ADD_TO_C) value += out[at];
-          value = finish(&e, value, i, j, 1, &lossSum);
+          value = finish(&e, value, i, j, 1, &losses);
         }
         out[at] = value;
       }
     }
   if (mode == LOSS && !slices) {
-    float total = treeSum(lossSum, scratch);
+    settle(&losses);
+    float total = treeSum(losses.sum, scratch);
     if (item == 0) partials[partials0 + get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;
   }
 }
@@ -99,7 +101,7 @@ kernel GROUP_1D void matmulSlices(
   int function, int loss, float scale, float l1, float lossScale) {
   Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale};
   size_t size = (size_t)m * n;
-  float unused = 0.0f;
+  Losses unused = {0.0f, 0.0f};
   FOR_ITEMS(at, size, 0) {
     float value = flags & ADD_TO_C ? e.c[at] : 0.0f;
     float product = 0.0f;

@@ -57,7 +57,10 @@ extension OpenCLBackend {
   private static func unnamedLibrary() -> String? {
     let paths = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []
     let folders =
-      paths + ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64", "/usr/lib/wsl/lib"]
+      paths + [
+        "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64",
+        "/usr/lib/wsl/lib",
+      ]
     return folders.map { $0 + "/libnvidia-opencl.so.1" }.first { FileManager.default.fileExists(atPath: $0) }
   }
 

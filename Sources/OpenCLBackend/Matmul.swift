@@ -95,7 +95,10 @@ extension OpenCLBackend {
     try require(
       input.rows == samples && weightGradient.rows == out && weightGradient.columns == columns
         && biasGradient.count == out,
-      "The dense gradient of δ \(delta.shape) and input \(input.shape) into \(weightGradient.shape) and \(biasGradient.shape)")
+      """
+      The dense gradient of δ \(delta.shape) and input \(input.shape) into \(weightGradient.shape) and \
+      \(biasGradient.shape)
+      """)
     var arguments = EpilogueArguments()
     arguments.mode = 5
     arguments.flags = accumulate ? EpilogueArguments.addsToC : 0
@@ -243,8 +246,9 @@ extension OpenCLBackend {
 
   /// The largest block of which there are enough to give every compute unit one.
   private func tile(_ m: Int, _ n: Int) -> Int {
-    for size in [128, 64] where ((m + size - 1) / size) * ((n + size - 1) / size) >= device.computeUnits { return size }
-    return 32
+    func blocks(_ size: Int) -> Int { ((m + size - 1) / size) * ((n + size - 1) / size) }
+    if blocks(128) >= device.computeUnits { return 128 }
+    return blocks(64) >= device.computeUnits ? 64 : 32
   }
 
   private func productOnGPU(

@@ -8,6 +8,16 @@ enum Module: Hashable {
   /// The GPU family's matmul for one block size.
   case matmulTile(Int)
   case elementwise, reduction, random, peak
+  /// The CPU family's convolutions, for one register tile each.
+  case correlation(pixels: Int, wide: Int)
+  case correlationPlanes(outputs: Int, woven: Int)
+  case gradient(wide: Int)
+  case gradientOfFew(outputs: Int)
+  case convolutionPacking
+  /// The GPU family's convolutions.
+  case convolutionTiles
+  /// Pooling by vectors of so many channels.
+  case pooling(width: Int)
 }
 
 /// Every kernel. The raw value indexes `OpenCLBackend.kernels`.
@@ -18,6 +28,9 @@ enum KernelID: Int, CaseIterable {
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
   case gather, corrupt, gatherCorrupt, maskExactly
   case peak
+  case correlate, correlatePlanes, gradientSlices, gradientSlicesOfFew, sumSlices, packWeights
+  case convolveTiles, convolveTransposedTiles, convolutionGradientTiles, convolutionSlices
+  case maxPool, unpool, pickSwitches, poolSum, poolSpread
 
   var name: String {
     switch self {
@@ -36,16 +49,25 @@ enum KernelID: Int, CaseIterable {
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale: .reduction
     case .gather, .corrupt, .gatherCorrupt, .maskExactly: .random
     case .peak: .peak
+    case .correlate: .correlation(pixels: 1, wide: 1)
+    case .correlatePlanes: .correlationPlanes(outputs: 1, woven: 1)
+    case .gradientSlices, .sumSlices: .gradient(wide: 1)
+    case .gradientSlicesOfFew: .gradientOfFew(outputs: 1)
+    case .packWeights: .convolutionPacking
+    case .convolveTiles, .convolveTransposedTiles, .convolutionGradientTiles, .convolutionSlices: .convolutionTiles
+    case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: .pooling(width: 1)
     }
   }
 }
 
 extension OpenCLBackend {
-  /// Steps of k that a CPU matmul packs at once: with 2 vectors of 16 lanes 32 KB, which stay in the first-level cache.
-  static let packedSteps = 256
+  /// Steps of k that a CPU matmul packs at once: 64 KB with 16 lanes, which stream from the second-level cache as fast
+  /// as they are used. Half of it would lie in the first, but the sums would go to memory and back twice as often.
+  static let packedSteps = 512
 
   private func sources(_ module: Module) -> [String] {
     let family = self.family.rawValue
+    let functions = ["common/prelude", "common/functions"]
     switch module {
     case .matmul, .matmulTile:
       return ["common/prelude", "common/functions", "common/epilogue", "\(family)/matmul"]
@@ -56,13 +78,28 @@ extension OpenCLBackend {
     case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
     case .random: return ["common/prelude", "common/functions", "common/random"]
     case .peak: return ["common/prelude", "common/peak"]
+    case .correlation: return functions + ["common/epilogue", "cpu/image", "cpu/convolution"]
+    case .correlationPlanes: return functions + ["common/epilogue", "cpu/image", "cpu/convolutionPlanes"]
+    case .gradient, .gradientOfFew: return ["common/prelude", "cpu/image", "cpu/convolutionGradient"]
+    case .convolutionPacking: return ["common/prelude", "cpu/image", "cpu/packing"]
+    case .convolutionTiles: return functions + ["common/epilogue", "gpu/convolution"]
+    case .pooling: return functions + ["common/pooling"]
     }
   }
 
   private func options(_ module: Module) -> String {
-    var options = "-cl-std=CL1.2 -cl-mad-enable -DVW=\(vectorWidth) -DLEAKY_SLOPE=\(Float(Activation.leakySlope))f"
+    var width = vectorWidth
+    if case .pooling(let narrower) = module { width = narrower }
+    var options = "-cl-std=CL1.2 -cl-mad-enable -DVW=\(width) -DLEAKY_SLOPE=\(Float(Activation.leakySlope))f"
     if family == .cpu { options += " -DCPU_FAMILY -DMR=\(tileRows) -DKC=\(Self.packedSteps)" }
-    if case .matmulTile(let size) = module { options += " -DTILE=\(size)" }
+    switch module {
+    case .matmulTile(let size): options += " -DTILE=\(size)"
+    case .correlation(let pixels, let wide): options += " -DPIXELS=\(pixels) -DWIDE=\(wide)"
+    case .correlationPlanes(let outputs, let woven): options += " -DOUTPUTS=\(outputs) -DWOVEN=\(woven)"
+    case .gradient(let wide): options += " -DWIDE=\(wide)"
+    case .gradientOfFew(let outputs): options += " -DOUTPUTS=\(outputs)"
+    default: break
+    }
     return options
   }
 
@@ -79,11 +116,12 @@ extension OpenCLBackend {
     var device: cl_device_id? = handle
     status = clBuildProgram(program, 1, &device, options(module), nil, nil)
     guard status == CL_SUCCESS else {
-      let log = Self.text { clGetProgramBuildInfo(program, handle, cl_program_build_info(CL_PROGRAM_BUILD_LOG), $0, $1, $2) }
+      let key = cl_program_build_info(CL_PROGRAM_BUILD_LOG)
+      let log = Self.text { clGetProgramBuildInfo(program, handle, key, $0, $1, $2) }
       clReleaseProgram(program)
       throw BackendError.device(
         """
-        \(device0): the kernels of \(sources(module).joined(separator: ", ")) do not compile (\(errorName(status))). \
+        \(deviceText): the kernels of \(sources(module).joined(separator: ", ")) do not compile (\(errorName(status))). \
         Try another driver or device. The compiler says:
         \(log)
         """)
@@ -93,20 +131,26 @@ extension OpenCLBackend {
   }
 
   func makeKernel(_ id: KernelID) throws -> cl_kernel {
-    var status = CL_SUCCESS
-    guard let kernel = clCreateKernel(try program(id.module), id.name, &status) else {
-      throw failure("making the kernel \(id.name)", status)
-    }
+    let kernel = try makeKernel(id, in: id.module)
     kernels[id.rawValue] = kernel
     return kernel
   }
 
-  private var device0: String { "\(device.name) (driver \(device.driver))" }
+  /// A kernel of a module that comes in variants; the caller keeps it.
+  func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
+    var status = CL_SUCCESS
+    guard let kernel = clCreateKernel(try program(module), id.name, &status) else {
+      throw failure("making the kernel \(id.name)", status)
+    }
+    return kernel
+  }
+
+  private var deviceText: String { "\(device.name) (driver \(device.driver))" }
 
   /// An error that says on which device what failed.
   func failure(_ doing: String, _ status: cl_int) -> BackendError {
     let memory = status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY
-    let text = "\(device0) failed at \(doing): \(errorName(status))."
+    let text = "\(deviceText) failed at \(doing): \(errorName(status))."
     return memory
       ? .outOfMemory(text + " Use a smaller batch or model, or keep the data set on the host.") : .device(text)
   }

@@ -1,0 +1,191 @@
+// y = epilogue(x ∗ w), and the adjoint, on a CPU device, for results of at most VW/2 channels, which would leave
+// lanes idle if they were the lanes.
+//
+// The lanes of a vector are neighbouring pixels. A work-item copies a band of the image into planes, one for each
+// input channel and residue of the stride, padded with zeros. Read as one line, a plane serves every tap at a fixed
+// shift: OUTPUTS broadcasts of weights meet BLOCK vectors of pixels. The few sums that fall between rows are
+// dropped. They go to a stage of planes of the result, from which a second loop interleaves channels and phases
+// and ends whole rows. The host compiles this for OUTPUTS = 1, 2, 4, 8 (more channels than the result has meet
+// zero weights), and for WOVEN = phases along x × channels if that is a power of two up to VW, else 0.
+
+#define BLOCK (VW < 16 ? (OUTPUTS == 4 ? 2 : OUTPUTS == 2 ? 4 : 6) : OUTPUTS == 8 ? 3 : OUTPUTS == 4 ? 5 : 8)
+
+// Sums of VW·B neighbours from `line` on into OUTPUTS rows of the stage.
+#define BLOCK_SUMS(NAME, B)                                                                               \
+  INLINE void NAME(                                                                                       \
+    const global float *line, const global float *weights, Plan plan, Plan down, Plan across,             \
+    global float *stage) {                                                                                \
+    V sum[OUTPUTS][B];                                                                                    \
+    _Pragma("unroll") for (int o = 0; o < OUTPUTS; o++)                                                   \
+      _Pragma("unroll") for (int b = 0; b < B; b++) sum[o][b] = (V)0.0f;                                  \
+    int ay = plan[A_Y], ax = plan[A_X], channels = plan[IN_CHANNELS], plane = plan[PLANE];                \
+    for (int s = 0; s < down[COUNT]; s++)                                                                 \
+      for (int t = 0; t < across[COUNT]; t++) {                                                           \
+        int y = down[E] + s * down[E_STEP], x = across[E] + t * across[E_STEP];                           \
+        const global float *from = line + (size_t)((y % ay) * ax + x % ax) * channels * plane             \
+                                   + y / ay * plan[PLANE_WIDTH] + x / ax;                                 \
+        for (int i = 0; i < channels; i++, from += plane, weights += OUTPUTS) {                           \
+          V pixels[B];                                                                                    \
+          _Pragma("unroll") for (int b = 0; b < B; b++) pixels[b] = LOAD(from + b * VW);                  \
+          _Pragma("unroll") for (int o = 0; o < OUTPUTS; o++) {                                           \
+            V weight = (V)weights[o];                                                                     \
+            _Pragma("unroll") for (int b = 0; b < B; b++) sum[o][b] = fma(weight, pixels[b], sum[o][b]);  \
+          }                                                                                               \
+        }                                                                                                 \
+      }                                                                                                   \
+    _Pragma("unroll") for (int o = 0; o < OUTPUTS; o++)                                                   \
+      _Pragma("unroll") for (int b = 0; b < B; b++) STORE(sum[o][b], stage + o * plan[STAGE] + b * VW);   \
+  }
+
+BLOCK_SUMS(sumBlock, BLOCK)
+BLOCK_SUMS(sumVector, 1)
+
+// One row of `count` pixels with C channels, C dividing VW, into C planes. Lanes beyond the row become zeros of
+// the border or are overwritten by the next row.
+#define SPLIT_ROW(C)                                                                                      \
+  for (int p = 0; p < count; p += VW) {                                                                   \
+    V rows[C];                                                                                            \
+    _Pragma("unroll") for (int r = 0; r < C; r++) {                                                       \
+      int rest = (count - p) * C - r * VW;                                                                \
+      rows[r] = rest <= 0 ? (V)0.0f : loadPart(from + p * C + r * VW, rest, 0.0f);                        \
+    }                                                                                                     \
+    SEPARATE(rows, C)                                                                                     \
+    _Pragma("unroll") for (int r = 0; r < C; r++) STORE(rows[r], to + (size_t)r * plane + p);             \
+  }
+
+INLINE void splitRow(const global float *from, global float *to, int count, int channels, int plane) {
+  switch (channels) {
+  case 1: SPLIT_ROW(1) return;
+  case 2: SPLIT_ROW(2) return;
+  case 4: SPLIT_ROW(4) return;
+#if VW >= 8
+  case 8: SPLIT_ROW(8) return;
+#endif
+  }
+  int c = 0;
+  for (; c + VW <= channels; c += VW)
+    for (int p = 0; p < count; p += VW) {
+      V rows[VW];
+#pragma unroll
+      for (int r = 0; r < VW; r++) rows[r] = p + r < count ? LOAD(from + (size_t)(p + r) * channels + c) : (V)0.0f;
+      SEPARATE(rows, VW)
+#pragma unroll
+      for (int r = 0; r < VW; r++) STORE(rows[r], to + (size_t)(c + r) * plane + p);
+    }
+  for (; c < channels; c++)
+    for (int p = 0; p < count; p++) to[(size_t)c * plane + p] = from[(size_t)p * channels + c];
+}
+
+INLINE void padPlanes(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
+  int channels = plan[IN_CHANNELS], plane = plan[PLANE], width = plan[PLANE_WIDTH];
+  int ay = plan[A_Y], ax = plan[A_X];
+  int left, from, count;
+  realColumns(plan, &left, &from, &count);
+  if (fresh || plan[BANDS] > 1) zero(pad, ay * ax * channels * plane);
+  for (int r = 0; r < plan[PAD_HEIGHT]; r++) {
+    int y = first + r;
+    if (y < 0 || y >= plan[IN_HEIGHT]) continue;
+    const global float *row = image + ((size_t)y * plan[IN_WIDTH] + from) * channels;
+    global float *to = pad + (size_t)(r % ay) * ax * channels * plane + r / ay * width;
+    if (ax == 1) {
+      splitRow(row, to + left, count, channels, plane);
+      continue;
+    }
+    for (int c = 0; c < channels; c++)
+      for (int p = 0; p < count; p++)
+        to[((size_t)((left + p) % ax) * channels + c) * plane + (left + p) / ax] = row[p * channels + c];
+  }
+}
+
+// Adds what C holds, ends the vector and stores it: `at` is its place in C, `bias` and `norm` its lanes' own.
+INLINE void endRun(const Epilogue *e, V x, size_t at, V bias, V norm, int count, Losses *losses) {
+  if (e->flags & ADD_TO_C) x += loadPart(e->c + at, count, 0.0f);
+  switch (e->mode) {
+  case FORWARD: x = activate(x + bias, e->function); break;
+  case BACKWARD:
+    x = gradientAt(x, loadPart(e->v + at, count, 0.0f), bias, norm, e->function, e->l1, e->scale);
+    break;
+  case LOSS:
+    x = lossAt(
+      x + bias, loadPart(e->v + at, count, 0.0f), e->loss, e->function, e->scale, e->lossScale, count, losses);
+    break;
+  }
+  storePart(x, e->c + at, count);
+}
+
+// The vector whose lane l belongs to channel l mod n.
+INLINE V repeated(const global float *x, int n, bool given) {
+  float lanes[VW];
+  for (int l = 0; l < VW; l++) lanes[l] = given ? x[l % n] : 0.0f;
+  return LOAD(lanes);
+}
+
+kernel GROUP_1D void correlatePlanes(
+  const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
+  ulong result0, const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,
+  global float *partials, ulong partials0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, int mode,
+  int flags, int function, int loss, float scale, float l1, float lossScale) {
+  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], bx = plan[B_X], width = plan[PLANE_WIDTH];
+  Epilogue e = {
+    result + result0, u + u0, v + v0, w + w0, 0, n, mode, flags, function, loss, scale, l1, lossScale};
+  Losses losses = {(V)0.0f, (V)0.0f};
+#if WOVEN
+  V bias = repeated(e.u, n, flags & HAS_U), norm = repeated(e.w, n, flags & HAS_W);
+#endif
+  global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
+  // Both ends of the planes may be read beyond.
+  global float *stage = pad + (size_t)plan[A_Y] * plan[A_X] * channels * plan[PLANE] + plan[STAGE];
+  int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
+
+  for (int unit = start; unit < end; unit++) {
+    int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
+    int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
+    padPlanes(
+      x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan,
+      unit == start);
+    int vectors = (rows * width + VW - 1) / VW;
+    for (int ry = 0; ry < plan[B_Y]; ry++) {
+      Plan down = plan + plan[PHASES_Y] + ry * PHASE;
+      for (int rx = 0; rx < bx; rx++) {
+        Plan across = plan + plan[PHASES_X] + rx * PHASE;
+        const global float *own = weights + weights0 + (size_t)plan[plan[STEPS] + ry * bx + rx] * OUTPUTS;
+        global float *to = stage + (size_t)rx * n * plan[STAGE];
+        int f = 0;
+        for (; f + BLOCK <= vectors; f += BLOCK) sumBlock(pad + f * VW, own, plan, down, across, to + f * VW);
+        for (; f < vectors; f++) sumVector(pad + f * VW, own, plan, down, across, to + f * VW);
+      }
+      for (int q = 0; q < rows; q++) {
+        int y = (q0 + q) * plan[B_Y] + ry;
+        if (y >= plan[OUT_HEIGHT]) break;
+        size_t row = ((size_t)sample * plan[OUT_HEIGHT] + y) * plan[OUT_WIDTH];
+        const global float *line = stage + q * width;
+#if WOVEN
+        int floats = plan[OUT_WIDTH] * n;
+        for (int p = 0; p * WOVEN < floats; p += VW) {
+          V lines[WOVEN];
+#pragma unroll
+          for (int z = 0; z < WOVEN; z++) lines[z] = LOAD(line + z * plan[STAGE] + p);
+          INTERLEAVE(lines, WOVEN)
+          for (int z = 0; z < WOVEN; z++) {
+            int at = p * WOVEN + z * VW;
+            if (at < floats) endRun(&e, lines[z], row * n + at, bias, norm, floats - at, &losses);
+          }
+          if (mode == LOSS) settle(&losses);
+        }
+#else
+        for (int p = 0; p < plan[OUT_WIDTH]; p++) {
+          float lanes[VW];
+          for (int k = 0; k < VW; k++)
+            lanes[k] = k < n ? line[(size_t)(p % bx * n + k) * plan[STAGE] + p / bx] : 0.0f;
+          V value = LOAD(lanes);
+          global float *c = e.c + (row + p) * n;
+          if (flags & ADD_TO_C) value += loadPart(c, n, 0.0f);
+          storePart(finish(&e, value, row + p, 0, n, &losses), c, n);
+          if (mode == LOSS) settle(&losses);
+        }
+#endif
+      }
+    }
+  }
+  if (mode == LOSS) partials[partials0 + get_global_id(0)] = sumLanes(losses.sum);
+}
