@@ -63,6 +63,31 @@ public enum ImageGrid {
     return canvas.image
   }
 
+  /// Pictures below each other, at the left, one tile's gap apart; in colour where any of them is.
+  ///
+  /// - Throws: `CinchError.usage` if there are none, or the picture would be too large.
+  public static func stacked(_ pictures: [RasterImage]) throws -> RasterImage {
+    let gap = 8
+    let height = pictures.reduce(-gap) { $0 + gap + $1.height }
+    let channels = pictures.map(\.channels).max() ?? 0
+    guard height > 0 else { throw CinchError.usage("there are no pictures to stack; pass one or more") }
+    var image = try RasterImage(
+      width: pictures.map(\.width).max() ?? 0, height: height, channels: channels, filledWith: background)
+    var top = 0
+    for picture in pictures {
+      for y in 0..<picture.height {
+        for x in 0..<picture.width {
+          for channel in 0..<channels {
+            let source = (y * picture.width + x) * picture.channels + min(channel, picture.channels - 1)
+            image.pixels[((top + y) * image.width + x) * channels + channel] = picture.pixels[source]
+          }
+        }
+      }
+      top += picture.height + gap
+    }
+    return image
+  }
+
   private static func tileCount(_ values: [Float], _ shape: Shape) throws -> Int {
     guard shape.count >= 1, !values.isEmpty, values.count % shape.count == 0 else {
       throw CinchError.usage("\(values.count) values do not fill tiles of shape \(shape); pass one or more whole tiles")
