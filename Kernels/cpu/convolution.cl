@@ -1,38 +1,62 @@
 // y = epilogue(x ∗ w), and the adjoint, on a CPU device, for results of more than VW/2 channels.
 //
-// The lanes of a vector are channels of the result. A work-item keeps PIXELS neighbours of a row × WIDE vectors of
-// channels in registers: per step of tap and input channel, PIXELS broadcasts meet WIDE vectors of weights. The
-// host compiles this for the PIXELS that divide a row with least waste; a row's last tile overlaps the one before.
+// The lanes of a vector are channels of the result. A work-item keeps PIXELS neighbours of each of ROWS rows × WIDE
+// vectors of channels in registers: per step of tap and input channel, ROWS · PIXELS broadcasts meet WIDE vectors of
+// weights. The host compiles this for the tile that covers the result with least waste; the last tiles overlap those
+// before.
 
-// PIXELS × W vectors of sums into `tile`. `x` is the first pixel's corner in the padded band, `step` the floats
-// between pixels. Pixels are reached from every third one: with a pointer each the registers run out.
+// How step i of a run finds its value at pixel p of the tile. With few input channels a run is short, and the host
+// makes its length and the floats between pixels constants. Else pixels are reached from every third one: with a
+// pointer each the registers run out.
+#ifdef RUN
+#define LENGTH RUN
+#define POINTERS
+#define AIM
+#define VALUE(p, i) corner[(p) / PIXELS * leap + (p) % PIXELS * STEP + (i)]
+#define ADVANCE
+#define UNROLL _Pragma("unroll")
+#else
+#define THIRDS ((PIXELS + 2) / 3)
+#define LENGTH length
+#define POINTERS const global float *third[ROWS * THIRDS];
+#define AIM                                                                                               \
+  _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                        \
+    _Pragma("unroll") for (int t = 0; t < THIRDS; t++) third[r * THIRDS + t] = corner + r * leap + 3 * t * step;
+#define VALUE(p, i) third[(p) / PIXELS * THIRDS + (p) % PIXELS / 3][(p) % PIXELS % 3 * step]
+#define ADVANCE _Pragma("unroll") for (int t = 0; t < ROWS * THIRDS; t++) third[t]++;
+#define UNROLL
+#endif
+
+// ROWS × PIXELS × W vectors of sums into `tile`. `x` is the first pixel's corner in the padded band, `step` the
+// floats between pixels, `leap` those between rows.
 #define TILE(NAME, W)                                                                                     \
   INLINE void NAME(                                                                                       \
-    const global float *x, int step, const global float *weights, int packed, Plan down, Plan across,     \
-    int pitch, int channels, float *tile) {                                                               \
-    V sum[PIXELS][W];                                                                                     \
-    _Pragma("unroll") for (int p = 0; p < PIXELS; p++)                                                    \
+    const global float *x, long step, long leap, const global float *weights, int packed, Plan down,      \
+    Plan across, int pitch, int channels, float *tile) {                                                  \
+    V sum[ROWS * PIXELS][W];                                                                              \
+    _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++)                                             \
       _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = (V)0.0f;                                  \
     bool joined = across[E_STEP] == 1;                                                                    \
     int runs = joined ? min(across[COUNT], 1) : across[COUNT];                                            \
     int length = joined ? across[COUNT] * channels : channels;                                            \
     for (int u = 0; u < down[COUNT]; u++)                                                                 \
       for (int v = 0; v < runs; v++) {                                                                    \
-        const global float *third[(PIXELS + 2) / 3];                                                      \
-        third[0] = x + (down[E] + u * down[E_STEP]) * pitch + (across[E] + v * across[E_STEP]) * channels; \
-        _Pragma("unroll") for (int p = 3; p < PIXELS; p += 3) third[p / 3] = third[0] + p * (long)step;   \
-        for (int i = 0; i < length; i++) {                                                                \
+        POINTERS                                                                                          \
+        const global float *corner =                                                                      \
+          x + (down[E] + u * down[E_STEP]) * pitch + (across[E] + v * across[E_STEP]) * channels;         \
+        AIM                                                                                               \
+        UNROLL for (int i = 0; i < LENGTH; i++) {                                                         \
           V b[W];                                                                                         \
           _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(weights + w * VW);                    \
           weights += packed;                                                                              \
-          _Pragma("unroll") for (int p = 0; p < PIXELS; p++) {                                            \
-            V a = (V)third[p / 3][p % 3 * (long)step];                                                    \
+          _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++) {                                     \
+            V a = (V)VALUE(p, i);                                                                         \
             _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = fma(a, b[w], sum[p][w]);            \
           }                                                                                               \
-          _Pragma("unroll") for (int p = 0; p < PIXELS; p += 3) third[p / 3]++;                           \
+          ADVANCE                                                                                         \
         }                                                                                                 \
       }                                                                                                   \
-    _Pragma("unroll") for (int p = 0; p < PIXELS; p++)                                                    \
+    _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++)                                             \
       _Pragma("unroll") for (int w = 0; w < W; w++) STORE(sum[p][w], tile + (p * W + w) * VW);            \
   }
 
@@ -46,13 +70,15 @@ kernel GROUP_1D void correlate(
   ulong result0, const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,
   global float *partials, ulong partials0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, int mode,
   int flags, int function, int loss, float scale, float l1, float lossScale) {
-  float tile[PIXELS * WIDE * VW];
+  float tile[ROWS * PIXELS * WIDE * VW];
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
+  int bx = plan[B_X], by = plan[B_Y], height = plan[OUT_HEIGHT], width = plan[OUT_WIDTH];
   Epilogue e = {
     result + result0, u + u0, v + v0, w + w0, 0, n, mode, flags, function, loss, scale, l1, lossScale};
   Losses losses = {(V)0.0f, (V)0.0f};
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
-  int pitch = plan[PAD_WIDTH] * channels, step = plan[A_X] * channels;
+  int pitch = plan[PAD_WIDTH] * channels;
+  long step = plan[A_X] * channels, leap = plan[A_Y] * pitch;
   int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
 
   for (int unit = start; unit < end; unit++) {
@@ -62,36 +88,48 @@ kernel GROUP_1D void correlate(
       x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan,
       unit == start);
     for (int j = 0; j < n; j += WIDE * VW) {
-      bool wide = WIDE == 2 && n - j > VW;
-      for (int phase = 0; phase < plan[B_Y] * plan[B_X]; phase++) {
-        int ry = phase / plan[B_X], rx = phase % plan[B_X];
+      int vectors = WIDE == 2 && n - j > VW ? 2 : 1;
+      V bias[WIDE], norm[WIDE];
+      for (int k = 0; k < vectors; k++) {
+        int count = n - j - k * VW;
+        bias[k] = flags & HAS_U ? loadPart(e.u + j + k * VW, count, 0.0f) : (V)0.0f;
+        norm[k] = flags & HAS_W ? loadPart(e.w + j + k * VW, count, 0.0f) : (V)0.0f;
+      }
+      for (int phase = 0; phase < by * bx; phase++) {
+        int ry = phase / bx, rx = phase % bx;
         Plan down = plan + plan[PHASES_Y] + ry * PHASE, across = plan + plan[PHASES_X] + rx * PHASE;
         const global float *own = weights + weights0 + (size_t)plan[plan[STEPS] + phase] * packed + j;
-        int count = (plan[OUT_WIDTH] - rx + plan[B_X] - 1) / plan[B_X];
-        for (int q = 0; q < rows; q++) {
-          int y = (q0 + q) * plan[B_Y] + ry;
-          if (y >= plan[OUT_HEIGHT]) break;
-          for (int p0 = 0; p0 < count; p0 += PIXELS) {
-            int first = max(min(p0, count - PIXELS), 0);
-            const global float *corner = pad + q * plan[A_Y] * pitch + first * step;
+        int columns = (width - rx + bx - 1) / bx;
+        for (int q = 0; q < rows; q += ROWS)
+          for (int p = 0; p < columns; p += PIXELS) {
+            int top = max(min(q, rows - ROWS), 0), left = max(min(p, columns - PIXELS), 0);
+            const global float *corner = pad + top * leap + left * step;
 #if WIDE == 2
-            if (wide)
-              tileWide(corner, step, own, packed, down, across, pitch, channels, tile);
+            if (vectors == 2)
+              tileWide(corner, step, leap, own, packed, down, across, pitch, channels, tile);
             else
 #endif
-              tileNarrow(corner, step, own, packed, down, across, pitch, channels, tile);
-            int row = (sample * plan[OUT_HEIGHT] + y) * plan[OUT_WIDTH] + rx;
-            for (int p = p0; p < min(p0 + PIXELS, count); p++)
-              for (int k = 0; k <= (int)wide && j + k * VW < n; k++) {
-                int i = row + p * plan[B_X], column = j + k * VW;
-                global float *c = e.c + (size_t)i * n + column;
-                V value = LOAD(tile + ((p - first) * (wide ? 2 : 1) + k) * VW);
-                if (flags & ADD_TO_C) value += loadPart(c, n - column, 0.0f);
-                storePart(finish(&e, value, i, column, n - column, &losses), c, n - column);
+              tileNarrow(corner, step, leap, own, packed, down, across, pitch, channels, tile);
+            for (int r = q; r < min(q + ROWS, rows); r++) {
+              int y = (q0 + r) * by + ry;
+              if (y >= height) break;
+              size_t row = ((size_t)sample * height + y) * width + rx;
+              const float *from = tile + ((r - top) * PIXELS + p - left) * vectors * VW;
+              int pixels = min(PIXELS, columns - p);
+              for (int k = 0; k < vectors; k++) {
+                int column = j + k * VW;
+                size_t at = (row + p * bx) * n + column;
+                if (n - column >= VW)
+                  endVectors(&e, from + k * VW, vectors * VW, at, bx * n, pixels, bias[k], norm[k], &losses);
+                else
+                  for (int s = 0; s < pixels; s++)
+                    endVector(
+                      &e, LOAD(from + (s * vectors + k) * VW), at + s * bx * n, bias[k], norm[k], n - column,
+                      &losses);
               }
+            }
             if (mode == LOSS) settle(&losses);
           }
-        }
       }
     }
   }

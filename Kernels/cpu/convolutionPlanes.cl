@@ -5,40 +5,41 @@
 // input channel and residue of the stride, padded with zeros. Read as one line, a plane serves every tap at a fixed
 // shift: OUTPUTS broadcasts of weights meet BLOCK vectors of pixels. The few sums that fall between rows are
 // dropped. They go to a stage of planes of the result, from which a second loop interleaves channels and phases
-// and ends whole rows. The host compiles this for OUTPUTS = 1, 2, 4, 8 (more channels than the result has meet
-// zero weights), and for WOVEN = phases along x × channels if that is a power of two up to VW, else 0.
+// into rows as they lie in the result, and a third ends the band. The host compiles this for OUTPUTS = 1, 2, 4, 8 (more channels than the result has meet
+// zero weights), for the BLOCK that divides a band with least waste, and for WOVEN = phases along x × channels if that is a power of two up to VW, else 0, and for
+// SPLIT = the input's channels likewise, or VW if they fill vectors.
 
-#define BLOCK (VW < 16 ? (OUTPUTS == 4 ? 2 : OUTPUTS == 2 ? 4 : 6) : OUTPUTS == 8 ? 3 : OUTPUTS == 4 ? 5 : 8)
-
-// Sums of VW·B neighbours from `line` on into OUTPUTS rows of the stage.
-#define BLOCK_SUMS(NAME, B)                                                                               \
-  INLINE void NAME(                                                                                       \
-    const global float *line, const global float *weights, Plan plan, Plan down, Plan across,             \
-    global float *stage) {                                                                                \
-    V sum[OUTPUTS][B];                                                                                    \
-    _Pragma("unroll") for (int o = 0; o < OUTPUTS; o++)                                                   \
-      _Pragma("unroll") for (int b = 0; b < B; b++) sum[o][b] = (V)0.0f;                                  \
-    int ay = plan[A_Y], ax = plan[A_X], channels = plan[IN_CHANNELS], plane = plan[PLANE];                \
-    for (int s = 0; s < down[COUNT]; s++)                                                                 \
-      for (int t = 0; t < across[COUNT]; t++) {                                                           \
-        int y = down[E] + s * down[E_STEP], x = across[E] + t * across[E_STEP];                           \
-        const global float *from = line + (size_t)((y % ay) * ax + x % ax) * channels * plane             \
-                                   + y / ay * plan[PLANE_WIDTH] + x / ax;                                 \
-        for (int i = 0; i < channels; i++, from += plane, weights += OUTPUTS) {                           \
-          V pixels[B];                                                                                    \
-          _Pragma("unroll") for (int b = 0; b < B; b++) pixels[b] = LOAD(from + b * VW);                  \
-          _Pragma("unroll") for (int o = 0; o < OUTPUTS; o++) {                                           \
-            V weight = (V)weights[o];                                                                     \
-            _Pragma("unroll") for (int b = 0; b < B; b++) sum[o][b] = fma(weight, pixels[b], sum[o][b]);  \
-          }                                                                                               \
-        }                                                                                                 \
-      }                                                                                                   \
-    _Pragma("unroll") for (int o = 0; o < OUTPUTS; o++)                                                   \
-      _Pragma("unroll") for (int b = 0; b < B; b++) STORE(sum[o][b], stage + o * plan[STAGE] + b * VW);   \
-  }
-
-BLOCK_SUMS(sumBlock, BLOCK)
-BLOCK_SUMS(sumVector, 1)
+// Sums of VW·BLOCK neighbours from `line` on into OUTPUTS rows of the stage.
+INLINE void sumBlock(
+  const global float *line, const global float *weights, Plan plan, Plan down, Plan across, global float *stage) {
+  V sum[OUTPUTS][BLOCK];
+#pragma unroll
+  for (int o = 0; o < OUTPUTS; o++)
+#pragma unroll
+    for (int b = 0; b < BLOCK; b++) sum[o][b] = (V)0.0f;
+  int ay = plan[A_Y], ax = plan[A_X], channels = plan[IN_CHANNELS], plane = plan[PLANE];
+  for (int s = 0; s < down[COUNT]; s++)
+    for (int t = 0; t < across[COUNT]; t++) {
+      int y = down[E] + s * down[E_STEP], x = across[E] + t * across[E_STEP];
+      const global float *from =
+        line + (size_t)((y % ay) * ax + x % ax) * channels * plane + y / ay * plan[PLANE_WIDTH] + x / ax;
+      for (int i = 0; i < channels; i++, from += plane, weights += OUTPUTS) {
+        V pixels[BLOCK];
+#pragma unroll
+        for (int b = 0; b < BLOCK; b++) pixels[b] = LOAD(from + b * VW);
+#pragma unroll
+        for (int o = 0; o < OUTPUTS; o++) {
+          V weight = (V)weights[o];
+#pragma unroll
+          for (int b = 0; b < BLOCK; b++) sum[o][b] = fma(weight, pixels[b], sum[o][b]);
+        }
+      }
+    }
+#pragma unroll
+  for (int o = 0; o < OUTPUTS; o++)
+#pragma unroll
+    for (int b = 0; b < BLOCK; b++) STORE(sum[o][b], stage + o * plan[STAGE] + b * VW);
+}
 
 // One row of `count` pixels with C channels, C dividing VW, into C planes. Lanes beyond the row become zeros of
 // the border or are overwritten by the next row.
@@ -54,15 +55,11 @@ BLOCK_SUMS(sumVector, 1)
   }
 
 INLINE void splitRow(const global float *from, global float *to, int count, int channels, int plane) {
-  switch (channels) {
-  case 1: SPLIT_ROW(1) return;
-  case 2: SPLIT_ROW(2) return;
-  case 4: SPLIT_ROW(4) return;
-#if VW >= 8
-  case 8: SPLIT_ROW(8) return;
-#endif
-  }
+#if SPLIT > 0 && SPLIT < VW
+  SPLIT_ROW(SPLIT)
+#else
   int c = 0;
+#if SPLIT == VW
   for (; c + VW <= channels; c += VW)
     for (int p = 0; p < count; p += VW) {
       V rows[VW];
@@ -72,8 +69,10 @@ INLINE void splitRow(const global float *from, global float *to, int count, int 
 #pragma unroll
       for (int r = 0; r < VW; r++) STORE(rows[r], to + (size_t)(c + r) * plane + p);
     }
+#endif
   for (; c < channels; c++)
     for (int p = 0; p < count; p++) to[(size_t)c * plane + p] = from[(size_t)p * channels + c];
+#endif
 }
 
 INLINE void padPlanes(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
@@ -95,22 +94,6 @@ INLINE void padPlanes(const global float *image, int first, global float *pad, P
       for (int p = 0; p < count; p++)
         to[((size_t)((left + p) % ax) * channels + c) * plane + (left + p) / ax] = row[p * channels + c];
   }
-}
-
-// Adds what C holds, ends the vector and stores it: `at` is its place in C, `bias` and `norm` its lanes' own.
-INLINE void endRun(const Epilogue *e, V x, size_t at, V bias, V norm, int count, Losses *losses) {
-  if (e->flags & ADD_TO_C) x += loadPart(e->c + at, count, 0.0f);
-  switch (e->mode) {
-  case FORWARD: x = activate(x + bias, e->function); break;
-  case BACKWARD:
-    x = gradientAt(x, loadPart(e->v + at, count, 0.0f), bias, norm, e->function, e->l1, e->scale);
-    break;
-  case LOSS:
-    x = lossAt(
-      x + bias, loadPart(e->v + at, count, 0.0f), e->loss, e->function, e->scale, e->lossScale, count, losses);
-    break;
-  }
-  storePart(x, e->c + at, count);
 }
 
 // The vector whose lane l belongs to channel l mod n.
@@ -135,6 +118,7 @@ kernel GROUP_1D void correlatePlanes(
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   // Both ends of the planes may be read beyond.
   global float *stage = pad + (size_t)plan[A_Y] * plan[A_X] * channels * plan[PLANE] + plan[STAGE];
+  global float *lines = stage + ((size_t)plan[B_Y] * bx * n + OUTPUTS) * plan[STAGE];
   int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
 
   for (int unit = start; unit < end; unit++) {
@@ -144,48 +128,52 @@ kernel GROUP_1D void correlatePlanes(
       x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan,
       unit == start);
     int vectors = (rows * width + VW - 1) / VW;
-    for (int ry = 0; ry < plan[B_Y]; ry++) {
-      Plan down = plan + plan[PHASES_Y] + ry * PHASE;
-      for (int rx = 0; rx < bx; rx++) {
-        Plan across = plan + plan[PHASES_X] + rx * PHASE;
-        const global float *own = weights + weights0 + (size_t)plan[plan[STEPS] + ry * bx + rx] * OUTPUTS;
-        global float *to = stage + (size_t)rx * n * plan[STAGE];
-        int f = 0;
-        for (; f + BLOCK <= vectors; f += BLOCK) sumBlock(pad + f * VW, own, plan, down, across, to + f * VW);
-        for (; f < vectors; f++) sumVector(pad + f * VW, own, plan, down, across, to + f * VW);
-      }
-      for (int q = 0; q < rows; q++) {
-        int y = (q0 + q) * plan[B_Y] + ry;
-        if (y >= plan[OUT_HEIGHT]) break;
-        size_t row = ((size_t)sample * plan[OUT_HEIGHT] + y) * plan[OUT_WIDTH];
-        const global float *line = stage + q * width;
-#if WOVEN
-        int floats = plan[OUT_WIDTH] * n;
-        for (int p = 0; p * WOVEN < floats; p += VW) {
-          V lines[WOVEN];
-#pragma unroll
-          for (int z = 0; z < WOVEN; z++) lines[z] = LOAD(line + z * plan[STAGE] + p);
-          INTERLEAVE(lines, WOVEN)
-          for (int z = 0; z < WOVEN; z++) {
-            int at = p * WOVEN + z * VW;
-            if (at < floats) endRun(&e, lines[z], row * n + at, bias, norm, floats - at, &losses);
-          }
-          if (mode == LOSS) settle(&losses);
-        }
-#else
-        for (int p = 0; p < plan[OUT_WIDTH]; p++) {
-          float lanes[VW];
-          for (int k = 0; k < VW; k++)
-            lanes[k] = k < n ? line[(size_t)(p % bx * n + k) * plan[STAGE] + p / bx] : 0.0f;
-          V value = LOAD(lanes);
-          global float *c = e.c + (row + p) * n;
-          if (flags & ADD_TO_C) value += loadPart(c, n, 0.0f);
-          storePart(finish(&e, value, row + p, 0, n, &losses), c, n);
-          if (mode == LOSS) settle(&losses);
-        }
-#endif
-      }
+    for (int phase = 0; phase < plan[B_Y] * bx; phase++) {
+      Plan down = plan + plan[PHASES_Y] + phase / bx * PHASE, across = plan + plan[PHASES_X] + phase % bx * PHASE;
+      const global float *own = weights + weights0 + (size_t)plan[plan[STEPS] + phase] * OUTPUTS;
+      global float *to = stage + (size_t)phase * n * plan[STAGE];
+      for (int f = 0; f < vectors; f += BLOCK) sumBlock(pad + f * VW, own, plan, down, across, to + f * VW);
     }
+
+    int y0 = q0 * plan[B_Y], y1 = min((q0 + rows) * plan[B_Y], plan[OUT_HEIGHT]);
+    int floats = plan[OUT_WIDTH] * n;
+    size_t at = ((size_t)sample * plan[OUT_HEIGHT] + y0) * floats;
+    for (int y = y0; y < y1; y++) {
+      const global float *from =
+        stage + (size_t)(y % plan[B_Y]) * bx * n * plan[STAGE] + (y / plan[B_Y] - q0) * width;
+      global float *to = lines + (size_t)(y - y0) * floats;
+#if WOVEN
+      // What this writes beyond the row, the next one overwrites.
+      for (int p = 0; p * WOVEN < floats; p += VW) {
+        V rows[WOVEN];
+#pragma unroll
+        for (int z = 0; z < WOVEN; z++) rows[z] = LOAD(from + z * plan[STAGE] + p);
+        INTERLEAVE(rows, WOVEN)
+#pragma unroll
+        for (int z = 0; z < WOVEN; z++) STORE(rows[z], to + p * WOVEN + z * VW);
+      }
+#else
+      for (int p = 0; p < plan[OUT_WIDTH]; p++)
+        for (int k = 0; k < n; k++) to[p * n + k] = from[(size_t)(p % bx * n + k) * plan[STAGE] + p / bx];
+#endif
+    }
+#if WOVEN
+    int all = (y1 - y0) * floats;
+    int i = 0;
+    for (; i + VW <= all; i += 32 * VW) {
+      endVectors(&e, lines + i, VW, at + i, VW, min((all - i) / VW, 32), bias, norm, &losses);
+      if (mode == LOSS) settle(&losses);
+    }
+    if (all % VW > 0) endVector(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, bias, norm, all % VW, &losses);
+#else
+    V bias = flags & HAS_U ? loadPart(e.u, n, 0.0f) : (V)0.0f;
+    V norm = flags & HAS_W ? loadPart(e.w, n, 0.0f) : (V)0.0f;
+    for (int i = 0; i < (y1 - y0) * floats; i += n) {
+      endVector(&e, loadPart(lines + i, n, 0.0f), at + i, bias, norm, n, &losses);
+      if (mode == LOSS) settle(&losses);
+    }
+#endif
+    if (mode == LOSS) settle(&losses);
   }
   if (mode == LOSS) partials[partials0 + get_global_id(0)] = sumLanes(losses.sum);
 }

@@ -102,3 +102,50 @@ INLINE void padImage(const global float *image, int first, global float *pad, Pl
     }                                                                                                     \
     _Pragma("unroll") for (int r = 0; r < R; r++) rows[r] = other[r];                                     \
   }
+
+#ifdef CORRELATION
+// Adds what C holds at `at`, ends the vector and stores it; `bias` (or column term) and `norm` are its lanes' own.
+// As `finish`, but what a whole row shares is loaded once, and the usual gradient has a short way.
+INLINE void endVector(const Epilogue *e, V x, size_t at, V bias, V norm, int count, Losses *losses) {
+  global float *c = e->c + at;
+  if (e->flags & ADD_TO_C) x += loadPart(c, count, 0.0f);
+  switch (e->mode) {
+  case FORWARD: x = activate(x + bias, e->function); break;
+  case BACKWARD: {
+    V h = loadPart(e->v + at, count, 0.0f);
+    if (e->l1 == 0.0f && !(e->flags & HAS_W))
+      x = (x + bias) * slope(h, e->function);
+    else
+      x = gradientAt(x, h, bias, norm, e->function, e->l1, e->scale);
+    break;
+  }
+  case LOSS:
+    x = lossAt(
+      x + bias, loadPart(e->v + at, count, 0.0f), e->loss, e->function, e->scale, e->lossScale, count, losses);
+    break;
+  }
+  storePart(x, c, count);
+}
+
+// Ends `count` whole vectors, `apart` floats from one to the next in C and `gap` in `from`. The two ends that
+// hidden layers have are loops of their own, without a choice for every vector.
+// Register tiles end in private memory, planes in scratch memory.
+#ifdef ROWS
+typedef const float *Sums;
+#else
+typedef const global float *Sums;
+#endif
+
+INLINE void endVectors(
+  const Epilogue *e, Sums from, int gap, size_t at, size_t apart, int count, V bias, V norm, Losses *losses) {
+  global float *c = e->c + at;
+  if (e->mode == FORWARD && e->function == RELU)
+    for (int i = 0; i < count; i++) STORE(activate(LOAD(from + i * gap) + bias, RELU), c + i * apart);
+  else if (e->mode == BACKWARD && e->function == RELU && e->l1 == 0.0f && !(e->flags & HAS_W))
+    for (int i = 0; i < count; i++)
+      STORE((LOAD(from + i * gap) + bias) * slope(LOAD(e->v + at + i * apart), RELU), c + i * apart);
+  else
+    for (int i = 0; i < count; i++)
+      endVector(e, LOAD(from + i * gap), at + i * apart, bias, norm, VW, losses);
+}
+#endif

@@ -225,7 +225,7 @@ static void convolve_task(void *context, int64_t task) {
 }
 
 int64_t cinch_convolution_partial_count(const cinch_convolution *g, bool transposed, int64_t samples) {
-  const cinch_tiling t = cinch_tile_convolution(g, transposed, samples);
+  const cinch_tiling t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
   return samples * t.bands * cinch_image_partials(band_elements(&t), t.outputs);
 }
 
@@ -234,7 +234,7 @@ bool cinch_convolve(
     const float *weight, float *result, const cinch_epilogue *epilogue) {
   convolution_job job = {.device = device, .source = source, .result = result};
   cinch_tiling *t = &job.t;
-  *t = cinch_tile_convolution(g, transposed, samples);
+  *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
   const int64_t width = device->kernels->width, taps = g->kernel_height * g->kernel_width;
   const int64_t phases = t->y.phases * t->x.phases;
   job.samples = samples;

@@ -28,7 +28,13 @@ typedef struct {
   int64_t columns, tile;
 } cinch_tiling;
 
-cinch_tiling cinch_tile_convolution(const cinch_convolution *geometry, bool transposed, int64_t samples);
+// Tiles of a result are read from the second-level cache at worst, once a block of channels; those of a gradient
+// once a few sums, which wants the first, but take so many pixels at least that it pays to load and store the sums.
+enum { cinch_tile_floats = 1 << 14, cinch_gradient_floats = 10 << 10, cinch_gradient_pixels = 96 };
+
+/// `limit` is how many floats of the source and, `with_result`, of the result a tile should have at most.
+cinch_tiling cinch_tile_convolution(
+    const cinch_convolution *geometry, bool transposed, int64_t samples, int64_t limit, bool with_result);
 
 /// How many results a phase has; phase 0 has the most.
 static inline int64_t cinch_axis_results(const cinch_axis *a, int64_t phase) {

@@ -5,7 +5,7 @@
 // The weight's gradient. Chunks of samples, as many as the shape says, each make sums of their own in memory that
 // stays in the core's cache; then the chunks are added in order.
 
-enum { most_chunks = 16, chunk_floats = 1 << 23, map_block = 1 << 14, part_outputs = 64 };
+enum { most_chunks = 16, chunk_floats = 1 << 21, total_block = 1 << 11, map_block = 1 << 14, part_outputs = 64 };
 
 typedef struct {
   const cinch_device *device;
@@ -14,6 +14,8 @@ typedef struct {
   const float *x, *y;
   bool delta_large, accumulate;
   int64_t items, chunks, parts;
+  /// Samples of a tile, where all bands of a sample are in it.
+  int64_t together;
   /// Lanes over runs: the sums lie transposed, `[output][run][length]`.
   bool by_runs;
   cinch_run *runs;
@@ -39,30 +41,36 @@ static void add_channels(const gradient_job *job, const float *x, int64_t count,
     for (int64_t c = 0; c < channels; c++) sums[c] += memory[start + c];
 }
 
-static void gradient_item(const gradient_job *job, int64_t item, int64_t part, float *sums, float *area) {
+/// `count` samples, or one band of one.
+static void gradient_items(
+    const gradient_job *job, int64_t item, int64_t count, int64_t part, float *sums, float *area) {
   const cinch_tiling *t = &job->t;
   const int64_t sample = item / t->bands, i0 = item % t->bands * t->band;
   const int64_t i1 = cinch_min(i0 + t->band, t->y.result), width = t->x.result, outputs = t->outputs;
   const float *x = job->x + sample * t->y.source * t->x.source * t->inputs;
   const float *y = job->y + (sample * t->y.result + i0) * width * outputs;
   const int64_t k0 = outputs * part / job->parts, k1 = outputs * (part + 1) / job->parts;
-  float *memory = area + t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
+  float *memory = area + job->together * t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
 
   if (part == 0 && job->delta_large) {
     const int64_t rows = t->y.source, band = item % t->bands;
     const int64_t r0 = rows * band / t->bands, r1 = rows * (band + 1) / t->bands;
     add_channels(
-        job, x + r0 * t->x.source * t->inputs, (r1 - r0) * t->x.source, sums + job->bias, memory);
+        job, x + r0 * t->x.source * t->inputs, ((count - 1) * rows + r1 - r0) * t->x.source, sums + job->bias, memory);
   } else if (part == 0) {
-    add_channels(job, y, (i1 - i0) * width, sums + job->bias, memory);
+    add_channels(job, y, count * (i1 - i0) * width, sums + job->bias, memory);
   }
   if (i1 <= i0 || k1 <= k0) return;
 
-  cinch_fill_tile(
-      t, x, i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, i1 - i0), t->x.low, t->columns, area);
+  for (int64_t s = 0; s < count; s++)
+    cinch_fill_tile(
+        t, x + s * t->y.source * t->x.source * t->inputs, i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, i1 - i0),
+        t->x.low, t->columns, area + s * t->tile);
   cinch_correlation c = {.x = area, .run = job->runs, .runs = job->run_count, .depth = job->run_length};
   c.x_row = t->y.step * t->columns * t->inputs;
   c.x_pixel = t->x.step * t->inputs;
+  c.samples = count;
+  c.x_sample = t->tile;
   c.rows = i1 - i0;
   c.pixels = width;
   c.y_pixel = outputs;
@@ -72,12 +80,11 @@ static void gradient_item(const gradient_job *job, int64_t item, int64_t part, f
     c.y = sums + k0 * job->run_pitch * job->run_count;
     c.y_plane = job->run_pitch * job->run_count;
     c.run_pitch = job->run_pitch;
-    c.y_row = width * outputs;
     job->device->kernels->gradient_runs(&c);
     return;
   }
   if (job->padded != outputs) {
-    for (int64_t p = 0; p < (i1 - i0) * width; p++) {
+    for (int64_t p = 0; p < count * (i1 - i0) * width; p++) {
       memcpy(copy + p * job->padded, y + p * outputs, (size_t)outputs * sizeof(float));
       memset(copy + p * job->padded + outputs, 0, (size_t)(job->padded - outputs) * sizeof(float));
     }
@@ -86,7 +93,6 @@ static void gradient_item(const gradient_job *job, int64_t item, int64_t part, f
   }
   c.y = sums + k0;
   c.y_plane = job->padded;
-  c.y_row = width * c.y_pixel;
   job->device->kernels->gradient_lanes(&c);
 }
 
@@ -98,8 +104,8 @@ static void gradient_task(void *context, int64_t task) {
   if (job->parts == 1)
     memset(sums, 0, (size_t)job->chunk * sizeof(float));
   const int64_t end = job->items * (chunk + 1) / job->chunks;
-  for (int64_t item = job->items * chunk / job->chunks; item < end; item++)
-    gradient_item(job, item, part, sums, job->areas + area * job->area);
+  for (int64_t item = job->items * chunk / job->chunks; item < end; item += job->together)
+    gradient_items(job, item, cinch_min(job->together, end - item), part, sums, job->areas + area * job->area);
   cinch_release(job->taken, area);
 }
 
@@ -110,7 +116,7 @@ static void clear_task(void *context, int64_t chunk) {
 
 static void total_task(void *context, int64_t task) {
   const gradient_job *job = context;
-  const int64_t c0 = task * map_block, c1 = cinch_min(c0 + map_block, job->chunk);
+  const int64_t c0 = task * total_block, c1 = cinch_min(c0 + total_block, job->chunk);
   job->device->kernels->column_sums(job->partials, job->chunks, job->chunk, 1, job->totals, c0, c1);
 }
 
@@ -141,7 +147,7 @@ bool cinch_convolution_gradient(
   gradient_job job = {.device = device, .g = g, .x = x, .y = y, .delta_large = delta_large};
   job.accumulate = accumulate;
   job.weight_gradient = weight_gradient;
-  job.t = cinch_tile_convolution(g, false, samples);
+  job.t = cinch_tile_convolution(g, false, samples, cinch_gradient_floats, true);
   const cinch_tiling *t = &job.t;
   const int64_t lanes = device->kernels->width, outputs = t->outputs;
   job.items = samples * t->bands;
@@ -162,8 +168,14 @@ bool cinch_convolution_gradient(
   // Parts begin at whole vectors.
   while (job.parts > 1 && outputs % (job.parts * part_outputs)) job.parts--;
 
-  const int64_t copied = job.by_runs || job.padded == outputs ? 0 : t->band * t->x.result * job.padded;
-  job.area = cinch_round_up(t->tile + 64 + cinch_repeat_columns(job.channels) + copied, 16);
+  const int64_t each = t->tile + t->band * t->x.result * outputs;
+  if (t->bands == 1)
+    job.together = cinch_min(
+        cinch_blocks(job.items, job.chunks),
+        cinch_max(cinch_gradient_floats / each, cinch_blocks(cinch_gradient_pixels, t->band * t->x.result)));
+  job.together = cinch_max(1, job.together);
+  const int64_t copied = job.by_runs || job.padded == outputs ? 0 : job.together * t->band * t->x.result * job.padded;
+  job.area = cinch_round_up(job.together * t->tile + 64 + cinch_repeat_columns(job.channels) + copied, 16);
   const int64_t run_floats = 4 * job.run_count;
   float *memory = cinch_scratch(
       device, run_floats + job.chunk * (job.chunks + 1) + job.area * device->threads + 3 * 16);
@@ -182,9 +194,9 @@ bool cinch_convolution_gradient(
   job.taken = &taken;
   if (job.parts > 1 || job.items == 0) cinch_pool_run(device->pool, clear_task, &job, job.chunks);
   if (job.items > 0) cinch_pool_run(device->pool, gradient_task, &job, job.chunks * job.parts);
-  cinch_pool_run(device->pool, total_task, &job, cinch_blocks(job.chunk, map_block));
-  const int64_t each = cinch_max(1, map_block / outputs);
-  cinch_pool_run(device->pool, map_task, &job, cinch_blocks(job.run_count * job.run_length, each));
+  cinch_pool_run(device->pool, total_task, &job, cinch_blocks(job.chunk, total_block));
+  const int64_t rows = job.run_count * job.run_length, rows_each = cinch_max(1, map_block / outputs);
+  cinch_pool_run(device->pool, map_task, &job, cinch_blocks(rows, rows_each));
   memcpy(bias_gradient, job.totals + job.bias, (size_t)job.channels * sizeof(float));
   return true;
 }

@@ -16,6 +16,8 @@ typedef struct {
   int64_t y_row, y_pixel, y_plane;
   /// Pixels of the result; in planes one long row, padding included.
   int64_t rows, pixels;
+  /// Gradients: of each sample, and how far apart samples lie in x; in y each row follows the one before.
+  int64_t samples, x_sample;
   const cinch_run *run;
   int64_t runs;
   /// Correlations: all runs' length. Gradients: each run's.

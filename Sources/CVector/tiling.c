@@ -30,12 +30,12 @@ static cinch_axis make_axis(
   return a;
 }
 
-// Half of a first-level cache and a little more: a tile is read from there once a block of channels. And enough
-// tiles for many processors, each large enough to be worth handing out.
-enum { tile_floats = 1 << 14, least_items = 16 };
+// Enough tiles for many processors, each large enough to be worth handing out.
+enum { least_items = 16 };
 static const double least_work = 2e5;
 
-cinch_tiling cinch_tile_convolution(const cinch_convolution *g, bool transposed, int64_t samples) {
+cinch_tiling cinch_tile_convolution(
+    const cinch_convolution *g, bool transposed, int64_t samples, int64_t limit, bool with_result) {
   cinch_tiling t = {
       .y = make_axis(
           transposed, g->height, g->output_height, g->kernel_height, g->stride_height, g->dilation_height, g->top),
@@ -47,8 +47,9 @@ cinch_tiling cinch_tile_convolution(const cinch_convolution *g, bool transposed,
   const int64_t rows = cinch_axis_results(&t.y, 0);
   t.columns = cinch_axis_rows(&t.x, cinch_axis_results(&t.x, 0));
   const int64_t row = t.columns * t.inputs;
-  const int64_t fitting = (tile_floats / cinch_max(row, 1) - t.y.span - 1) / t.y.step + 1;
-  t.band = cinch_max(1, cinch_min(rows, fitting));
+  const int64_t each = t.y.step * row + (with_result ? t.x.result * t.outputs : 0);
+  const int64_t least = with_result ? cinch_blocks(cinch_gradient_pixels, t.x.result) : 1;
+  t.band = cinch_max(1, cinch_min(rows, cinch_max(least, (limit - cinch_axis_rows(&t.y, 1) * row) / each + 1)));
   const double work = 2.0 * (double)(g->output_height * g->output_width * g->channels * g->output_channels) *
                       (double)(g->kernel_height * g->kernel_width);
   int64_t bands = cinch_blocks(rows, t.band);

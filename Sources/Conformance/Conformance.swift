@@ -6,18 +6,11 @@ public enum Conformance {
   /// Every case, op by op.
   public static let cases: [any ConformanceCase] =
     matmulCases + activationCases + reductionCases + lossCases + penaltyCases + randomCases + optimizerCases
-    + memoryCases
-
-  /// Those of convolution and pooling, which not every backend has yet.
-  public static let imageCases: [any ConformanceCase] = convolutionCases + poolingCases
+    + memoryCases + convolutionCases + poolingCases
 
   /// The op names of the table, in its order.
-  public static let ops = ops(of: cases)
-
-  package static func ops(of table: [any ConformanceCase]) -> [String] {
-    table.reduce(into: []) { names, row in
-      if !names.contains(row.op) { names.append(row.op) }
-    }
+  public static let ops: [String] = cases.reduce(into: []) { names, row in
+    if !names.contains(row.op) { names.append(row.op) }
   }
 
   /// Runs the table, or those of its rows that are about `ops`.
@@ -25,12 +18,11 @@ public enum Conformance {
   /// - Parameter onCase: told of every case as it ends, for progress.
   /// - Returns: one report an op, in the table's order.
   public static func run<B: Backend>(
-    _ backend: B, table: [any ConformanceCase] = cases, ops: Set<String>? = nil,
-    onCase: (any ConformanceCase, CaseOutcome) -> Void = { _, _ in }
+    _ backend: B, ops: Set<String>? = nil, onCase: (any ConformanceCase, CaseOutcome) -> Void = { _, _ in }
   ) -> [OpReport] {
     let reference = ReferenceBackend()
     var reports: [String: OpReport] = [:]
-    for row in table where ops?.contains(row.op) ?? true {
+    for row in cases where ops?.contains(row.op) ?? true {
       var outcome: CaseOutcome
       do {
         outcome = try row.run(on: backend, against: reference)
@@ -41,7 +33,7 @@ public enum Conformance {
       reports[row.op, default: OpReport(op: row.op)].add(outcome, of: row.name)
       onCase(row, outcome)
     }
-    return Self.ops(of: table).compactMap { reports[$0] }
+    return Self.ops.compactMap { reports[$0] }
   }
 }
 

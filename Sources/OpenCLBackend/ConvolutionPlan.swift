@@ -110,7 +110,9 @@ extension OpenCLBackend {
 
     let planeWidth = (padWidth + across.a - 1) / across.a
     let plane = (padHeight + down.a - 1) / down.a * planeWidth + vectorWidth
-    let stage = (cut.band * planeWidth + vectorWidth - 1) / vectorWidth * vectorWidth + 2 * vectorWidth
+    let lineVectors = (cut.band * planeWidth + vectorWidth - 1) / vectorWidth
+    let block = planeBlock(lineVectors, outputs: packed)
+    let stage = ((lineVectors + block - 1) / block * block + 2) * vectorWidth
     let image = padHeight * padWidth * inputs + 4 * vectorWidth
 
     // The runs of a window, for the weight gradient.
@@ -131,7 +133,9 @@ extension OpenCLBackend {
     default:
       scratch =
         few
-        ? down.a * across.a * inputs * plane + stage + (across.b * outputs + packed) * stage + vectorWidth : image
+        ? down.a * across.a * inputs * plane + (1 + down.b * across.b * outputs + packed) * stage
+          + (cut.band * down.b * across.output + vectorWidth * across.b) * outputs + vectorWidth
+        : image
     }
 
     var numbers = [
@@ -185,11 +189,18 @@ extension OpenCLBackend {
       other = try variant(.sumSlices, module)
     } else if few {
       let woven = across.b * outputs
-      let weaves = woven <= vectorWidth && woven & (woven - 1) == 0
-      kernel = try variant(.correlatePlanes, .correlationPlanes(outputs: packed, woven: weaves ? woven : 0))
+      let module = Module.correlationPlanes(
+        outputs: packed, block: block, woven: dividesVector(woven) ? woven : 0,
+        split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0)
+      kernel = try variant(.correlatePlanes, module)
     } else {
-      let pixels = pixels(across.extent, wide: wide)
-      kernel = try variant(.correlate, .correlation(pixels: pixels, wide: wide))
+      let tile = registerTile(down: cut.band, across: across.extent, wide: wide)
+      // Runs of equal, small length are worth kernels of their own.
+      let run = inputs * (across.phases.first?.count ?? 0)
+      let short = across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
+      let module = Module.correlation(
+        rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0, step: short ? across.a * inputs : 0)
+      kernel = try variant(.correlate, module)
     }
     if mode != .gradient && (adjoint || packed != outputs) {
       other = try variant(.packWeights, .convolutionPacking)
@@ -218,6 +229,8 @@ extension OpenCLBackend {
     return cut(down, floats: across.padded(across.extent) * inputs, samples: samples).items
   }
 
+  private func dividesVector(_ count: Int) -> Bool { vectorWidth % count == 0 }
+
   private struct Cut {
     var band: Int
     var bands: Int
@@ -241,14 +254,28 @@ extension OpenCLBackend {
       items: (units + chunk - 1) / chunk)
   }
 
-  /// The pixels of a register tile that cover a row with least waste.
-  private func pixels(_ row: Int, wide: Int) -> Int {
-    let most = min(row, wide == 2 ? tileRows : vectorWidth == 16 ? 14 : 10)
-    return (1...most).min { cost(row, $0) < cost(row, $1) }!
+  /// The rows and pixels of the register tile that covers a band soonest.
+  private func registerTile(down: Int, across: Int, wide: Int) -> (rows: Int, pixels: Int) {
+    // Of 32 vector registers one is the broadcast and some are weights; of 16 fewer remain.
+    let most = vectorWidth == 16 ? (wide == 2 ? 14 : 24) : (wide == 2 ? 6 : 12)
+    var best = (rows: 1, pixels: 1)
+    var bestCost = Double.infinity
+    for pixels in 1...min(across, most) {
+      for rows in 1...min(down, 3) where rows * pixels <= most {
+        let tiles = ((down + rows - 1) / rows) * ((across + pixels - 1) / pixels)
+        // Two FMAs a cycle, four cycles each: fewer than 8 sums leave gaps. A step costs some instructions besides.
+        let cost = Double(tiles) * (Double(max(rows * pixels * wide, 8)) + 2)
+        if cost < bestCost * 0.999 { (best, bestCost) = ((rows, pixels), cost) }
+      }
+    }
+    return best
   }
 
-  private func cost(_ row: Int, _ pixels: Int) -> Double {
-    Double((row + pixels - 1) / pixels) * (Double(max(pixels, 4)) + 1)
+  /// Vectors of pixels that meet each broadcast weight: as many as leave room for the sums, in blocks of one size.
+  private func planeBlock(_ vectors: Int, outputs: Int) -> Int {
+    let most = vectorWidth == 16 ? [1: 10, 2: 8, 4: 5, 8: 3][outputs] : [1: 6, 2: 4, 4: 2][outputs]
+    let blocks = (vectors + (most ?? 1) - 1) / (most ?? 1)
+    return (vectors + blocks - 1) / blocks
   }
 
   /// Vectors of a gradient's tile for few channels; the kernel's VECTORS.

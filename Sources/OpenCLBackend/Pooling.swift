@@ -55,8 +55,10 @@ extension OpenCLBackend: PoolingOps {
     mean: Bool?, below: ActivationGradient<OpenCLBuffer>?
   ) throws {
     guard result.count > 0 else { return }
-    let rows = result.count / g.channels
-    let grid = matrix(rows, g.channels)
+    // Rows of pixels: those of the large image for ops that gather from windows.
+    let width = id == .unpool || id == .poolSpread ? g.width : g.outputWidth
+    let rows = result.count / (width * g.channels)
+    let grid = matrix(rows, width * g.channels)
     let (_, kernel) = try variant(id, .pooling(width: poolingWidth(g.channels)))
     var call = Call(id, kernel)
     for tensor in tensors { call.add(tensor) }

@@ -9,8 +9,8 @@ enum Module: Hashable {
   case matmulTile(Int)
   case elementwise, reduction, random, peak
   /// The CPU family's convolutions, for one register tile each.
-  case correlation(pixels: Int, wide: Int)
-  case correlationPlanes(outputs: Int, woven: Int)
+  case correlation(rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
+  case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
   case gradient(wide: Int)
   case gradientOfFew(outputs: Int)
   case convolutionPacking
@@ -49,8 +49,8 @@ enum KernelID: Int, CaseIterable {
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale: .reduction
     case .gather, .corrupt, .gatherCorrupt, .maskExactly: .random
     case .peak: .peak
-    case .correlate: .correlation(pixels: 1, wide: 1)
-    case .correlatePlanes: .correlationPlanes(outputs: 1, woven: 1)
+    case .correlate: .correlation(rows: 1, pixels: 1, wide: 1, run: 0, step: 0)
+    case .correlatePlanes: .correlationPlanes(outputs: 1, block: 1, woven: 1, split: 1)
     case .gradientSlices, .sumSlices: .gradient(wide: 1)
     case .gradientSlicesOfFew: .gradientOfFew(outputs: 1)
     case .packWeights: .convolutionPacking
@@ -94,8 +94,11 @@ extension OpenCLBackend {
     if family == .cpu { options += " -DCPU_FAMILY -DMR=\(tileRows) -DKC=\(Self.packedSteps)" }
     switch module {
     case .matmulTile(let size): options += " -DTILE=\(size)"
-    case .correlation(let pixels, let wide): options += " -DPIXELS=\(pixels) -DWIDE=\(wide)"
-    case .correlationPlanes(let outputs, let woven): options += " -DOUTPUTS=\(outputs) -DWOVEN=\(woven)"
+    case .correlation(let rows, let pixels, let wide, let run, let step):
+      options += " -DCORRELATION -DROWS=\(rows) -DPIXELS=\(pixels) -DWIDE=\(wide)"
+      if run > 0 { options += " -DRUN=\(run) -DSTEP=\(step)" }
+    case .correlationPlanes(let outputs, let block, let woven, let split):
+      options += " -DCORRELATION -DOUTPUTS=\(outputs) -DBLOCK=\(block) -DWOVEN=\(woven) -DSPLIT=\(split)"
     case .gradient(let wide): options += " -DWIDE=\(wide)"
     case .gradientOfFew(let outputs): options += " -DOUTPUTS=\(outputs)"
     default: break

@@ -4,63 +4,74 @@
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 #if CINCH_WIDTH == 16
-enum { lane_pixels_1 = 14, lane_pixels_2 = 14, plane_outputs = 8, plane_sums = 24 };
+enum { plane_outputs = 8, plane_sums = 24 };
 #else
 // Sixteen registers.
-enum { lane_pixels_1 = 12, lane_pixels_2 = 6, plane_outputs = 4, plane_sums = 8 };
+enum { plane_outputs = 4, plane_sums = 8 };
 #endif
 
 // MARK: Lanes over output channels
 
-/// `pixels` neighbours in a row × `vectors` of channels, held in registers through every tap.
+/// `down` rows of `across` pixels × `vectors` of channels, held in registers through every tap.
 INLINE void lane_tile(
-    const int pixels, const int vectors, const cinch_correlation *c, const float *x, const float *w, float *y,
-    int64_t n) {
-  const int64_t step = c->x_pixel;
+    const int down, const int across, const int vectors, const cinch_correlation *c, const float *x, const float *w,
+    float *y, int64_t n) {
+  const int64_t step = c->x_pixel, row = c->x_row;
   vf sums[14][2];
-  UNROLL for (int i = 0; i < pixels; i++)
+  UNROLL for (int i = 0; i < down * across; i++)
     UNROLL for (int v = 0; v < vectors; v++) sums[i][v] = 0.0f;
   for (int64_t r = 0; r < c->runs; r++) {
     const float *p = x + c->run[r].offset;
     for (int64_t l = c->run[r].length; l > 0; l--, p++, w += vectors * CINCH_WIDTH) {
       vf weight[2];
       UNROLL for (int v = 0; v < vectors; v++) weight[v] = load(w + v * CINCH_WIDTH);
-      UNROLL for (int i = 0; i < pixels; i++)
-        UNROLL for (int v = 0; v < vectors; v++) sums[i][v] += p[i * step] * weight[v];
+      UNROLL for (int i = 0; i < down; i++)
+        UNROLL for (int j = 0; j < across; j++)
+          UNROLL for (int v = 0; v < vectors; v++) sums[i * across + j][v] += p[i * row + j * step] * weight[v];
     }
   }
-  UNROLL for (int i = 0; i < pixels; i++)
-    UNROLL for (int v = 0; v < vectors; v++) {
-      float *to = y + i * c->y_pixel + v * CINCH_WIDTH;
-      const int64_t count = n - v * CINCH_WIDTH;
-      store_some(to, c->accumulate ? load_some(to, count) + sums[i][v] : sums[i][v], count);
-    }
+  UNROLL for (int i = 0; i < down; i++)
+    UNROLL for (int j = 0; j < across; j++)
+      UNROLL for (int v = 0; v < vectors; v++) {
+        float *to = y + i * c->y_row + j * c->y_pixel + v * CINCH_WIDTH;
+        const int64_t count = n - v * CINCH_WIDTH;
+        const vf sum = sums[i * across + j][v];
+        store_some(to, c->accumulate ? load_some(to, count) + sum : sum, count);
+      }
 }
 
-#define LANE_CASE(P) \
-  case P: lane_tile(P, vectors, c, x, w, y, n); break;
+#define LANE_CASE(D, A)                                                                   \
+  case 16 * D + A:                                                                        \
+    if (D * A <= most) lane_tile(D, A, vectors, c, x, w, y, n); \
+    break;
 
 INLINE void lane_pixels(
-    const int vectors, int64_t pixels, const cinch_correlation *c, const float *x, const float *w, float *y,
-    int64_t n) {
-  switch (pixels) {
-    LANE_CASE(1) LANE_CASE(2) LANE_CASE(3) LANE_CASE(4) LANE_CASE(5) LANE_CASE(6)
-#if CINCH_WIDTH == 16
-    LANE_CASE(7) LANE_CASE(8) LANE_CASE(9) LANE_CASE(10) LANE_CASE(11) LANE_CASE(12) LANE_CASE(13) LANE_CASE(14)
-#endif
+    const int vectors, const int most, int64_t down, int64_t across, const cinch_correlation *c, const float *x,
+    const float *w, float *y, int64_t n) {
+  switch (16 * down + across) {
+    LANE_CASE(1, 1) LANE_CASE(1, 2) LANE_CASE(1, 3) LANE_CASE(1, 4) LANE_CASE(1, 5) LANE_CASE(1, 6) LANE_CASE(1, 7)
+    LANE_CASE(1, 8) LANE_CASE(1, 9) LANE_CASE(1, 10) LANE_CASE(1, 11) LANE_CASE(1, 12) LANE_CASE(1, 13)
+    LANE_CASE(1, 14) LANE_CASE(2, 1) LANE_CASE(2, 2) LANE_CASE(2, 3) LANE_CASE(2, 4) LANE_CASE(2, 5) LANE_CASE(2, 6)
+    LANE_CASE(2, 7) LANE_CASE(3, 1) LANE_CASE(3, 2) LANE_CASE(3, 3) LANE_CASE(3, 4)
   }
 }
 
 INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float *w, int64_t k0) {
-  const int64_t most = vectors == 2 ? lane_pixels_2 : CINCH_WIDTH == 16 ? lane_pixels_1 : 6;
-  const int64_t parts = cinch_blocks(c->pixels, most);
-  for (int64_t i = 0; i < c->rows; i++)
+  const int most = CINCH_WIDTH == 16 ? 14 : vectors == 2 ? 6 : 12;
+  const int64_t parts = cinch_blocks(c->pixels, most), widest = cinch_blocks(c->pixels, parts);
+  // Narrow images fill the registers with several rows.
+  const int64_t tall = cinch_min(most / widest, 3);
+  for (int64_t i = 0, down; i < c->rows; i += down) {
+    down = cinch_min(tall, c->rows - i);
+    // Four rows left are two and two.
+    if (down == 3 && c->rows - i == 4) down = 2;
     for (int64_t part = 0; part < parts; part++) {
       const int64_t j = c->pixels * part / parts, end = c->pixels * (part + 1) / parts;
       lane_pixels(
-          vectors, end - j, c, c->x + i * c->x_row + j * c->x_pixel, w, c->y + i * c->y_row + j * c->y_pixel + k0,
-          c->outputs - k0);
+          vectors, most, down, end - j, c, c->x + i * c->x_row + j * c->x_pixel, w,
+          c->y + i * c->y_row + j * c->y_pixel + k0, c->outputs - k0);
     }
+  }
 }
 
 static void correlate_lanes(const cinch_correlation *c) {

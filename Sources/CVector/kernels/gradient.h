@@ -16,9 +16,11 @@ INLINE void gradient_lane_tile(
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] = 0.0f;
-  for (int64_t i = 0; i < c->rows; i++) {
-    const float *y = c->weights + i * c->y_row + k, *x[3];
-    UNROLL for (int g = 0; g < groups; g++) x[g] = c->x + i * c->x_row + c->run[run + g].offset + row;
+  const float *y = c->weights + k;
+  for (int64_t i = 0; i < c->samples * c->rows; i++) {
+    const int64_t at = i / c->rows * c->x_sample + i % c->rows * c->x_row + row;
+    const float *x[3];
+    UNROLL for (int g = 0; g < groups; g++) x[g] = c->x + at + c->run[run + g].offset;
     for (int64_t j = 0; j < c->pixels; j++) {
       vf value[2];
       UNROLL for (int v = 0; v < vectors; v++) value[v] = load(y + v * CINCH_WIDTH);
@@ -87,9 +89,11 @@ INLINE void gradient_run_tile(
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int o = 0; o < outputs; o++) sums[g][v][o] = 0.0f;
-  for (int64_t i = 0; i < c->rows; i++) {
-    const float *y = c->weights + i * c->y_row + k, *x[3];
-    UNROLL for (int g = 0; g < groups; g++) x[g] = c->x + i * c->x_row + c->run[run + g].offset + row;
+  const float *y = c->weights + k;
+  for (int64_t i = 0; i < c->samples * c->rows; i++) {
+    const int64_t at = i / c->rows * c->x_sample + i % c->rows * c->x_row + row;
+    const float *x[3];
+    UNROLL for (int g = 0; g < groups; g++) x[g] = c->x + at + c->run[run + g].offset;
     for (int64_t j = 0; j < c->pixels; j++) {
       UNROLL for (int g = 0; g < groups; g++)
         UNROLL for (int v = 0; v < vectors; v++) {

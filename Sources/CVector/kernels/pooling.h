@@ -6,7 +6,8 @@ typedef struct {
   int64_t first, last;
 } window_range;
 
-INLINE void move_windows(window_range *w, int64_t pixel, int64_t kernel, int64_t stride, int64_t before, int64_t count) {
+INLINE void move_windows(
+    window_range *w, int64_t pixel, int64_t kernel, int64_t stride, int64_t before, int64_t count) {
   while (w->last + 1 < count && (w->last + 1) * stride - before <= pixel) w->last++;
   while (w->first <= w->last && w->first * stride - before + kernel <= pixel) w->first++;
 }
