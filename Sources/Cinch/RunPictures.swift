@@ -19,7 +19,7 @@ extension RunFolder {
     if weight.shape.dimensions.count == 4 {
       let kernel = Array(weight.shape.dimensions.dropFirst())
       tile = kernel[0] == 3 ? Shape(kernel) : Shape(Array(kernel.dropFirst()))
-      magnification = min(max(30 / max(kernel[1], kernel[2]), 1), 64)
+      magnification = min(max(48 / max(kernel[1], kernel[2]), 1), 64)
     } else {
       tile = Self.tile(shape)
       magnification = Self.magnification(shape, narrow: 3)
