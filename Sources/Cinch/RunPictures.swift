@@ -25,7 +25,8 @@ extension RunFolder {
       magnification = Self.magnification(shape, narrow: 3)
     }
     let count = min(
-      weight.values.count / tile.count, Self.mostFilters, Self.mostPixels / (tile.count * magnification * magnification))
+      weight.values.count / tile.count, Self.mostFilters, Self.mostPixels / (tile.count * magnification * magnification)
+    )
     guard count > 0 else { return }
     let image = try ImageGrid.tiles(
       Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification)

@@ -58,7 +58,8 @@ struct BenchCommand: ParsableCommand {
   private func measureOps(of chosen: [Workload]) throws {
     let convolutional = chosen.filter { !$0.recipe.convolutions.isEmpty }
     guard !convolutional.isEmpty else {
-      throw CinchError.usage("--ops measures convolutions, and \(workloads.joined(separator: ", ")) has none: use conv.")
+      throw CinchError.usage(
+        "--ops measures convolutions, and \(workloads.joined(separator: ", ")) has none: use conv.")
     }
     let opened = try Device(device).open()
     let peak = try (opened.backend as? any MeasuresCeilings)?.measurePeakGFLOPS()

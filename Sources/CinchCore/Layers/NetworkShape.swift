@@ -197,7 +197,8 @@ struct NetworkShape: Sendable {
     guard let index = unmatchedPools.popLast(), case .maxPool(let geometry) = layers[index].kind else {
       throw CinchError.usage("Layer \(name) unpools, but no max-pool before it is left to take the places from.")
     }
-    guard geometry.channels == input.channels, geometry.outputHeight == input.height, geometry.outputWidth == input.width
+    guard geometry.channels == input.channels, geometry.outputHeight == input.height,
+      geometry.outputWidth == input.width
     else {
       throw CinchError.usage(
         "Layer \(name) unpools \(layer.input), but the max-pool \(layers[index].name) gave \(layers[index].output): "

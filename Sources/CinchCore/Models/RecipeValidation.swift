@@ -9,7 +9,8 @@ extension Recipe {
   public func validate() throws {
     func refuse(_ text: String) -> CinchError { .usage(text) }
     if isOfImages, image == nil {
-      throw refuse("The recipe '\(name)' is made of images: say what they are with --image-shape CHANNELS,HEIGHT,WIDTH.")
+      throw refuse(
+        "The recipe '\(name)' is made of images: say what they are with --image-shape CHANNELS,HEIGHT,WIDTH.")
     }
     guard input > 0, !encoder.isEmpty else {
       throw refuse(
@@ -34,8 +35,12 @@ extension Recipe {
         "The decoder ends with \(rebuilt), but a sample is \(inputShape): change the last layer, or strides and "
           + "pooling that divide the image evenly.")
     }
+    guard let last = decoder.last, last.hasParameters else {
+      throw refuse(
+        "The decoder ends with pooling undone, which has no weights to learn: begin the encoder with a convolution.")
+    }
     try validateTying(shape)
-    let output = decoder[decoder.count - 1].activation
+    let output = last.activation
     if loss == .bce && output != .sigmoid {
       throw refuse(
         "The bce loss reads the output as a probability: use --output-activation sigmoid, not \(output.rawValue).")
@@ -46,14 +51,16 @@ extension Recipe {
 
   private func validateTying(_ shape: NetworkShape) throws {
     guard tied else { return }
-    let mirrored = decoder.count == encoder.count && encoder.indices.allSatisfy { index in
-      let (down, up) = (shape.layers[index], shape.layers[2 * encoder.count - 1 - index])
-      guard down.input == up.output, down.output == up.input else { return false }
-      return switch (down.kind, up.kind) {
-      case (.convolution(let a), .transposedConvolution(let b)): a == b
-      default: down.spec.hasParameters == up.spec.hasParameters
+    let mirrored =
+      decoder.count == encoder.count
+      && encoder.indices.allSatisfy { index in
+        let (down, up) = (shape.layers[index], shape.layers[2 * encoder.count - 1 - index])
+        guard down.input == up.output, down.output == up.input else { return false }
+        return switch (down.kind, up.kind) {
+        case (.convolution(let a), .transposedConvolution(let b)): a == b
+        default: down.spec.hasParameters == up.spec.hasParameters
+        }
       }
-    }
     guard mirrored else {
       let steps = shapes.map(\.description).joined(separator: " → ")
       throw CinchError.usage("Tied weights need a decoder that mirrors the encoder layer by layer, not \(steps).")
