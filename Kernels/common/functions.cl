@@ -36,12 +36,12 @@ INLINE V logParts(V f, V e) {
   return fma(e, (V)0.693359375f, f + p);
 }
 
-// log x for normal x > 0.
+// log x for normal x > 0. The bits of a NaN make a number, so it is put back.
 INLINE V logV(V x) {
   VI bits = AS_VI(x) - 0x3f3504f3;
   VI e = bits >> 23;
   V m = AS_V((bits & 0x007fffff) + 0x3f3504f3);
-  return logParts(m - 1.0f, TO_V(e));
+  return x == x ? logParts(m - 1.0f, TO_V(e)) : x;
 }
 
 // log(1+y) for y in [0, 1]: relative precision for small y, where 1+y would round it away.

@@ -16,7 +16,7 @@ enum { GIVEN = 1, HAS_COLUMN = 2, HAS_NORMS = 4 };
   (!(flags & GIVEN) ? (value)                                                                             \
    : flags == GIVEN && l1 == 0.0f                                                                         \
      ? (value) * slope(loadPart(output + output0 + (at) + (c), count, 0.0f), function)                    \
-     : gradientAt(                                                                            \
+     : gradientAt(                                                                                        \
      value, loadPart(output + output0 + (at) + (c), count, 0.0f),                                         \
      flags & HAS_COLUMN ? loadPart(column + column0 + (c), count, 0.0f) : (V)0.0f,                        \
      flags & HAS_NORMS ? loadPart(norms + norms0 + (c), count, 0.0f) : (V)0.0f, function, l1, curvature))

@@ -5,33 +5,24 @@
 // weights. The host compiles this for the tile that covers the result with least waste; the last tiles overlap those
 // before.
 
-// How step i of a run finds its value at pixel p of the tile. With few input channels a run is short, and the host
-// makes its length and the floats between pixels constants. Else pixels are reached from every third one: with a
-// pointer each the registers run out.
+// With few input channels a run is short: the host makes its length a constant. STEP, the floats between pixels, is
+// one wherever there is enough to do, so that a row needs one pointer.
+#ifndef STEP
+#define STEP step
+#endif
 #ifdef RUN
 #define LENGTH RUN
-#define POINTERS
-#define AIM
-#define VALUE(p, i) corner[(p) / PIXELS * leap + (p) % PIXELS * STEP + (i)]
-#define ADVANCE
 #define UNROLL _Pragma("unroll")
 #else
-#define THIRDS ((PIXELS + 2) / 3)
 #define LENGTH length
-#define POINTERS const global float *third[ROWS * THIRDS];
-#define AIM                                                                                               \
-  _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                        \
-    _Pragma("unroll") for (int t = 0; t < THIRDS; t++) third[r * THIRDS + t] = corner + r * leap + 3 * t * step;
-#define VALUE(p, i) third[(p) / PIXELS * THIRDS + (p) % PIXELS / 3][(p) % PIXELS % 3 * step]
-#define ADVANCE _Pragma("unroll") for (int t = 0; t < ROWS * THIRDS; t++) third[t]++;
 #define UNROLL
 #endif
 
-// ROWS × PIXELS × W vectors of sums into `tile`. `x` is the first pixel's corner in the padded band, `step` the
-// floats between pixels, `leap` those between rows.
+// ROWS × PIXELS × W vectors of sums into `tile`. `x` is the first pixel's corner in the padded band, `leap`
+// the floats between rows.
 #define TILE(NAME, W)                                                                                     \
   INLINE void NAME(                                                                                       \
-    const global float *x, long step, long leap, const global float *weights, int packed, Plan down,      \
+    const global float *x, long leap, long step, const global float *weights, int packed, Plan down,      \
     Plan across, int pitch, int channels, float *tile) {                                                  \
     V sum[ROWS * PIXELS][W];                                                                              \
     _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++)                                             \
@@ -41,19 +32,16 @@
     int length = joined ? across[COUNT] * channels : channels;                                            \
     for (int u = 0; u < down[COUNT]; u++)                                                                 \
       for (int v = 0; v < runs; v++) {                                                                    \
-        POINTERS                                                                                          \
         const global float *corner =                                                                      \
           x + (down[E] + u * down[E_STEP]) * pitch + (across[E] + v * across[E_STEP]) * channels;         \
-        AIM                                                                                               \
         UNROLL for (int i = 0; i < LENGTH; i++) {                                                         \
           V b[W];                                                                                         \
           _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(weights + w * VW);                    \
           weights += packed;                                                                              \
           _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++) {                                     \
-            V a = (V)VALUE(p, i);                                                                         \
+            V a = (V)corner[p / PIXELS * leap + p % PIXELS * STEP + i];                                   \
             _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = fma(a, b[w], sum[p][w]);            \
           }                                                                                               \
-          ADVANCE                                                                                         \
         }                                                                                                 \
       }                                                                                                   \
     _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++)                                             \
@@ -78,7 +66,7 @@ kernel GROUP_1D void correlate(
   Losses losses = {(V)0.0f, (V)0.0f};
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   int pitch = plan[PAD_WIDTH] * channels;
-  long step = plan[A_X] * channels, leap = plan[A_Y] * pitch;
+  long leap = plan[A_Y] * pitch, step = plan[A_X] * channels;
   int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
 
   for (int unit = start; unit < end; unit++) {
@@ -103,13 +91,13 @@ kernel GROUP_1D void correlate(
         for (int q = 0; q < rows; q += ROWS)
           for (int p = 0; p < columns; p += PIXELS) {
             int top = max(min(q, rows - ROWS), 0), left = max(min(p, columns - PIXELS), 0);
-            const global float *corner = pad + top * leap + left * step;
+            const global float *corner = pad + top * leap + left * STEP;
 #if WIDE == 2
             if (vectors == 2)
-              tileWide(corner, step, leap, own, packed, down, across, pitch, channels, tile);
+              tileWide(corner, leap, step, own, packed, down, across, pitch, channels, tile);
             else
 #endif
-              tileNarrow(corner, step, leap, own, packed, down, across, pitch, channels, tile);
+              tileNarrow(corner, leap, step, own, packed, down, across, pitch, channels, tile);
             for (int r = q; r < min(q + ROWS, rows); r++) {
               int y = (q0 + r) * by + ry;
               if (y >= height) break;

@@ -5,9 +5,11 @@
 // input channel and residue of the stride, padded with zeros. Read as one line, a plane serves every tap at a fixed
 // shift: OUTPUTS broadcasts of weights meet BLOCK vectors of pixels. The few sums that fall between rows are
 // dropped. They go to a stage of planes of the result, from which a second loop interleaves channels and phases
-// into rows as they lie in the result, and a third ends the band. The host compiles this for OUTPUTS = 1, 2, 4, 8 (more channels than the result has meet
-// zero weights), for the BLOCK that divides a band with least waste, and for WOVEN = phases along x × channels if that is a power of two up to VW, else 0, and for
-// SPLIT = the input's channels likewise, or VW if they fill vectors.
+// into rows as they lie in the result, and a third ends the band. The host compiles this for
+//   OUTPUTS = 1, 2, 4, 8 (channels beyond the result's meet zero weights),
+//   BLOCK, which divides a band with least waste,
+//   WOVEN = phases along x × channels if that is a power of two up to VW, else 0, and
+//   SPLIT = the input's channels likewise, or VW if they fill vectors.
 
 // Sums of VW·BLOCK neighbours from `line` on into OUTPUTS rows of the stage.
 INLINE void sumBlock(

@@ -5,21 +5,22 @@ extension CPUBackend {
   public func activate(
     _ x: Tensor<CPUBuffer>, bias: Tensor<CPUBuffer>?, _ activation: Activation, into y: Tensor<CPUBuffer>
   ) throws {
-    try requireInside(x, "The input")
-    try require(y, "The output", rows: x.rows, columns: x.columns)
+    try checkActivate(x, bias: bias, into: y)
     var pass = try forwardPass(of: x, bias: bias, activation)
-    counters.launches += 1
-    cinch_apply(device, &pass, x.input, y.pointer)
+    try apply(&pass, x, into: y)
   }
 
   public func activationGradient(
     _ gradient: Tensor<CPUBuffer>, _ epilogue: ActivationGradient<CPUBuffer>, into result: Tensor<CPUBuffer>
   ) throws {
-    try requireInside(gradient, "The gradient")
-    try require(result, "The result", rows: gradient.rows, columns: gradient.columns)
+    try checkActivationGradient(gradient, epilogue, into: result)
     var pass = try backwardPass(of: gradient, epilogue)
+    try apply(&pass, gradient, into: result)
+  }
+
+  func apply(_ pass: inout cinch_epilogue, _ x: Tensor<CPUBuffer>, into y: Tensor<CPUBuffer>) throws {
+    try cinch_apply(device, &pass, x.input, y.pointer)
     counters.launches += 1
-    cinch_apply(device, &pass, gradient.input, result.pointer)
   }
 
   /// f(x + bias) for a matrix like `x`.
@@ -27,10 +28,7 @@ extension CPUBackend {
     of x: Tensor<CPUBuffer>, bias: Tensor<CPUBuffer>?, _ activation: Activation
   ) throws -> cinch_epilogue {
     var pass = cinch_epilogue(like: x, cinch_epilogue_forward, activation)
-    if let bias {
-      try require(bias, "The bias", count: x.columns)
-      pass.row = bias.input
-    }
+    pass.row = try bias?.input
     return pass
   }
 
@@ -38,17 +36,12 @@ extension CPUBackend {
   func backwardPass(
     of g: Tensor<CPUBuffer>, _ gradient: ActivationGradient<CPUBuffer>
   ) throws -> cinch_epilogue {
-    try require(gradient.output, "The activation gradient's output", rows: g.rows, columns: g.columns)
     var pass = cinch_epilogue(like: g, cinch_epilogue_backward, gradient.activation)
-    pass.other = gradient.output.input
+    pass.other = try gradient.output.input
     pass.l1 = Float(gradient.l1)
-    if let column = gradient.column {
-      try require(column, "The activation gradient's column", count: g.columns)
-      pass.row = column.input
-    }
+    pass.row = try gradient.column?.input
     if let curvature = gradient.curvature {
-      try require(curvature.norms, "The curvature's norms", count: g.columns)
-      pass.norms = curvature.norms.input
+      pass.norms = try curvature.norms.input
       pass.factor = Float(curvature.factor)
     }
     return pass

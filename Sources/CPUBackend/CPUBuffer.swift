@@ -16,12 +16,3 @@ public final class CPUBuffer {
 
   deinit { free(pointer) }
 }
-
-extension Tensor where Buffer == CPUBuffer {
-  /// The first element.
-  var pointer: UnsafeMutablePointer<Float> { buffer.pointer + offset }
-
-  func overlaps(_ other: Tensor) -> Bool {
-    buffer === other.buffer && offset < other.offset + other.count && other.offset < offset + count
-  }
-}

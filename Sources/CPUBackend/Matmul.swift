@@ -6,21 +6,14 @@ extension CPUBackend {
     _ a: Tensor<CPUBuffer>, transposeA: Bool, _ b: Tensor<CPUBuffer>, transposeB: Bool, into c: Tensor<CPUBuffer>,
     epilogue: Epilogue<CPUBuffer>
   ) throws {
-    let (m, k) = transposeA ? (a.columns, a.rows) : (a.rows, a.columns)
-    let (inner, n) = transposeB ? (b.columns, b.rows) : (b.rows, b.columns)
-    try requireInside(a, "The left factor")
-    try requireInside(b, "The right factor")
-    try require(
-      k == inner,
-      "Factors of \(a.shape)\(transposeA ? " (transposed)" : "") and \(b.shape)\(transposeB ? " (transposed)" : "") "
-        + "do not fit: \(k) columns meet \(inner) rows.")
-    try require(c, "The product of \(a.shape) and \(b.shape)", rows: m, columns: n)
+    let (m, n, k) = try checkMatmul(
+      a, transposeA: transposeA, b, transposeB: transposeB, into: c, epilogue: epilogue, partialCount: lossPartialCount)
     try require(!c.overlaps(a) && !c.overlaps(b), "A product of \(c.shape) cannot be stored over its own factors.")
 
     var product = cinch_product()
-    product.a = a.input
-    product.b = b.input
-    product.c = c.pointer
+    product.a = try a.input
+    product.b = try b.input
+    product.c = try c.pointer
     product.transpose_a = transposeA
     product.transpose_b = transposeB
     (product.m, product.n, product.k) = (Int64(m), Int64(n), Int64(k))
@@ -46,31 +39,25 @@ extension CPUBackend {
     delta: Tensor<CPUBuffer>, input: Tensor<CPUBuffer>, weightGradient: Tensor<CPUBuffer>,
     biasGradient: Tensor<CPUBuffer>, accumulate: Bool, rowPull: RowPull<CPUBuffer>?
   ) throws {
-    let (n, out, inputs) = (delta.rows, delta.columns, input.columns)
-    try requireInside(delta, "The delta")
-    try require(input, "The input beside a delta of \(delta.shape)", rows: n, columns: inputs)
-    try require(weightGradient, "The weight gradient", rows: out, columns: inputs)
-    try require(biasGradient, "The bias gradient", count: out)
+    let (n, inputs, out) = try checkDenseGradient(
+      delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
     try require(
       !weightGradient.overlaps(delta) && !weightGradient.overlaps(input),
       "A weight gradient of \(weightGradient.shape) cannot be stored over the delta or the input.")
 
     var product = cinch_product()
-    product.a = delta.input
-    product.b = input.input
-    product.c = weightGradient.pointer
+    product.a = try delta.input
+    product.b = try input.input
+    product.c = try weightGradient.pointer
     product.transpose_a = true
     product.accumulate = accumulate
     (product.m, product.n, product.k) = (Int64(out), Int64(inputs), Int64(n))
-    product.column_sums = biasGradient.pointer
+    product.column_sums = try biasGradient.pointer
     guard let rowPull else { return run(&product, nil) }
-
-    try require(rowPull.scale, "The row pull's scale", count: out)
-    try require(rowPull.weight, "The row pull's weight", rows: out, columns: inputs)
     var pull = cinch_epilogue()
     pull.kind = cinch_epilogue_row_pull
-    pull.other = rowPull.weight.input
-    pull.norms = rowPull.scale.input
+    pull.other = try rowPull.weight.input
+    pull.norms = try rowPull.scale.input
     pull.factor = Float(rowPull.factor)
     (pull.rows, pull.columns) = (Int64(out), Int64(inputs))
     run(&product, &pull)

@@ -16,30 +16,28 @@ extension CPUBackend {
   }
 
   public func write(_ values: UnsafeBufferPointer<Float>, to tensor: Tensor<CPUBuffer>) throws {
-    try require(tensor, "The tensor to write", count: values.count)
+    try checkTransfer(tensor, count: values.count)
     guard let source = values.baseAddress else { return }
-    cinch_copy(device, source, tensor.pointer, Int64(values.count))
+    try cinch_copy(device, source, tensor.pointer, Int64(values.count))
   }
 
   public func read(_ tensor: Tensor<CPUBuffer>, into values: UnsafeMutableBufferPointer<Float>) throws {
-    try require(tensor, "The tensor to read", count: values.count)
+    try checkTransfer(tensor, count: values.count)
     counters.waits += 1
     guard let destination = values.baseAddress else { return }
-    cinch_copy(device, tensor.input, destination, Int64(values.count))
+    try cinch_copy(device, tensor.input, destination, Int64(values.count))
   }
 
   public func fill(_ tensor: Tensor<CPUBuffer>, with value: Float) throws {
-    try requireInside(tensor, "The tensor to fill")
+    try cinch_fill(device, tensor.pointer, Int64(tensor.count), value)
     counters.launches += 1
-    cinch_fill(device, tensor.pointer, Int64(tensor.count), value)
   }
 
   public func copy(_ source: Tensor<CPUBuffer>, to destination: Tensor<CPUBuffer>) throws {
-    try requireInside(source, "The tensor to copy")
-    try require(destination, "The copy of \(source.shape)", count: source.count)
+    try checkCopy(source, to: destination)
     try require(!source.overlaps(destination), "A tensor of \(source.shape) cannot be copied onto a part of itself.")
+    try cinch_copy(device, source.input, destination.pointer, Int64(source.count))
     counters.launches += 1
-    cinch_copy(device, source.input, destination.pointer, Int64(source.count))
   }
 
   public func flush() throws {}

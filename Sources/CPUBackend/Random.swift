@@ -10,13 +10,12 @@ extension CPUBackend {
   public func corrupt(
     _ x: Tensor<CPUBuffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64, into corrupted: Tensor<CPUBuffer>
   ) throws {
-    try requireInside(x, "The input")
-    try require(corrupted, "The corrupted copy", rows: x.rows, columns: x.columns)
+    try checkCorrupt(x, corruption, into: corrupted)
     var job = cinch_gather()
-    job.source = x.input
+    job.source = try x.input
     (job.rows, job.columns) = (Int64(x.rows), Int64(x.columns))
-    job.corrupted = corrupted.pointer
-    job.corruption = try damage(corruption, columns: x.columns, philox, step)
+    job.corrupted = try corrupted.pointer
+    job.corruption = damage(corruption, columns: x.columns, philox, step)
     run(&job)
   }
 
@@ -24,21 +23,20 @@ extension CPUBackend {
     _ source: Tensor<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>, _ corruption: Corruption,
     _ philox: Philox, step: UInt64, corrupted: Tensor<CPUBuffer>
   ) throws {
-    try require(corrupted, "The corrupted copy", rows: batch.rows, columns: batch.columns)
+    try checkCorrupt(batch, corruption, into: corrupted)
     var job = try gathering(source, order, into: batch)
-    job.corrupted = corrupted.pointer
-    job.corruption = try damage(corruption, columns: batch.columns, philox, step)
+    job.corrupted = try corrupted.pointer
+    job.corruption = damage(corruption, columns: batch.columns, philox, step)
     run(&job)
   }
 
   public func bernoulli(
     _ p: Tensor<CPUBuffer>, _ philox: Philox, step: UInt64, into draws: Tensor<CPUBuffer>
   ) throws {
-    try requireInside(p, "The probabilities")
-    try require(draws, "The draws", count: p.count)
+    try checkBernoulli(p, into: draws)
     counters.launches += 1
     var stream = cinch_stream(philox, step)
-    cinch_bernoulli(device, p.input, Int64(p.count), &stream, draws.pointer)
+    try cinch_bernoulli(device, p.input, Int64(p.count), &stream, draws.pointer)
   }
 
   private func run(_ job: inout cinch_gather) {
@@ -49,19 +47,12 @@ extension CPUBackend {
   private func gathering(
     _ source: Tensor<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>
   ) throws -> cinch_gather {
-    try requireInside(source, "The data set")
-    try require(batch, "A batch of a data set of \(source.shape)", rows: batch.rows, columns: source.columns)
-    let range = order.permutation?.count ?? source.rows
-    try require(
-      range <= source.rows, "An order of \(range) samples exceeds the data set's \(source.rows).")
-    try require(
-      order.start >= 0 && order.start + batch.rows <= range,
-      "\(batch.rows) samples from position \(order.start) on exceed an order of \(range).")
+    try checkGather(source, order, into: batch)
     var job = cinch_gather()
-    job.source = source.input
+    job.source = try source.input
     job.start = Int64(order.start)
     (job.rows, job.columns) = (Int64(batch.rows), Int64(batch.columns))
-    job.batch = batch.pointer
+    job.batch = try batch.pointer
     if let permutation = order.permutation {
       let key = permutation.key
       job.permutation = cinch_permutation(
@@ -72,7 +63,7 @@ extension CPUBackend {
 
   private func damage(
     _ corruption: Corruption, columns: Int, _ philox: Philox, _ step: UInt64
-  ) throws -> cinch_corruption {
+  ) -> cinch_corruption {
     var result = cinch_corruption()
     result.stream = cinch_stream(philox, step)
     switch corruption {
@@ -81,7 +72,7 @@ extension CPUBackend {
       result.threshold = Philox.threshold(share)
     case .maskingExact(let share):
       result.kind = cinch_corrupt_masking_exact
-      result.zeroed = UInt32((min(max(share, 0), 1) * Double(columns)).rounded())
+      result.zeroed = UInt32((share * Double(columns)).rounded())
       if columns > 0 { result.half_bits = Permutation(count: columns, key: .zero).halfBits }
     case .gaussian(let sigma):
       result.kind = cinch_corrupt_gaussian

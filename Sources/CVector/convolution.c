@@ -8,6 +8,8 @@
 typedef struct {
   const cinch_device *device;
   cinch_tiling t;
+  /// What is done on the way to memory, and what afterwards.
+  cinch_ending ending;
   cinch_image_epilogue after;
   const float *source;
   float *result;
@@ -129,31 +131,42 @@ static void fill_planes(const convolution_job *job, const float *image, int64_t 
   const int64_t width = job->plane_width, column = t->x.low;
   const int64_t first = cinch_min(cinch_max(0, -column), t->columns);
   const int64_t last = cinch_max(first, cinch_min(t->columns, t->x.source - column));
-  const bool split = t->x.step > 1 || t->y.step > 1;
-  if (split)
-    for (int64_t c = 0; c < t->inputs; c++) memset(planes + c * job->plane, 0, (size_t)job->plane * sizeof(float));
-  for (int64_t i = 0; i < rows; i++) {
-    const int64_t r = row + i;
-    const bool outside = r < 0 || r >= t->y.source;
-    if (outside && split) continue;
-    const float *from = image + (r * t->x.source + column) * t->inputs;
-    if (split) {
-      for (int64_t c = 0; c < t->inputs; c++) {
-        float *to = planes + c * job->plane + i % t->y.step * t->x.step * job->plane_part + i / t->y.step * width;
-        for (int64_t j = first; j < last; j++)
-          to[j % t->x.step * job->plane_part + j / t->x.step] = from[j * t->inputs + c];
-      }
+  memset(planes, 0, (size_t)(job->plane * t->inputs) * sizeof(float));
+  if (last == first) return;
+  for (int64_t i = cinch_max(0, -row); i < cinch_min(rows, t->y.source - row); i++) {
+    const float *from = image + ((row + i) * t->x.source + column + first) * t->inputs;
+    float *to = planes + i % t->y.step * t->x.step * job->plane_part + i / t->y.step * width;
+    if (t->x.step == 1 && t->y.step == 1) {
+      // Rows go downwards: what lies past one is written again or stays zero.
+      job->device->kernels->split_channels(from, last - first, t->inputs, to + first, job->plane);
       continue;
     }
-    float *to = planes + i * width;
-    if (!outside && last > first)
-      job->device->kernels->split_channels(
-          from + first * t->inputs, last - first, t->inputs, to + first, job->plane);
-    for (int64_t c = 0; c < t->inputs; c++) {
-      float *line = to + c * job->plane;
-      const int64_t left = outside ? width : first;
-      for (int64_t j = 0; j < left; j++) line[j] = 0;
-      for (int64_t j = last; j < width; j++) line[j] = 0;
+    for (int64_t c = 0; c < t->inputs; c++)
+      for (int64_t j = first; j < last; j++)
+        to[c * job->plane + j % t->x.step * job->plane_part + j / t->x.step] = from[(j - first) * t->inputs + c];
+  }
+}
+
+/// Brings planes of one row of phases back to pixels, all of its phases at once where their channels fill vectors.
+static void merge_row(
+    const convolution_job *job, const float *planes, int64_t rows, float *result, int64_t at, int64_t pitch) {
+  const cinch_tiling *t = &job->t;
+  const int64_t phases = t->x.phases, channels = t->outputs, together = phases * channels;
+  const bool whole = together <= 16 && (together & (together - 1)) == 0;
+  const int64_t groups = whole ? t->x.result / phases : 0;
+  for (int64_t i = 0; i < rows; i++, at += pitch, planes += job->plane_width) {
+    cinch_ending e = job->ending;
+    if (e.gate) e.gate = job->ending.gate + at;
+    if (groups > 0)
+      job->device->kernels->merge_channels(planes, job->out_plane, groups, together, together, &e, result + at);
+    for (int64_t px = 0; px < phases; px++) {
+      const int64_t left = cinch_axis_results(&t->x, px) - groups;
+      const int64_t start = at + (groups * phases + px) * channels;
+      if (e.gate) e.gate = job->ending.gate + start;
+      if (left > 0)
+        job->device->kernels->merge_channels(
+            planes + px * channels * job->out_plane + groups, job->out_plane, left, channels, together, &e,
+            result + start);
     }
   }
 }
@@ -166,49 +179,47 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
   const int64_t width = t->x.result, channels = t->outputs;
   const int64_t end = cinch_min(a0 + t->band, cinch_axis_results(&t->y, 0));
   const float *image = job->source + sample * t->y.source * t->x.source * t->inputs;
-  float *result = job->result + sample * pixels_of(&t->y, &t->x) * channels;
+  const int64_t start = sample * pixels_of(&t->y, &t->x) * channels;
   const int64_t row = a0 * t->y.step + t->y.low, rows = cinch_axis_rows(&t->y, end - a0);
-  const bool accumulate = job->after.epilogue.kind == cinch_epilogue_accumulate;
   float *planes = area + job->plane * t->inputs;
   if (job->planes)
     fill_planes(job, image, row, rows, area);
   else
     cinch_fill_tile(t, image, row, rows, t->x.low, t->columns, area);
 
-  for (int64_t py = 0; py < t->y.phases; py++)
+  for (int64_t py = 0; py < t->y.phases; py++) {
+    const int64_t down = cinch_min(end, cinch_axis_results(&t->y, py)) - a0;
+    const int64_t at = start + (a0 * t->y.phases + py) * width * channels, pitch = t->y.phases * width * channels;
+    if (down <= 0) continue;
     for (int64_t px = 0; px < t->x.phases; px++) {
       const int64_t *phase = job->phase_runs + 3 * (py * t->x.phases + px);
       cinch_correlation c = {.x = area, .run = job->runs + phase[0], .runs = phase[3] - phase[0]};
-      c.rows = cinch_min(end, cinch_axis_results(&t->y, py)) - a0;
-      c.pixels = cinch_axis_results(&t->x, px);
-      if (c.rows <= 0 || c.pixels <= 0) continue;
       c.depth = phase[2];
       c.weights = job->weights + phase[1];
       c.outputs = channels;
-      c.accumulate = accumulate;
-      float *y = result + ((a0 * t->y.phases + py) * width + px) * channels;
-      c.y_row = t->y.phases * width * channels;
-      c.y_pixel = t->x.phases * channels;
-      if (!job->planes) {
-        c.y = y;
-        c.x_row = t->y.step * t->columns * t->inputs;
-        c.x_pixel = t->x.step * t->inputs;
-        kernels->correlate_lanes(&c);
+      c.pixels = cinch_axis_results(&t->x, px);
+      if (c.pixels <= 0) continue;
+      if (job->planes) {
+        c.y = planes + px * channels * job->out_plane;
+        c.y_plane = job->out_plane;
+        c.x_plane = job->plane;
+        c.pixels += (down - 1) * job->plane_width;
+        kernels->correlate_planes(&c);
         continue;
       }
-      const int64_t across = c.pixels, down = c.rows, step = c.y_pixel, pitch = c.y_row;
-      c.y = planes;
-      c.y_plane = job->out_plane;
-      c.x_plane = job->plane;
-      c.rows = 1;
-      c.pixels = (down - 1) * job->plane_width + across;
-      kernels->correlate_planes(&c);
-      for (int64_t i = 0; i < down; i++)
-        kernels->merge_channels(
-            planes + i * job->plane_width, job->out_plane, across, channels, step, accumulate, y + i * pitch);
+      c.rows = down;
+      c.y = job->result + at + px * channels;
+      c.y_row = pitch;
+      c.y_pixel = t->x.phases * channels;
+      c.x_row = t->y.step * t->columns * t->inputs;
+      c.x_pixel = t->x.step * t->inputs;
+      c.ending = job->ending;
+      if (c.ending.gate) c.ending.gate += at + px * channels;
+      kernels->correlate_lanes(&c);
     }
+    if (job->planes) merge_row(job, planes, down, job->result, at, pitch);
+  }
   const int64_t first = a0 * t->y.phases, last = cinch_min(end * t->y.phases, t->y.result);
-  const int64_t start = sample * pixels_of(&t->y, &t->x) * channels;
   float *partials = job->after.epilogue.partials;
   cinch_finish(
       job->device, &job->after, job->result, start + first * width * channels, start + last * width * channels,
@@ -227,6 +238,24 @@ static void convolve_task(void *context, int64_t task) {
 int64_t cinch_convolution_partial_count(const cinch_convolution *g, bool transposed, int64_t samples) {
   const cinch_tiling t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
   return samples * t.bands * cinch_image_partials(band_elements(&t), t.outputs);
+}
+
+/// Moves what an epilogue can do on the way to memory there.
+static void fuse(convolution_job *job) {
+  cinch_epilogue *e = &job->after.epilogue;
+  cinch_ending *ending = &job->ending;
+  if (e->kind == cinch_epilogue_accumulate) {
+    ending->accumulate = true;
+  } else if (e->kind == cinch_epilogue_forward && (e->activation == cinch_linear || e->activation == cinch_relu)) {
+    ending->bias = e->row;
+    ending->rectify = e->activation == cinch_relu;
+  } else if (
+      e->kind == cinch_epilogue_backward && e->activation == cinch_relu && !e->row && !e->norms && e->l1 == 0) {
+    ending->gate = e->other;
+  } else {
+    return;
+  }
+  e->kind = cinch_epilogue_none;
 }
 
 bool cinch_convolve(
@@ -252,7 +281,7 @@ bool cinch_convolve(
     // Whole vectors are read and written past the last row.
     job.plane = cinch_round_up(job.plane_part * t->y.step * t->x.step, 16) + 32;
     job.out_plane = cinch_round_up(t->band * job.plane_width, 16) + 32;
-    job.area = job.plane * t->inputs + job.out_plane * t->outputs;
+    job.area = job.plane * t->inputs + job.out_plane * t->outputs * t->x.phases;
   }
   job.area = cinch_round_up(job.area, 16);
 
@@ -268,6 +297,7 @@ bool cinch_convolve(
   job.after = cinch_prepare_epilogue(epilogue, t->outputs, pixels_of(&t->y, &t->x) * t->outputs, memory);
   job.after.partials = cinch_image_partials(band_elements(t), t->outputs);
   memory += cinch_image_epilogue_floats(t->outputs);
+  fuse(&job);
   job.areas = memory;
   plan_runs(&job, g, transposed, weight);
 

@@ -7,6 +7,15 @@ typedef struct {
   int64_t offset, length;
 } cinch_run;
 
+/// What is done to a correlation's vectors on their way to memory: the epilogues that cost next to nothing there.
+typedef struct {
+  /// Repeated to whole vectors, or NULL.
+  const float *bias;
+  /// A rectifier's output where the result lies: no gradient passes where it is not positive. Or NULL.
+  const float *gate;
+  bool rectify, accumulate;
+} cinch_ending;
+
 /// One tile of a convolution: what a pixel of the result meets is the same list of runs for each.
 typedef struct {
   const float *x;
@@ -27,7 +36,8 @@ typedef struct {
   int64_t outputs;
   /// Gradients with lanes over runs: how far apart their sums lie.
   int64_t run_pitch;
-  bool accumulate;
+  /// Its gate lies as `y` does.
+  cinch_ending ending;
 } cinch_correlation;
 
 /// The loops of every pass, compiled once per instruction set. Each runs one task.
@@ -71,7 +81,8 @@ typedef struct {
   /// A row of pixels, channels last, into one plane a channel `pitch` apart, and back to pixels `step` apart.
   void (*split_channels)(const float *x, int64_t pixels, int64_t channels, float *planes, int64_t pitch);
   void (*merge_channels)(
-      const float *planes, int64_t pitch, int64_t pixels, int64_t channels, int64_t step, bool accumulate, float *y);
+      const float *planes, int64_t pitch, int64_t pixels, int64_t channels, int64_t step, const cinch_ending *ending,
+      float *y);
 
   /// Rows of the result, counted through the samples.
   void (*pool)(const cinch_pooling *p, int64_t r0, int64_t r1);

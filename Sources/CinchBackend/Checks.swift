@@ -106,6 +106,9 @@ package func checkReconstructionLoss<Buffer>(
 package func checkSoftmaxLoss<Buffer>(
   _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradient: Tensor<Buffer>, losses: Tensor<Buffer>
 ) throws {
+  guard logits.columns > 0 || logits.rows == 0 else {
+    throw fail("softmaxLoss: logits of \(logits.shape) have no class.")
+  }
   try checkCount(labels, logits.rows, "softmaxLoss", "the tensor of labels")
   try checkMatrix(gradient, rows: logits.rows, columns: logits.columns, "softmaxLoss", "the gradient")
   try checkCount(losses, logits.rows, "softmaxLoss", "the tensor of losses")
@@ -130,6 +133,11 @@ package func checkTotal<Buffer>(_ terms: [SumTerm<Buffer>], into result: Tensor<
   }
 }
 
+/// Means are taken over samples, so there must be one.
+private func checkSamples<Buffer>(_ h: Tensor<Buffer>, _ op: String) throws {
+  guard h.rows > 0 else { throw fail("\(op): a code of \(h.shape) has no sample to take a mean over.") }
+}
+
 package func checkKLSparsity<Buffer>(_ h: Tensor<Buffer>, _ settings: KLSettings, _ result: KLResult<Buffer>) throws {
   guard settings.rho > 0, settings.rho < 1 else {
     throw fail("klSparsity: rho is \(settings.rho); a mean activation between 0 and 1 is needed.")
@@ -137,6 +145,7 @@ package func checkKLSparsity<Buffer>(_ h: Tensor<Buffer>, _ settings: KLSettings
   guard settings.momentum >= 0, settings.momentum < 1 else {
     throw fail("klSparsity: momentum is \(settings.momentum); at least 0 and below 1 is needed.")
   }
+  try checkSamples(h, "klSparsity")
   try checkCount(result.means, h.columns, "klSparsity", "the tensor of means")
   try checkCount(result.column, h.columns, "klSparsity", "the column term")
   try checkCount(result.values, h.columns, "klSparsity", "the tensor of values")
@@ -145,6 +154,7 @@ package func checkKLSparsity<Buffer>(_ h: Tensor<Buffer>, _ settings: KLSettings
 package func checkContractive<Buffer>(
   _ h: Tensor<Buffer>, norms: Tensor<Buffer>, slopes: Tensor<Buffer>, values: Tensor<Buffer>
 ) throws {
+  try checkSamples(h, "contractive")
   try checkCount(norms, h.columns, "contractive", "the tensor of row norms")
   try checkCount(slopes, h.columns, "contractive", "the tensor of slopes")
   try checkCount(values, h.columns, "contractive", "the tensor of values")
@@ -217,7 +227,9 @@ package func checkClipScale<Buffer>(
 }
 
 package func checkCopy<Buffer>(_ source: Tensor<Buffer>, to destination: Tensor<Buffer>) throws {
-  try checkCount(destination, source.count, "copy", "the destination of \(source.shape)")
+  guard destination.count == source.count else {
+    throw fail("copy: \(source.shape) does not fit \(destination.shape).")
+  }
 }
 
 /// For `write` and `read`: as many host values as the tensor has elements.

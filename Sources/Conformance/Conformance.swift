@@ -13,16 +13,23 @@ public enum Conformance {
     if !names.contains(row.op) { names.append(row.op) }
   }
 
+  /// The most elements that a tensor of a small case has: enough for several blocks and a ragged edge.
+  public static let smallElements = 300
+
   /// Runs the table, or those of its rows that are about `ops`.
   ///
-  /// - Parameter onCase: told of every case as it ends, for progress.
+  /// - Parameters:
+  ///   - small: leaves out cases with larger tensors than `smallElements`, for devices that are interpreted.
+  ///   - onCase: told of every case as it ends, for progress.
   /// - Returns: one report an op, in the table's order.
   public static func run<B: Backend>(
-    _ backend: B, ops: Set<String>? = nil, onCase: (any ConformanceCase, CaseOutcome) -> Void = { _, _ in }
+    _ backend: B, ops: Set<String>? = nil, small: Bool = false,
+    onCase: (any ConformanceCase, CaseOutcome) -> Void = { _, _ in }
   ) -> [OpReport] {
     let reference = ReferenceBackend()
     var reports: [String: OpReport] = [:]
     for row in cases where ops?.contains(row.op) ?? true {
+      if small && row.elements > smallElements { continue }
       var outcome: CaseOutcome
       do {
         outcome = try row.run(on: backend, against: reference)
@@ -43,6 +50,8 @@ public protocol ConformanceCase: Sendable {
   var op: String { get }
   /// Shapes and options.
   var name: String { get }
+  /// The size of its largest tensor.
+  var elements: Int { get }
 
   func run<B: Backend>(on backend: B, against reference: ReferenceBackend) throws -> CaseOutcome
 }

@@ -50,6 +50,7 @@ struct ZeroedCase: ConformanceCase {
   let count: Int
   let op = "allocate"
   var name: String { "\(count) elements" }
+  var elements: Int { count }
 
   func run<B: Backend>(on backend: B, against reference: ReferenceBackend) throws -> CaseOutcome {
     var outcome = CaseOutcome()
@@ -68,9 +69,10 @@ struct ZeroedCase: ConformanceCase {
 struct OrderCase: ConformanceCase {
   let op = "read"
   let name = "after fills and copies"
+  let elements = 100
 
   func run<B: Backend>(on backend: B, against reference: ReferenceBackend) throws -> CaseOutcome {
-    let a = try backend.tensor([1000]), b = try backend.tensor([1000])
+    let a = try backend.tensor([elements]), b = try backend.tensor([elements])
     for value in 1...20 {
       try backend.fill(a, with: B.Scalar(value))
       try backend.copy(a, to: b)

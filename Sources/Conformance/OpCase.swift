@@ -25,6 +25,7 @@ extension OpCase {
   func errors(_ values: CaseValues) throws -> [String: [Double]] { [:] }
   var expectsNaN: Bool { false }
   var mayWait: Bool { false }
+  var elements: Int { arguments(for: ReferenceBackend()).map(\.shape.count).max() ?? 0 }
 
   func run<B: Backend>(on backend: B, against reference: ReferenceBackend) throws -> CaseOutcome {
     let oracle = try Workbench(reference, arguments(for: reference), expectsNaN: expectsNaN, salt: salt)

@@ -4,6 +4,8 @@ import CinchBackend
 struct Rejection: ConformanceCase {
   let op: String
   let name: String
+  /// Nothing is computed.
+  let elements = 0
   private let call: BadCall
 
   init(_ op: String, _ name: String, _ call: BadCall) {

@@ -5,8 +5,7 @@ extension OpenCLBackend {
     _ x: Tensor<OpenCLBuffer>, bias: Tensor<OpenCLBuffer>?, _ activation: Activation, into y: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, columns) = (x.rows, x.columns)
-    try require(
-      y.count == x.count && bias?.count ?? columns == columns, "Activating \(x.shape) into \(y.shape) with that bias")
+    try checkActivate(x, bias: bias, into: y)
     guard x.count > 0 else { return }
     let grid = matrix(rows, columns)
     var call = try call(.activateRows)
@@ -25,8 +24,7 @@ extension OpenCLBackend {
     _ gradient: Tensor<OpenCLBuffer>, _ epilogue: ActivationGradient<OpenCLBuffer>, into result: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, columns) = (gradient.rows, gradient.columns)
-    try check(epilogue, rows: rows, columns: columns)
-    try require(result.count == gradient.count, "A gradient of \(gradient.shape) into \(result.shape)")
+    try checkActivationGradient(gradient, epilogue, into: result)
     guard gradient.count > 0 else { return }
     let grid = matrix(rows, columns)
     var call = try call(.activationGradient)

@@ -78,6 +78,9 @@ extension OpenCLBackend {
   /// Results of fewer channels put pixels in the lanes.
   private var fewChannels: Int { vectorWidth / 2 }
 
+  /// Multiply-adds of an op that repay compiling kernels for its very shape: some microseconds of work.
+  private static let fewSums = 1 << 20
+
   /// Floats of a band that stay in a core's caches beside the weights.
   private static let bandFloats = 16384
 
@@ -100,6 +103,8 @@ extension OpenCLBackend {
     let few = outputs <= fewChannels
     let padWidth = across.padded(across.extent)
     let cut = cut(down, floats: padWidth * inputs, samples: samples)
+    let taps = g.kernelHeight * g.kernelWidth * g.channels * g.outputChannels
+    let small = samples * g.outputHeight * g.outputWidth * taps < Self.fewSums
     let padHeight = down.padded(cut.band)
 
     // Power of two for few channels, so that their kernels come in few variants; whole vectors for others.
@@ -111,7 +116,7 @@ extension OpenCLBackend {
     let planeWidth = (padWidth + across.a - 1) / across.a
     let plane = (padHeight + down.a - 1) / down.a * planeWidth + vectorWidth
     let lineVectors = (cut.band * planeWidth + vectorWidth - 1) / vectorWidth
-    let block = planeBlock(lineVectors, outputs: packed)
+    let block = small ? 1 : planeBlock(lineVectors, outputs: packed)
     let stage = ((lineVectors + block - 1) / block * block + 2) * vectorWidth
     let image = padHeight * padWidth * inputs + 4 * vectorWidth
 
@@ -194,12 +199,15 @@ extension OpenCLBackend {
         split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0)
       kernel = try variant(.correlatePlanes, module)
     } else {
-      let tile = registerTile(down: cut.band, across: across.extent, wide: wide)
+      let tile =
+        small
+        ? (rows: 1, pixels: across.extent >= 4 ? 4 : 1)
+        : registerTile(down: cut.band, across: across.extent, wide: wide)
       // Runs of equal, small length are worth kernels of their own.
       let run = inputs * (across.phases.first?.count ?? 0)
-      let short = across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
+      let short = !small && across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
       let module = Module.correlation(
-        rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0, step: short ? across.a * inputs : 0)
+        rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0, step: small ? 0 : across.a * inputs)
       kernel = try variant(.correlate, module)
     }
     if mode != .gradient && (adjoint || packed != outputs) {
@@ -224,6 +232,7 @@ extension OpenCLBackend {
 
   /// The work-items of a convolution or its adjoint, each of which leaves a partial loss.
   func correlationItems(_ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int) -> Int {
+    if let plan = convolutions.plans[ConvolutionKey(mode: mode, geometry: g, samples: samples)] { return plan.items }
     let (down, across) = axes(g, adjoint: mode == .adjoint)
     let inputs = mode == .adjoint ? g.outputChannels : g.channels
     return cut(down, floats: across.padded(across.extent) * inputs, samples: samples).items
@@ -273,9 +282,9 @@ extension OpenCLBackend {
 
   /// Vectors of pixels that meet each broadcast weight: as many as leave room for the sums, in blocks of one size.
   private func planeBlock(_ vectors: Int, outputs: Int) -> Int {
-    let most = vectorWidth == 16 ? [1: 10, 2: 8, 4: 5, 8: 3][outputs] : [1: 6, 2: 4, 4: 2][outputs]
-    let blocks = (vectors + (most ?? 1) - 1) / (most ?? 1)
-    return (vectors + blocks - 1) / blocks
+    let most = (vectorWidth == 16 ? [1: 10, 2: 8, 4: 5, 8: 3] : [1: 6, 2: 4, 4: 2])[outputs] ?? 1
+    func cost(_ block: Int) -> Int { (vectors + block - 1) / block * (max(block * outputs, 8) + 2) }
+    return (1...min(vectors, most)).reversed().min { cost($0) < cost($1) }!
   }
 
   /// Vectors of a gradient's tile for few channels; the kernel's VECTORS.

@@ -27,9 +27,9 @@ struct Call {
   /// A buffer and the index of the tensor's first element.
   @inline(__always)
   mutating func add(_ tensor: Tensor<OpenCLBuffer>) {
-    if tensor.offset + tensor.count > tensor.buffer.count { overrun = true }
+    if tensor.offset < 0 || tensor.offset + tensor.count > tensor.buffer.count { overrun = true }
     set(tensor.buffer.memory)
-    set(cl_ulong(tensor.offset))
+    set(cl_ulong(truncatingIfNeeded: tensor.offset))
   }
 
   @inline(__always) mutating func add(_ buffer: OpenCLBuffer) {

@@ -5,10 +5,9 @@ extension OpenCLBackend {
     _ a: Tensor<OpenCLBuffer>, _ loss: FusedLoss<OpenCLBuffer>, gradient: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, columns) = (a.rows, a.columns)
-    try check(loss, rows: rows, columns: columns)
-    try require(gradient.count == a.count, "The loss gradient of \(a.shape) into \(gradient.shape)")
     // As many work-items, or groups, as the fused loss has partial sums; those without work leave zero.
     let pieces = lossPartialCount(rows: rows, columns: columns)
+    try checkReconstructionLoss(a, loss, gradient: gradient, partialCount: pieces)
     let grid: Grid
     switch family {
     case .cpu: grid = Grid(global: (pieces, 1, 1), local: (1, 1, 1), chunk: (rows + pieces - 1) / pieces)
@@ -37,9 +36,7 @@ extension OpenCLBackend {
     gradient: Tensor<OpenCLBuffer>, losses: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, classes) = (logits.rows, logits.columns)
-    try require(
-      labels.count == rows && losses.count == rows && gradient.count == logits.count,
-      "The softmax loss of \(logits.shape) with labels \(labels.shape) into \(gradient.shape) and \(losses.shape)")
+    try checkSoftmaxLoss(logits, labels: labels, gradient: gradient, losses: losses)
     guard rows > 0 && classes > 0 else { return }
     let grid = items(rows, columns: classes * 8)
     var call = try call(.softmaxLoss)

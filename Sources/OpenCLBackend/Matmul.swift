@@ -43,15 +43,8 @@ extension OpenCLBackend {
     _ a: Tensor<OpenCLBuffer>, transposeA: Bool, _ b: Tensor<OpenCLBuffer>, transposeB: Bool,
     into c: Tensor<OpenCLBuffer>, epilogue: Epilogue<OpenCLBuffer>
   ) throws {
-    let (aRows, aColumns, bRows, bColumns) = (a.rows, a.columns, b.rows, b.columns)
-    let (m, k) = transposeA ? (aColumns, aRows) : (aRows, aColumns)
-    let (kOfB, n) = transposeB ? (bColumns, bRows) : (bRows, bColumns)
-    try require(
-      k == kOfB && c.rows == m && c.columns == n,
-      """
-      matmul of \(a.shape)\(transposeA ? " transposed" : "") and \(b.shape)\(transposeB ? " transposed" : "") \
-      into \(c.shape)
-      """)
+    let (m, n, k) = try checkMatmul(
+      a, transposeA: transposeA, b, transposeB: transposeB, into: c, epilogue: epilogue, partialCount: lossPartialCount)
     var arguments = EpilogueArguments()
     switch epilogue {
     case .none: break
@@ -61,10 +54,7 @@ extension OpenCLBackend {
     case .forward(let bias, let activation):
       arguments.mode = 2
       arguments.function = activation.code
-      if let bias {
-        try require(bias.count == n, "A bias of \(bias.shape) for \(n) columns")
-        arguments.u = bias
-      }
+      arguments.u = bias
     case .backward(let gradient):
       arguments.mode = 3
       arguments.function = gradient.activation.code
@@ -73,7 +63,6 @@ extension OpenCLBackend {
       arguments.w = gradient.curvature?.norms
       arguments.l1 = gradient.l1
       arguments.scale = gradient.curvature?.factor ?? 0
-      try check(gradient, rows: m, columns: n)
     case .loss(let loss):
       arguments.mode = 4
       arguments.function = loss.activation.code
@@ -82,7 +71,6 @@ extension OpenCLBackend {
       arguments.v = loss.target
       arguments.partials = loss.partials
       (arguments.scale, arguments.lossScale) = lossFactors(loss.loss, columns: n, gradientScale: loss.gradientScale)
-      try check(loss, rows: m, columns: n)
     }
     try product(a, transposeA, b, transposeB, c, m, n, k, arguments)
   }
@@ -91,22 +79,13 @@ extension OpenCLBackend {
     delta: Tensor<OpenCLBuffer>, input: Tensor<OpenCLBuffer>, weightGradient: Tensor<OpenCLBuffer>,
     biasGradient: Tensor<OpenCLBuffer>, accumulate: Bool, rowPull: RowPull<OpenCLBuffer>?
   ) throws {
-    let (samples, out, columns) = (delta.rows, delta.columns, input.columns)
-    try require(
-      input.rows == samples && weightGradient.rows == out && weightGradient.columns == columns
-        && biasGradient.count == out,
-      """
-      The dense gradient of δ \(delta.shape) and input \(input.shape) into \(weightGradient.shape) and \
-      \(biasGradient.shape)
-      """)
+    let (samples, columns, out) = try checkDenseGradient(
+      delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
     var arguments = EpilogueArguments()
     arguments.mode = 5
     arguments.flags = accumulate ? EpilogueArguments.addsToC : 0
     arguments.partials = biasGradient
     if let rowPull {
-      try require(
-        rowPull.scale.count == out && rowPull.weight.count == weightGradient.count,
-        "A row pull of \(rowPull.scale.shape) and \(rowPull.weight.shape) on \(weightGradient.shape)")
       arguments.u = rowPull.scale
       arguments.v = rowPull.weight
       arguments.scale = rowPull.factor
@@ -126,23 +105,6 @@ extension OpenCLBackend {
       let tile = tile(rows, columns)
       return ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile)
     }
-  }
-
-  func check(_ gradient: ActivationGradient<OpenCLBuffer>, rows: Int, columns: Int) throws {
-    try require(
-      gradient.output.count == rows * columns && gradient.column?.count ?? columns == columns
-        && gradient.curvature?.norms.count ?? columns == columns,
-      "An activation gradient of \(gradient.output.shape) for \(rows) × \(columns)")
-  }
-
-  func check(_ loss: FusedLoss<OpenCLBuffer>, rows: Int, columns: Int) throws {
-    let count = lossPartialCount(rows: rows, columns: columns)
-    try require(
-      loss.target.count == rows * columns && loss.bias?.count ?? columns == columns && loss.partials.count == count,
-      """
-      A loss with target \(loss.target.shape) and \(loss.partials.count) partial sums for \(rows) × \(columns), \
-      which has \(count) partial sums
-      """)
   }
 
   private func product(

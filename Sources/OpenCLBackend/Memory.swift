@@ -77,8 +77,7 @@ extension OpenCLBackend {
   private static let largestStaged = 16 << 20
 
   public func write(_ values: UnsafeBufferPointer<Float>, to tensor: Tensor<OpenCLBuffer>) throws {
-    try require(
-      values.count == tensor.count, "\(values.count) values cannot fill a tensor of \(tensor.shape).")
+    try checkTransfer(tensor, count: values.count)
     try checkBounds(tensor)
     guard let source = values.baseAddress, !values.isEmpty else { return }
     let bytes = values.count * MemoryLayout<Float>.stride
@@ -153,8 +152,7 @@ extension OpenCLBackend {
   }
 
   public func read(_ tensor: Tensor<OpenCLBuffer>, into values: UnsafeMutableBufferPointer<Float>) throws {
-    try require(
-      values.count == tensor.count, "A tensor of \(tensor.shape) does not fit \(values.count) values.")
+    try checkTransfer(tensor, count: values.count)
     try checkBounds(tensor)
     guard let target = values.baseAddress, !values.isEmpty else { return }
     let bytes = values.count * MemoryLayout<Float>.stride
@@ -177,8 +175,7 @@ extension OpenCLBackend {
   }
 
   public func copy(_ source: Tensor<OpenCLBuffer>, to destination: Tensor<OpenCLBuffer>) throws {
-    try require(
-      source.count == destination.count, "\(source.shape) cannot be copied to \(destination.shape).")
+    try checkCopy(source, to: destination)
     try checkBounds(source)
     try checkBounds(destination)
     guard source.count > 0 else { return }

@@ -8,10 +8,8 @@ extension OpenCLBackend {
     first: Tensor<OpenCLBuffer>?, second: Tensor<OpenCLBuffer>?, gradientScale: Tensor<OpenCLBuffer>?
   ) throws {
     let count = parameters.count
-    try require(
-      gradients.count == count && first?.count ?? count == count && second?.count ?? count == count
-        && (0...count).contains(step.decayCount),
-      "An optimiser step of \(parameters.shape) with gradients \(gradients.shape), decay on \(step.decayCount)")
+    try checkOptimizerStep(
+      step, parameters: parameters, gradients: gradients, first: first, second: second, gradientScale: gradientScale)
     var rule = 0
     var rate = step.learningRate
     var (beta1, beta2, correction, epsilon) = (0.0, 0.0, 0.0, 0.0)
@@ -29,8 +27,6 @@ extension OpenCLBackend {
       rate /= 1 - pow(b1, Double(t))
       correction = 1 / (1 - pow(b2, Double(t))).squareRoot()
     }
-    try require(
-      (rule == 0 || first != nil) && (rule < 3 || second != nil), "\(step.rule) needs its moments")
     guard count > 0 else { return }
     let grid = elements(count)
     var call = try call(.optimizerStep)
@@ -61,9 +57,7 @@ extension OpenCLBackend {
     into scale: Tensor<OpenCLBuffer>
   ) throws {
     let count = gradients.count
-    try require(
-      parameters.count == count && scale.count >= 1 && (0...count).contains(step.decayCount),
-      "The clip scale of gradients \(gradients.shape) and parameters \(parameters.shape), decay on \(step.decayCount)")
+    try checkClipScale(maximum: maximum, step, parameters: parameters, gradients: gradients, into: scale)
     let pieces = sumPartialCount(count)
     if clipPartials == nil || clipPartials!.count < pieces { clipPartials = try allocate(max(pieces, 256)) }
     let partials = Tensor(clipPartials!, shape: [pieces])

@@ -7,13 +7,11 @@ extension OpenCLBackend {
     _ h: Tensor<OpenCLBuffer>, _ settings: KLSettings, _ result: KLResult<OpenCLBuffer>
   ) throws {
     let (rows, columns) = (h.rows, h.columns)
-    try require(
-      rows > 0 && result.means.count == columns && result.column.count == columns && result.values.count == columns,
-      "KL sparsity of \(h.shape) into \(result.means.shape), \(result.column.shape) and \(result.values.shape)")
+    try checkKLSparsity(h, settings, result)
     guard columns > 0 else { return }
     let (rho, momentum) = (settings.rho, settings.momentum)
     let share = 1 - momentum
-    let entropy = [rho, 1 - rho].reduce(0) { $0 + ($1 > 0 ? $1 * log($1) : 0) }
+    let entropy = rho * log(rho) + (1 - rho) * log(1 - rho)
     var call = try call(.klSparsity)
     call.add(h)
     call.add(result.means)
@@ -36,9 +34,7 @@ extension OpenCLBackend {
     values: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, columns) = (h.rows, h.columns)
-    try require(
-      rows > 0 && norms.count == columns && slopes.count == columns && values.count == columns,
-      "The contractive penalty of \(h.shape) with \(norms.shape), \(slopes.shape) and \(values.shape)")
+    try checkContractive(h, norms: norms, slopes: slopes, values: values)
     guard columns > 0 else { return }
     var call = try call(.contractive)
     call.add(h)

@@ -8,7 +8,7 @@ enum Module: Hashable {
   /// The GPU family's matmul for one block size.
   case matmulTile(Int)
   case elementwise, reduction, random, peak
-  /// The CPU family's convolutions, for one register tile each.
+  /// The CPU family's convolutions, for one register tile each. A step or run of 0 is known at run time alone.
   case correlation(rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
   case gradient(wide: Int)
@@ -96,7 +96,8 @@ extension OpenCLBackend {
     case .matmulTile(let size): options += " -DTILE=\(size)"
     case .correlation(let rows, let pixels, let wide, let run, let step):
       options += " -DCORRELATION -DROWS=\(rows) -DPIXELS=\(pixels) -DWIDE=\(wide)"
-      if run > 0 { options += " -DRUN=\(run) -DSTEP=\(step)" }
+      if step > 0 { options += " -DSTEP=\(step)" }
+      if run > 0 { options += " -DRUN=\(run)" }
     case .correlationPlanes(let outputs, let block, let woven, let split):
       options += " -DCORRELATION -DOUTPUTS=\(outputs) -DBLOCK=\(block) -DWOVEN=\(woven) -DSPLIT=\(split)"
     case .gradient(let wide): options += " -DWIDE=\(wide)"

@@ -46,7 +46,7 @@ extension OpenCLBackend {
   public func gather(
     _ source: Tensor<OpenCLBuffer>, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>
   ) throws {
-    try check(source, order, batch)
+    try checkGather(source, order, into: batch)
     guard batch.count > 0 else { return }
     let (rows, columns) = (batch.rows, batch.columns)
     let grid = matrix(rows, columns)
@@ -64,7 +64,7 @@ extension OpenCLBackend {
     _ x: Tensor<OpenCLBuffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64,
     into corrupted: Tensor<OpenCLBuffer>
   ) throws {
-    try require(x.count == corrupted.count, "Corrupting \(x.shape) into \(corrupted.shape)")
+    try checkCorrupt(x, corruption, into: corrupted)
     guard x.count > 0 else { return }
     if case .maskingExact(let share) = corruption {
       return try maskExactly(x, share, philox, step: step, into: corrupted)
@@ -76,12 +76,12 @@ extension OpenCLBackend {
     _ source: Tensor<OpenCLBuffer>, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>, _ corruption: Corruption,
     _ philox: Philox, step: UInt64, corrupted: Tensor<OpenCLBuffer>
   ) throws {
+    try checkGather(source, order, into: batch)
+    try checkCorrupt(batch, corruption, into: corrupted)
     if case .maskingExact = corruption {
       try gather(source, order, into: batch)
       return try corrupt(batch, corruption, philox, step: step, into: corrupted)
     }
-    try check(source, order, batch)
-    try require(batch.count == corrupted.count, "Corrupting \(batch.shape) into \(corrupted.shape)")
     guard batch.count > 0 else { return }
     let (rows, columns) = (batch.rows, batch.columns)
     let grid = family == .cpu ? items(rows, columns: columns, multiple: 4) : elements((batch.count + 3) / 4)
@@ -100,7 +100,7 @@ extension OpenCLBackend {
   public func bernoulli(
     _ p: Tensor<OpenCLBuffer>, _ philox: Philox, step: UInt64, into draws: Tensor<OpenCLBuffer>
   ) throws {
-    try require(p.count == draws.count, "Draws from \(p.shape) into \(draws.shape)")
+    try checkBernoulli(p, into: draws)
     guard p.count > 0 else { return }
     try draw(p, Draw(), philox, step: step, into: draws)
   }
@@ -122,7 +122,7 @@ extension OpenCLBackend {
     _ x: Tensor<OpenCLBuffer>, _ share: Double, _ philox: Philox, step: UInt64, into y: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, columns) = (x.rows, x.columns)
-    let zeroed = (min(max(share, 0), 1) * Double(columns)).rounded()
+    let zeroed = (share * Double(columns)).rounded()
     let grid = matrix(rows, columns)
     var call = try call(.maskExactly)
     call.add(x)
@@ -144,14 +144,5 @@ extension OpenCLBackend {
     call.add(UInt32(order.permutation?.count ?? 1))
     call.add(order.permutation?.key ?? SIMD4())
     call.add(order.permutation?.halfBits ?? 1)
-  }
-
-  private func check(
-    _ source: Tensor<OpenCLBuffer>, _ order: SampleOrder, _ batch: Tensor<OpenCLBuffer>
-  ) throws {
-    let count = order.permutation?.count ?? source.rows
-    try require(
-      batch.columns == source.columns && order.start >= 0 && order.start + batch.rows <= count && count <= source.rows,
-      "Drawing \(batch.shape) from \(source.shape) at \(order.start) of \(count)")
   }
 }

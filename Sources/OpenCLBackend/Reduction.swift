@@ -8,7 +8,7 @@ enum PartialKind: Int32 {
 extension OpenCLBackend {
   public func columnSums(_ x: Tensor<OpenCLBuffer>, scale: Double, into sums: Tensor<OpenCLBuffer>) throws {
     let columns = x.columns
-    try require(sums.count == columns, "Column sums of \(x.shape) into \(sums.shape)")
+    try checkColumnSums(x, into: sums)
     guard columns > 0 else { return }
     var call = try call(.columnSums)
     call.add(x)
@@ -21,7 +21,7 @@ extension OpenCLBackend {
 
   public func rowSquares(_ x: Tensor<OpenCLBuffer>, into sums: Tensor<OpenCLBuffer>) throws {
     let (rows, columns) = (x.rows, x.columns)
-    try require(sums.count == rows, "Row squares of \(x.shape) into \(sums.shape)")
+    try checkRowSquares(x, into: sums)
     guard rows > 0 else { return }
     let grid = family == .cpu ? items(rows, columns: columns) : Grid(global: (rows * 256, 1, 1), local: (256, 1, 1))
     var call = try call(.rowSquares)
@@ -43,10 +43,12 @@ extension OpenCLBackend {
   public func sumPartialCount(_ count: Int) -> Int { partialGrid(count).groups }
 
   public func sumOfSquares(_ x: Tensor<OpenCLBuffer>, into partials: Tensor<OpenCLBuffer>) throws {
+    try checkPartialSums(partials, count: sumPartialCount(x.count), op: "sumOfSquares")
     try sumPartials(x, .squares, into: partials)
   }
 
   public func sumOfMagnitudes(_ x: Tensor<OpenCLBuffer>, into partials: Tensor<OpenCLBuffer>) throws {
+    try checkPartialSums(partials, count: sumPartialCount(x.count), op: "sumOfMagnitudes")
     try sumPartials(x, .magnitudes, into: partials)
   }
 
@@ -57,8 +59,6 @@ extension OpenCLBackend {
     objective: (parameters: Tensor<OpenCLBuffer>, decayCount: Int, decay: Double)? = nil
   ) throws {
     let grid = partialGrid(x.count)
-    try require(
-      partials.count == grid.groups, "\(partials.count) partial sums for \(x.shape), which has \(grid.groups)")
     var call = try call(.sumPartials)
     call.add(x)
     call.add(objective?.parameters ?? x)
@@ -72,9 +72,7 @@ extension OpenCLBackend {
   }
 
   public func total(_ terms: [SumTerm<OpenCLBuffer>], into result: Tensor<OpenCLBuffer>) throws {
-    try require(
-      (1...4).contains(terms.count) && result.count >= terms.count,
-      "\(terms.count) sums into \(result.shape): between 1 and 4 fit")
+    try checkTotal(terms, into: result)
     var call = try call(.total)
     var counts = SIMD4<Int32>()
     var scales = SIMD4<Float>()

@@ -10,16 +10,52 @@ enum { plane_outputs = 8, plane_sums = 24 };
 enum { plane_outputs = 4, plane_sums = 8 };
 #endif
 
+/// `count` numbers of the result from channel `channel` on.
+INLINE void store_ended(const cinch_ending *e, float *to, const float *gate, vf sum, int64_t channel, int64_t count) {
+  if (e->accumulate) sum += load_some(to, count);
+  if (e->bias) sum += load(e->bias + channel);
+  if (e->rectify) sum = sum <= 0.0f ? (vf)0.0f : sum;
+  if (e->gate) sum *= load_some(gate, count) <= 0.0f ? (vf)0.0f : (vf)1.0f;
+  store_some(to, sum, count);
+}
+
 // MARK: Lanes over output channels
+
+/// A tile's way to memory where more than storing is to be done.
+static __attribute__((noinline)) void lane_ending(
+    const cinch_correlation *c, const vf *sums, int64_t down, int64_t across, int64_t vectors, float *y, int64_t k) {
+  // The sums began with the bias.
+  cinch_ending e = c->ending;
+  e.bias = NULL;
+  for (int64_t i = 0; i < down; i++)
+    for (int64_t j = 0; j < across; j++)
+      for (int64_t v = 0; v < vectors; v++) {
+        const int64_t channel = k + v * CINCH_WIDTH;
+        float *to = y + i * c->y_row + j * c->y_pixel + channel;
+        const float *gate = e.gate ? e.gate + (to - c->y) : NULL;
+        store_ended(&e, to, gate, sums[(i * across + j) * vectors + v], channel, c->outputs - channel);
+      }
+}
+
+#define LANE_STORE(result)                                                      \
+  UNROLL for (int i = 0; i < down; i++)                                         \
+    UNROLL for (int j = 0; j < across; j++)                                     \
+      UNROLL for (int v = 0; v < vectors; v++) {                                \
+        const vf sum = sums[i * across + j][v];                                 \
+        store(y + i * c->y_row + j * c->y_pixel + k + v * CINCH_WIDTH, result); \
+      }
 
 /// `down` rows of `across` pixels × `vectors` of channels, held in registers through every tap.
 INLINE void lane_tile(
     const int down, const int across, const int vectors, const cinch_correlation *c, const float *x, const float *w,
-    float *y, int64_t n) {
+    float *y, int64_t k) {
   const int64_t step = c->x_pixel, row = c->x_row;
+  const cinch_ending *e = &c->ending;
   vf sums[14][2];
-  UNROLL for (int i = 0; i < down * across; i++)
-    UNROLL for (int v = 0; v < vectors; v++) sums[i][v] = 0.0f;
+  UNROLL for (int v = 0; v < vectors; v++) {
+    const vf start = e->bias ? load(e->bias + k + v * CINCH_WIDTH) : (vf)0.0f;
+    UNROLL for (int i = 0; i < down * across; i++) sums[i][v] = start;
+  }
   for (int64_t r = 0; r < c->runs; r++) {
     const float *p = x + c->run[r].offset;
     for (int64_t l = c->run[r].length; l > 0; l--, p++, w += vectors * CINCH_WIDTH) {
@@ -30,24 +66,26 @@ INLINE void lane_tile(
           UNROLL for (int v = 0; v < vectors; v++) sums[i * across + j][v] += p[i * row + j * step] * weight[v];
     }
   }
-  UNROLL for (int i = 0; i < down; i++)
-    UNROLL for (int j = 0; j < across; j++)
-      UNROLL for (int v = 0; v < vectors; v++) {
-        float *to = y + i * c->y_row + j * c->y_pixel + v * CINCH_WIDTH;
-        const int64_t count = n - v * CINCH_WIDTH;
-        const vf sum = sums[i * across + j][v];
-        store_some(to, c->accumulate ? load_some(to, count) + sum : sum, count);
-      }
+  if (c->outputs - k < vectors * CINCH_WIDTH || e->accumulate || e->gate) {
+    vf held[28];
+    UNROLL for (int i = 0; i < down * across; i++)
+      UNROLL for (int v = 0; v < vectors; v++) held[i * vectors + v] = sums[i][v];
+    lane_ending(c, held, down, across, vectors, y, k);
+  } else if (e->rectify) {
+    LANE_STORE(sum <= 0.0f ? (vf)0.0f : sum)
+  } else {
+    LANE_STORE(sum)
+  }
 }
 
 #define LANE_CASE(D, A)                                                                   \
   case 16 * D + A:                                                                        \
-    if (D * A <= most) lane_tile(D, A, vectors, c, x, w, y, n); \
+    if (D * A <= most) lane_tile(D, A, vectors, c, x, w, y, k); \
     break;
 
 INLINE void lane_pixels(
     const int vectors, const int most, int64_t down, int64_t across, const cinch_correlation *c, const float *x,
-    const float *w, float *y, int64_t n) {
+    const float *w, float *y, int64_t k) {
   switch (16 * down + across) {
     LANE_CASE(1, 1) LANE_CASE(1, 2) LANE_CASE(1, 3) LANE_CASE(1, 4) LANE_CASE(1, 5) LANE_CASE(1, 6) LANE_CASE(1, 7)
     LANE_CASE(1, 8) LANE_CASE(1, 9) LANE_CASE(1, 10) LANE_CASE(1, 11) LANE_CASE(1, 12) LANE_CASE(1, 13)
@@ -69,7 +107,7 @@ INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float
       const int64_t j = c->pixels * part / parts, end = c->pixels * (part + 1) / parts;
       lane_pixels(
           vectors, most, down, end - j, c, c->x + i * c->x_row + j * c->x_pixel, w,
-          c->y + i * c->y_row + j * c->y_pixel + k0, c->outputs - k0);
+          c->y + i * c->y_row + j * c->y_pixel, k0);
     }
   }
 }
@@ -197,21 +235,21 @@ INLINE void split_vectors(const int channels, const float *x, int64_t pixels, fl
 }
 
 INLINE void merge_vectors(
-    const int channels, const float *planes, int64_t pitch, int64_t pixels, bool accumulate, float *y) {
+    const int channels, const float *planes, int64_t pitch, int64_t pixels, const cinch_ending *e, float *y) {
   for (int64_t j = 0; j < pixels; j += CINCH_WIDTH) {
     vf t[16];
     const int64_t count = (pixels - j) * channels;
     UNROLL for (int c = 0; c < channels; c++) t[c] = load(planes + c * pitch + j);
     zip(channels, t);
     UNROLL for (int c = 0; c < channels; c++) {
-      float *to = y + j * channels + c * CINCH_WIDTH;
-      const int64_t n = count - c * CINCH_WIDTH;
-      if (n > 0) store_some(to, accumulate ? load_some(to, n) + t[c] : t[c], n);
+      const int64_t at = j * channels + c * CINCH_WIDTH, n = count - c * CINCH_WIDTH;
+      // The bias repeats, whole, to 64 columns.
+      if (n > 0) store_ended(e, y + at, e->gate ? e->gate + at : NULL, t[c], c * CINCH_WIDTH % 64, n);
     }
   }
 }
 
-/// A row of pixels into planes; may write up to a vector past each.
+/// A row of pixels into planes; may write up to a vector of zeros past each.
 static void split_channels(const float *x, int64_t pixels, int64_t channels, float *planes, int64_t pitch) {
   switch (channels) {
     case 1: split_vectors(1, x, pixels, planes, pitch); return;
@@ -220,23 +258,37 @@ static void split_channels(const float *x, int64_t pixels, int64_t channels, flo
     case 8: split_vectors(8, x, pixels, planes, pitch); return;
     case 16: split_vectors(16, x, pixels, planes, pitch); return;
   }
-  for (int64_t c = 0; c < channels; c++)
-    for (int64_t j = 0; j < pixels; j++) planes[c * pitch + j] = x[j * channels + c];
+  for (int64_t j = 0; j < pixels; j += CINCH_WIDTH)
+    for (int64_t c = 0; c < channels; c += CINCH_WIDTH) {
+      vf t[CINCH_WIDTH];
+      UNROLL for (int i = 0; i < CINCH_WIDTH; i++)
+        t[i] = j + i < pixels ? load_some(x + (j + i) * channels + c, channels - c) : (vf)0.0f;
+      unzip(CINCH_WIDTH, t);
+      UNROLL for (int i = 0; i < CINCH_WIDTH; i++)
+        if (c + i < channels) store(planes + (c + i) * pitch + j, t[i]);
+    }
 }
 
-/// A row of pixels `step` apart from planes; may read up to a vector past each.
+/// A row of pixels `step` apart from planes; may read up to a vector past each. The ending's gate lies as `y` does.
 static void merge_channels(
-    const float *planes, int64_t pitch, int64_t pixels, int64_t channels, int64_t step, bool accumulate, float *y) {
+    const float *planes, int64_t pitch, int64_t pixels, int64_t channels, int64_t step, const cinch_ending *e,
+    float *y) {
   if (step == channels) switch (channels) {
-      case 1: merge_vectors(1, planes, pitch, pixels, accumulate, y); return;
-      case 2: merge_vectors(2, planes, pitch, pixels, accumulate, y); return;
-      case 4: merge_vectors(4, planes, pitch, pixels, accumulate, y); return;
-      case 8: merge_vectors(8, planes, pitch, pixels, accumulate, y); return;
-      case 16: merge_vectors(16, planes, pitch, pixels, accumulate, y); return;
+      case 1: merge_vectors(1, planes, pitch, pixels, e, y); return;
+      case 2: merge_vectors(2, planes, pitch, pixels, e, y); return;
+      case 4: merge_vectors(4, planes, pitch, pixels, e, y); return;
+      case 8: merge_vectors(8, planes, pitch, pixels, e, y); return;
+      case 16: merge_vectors(16, planes, pitch, pixels, e, y); return;
     }
-  for (int64_t c = 0; c < channels; c++)
-    for (int64_t j = 0; j < pixels; j++) {
-      float *to = y + j * step + c;
-      *to = accumulate ? *to + planes[c * pitch + j] : planes[c * pitch + j];
+  for (int64_t j = 0; j < pixels; j += CINCH_WIDTH)
+    for (int64_t c = 0; c < channels; c += CINCH_WIDTH) {
+      vf t[CINCH_WIDTH];
+      UNROLL for (int i = 0; i < CINCH_WIDTH; i++)
+        t[i] = c + i < channels ? load(planes + (c + i) * pitch + j) : (vf)0.0f;
+      zip(CINCH_WIDTH, t);
+      UNROLL for (int i = 0; i < CINCH_WIDTH; i++) {
+        const int64_t at = (j + i) * step + c;
+        if (j + i < pixels) store_ended(e, y + at, e->gate ? e->gate + at : NULL, t[i], c, channels - c);
+      }
     }
 }

@@ -92,7 +92,8 @@ static void softmax_rows(
       total += part;
     }
     const float sum = sum_lanes(total);
-    losses[r] = logf(sum) + largest - chosen;
+    // Two large logits leave their small difference, to which the logarithm is then added without loss.
+    losses[r] = logf(sum) + (largest - chosen);
     const float share = gradient_scale / sum;
     for (int64_t c = 0; c < classes; c += CINCH_WIDTH) {
       int64_t n = classes - c;

@@ -64,9 +64,41 @@ INLINE void pool_down_rows(const cinch_pooling_kind kind, const cinch_pooling *p
   }
 }
 
+/// Rows of the large images where windows tile them from the first pixel on: each window is read once a row.
+INLINE void pool_up_tiles(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
+  const int64_t channels = p->channels, stride = p->stride_width;
+  for (int64_t r = r0; r < r1; r++) {
+    const int64_t sample = r / p->height, row = r % p->height;
+    const int64_t i = row / p->stride_height, u = row % p->stride_height;
+    const int64_t windows = i < p->output_height ? cinch_min(p->output_width, cinch_blocks(p->width, stride)) : 0;
+    const int64_t rows = inside(i * p->stride_height, p->kernel_height, p->height);
+    const int64_t from = (sample * p->output_height + i) * p->output_width * channels;
+    float *to = p->result + r * p->width * channels;
+    for (int64_t j = 0; j < windows; j++) {
+      const int64_t wide = cinch_min(stride, p->width - j * stride);
+      for (int64_t c = 0; c < channels; c += CINCH_WIDTH) {
+        const int64_t n = channels - c, at = from + j * channels + c;
+        const vf y = load_some(p->small + at, n);
+        const vf value = kind == cinch_spread_mean ? y / (float)(rows * wide) : y;
+        const vf chosen = kind == cinch_unpool ? load_some(p->switches + at, n) : (vf)0.0f;
+        vf place = (float)(u * stride);
+        float *pixel = to + j * stride * channels + c;
+        for (int64_t v = 0; v < wide; v++, pixel += channels, place += 1.0f)
+          store_some(pixel, kind != cinch_unpool ? value : chosen == place ? value : (vf)0.0f, n);
+      }
+    }
+    const int64_t covered = cinch_min(windows * stride, p->width);
+    memset(to + covered * channels, 0, (size_t)((p->width - covered) * channels) * sizeof(float));
+  }
+}
+
 /// Rows r0 ..< r1 of the large images.
 INLINE void pool_up_rows(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
   const int64_t channels = p->channels;
+  if (p->kernel_height == p->stride_height && p->kernel_width == p->stride_width && p->top == 0 && p->left == 0) {
+    pool_up_tiles(kind, p, r0, r1);
+    return;
+  }
   for (int64_t r = r0; r < r1; r++) {
     const int64_t sample = r / p->height, row = r % p->height;
     const window_range down = covering(row, p->kernel_height, p->stride_height, p->top, p->output_height);

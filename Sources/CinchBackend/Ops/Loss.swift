@@ -8,6 +8,7 @@
 /// | `bce` | −Σ x log x̂ + (1−x) log(1−x̂), f = sigmoid | x̂−x |
 ///
 /// `bce` is computed from the logits as max(a,0) − a·x + log(1+e^−|a|): never the log of a rounded sigmoid.
+/// So it needs a sigmoid output, and an op that is given another activation throws.
 public enum ReconstructionLoss: String, CaseIterable, Sendable, Codable {
   case sse, mse, bce
 
@@ -34,7 +35,8 @@ public protocol LossOps: MatmulOps {
   ///
   /// - Parameters:
   ///   - logits: `[n, classes]`.
-  ///   - labels: `[n]`, whole numbers in `0 ..< classes` stored as scalars.
+  ///   - labels: `[n]`, whole numbers in `0 ..< classes` stored as scalars. They are not looked at before the op
+  ///     runs: one that is out of range gives its sample a loss of NaN, and a gradient without onehot.
   ///   - gradient: `[n, classes]`; may be `logits`.
   ///   - losses: `[n]`, the loss of each sample.
   func softmaxLoss(

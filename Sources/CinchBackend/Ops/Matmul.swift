@@ -24,7 +24,7 @@ public protocol MatmulOps: MemoryOps {
     delta: Tensor<Buffer>, input: Tensor<Buffer>, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>,
     accumulate: Bool, rowPull: RowPull<Buffer>?) throws
 
-  /// How many partial sums the `loss` epilogue writes for an output of this shape.
+  /// How many partial sums the `loss` epilogue and `reconstructionLoss` write for an output of this shape.
   func lossPartialCount(rows: Int, columns: Int) -> Int
 }
 
@@ -74,7 +74,8 @@ public struct ActivationGradient<Buffer: AnyObject> {
 /// A reconstruction loss fused into the product that makes the output layer's pre-activation a.
 ///
 /// C receives ∂(Σ loss)/∂a · `gradientScale` (use 1/n for a mean over samples); `partials` receives
-/// `lossPartialCount` numbers whose sum is Σ over samples of the loss per sample.
+/// `lossPartialCount` numbers whose sum is Σ over samples of the loss per sample. It must have exactly that
+/// count, and `bce` needs a sigmoid output: anything else throws.
 public struct FusedLoss<Buffer: AnyObject> {
   public var loss: ReconstructionLoss
   public var activation: Activation

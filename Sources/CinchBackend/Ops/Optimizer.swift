@@ -21,7 +21,7 @@ public protocol OptimizerOps: MemoryOps {
     second: Tensor<Buffer>?, gradientScale: Tensor<Buffer>?) throws
 
   /// min(1, maximum/‖g‖₂) into `scale[0]`, where g is the whole objective's gradient: λθ of the first
-  /// `step.decayCount` included unless decay is decoupled.
+  /// `step.decayCount` included unless decay is decoupled. A norm of 0 gives 1, and one that is NaN gives NaN.
   func clipScale(
     maximum: Double, _ step: OptimizerStep, parameters: Tensor<Buffer>, gradients: Tensor<Buffer>,
     into scale: Tensor<Buffer>) throws

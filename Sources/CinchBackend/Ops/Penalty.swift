@@ -1,13 +1,14 @@
-/// Penalties on a code h, `[n, units]`.
+/// Penalties on a code h, `[n, units]`. They hold means over samples, so a code of 0 rows throws.
 public protocol PenaltyOps: MemoryOps {
   /// KL sparsity (Ng, "Sparse autoencoder", CS294A): with ρ̂_j the mean activation of unit j,
   ///
   ///     Ω = β Σ_j ρ log(ρ/ρ̂_j) + (1−ρ) log((1−ρ)/(1−ρ̂_j))
   ///     column_j = share·β/n·(−ρ/ρ̂_j + (1−ρ)/(1−ρ̂_j)) = ∂Ω/∂h_kj
   ///
-  /// ρ̂ is clamped to [1e-6, 1−1e-6]. With `momentum` m > 0, ρ̂ is the moving average
-  /// m·means + (1−m)·batch mean, which is stored back to `means`, and only the batch's share 1−m
-  /// carries gradient; with m = 0 `means` simply receives the batch means.
+  /// With `momentum` m > 0, ρ̂ is the moving average m·means + (1−m)·batch mean, which is stored back to
+  /// `means`, and only the batch's share 1−m carries gradient; with m = 0 `means` simply receives the batch
+  /// means. Either way ρ̂ is stored unclamped: it is clamped to [1e-6, 1−1e-6] only inside the formulas, where a
+  /// NaN stays one.
   func klSparsity(_ h: Tensor<Buffer>, _ settings: KLSettings, _ result: KLResult<Buffer>) throws
 
   /// Contractive penalty (Rifai et al., ICML 2011) of one sigmoid, tanh, ReLU… layer:
@@ -38,13 +39,13 @@ public struct KLSettings: Sendable, Hashable, Codable {
     self.momentum = momentum
   }
 
-  /// The bounds of ρ̂ before the logarithms.
+  /// The least distance of ρ̂ from 0 and 1 inside the formulas.
   public static let clamp = 1e-6
 }
 
 /// Where a KL sparsity penalty goes; each `[units]`.
 public struct KLResult<Buffer: AnyObject> {
-  /// ρ̂, read too where there is momentum.
+  /// ρ̂, unclamped; read too where there is momentum.
   public var means: Tensor<Buffer>
   /// ∂Ω/∂h_kj, the same for every sample k.
   public var column: Tensor<Buffer>

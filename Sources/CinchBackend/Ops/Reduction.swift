@@ -9,10 +9,10 @@ public protocol ReductionOps: MemoryOps {
   /// How many partial sums `sumOfSquares` and `sumOfMagnitudes` write for `count` elements.
   func sumPartialCount(_ count: Int) -> Int
 
-  /// Partial sums of x², `sumPartialCount(x.count)` of them.
+  /// Partial sums of x²: `partials` has exactly `sumPartialCount(x.count)` elements.
   func sumOfSquares(_ x: Tensor<Buffer>, into partials: Tensor<Buffer>) throws
 
-  /// Partial sums of |x|, `sumPartialCount(x.count)` of them.
+  /// Partial sums of |x|: `partials` has exactly `sumPartialCount(x.count)` elements.
   func sumOfMagnitudes(_ x: Tensor<Buffer>, into partials: Tensor<Buffer>) throws
 
   /// `terms.count` (at most 4) numbers, each `scale · Σ partials`, into `result[0..<terms.count]`.

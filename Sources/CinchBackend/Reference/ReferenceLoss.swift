@@ -47,16 +47,15 @@ extension ReferenceBackend {
     let a = try view(logits), label = try view(labels), result = try view(gradient), loss = try view(losses)
     let classes = logits.columns
     for i in 0..<logits.rows {
-      guard label[i] >= 0, label[i] < Double(classes) else {
-        throw BackendError.invalidArgument("softmaxLoss: label \(label[i]) of sample \(i) is not one of \(classes).")
-      }
-      let row = i * classes, wanted = Int(label[i])
+      let row = i * classes
+      // No class at all, where the label is out of range or a NaN.
+      let wanted = label[i] >= 0 && label[i] < Double(classes) ? Int(label[i]) : -1
       // The largest logit is taken away first: exp cannot overflow, and the quotient is the same.
       var largest = -Double.infinity
       for j in 0..<classes where a[row + j] > largest { largest = a[row + j] }
       var sum = 0.0
       for j in 0..<classes { sum += exp(a[row + j] - largest) }
-      loss[i] = log(sum) - (a[row + wanted] - largest)
+      loss[i] = wanted >= 0 ? log(sum) - (a[row + wanted] - largest) : .nan
       for j in 0..<classes {
         let softmax = exp(a[row + j] - largest) / sum
         result[row + j] = (softmax - (j == wanted ? 1 : 0)) * gradientScale

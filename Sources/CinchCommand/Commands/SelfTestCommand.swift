@@ -16,6 +16,9 @@ struct SelfTestCommand: ParsableCommand {
   @Option(help: ArgumentHelp("One op alone; may be repeated. (default: every op)", valueName: "op"))
   var op: [String] = []
 
+  @Flag(help: "Leaves out cases with more than \(Conformance.smallElements) elements a tensor, for slow devices.")
+  var small = false
+
   @Flag(help: "Prints one JSON object a line for every op.")
   var json = false
 
@@ -39,7 +42,7 @@ struct SelfTestCommand: ParsableCommand {
   private func check(_ backend: some Backend, named name: String) throws -> Int {
     if !json { try Output.result("\(name)   \(backend.info.name) (\(backend.info.detail))") }
     var failed = 0
-    for report in Conformance.run(backend, ops: op.isEmpty ? nil : Set(op)) {
+    for report in Conformance.run(backend, ops: op.isEmpty ? nil : Set(op), small: small) {
       failed += report.failed
       if json {
         try Output.result(
