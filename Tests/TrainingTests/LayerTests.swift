@@ -201,7 +201,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "conv 4 3x3 s2", "conv 4 3x3 s2 p1, conv 5 2x3 valid", "conv 4 5x5 s3, conv 3 2 d2", "conv 2 1, avgpool 2x1 s2x1, conv 3",
+    "conv 4 3x3 s2", "conv 4 3x3 s2 p1, conv 5 2x3 valid", "conv 4 5x5 s3, conv 3 2 d2",
+    "conv 2 1, avgpool 2x1 s2x1, conv 3",
     "conv 4, avgpool 2x1, conv 3 s2 tanh",
   ])
   func everyMirrorLeadsBack(text: String) throws {
