@@ -28,17 +28,13 @@ extension CPUBackend: ConvolutionOps {
   ) throws {
     let samples = try checkConvolutionGradient(
       x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta)
-    try requireInside(x, "The large image")
-    try requireInside(y, "The small image")
-    try requireInside(weightGradient, "The weight gradient")
-    try requireInside(biasGradient, "The bias gradient")
     try require(
       !weightGradient.overlaps(x) && !weightGradient.overlaps(y),
       "A weight gradient of \(weightGradient.shape) cannot be stored over the images it is made of.")
     var shape = cinch_convolution(geometry)
     counters.launches += 1
     guard
-      cinch_convolution_gradient(
+      try cinch_convolution_gradient(
         device, &shape, Int64(samples), x.input, y.input, delta == .large, accumulate, weightGradient.pointer,
         biasGradient.pointer)
     else { throw noRoom() }
@@ -53,9 +49,6 @@ extension CPUBackend: ConvolutionOps {
     _ geometry: ConvolutionGeometry, transposed: Bool, _ samples: Int, _ source: Tensor<CPUBuffer>,
     _ weight: Tensor<CPUBuffer>, into result: Tensor<CPUBuffer>, _ epilogue: Epilogue<CPUBuffer>
   ) throws {
-    try requireInside(source, "The source image")
-    try requireInside(weight, "The weight")
-    try requireInside(result, "The resulting image")
     try require(
       !result.overlaps(source) && !result.overlaps(weight),
       "An image of \(result.shape) cannot be stored over what it is made of.")
@@ -63,7 +56,7 @@ extension CPUBackend: ConvolutionOps {
     var shape = cinch_convolution(geometry)
     counters.launches += 1
     guard
-      cinch_convolve(device, &shape, transposed, Int64(samples), source.input, weight.input, result.pointer, &after)
+      try cinch_convolve(device, &shape, transposed, Int64(samples), source.input, weight.input, result.pointer, &after)
     else { throw noRoom() }
   }
 
@@ -78,18 +71,17 @@ extension CPUBackend: ConvolutionOps {
     case .forward(let bias, let activation):
       pass.kind = cinch_epilogue_forward
       pass.activation = cinch_activation(activation)
-      pass.row = try bias.map { try inside($0, "The bias") }
+      pass.row = try bias.map { try $0.input }
     case .backward(let gradient):
       pass = try imagePass(gradient)
     case .loss(let loss):
       pass.kind = cinch_epilogue_loss
       pass.activation = cinch_activation(loss.activation)
       pass.loss = cinch_loss(loss.loss)
-      pass.row = try loss.bias.map { try inside($0, "The bias") }
-      pass.other = try inside(loss.target, "The target")
+      pass.row = try loss.bias.map { try $0.input }
+      pass.other = try loss.target.input
       pass.gradient_scale = Float(loss.gradientScale)
-      try requireInside(loss.partials, "The loss's partial sums")
-      pass.partials = loss.partials.pointer
+      pass.partials = try loss.partials.pointer
     }
     return pass
   }
@@ -99,21 +91,14 @@ extension CPUBackend: ConvolutionOps {
     var pass = cinch_epilogue()
     pass.kind = cinch_epilogue_backward
     pass.activation = cinch_activation(gradient.activation)
-    pass.other = try inside(gradient.output, "The layer's output")
+    pass.other = try gradient.output.input
     pass.l1 = Float(gradient.l1)
-    pass.row = try gradient.column.map { try inside($0, "The column term") }
+    pass.row = try gradient.column.map { try $0.input }
     if let curvature = gradient.curvature {
-      pass.norms = try inside(curvature.norms, "The row norms")
+      pass.norms = try curvature.norms.input
       pass.factor = Float(curvature.factor)
     }
     return pass
-  }
-
-  private func inside(
-    _ tensor: Tensor<CPUBuffer>, _ name: @autoclosure () -> String
-  ) throws -> UnsafePointer<Float> {
-    try requireInside(tensor, name())
-    return tensor.input
   }
 
   func noRoom() -> BackendError {

@@ -8,7 +8,7 @@ extension CPUBackend: PoolingOps {
     let samples = try checkPooling("maxPool", large: x, small: y, switches: switches, geometry, result: .small)
     try require(!switches.overlaps(x) && !switches.overlaps(y), "The switches cannot be stored over the images.")
     var job = try pooling(cinch_max_pool, geometry, samples, large: x, small: y, switches, result: .small)
-    job.found = switches.pointer
+    job.found = try switches.pointer
     try run(&job, nil)
   }
 
@@ -56,9 +56,6 @@ extension CPUBackend: PoolingOps {
     _ kind: cinch_pooling_kind, _ g: PoolingGeometry, _ samples: Int, large: Tensor<CPUBuffer>,
     small: Tensor<CPUBuffer>, _ switches: Tensor<CPUBuffer>?, result side: ConvolutionSide
   ) throws -> cinch_pooling {
-    try requireInside(large, "The large image")
-    try requireInside(small, "The small image")
-    if let switches { try requireInside(switches, "The switches") }
     let result = side == .large ? large : small
     try require(!large.overlaps(small), "An image of \(result.shape) cannot be stored over what it is made of.")
     var job = cinch_pooling()
@@ -69,10 +66,10 @@ extension CPUBackend: PoolingOps {
     (job.kernel_height, job.kernel_width) = (Int64(g.kernelHeight), Int64(g.kernelWidth))
     (job.stride_height, job.stride_width) = (Int64(g.strideHeight), Int64(g.strideWidth))
     (job.top, job.left) = (Int64(g.top), Int64(g.left))
-    job.large = large.input
-    job.small = small.input
-    job.switches = switches?.input
-    job.result = result.pointer
+    job.large = try large.input
+    job.small = try small.input
+    job.switches = try switches?.input
+    job.result = try result.pointer
     return job
   }
 

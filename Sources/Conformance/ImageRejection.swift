@@ -31,6 +31,9 @@ struct ImageRejection: ConformanceCase {
     }
   }
 
+  /// A call that is refused reads no element.
+  var elements: Int { 0 }
+
   func run<B: Backend>(on backend: B, against reference: ReferenceBackend) throws -> CaseOutcome {
     var outcome = CaseOutcome()
     let wanted = refusal(of: reference)
