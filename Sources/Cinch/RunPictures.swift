@@ -16,7 +16,8 @@ extension RunFolder {
     guard let weight = try model.parameters().first else { return }
     let tile: Shape
     let magnification: Int
-    if weight.shape.dimensions.count == 4 {
+    let isKernel = weight.shape.dimensions.count == 4
+    if isKernel {
       let kernel = Array(weight.shape.dimensions.dropFirst())
       tile = kernel[0] == 3 ? Shape(kernel) : Shape(Array(kernel.dropFirst()))
       magnification = min(max(48 / max(kernel[1], kernel[2]), 1), 64)
@@ -29,7 +30,8 @@ extension RunFolder {
     )
     guard count > 0 else { return }
     let image = try ImageGrid.tiles(
-      Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification)
+      Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification,
+      gap: isKernel ? magnification / 2 + 1 : 1)
     try PNG.write(image, to: path(of: .filters))
   }
 
