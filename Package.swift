@@ -45,7 +45,8 @@ let package = Package(
     .testTarget(name: "BackendTests", dependencies: ["CinchBackend", "Conformance"], resources: [.copy("Golden")]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend"]),
     .testTarget(name: "DataTests", dependencies: ["CinchCore"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchBackend"], resources: [.copy("Golden")]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchBackend"], resources: [.copy("Golden")]),
     .testTarget(name: "CommandTests", dependencies: ["Cinch", "CinchCommand"]),
   ],
   swiftLanguageModes: [.v6]

@@ -72,7 +72,9 @@ enum Variants {
         .convolution(ConvolutionSpec(filters: 4, kernel: Extent(2, 3), padding: .valid, activation: .softplus)),
       ], outputActivation: .sigmoid)
     recipes.append(average)
-    for index in recipes.indices { recipes[index].name += " \(recipes[index].input)\(recipes[index].tied ? " tied" : "")" }
+    for index in recipes.indices {
+      recipes[index].name += " \(recipes[index].input)\(recipes[index].tied ? " tied" : "")"
+    }
     return recipes
   }()
 

@@ -56,6 +56,14 @@ public enum FeatureShape: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// One sample's shape in files: `[count]`, or `[channels, height, width]`.
+  public var sampleShape: Shape {
+    switch self {
+    case .flat(let count): [count]
+    case .image(let channels, let height, let width): [channels, height, width]
+    }
+  }
+
   public var description: String {
     switch self {
     case .flat(let count): "\(count)"

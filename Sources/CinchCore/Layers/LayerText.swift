@@ -9,12 +9,24 @@ import CinchBackend
 ///
 /// An extent is one number, or rows x columns: `3`, `3x5`. Kernels are 3x3 and padding is `same` unless said.
 public enum LayerText {
+  ///
+  /// - Parameters:
+  ///   - activation: of every convolution that names none.
+  ///   - codeActivation: of the last convolution, likewise; nil takes `activation`.
   /// - Throws: `CinchError.usage` naming the layer and the word that does not fit.
-  public static func parse(_ text: String, activation: Activation) throws -> [LayerSpec] {
-    try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-      try layer(part.split(whereSeparator: \.isWhitespace).map(String.init), activation, text: String(part))
+  public static func parse(
+    _ text: String, activation: Activation, codeActivation: Activation? = nil
+  ) throws -> [LayerSpec] {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      (text: String(part), words: part.split(whereSeparator: \.isWhitespace).map(String.init))
+    }
+    let code = parts.lastIndex { $0.words.first.map(convolutions.contains) ?? false }
+    return try parts.enumerated().map { index, part in
+      try layer(part.words, index == code ? codeActivation ?? activation : activation, text: part.text)
     }
   }
+
+  private static let convolutions = ["conv", "convolution"]
 
   private static func layer(_ words: [String], _ activation: Activation, text: String) throws -> LayerSpec {
     func refuse(_ why: String) -> CinchError {

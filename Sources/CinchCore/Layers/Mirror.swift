@@ -31,13 +31,24 @@ extension LayerSpec {
         mirrored.activation = activation
         return .transposedConvolution(mirrored)
       case .maxPool(let spec):
-        return pools == .unpool ? .unpool : .upsample(spec.stride)
-      case .averagePool(let spec): return .upsample(spec.stride)
+        return pools == .unpool ? .unpool : try upsample(layer, by: spec.stride)
+      case .averagePool(let spec): return try upsample(layer, by: spec.stride)
       case .transposedConvolution, .unpool, .upsample:
         throw CinchError.usage(
           "Layer \(layer.name) has no mirror: spell the decoder out in a recipe file, or encode with convolutions "
             + "and pooling.")
       }
     }
+  }
+  private static func upsample(_ pool: ResolvedLayer, by factor: Extent) throws -> LayerSpec {
+    guard case .image(_, let height, let width) = pool.input, case .image(_, let rows, let columns) = pool.output,
+      height % factor.height == 0, height / factor.height == rows, width % factor.width == 0,
+      width / factor.width == columns
+    else {
+      throw CinchError.usage(
+        "Layer \(pool.name) pools \(pool.input) to \(pool.output), and upsampling by \(factor) does not lead back: use "
+          + "pooling that divides the image evenly, or the recipe conv-unpool.")
+    }
+    return .upsample(factor)
   }
 }

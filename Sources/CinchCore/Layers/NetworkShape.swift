@@ -178,8 +178,9 @@ struct NetworkShape: Sendable {
 
   private func pool(_ settings: PoolSpec, _ name: String, _ input: Image) throws -> PoolingGeometry {
     let (size, stride) = (settings.size, settings.stride)
-    guard size.height > 0, size.width > 0, stride.height > 0, stride.width > 0 else {
-      throw CinchError.usage("Layer \(name) pools \(size) with stride \(stride): use 1 or more.")
+    for (what, extent) in [("windows", size), ("a stride", stride)]
+    where !(1...65_536).contains(extent.height) || !(1...65_536).contains(extent.width) {
+      throw CinchError.usage("Layer \(name) pools with \(what) of \(extent): use 1 to 65536.")
     }
     guard size.height <= input.height, size.width <= input.width else {
       throw CinchError.usage(
@@ -196,7 +197,8 @@ struct NetworkShape: Sendable {
     guard let index = unmatchedPools.popLast(), case .maxPool(let geometry) = layers[index].kind else {
       throw CinchError.usage("Layer \(name) unpools, but no max-pool before it is left to take the places from.")
     }
-    guard geometry.channels == input.channels, geometry.outputHeight == input.height, geometry.outputWidth == input.width
+    guard geometry.channels == input.channels, geometry.outputHeight == input.height,
+      geometry.outputWidth == input.width
     else {
       throw CinchError.usage(
         "Layer \(name) unpools \(layer.input), but the max-pool \(layers[index].name) gave \(layers[index].output): "

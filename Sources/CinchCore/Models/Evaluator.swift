@@ -49,6 +49,9 @@ final class Evaluator<B: Backend> {
   /// x̂ of every sample.
   func reconstruct(_ values: [Float]) throws -> [Float] { try run(values, layers: 0..<network.layers.count) }
 
+  /// What layer `index` makes of samples.
+  func outputs(_ values: [Float], of index: Int) throws -> [Float] { try run(values, layers: 0..<index + 1) }
+
   private func run(_ values: [Float], layers: Range<Int>) throws -> [Float] {
     let input = network.layers[layers.lowerBound].resolved.input
     let output = network.layers[layers.upperBound - 1].resolved.output

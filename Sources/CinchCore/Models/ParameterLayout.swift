@@ -66,7 +66,7 @@ struct ParameterLayout: Sendable {
 extension ParameterLayout {
   /// `[units, inputs]`; of a convolution `[filters, channels, rows, columns]`, of a transposed one
   /// `[channels, filters, rows, columns]`.
-  private func fileShape(_ index: Int) -> Shape {
+  func fileShape(_ index: Int) -> Shape {
     switch layers[index].kind {
     case .convolution(let geometry), .transposedConvolution(let geometry):
       [geometry.outputChannels, geometry.channels, geometry.kernelHeight, geometry.kernelWidth]
@@ -75,7 +75,7 @@ extension ParameterLayout {
   }
 
   /// For each element of a weight as files order it, its offset in the device's weight.
-  private func deviceOffsets(_ index: Int, _ slot: Slot) -> [Int] {
+  func deviceOffsets(_ index: Int, _ slot: Slot) -> [Int] {
     let count = slot.weightShape.count
     switch layers[index].kind {
     case .convolution(let g), .transposedConvolution(let g):

@@ -29,15 +29,13 @@ extension Recipe: Codable {
     if let layers: [LayerSpec] = try value(.encoder) {
       encoder = layers
       image = try value(.image)
-      input = try value(.input) ?? image?.count ?? container.decode(Int.self, forKey: .input)
-      do {
-        self.decoder =
-          try value(.decoder)
-          ?? LayerSpec.mirror(
-            of: layers, from: inputShape, outputActivation: try value(.outputActivation) ?? .sigmoid, pools: .upsample)
-      } catch let error as CinchError {
-        throw DecodingError.dataCorruptedError(forKey: .encoder, in: container, debugDescription: "\(error)")
-      }
+      // Images may leave their size to the data.
+      input = try value(.input) ?? image?.count ?? (isOfImages ? 0 : container.decode(Int.self, forKey: .input))
+      let output = try value(.outputActivation) ?? Activation.sigmoid
+      // Where the encoder has no mirror, `validate` says why.
+      self.decoder =
+        try value(.decoder)
+        ?? (try? LayerSpec.mirror(of: layers, from: inputShape, outputActivation: output, pools: .upsample)) ?? []
     }
     schedule = try value(.schedule) ?? schedule
     gradientClip = try value(.gradientClip)

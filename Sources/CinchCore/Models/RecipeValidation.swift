@@ -8,10 +8,17 @@ extension Recipe {
   /// - Throws: `CinchError.usage`, naming the setting to change.
   public func validate() throws {
     func refuse(_ text: String) -> CinchError { .usage(text) }
+    if isOfImages, image == nil {
+      throw refuse(
+        "The recipe '\(name)' is made of images: say what they are with --image-shape CHANNELS,HEIGHT,WIDTH.")
+    }
     guard input > 0, !encoder.isEmpty else {
       throw refuse(
         "The layers \(widths) make no autoencoder: give at least an input and a code, each 1 or more (--layers 784,32)."
       )
+    }
+    if let image, [image.channels, image.height, image.width].contains(where: { !(1...65_536).contains($0) }) {
+      throw refuse("An image of \(image) cannot be: each of its extents is 1 to 65536.")
     }
     if let image, image.count != input {
       throw refuse("An image of \(image) has \(image.count) values, but the input has \(input) features.")
@@ -28,8 +35,12 @@ extension Recipe {
         "The decoder ends with \(rebuilt), but a sample is \(inputShape): change the last layer, or strides and "
           + "pooling that divide the image evenly.")
     }
+    guard let last = decoder.last, last.hasParameters else {
+      throw refuse(
+        "The decoder ends with pooling undone, which has no weights to learn: begin the encoder with a convolution.")
+    }
     try validateTying(shape)
-    let output = decoder[decoder.count - 1].activation
+    let output = last.activation
     if loss == .bce && output != .sigmoid {
       throw refuse(
         "The bce loss reads the output as a probability: use --output-activation sigmoid, not \(output.rawValue).")
@@ -40,15 +51,20 @@ extension Recipe {
 
   private func validateTying(_ shape: NetworkShape) throws {
     guard tied else { return }
-    let mirrored = decoder.count == encoder.count && encoder.indices.allSatisfy { index in
-      let (down, up) = (shape.layers[index], shape.layers[2 * encoder.count - 1 - index])
-      guard down.input == up.output, down.output == up.input else { return false }
-      return switch (down.kind, up.kind) {
-      case (.convolution(let a), .transposedConvolution(let b)): a == b
-      default: down.spec.hasParameters == up.spec.hasParameters
+    let mirrored =
+      decoder.count == encoder.count
+      && encoder.indices.allSatisfy { index in
+        let (down, up) = (shape.layers[index], shape.layers[2 * encoder.count - 1 - index])
+        guard down.input == up.output, down.output == up.input else { return false }
+        return switch (down.kind, up.kind) {
+        case (.convolution(let a), .transposedConvolution(let b)): a == b
+        default: down.spec.hasParameters == up.spec.hasParameters
+        }
       }
+    guard mirrored else {
+      let steps = shapes.map(\.description).joined(separator: " → ")
+      throw CinchError.usage("Tied weights need a decoder that mirrors the encoder layer by layer, not \(steps).")
     }
-    guard mirrored else { throw CinchError.usage("Tied weights need a decoder that mirrors the encoder, not \(widths).") }
   }
 
   private func validatePenalties() throws {
@@ -138,9 +154,10 @@ extension Recipe {
   public func validate(_ data: Dataset) throws {
     guard data.features == input else {
       throw CinchError.badData(
-        "The data have \(data.features) features a sample, but the model takes \(input): "
-          + "pass --layers \(data.features),… or other data.")
+        "The data have \(data.features) features a sample, but the model takes \(inputShape): "
+          + (image == nil ? "pass --layers \(data.features),… or other data." : "pass images of that shape."))
     }
+    try requireImages(data)
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
     if loss == .bce, let index = data.values.firstIndex(where: { !($0 >= 0 && $0 <= 1) }) {
       throw CinchError.badData(

@@ -13,6 +13,8 @@ package protocol Session: AnyObject {
   func encode(_ values: [Float]) throws -> [Float]
   func decode(_ codes: [Float]) throws -> [Float]
   func reconstruct(_ values: [Float]) throws -> [Float]
+  /// The outputs of the encoder's convolutions, each with its name and shape.
+  func featureMaps(_ values: [Float]) throws -> [FeatureMaps]
   func evaluate(_ data: Dataset) throws -> Evaluation
   /// A corrupted copy of samples, as the encoder sees them at `step`.
   func corrupt(_ values: [Float], step: UInt64) throws -> [Float]
@@ -38,6 +40,13 @@ public struct NamedParameter: Sendable, Hashable {
     self.shape = shape
     self.values = values
   }
+}
+
+/// What one convolution makes of samples: `[samples, channels, height, width]`.
+package struct FeatureMaps: Sendable {
+  package var name: String
+  package var shape: FeatureShape
+  package var values: [Float]
 }
 
 /// A training run's whole state between two updates, in the device's own precision.
@@ -101,6 +110,16 @@ final class ModelSession<B: Backend>: Session {
 
   func reconstruct(_ values: [Float]) throws -> [Float] {
     input.channelsFirst(try evaluator.reconstruct(input.channelsLast(values)))
+  }
+
+  func featureMaps(_ values: [Float]) throws -> [FeatureMaps] {
+    let images = input.channelsLast(values)
+    return try (0..<network.encoderCount).compactMap { index in
+      let layer = network.layers[index].resolved
+      guard layer.spec.hasParameters, case .image = layer.output else { return nil }
+      let maps = layer.output.channelsFirst(try evaluator.outputs(images, of: index))
+      return FeatureMaps(name: layer.name, shape: layer.output, values: maps)
+    }
   }
 
   func evaluate(_ data: Dataset) throws -> Evaluation { try evaluator.evaluate(try input.channelsLast(data)) }
