@@ -118,11 +118,15 @@ struct Running {
   let output: String
   let errors: String
 
+  // Tests that compute keep every thread of the pool for half a minute at a time, so what waits here may wake long
+  // after its time: it looks at the program before it judges.
+
   /// - Parameter limit: seconds after which the program is killed, and the test with it.
-  func wait(limit: Double = 40) async throws -> Outcome {
+  func wait(limit: Double = 120) async throws -> Outcome {
     let pid = process.processIdentifier
-    let watchdog = Task {
+    let watchdog = Task { [process] in
       try await Task.sleep(for: .seconds(limit))
+      guard process.isRunning else { return }
       Issue.record("the program ran for more than \(limit) s")
       kill(pid, SIGKILL)
     }
@@ -139,12 +143,14 @@ struct Running {
 
   /// Waits until `count` lines have been printed.
   func waitForLines(_ count: Int) async throws {
-    let deadline = ContinuousClock.now + .seconds(30)
-    while ContinuousClock.now < deadline, process.isRunning {
+    let deadline = ContinuousClock.now + .seconds(120)
+    while true {
+      let goesOn = process.isRunning && ContinuousClock.now < deadline
       let printed = (try? Data(contentsOf: URL(fileURLWithPath: output))) ?? Data()
       if printed.count(where: { $0 == 10 }) >= count { return }
+      guard goesOn else { break }
       try await Task.sleep(for: .milliseconds(5))
     }
-    Issue.record("the program ended, or printed fewer than \(count) lines in 30 s")
+    Issue.record("the program ended, or printed fewer than \(count) lines in 120 s")
   }
 }
