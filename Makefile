@@ -1,11 +1,12 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build example format lint selftest oclgrind bench peers golden bundle bundle-test docs clean need
+.PHONY: help demo test build example format lint selftest oclgrind bench peers golden pytorch-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
 DEVICE ?= opencl
+PYTORCH_CHECK = $(addprefix .build/pytorch-check/,run x.npy y.npy)
 
 # Warnings are errors in everything that is this package's own; SwiftPM silences those of its dependencies.
 STRICT = -Xswiftc -warnings-as-errors -Xcc -Wall -Xcc -Werror=all
@@ -14,7 +15,7 @@ TEST_FLAGS = $(STRICT) -Xcc -O2
 SWIFT_FILES = Package.swift Sources Kernels Tests Examples
 
 help:  ## Lists the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
 
 demo: build  ## Trains a sparse autoencoder over OpenCL on Fashion-MNIST and shows what it learned
 	$(CINCH) train sparse --device $(DEVICE) --epochs 60
@@ -50,9 +51,19 @@ peers: build  ## Compares with PyTorch, torch.compile and JAX in turns; ROUNDS (
 	Benchmarks/setup-python.sh
 	.venv/bin/python Benchmarks/compare.py --device $(DEVICE) --rounds $(or $(ROUNDS),5)
 
-golden:  ## Makes the golden values of the training tests anew, with PyTorch
+golden:  ## Makes the golden values of the tests anew, with PyTorch
 	Benchmarks/setup-python.sh
 	.venv/bin/python Benchmarks/golden.py
+	.venv/bin/python Benchmarks/golden_convolution.py
+
+pytorch-check: build  ## Trains conv for an epoch and has PyTorch reconstruct the same images from its weights
+	Benchmarks/setup-python.sh
+	rm -rf .build/pytorch-check && mkdir -p .build/pytorch-check
+	$(CINCH) train conv --device $(DEVICE) --epochs 1 --out .build/pytorch-check/run
+	.venv/bin/python Benchmarks/check_pytorch.py --make-samples 100 $(PYTORCH_CHECK)
+	$(CINCH) reconstruct .build/pytorch-check/run --device $(DEVICE) --data .build/pytorch-check/x.npy \
+	  --output .build/pytorch-check/y.npy
+	.venv/bin/python Benchmarks/check_pytorch.py $(PYTORCH_CHECK)
 
 bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on other machines
 	SWIFT="$(SWIFT)" Tools/bundle

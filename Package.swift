@@ -9,7 +9,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
   ],
   targets: [
     // System libraries, and C that must be C.
@@ -42,10 +42,11 @@ let package = Package(
       ]),
 
     // Proof.
-    .testTarget(name: "BackendTests", dependencies: ["CinchBackend"]),
+    .testTarget(name: "BackendTests", dependencies: ["CinchBackend", "Conformance"], resources: [.copy("Golden")]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend"]),
     .testTarget(name: "DataTests", dependencies: ["CinchCore"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchBackend"], resources: [.copy("Golden")]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchBackend"], resources: [.copy("Golden")]),
     .testTarget(name: "CommandTests", dependencies: ["Cinch", "CinchCommand"]),
   ],
   swiftLanguageModes: [.v6]

@@ -11,10 +11,12 @@ random numbers from a second implementation of the generator, below.
 A file holds:
 
     recipe              as a recipe file spells it; the mini-batch is the whole data set, so an epoch is one step
-    x                   the samples; multiples of 1/256, so that float32 holds them exactly (as are the weights)
+    x                   the samples; multiples of 1/256, so that float32 holds them exactly (as are the weights);
+                        images with channels first
     x_corrupted         denoising only: for each of three steps what the encoder sees, in the order of x. It is what
                         the recipe's seed draws, so a test may draw it or feed it
-    parameters          first weights [out, in] and biases by their file names; a tied decoder's weights are left out
+    parameters          first weights and biases by their file names, shaped as PyTorch's; a tied decoder's weights
+                        are left out
     loss                of the first step: the reconstruction per sample, each penalty, and their sum
     gradients           of the whole objective, weight decay included
     after_one_step      parameters after one update with each optimiser
@@ -55,6 +57,66 @@ VARIANTS = {
         input=7, loss="mse",
         encoder=[(6, "tanh"), (5, "softplus"), (4, "leaky-relu"), (3, "linear")],
         decoder=[(4, "sigmoid"), (5, "relu"), (6, "tanh"), (7, "linear")]),
+}
+
+
+def conv(filters, kernel=3, stride=1, padding="same", dilation=1, activation="relu"):
+    return dict(
+        type="convolution", filters=filters, kernel=kernel, stride=stride, padding=padding, dilation=dilation,
+        activation=activation)
+
+
+def transposed(size, **settings):
+    return dict(conv(**settings), type="transposed-convolution", output_size=size)
+
+
+def pool(kind, size):
+    return dict(type=kind, size=size)
+
+
+UNPOOL, UPSAMPLE = dict(type="unpool"), dict(type="upsample", size=2)
+
+# Images of one to three channels; sizes, strides and padding that no symmetry forgives.
+VARIANTS |= {
+    "conv": dict(
+        image=[1, 7, 6],
+        encoder=[conv(2, stride=2, padding=1), conv(3, stride=2, padding=1)],
+        decoder=[
+            transposed([4, 3], filters=2, stride=2, padding=1),
+            transposed([7, 6], filters=1, stride=2, padding=1, activation="sigmoid")]),
+    "conv-colour": dict(
+        image=[3, 5, 4],
+        encoder=[conv(2, kernel=[2, 3], stride=[2, 1], dilation=[1, 2], activation="tanh")],
+        decoder=[
+            transposed(
+                [5, 4], filters=3, kernel=[2, 3], stride=[2, 1], dilation=[1, 2], activation="sigmoid")]),
+    "conv-pool": dict(
+        image=[1, 6, 4],
+        encoder=[conv(3), pool("max-pool", 2)], decoder=[conv(2), UPSAMPLE, conv(1, activation="sigmoid")]),
+    "conv-unpool": dict(
+        image=[3, 4, 6],
+        encoder=[conv(2, activation="tanh"), pool("max-pool", 2)],
+        decoder=[UNPOOL, transposed([4, 6], filters=3, activation="sigmoid")]),
+    "conv-average": dict(
+        image=[2, 5, 6], loss="mse",
+        encoder=[conv(2, kernel=2, padding=[0, 0, 1, 2], activation="softplus"), pool("average-pool", 2)],
+        decoder=[
+            UPSAMPLE, transposed([5, 6], filters=2, kernel=2, padding=[0, 0, 1, 2], activation="linear")]),
+    "conv-denoising": dict(
+        image=[1, 6, 5], corruption=dict(kind="masking", level=0.3),
+        encoder=[conv(3, stride=2, padding=1)],
+        decoder=[transposed([6, 5], filters=1, stride=2, padding=1, activation="sigmoid")]),
+    "conv-tied": dict(
+        image=[3, 5, 4], tied=True, penalties=dict(weight_decay=0.01),
+        encoder=[conv(2, kernel=2, stride=2, activation="sigmoid"), conv(3, kernel=2, activation="tanh")],
+        decoder=[
+            transposed([3, 2], filters=2, kernel=2, activation="sigmoid"),
+            transposed([5, 4], filters=3, kernel=2, stride=2, activation="sigmoid")]),
+    "conv-sparse": dict(
+        image=[3, 4, 4],
+        penalties=dict(weight_decay=0.001, l1=0.05, kl=dict(rho=0.05, beta=3.0, momentum=0.0)),
+        encoder=[conv(2, stride=2, padding=1, activation="sigmoid")],
+        decoder=[transposed([4, 4], filters=3, stride=2, padding=1, activation="sigmoid")]),
 }
 
 OPTIMIZERS = {
@@ -136,38 +198,95 @@ def masked(x, level, seed, step):
 
 # The objective.
 
+def pair(value):
+    return tuple(value) if isinstance(value, list) else (value, value)
+
+
+def padding(layer, size):
+    """Zeros (top, bottom, left, right) around a large image of that size."""
+    if layer["padding"] != "same":
+        return layer["padding"] if isinstance(layer["padding"], list) else [layer["padding"]] * 4
+    amounts = []
+    for extent, k, s, d in zip(size, pair(layer["kernel"]), pair(layer["stride"]), pair(layer["dilation"])):
+        total = max((math.ceil(extent / s) - 1) * s + d * (k - 1) + 1 - extent, 0)
+        amounts += [total // 2, total - total // 2]
+    return amounts
+
+
+def convolve(x, weight, layer):
+    top, bottom, left, right = padding(layer, x.shape[2:])
+    x = torch.nn.functional.pad(x, (left, right, top, bottom))
+    return torch.nn.functional.conv2d(x, weight, stride=pair(layer["stride"]), dilation=pair(layer["dilation"]))
+
+
+def convolve_transposed(x, weight, layer):
+    """PyTorch's without padding, which is then cut away; rows that no window of the large image reaches are zero."""
+    (height, width), F = layer["output_size"], torch.nn.functional
+    top, _, left, _ = padding(layer, (height, width))
+    full = F.conv_transpose2d(x, weight, stride=pair(layer["stride"]), dilation=pair(layer["dilation"]))
+    full = F.pad(full, (0, max(0, left + width - full.shape[3]), 0, max(0, top + height - full.shape[2])))
+    return full[:, :, top:top + height, left:left + width]
+
+
 class Model:
     def __init__(self, recipe, rng):
         self.recipe = recipe
-        widths = [recipe["input"]] + [l["units"] for l in recipe["encoder"] + recipe["decoder"]]
+        self.layers = recipe["encoder"] + recipe["decoder"]
         self.depth = len(recipe["encoder"])
         self.names = [f"encoder.{i}" for i in range(self.depth)]
-        self.names += [f"decoder.{i}" for i in range(len(widths) - 1 - self.depth)]
-        self.activations = [ACTIVATIONS[l["activation"]] for l in recipe["encoder"] + recipe["decoder"]]
+        self.names += [f"decoder.{i}" for i in range(len(self.layers) - self.depth)]
         draw = lambda shape, scale: torch.tensor(np.round(rng.uniform(-scale, scale, shape) * 256) / 256)
         self.parameters = {}
-        for index, name in enumerate(self.names):
-            fan_in, fan_out = widths[index], widths[index + 1]
+        fan_in = recipe["image"][0] if "image" in recipe else recipe["input"]
+        for index, (name, layer) in enumerate(zip(self.names, self.layers)):
+            fan_out = layer.get("units") or layer.get("filters")
+            if not fan_out:
+                continue
+            shape = (fan_in, fan_out) if layer["type"] == "transposed-convolution" else (fan_out, fan_in)
+            shape += pair(layer["kernel"]) if "kernel" in layer else ()
             if not (recipe["tied"] and index >= self.depth):
-                self.parameters[f"{name}.weight"] = draw((fan_out, fan_in), 1)
+                self.parameters[f"{name}.weight"] = draw(shape, 1)
             self.parameters[f"{name}.bias"] = draw((fan_out,), 0.5)
+            fan_in = fan_out
 
     def weight(self, p, index):
         if self.recipe["tied"] and index >= self.depth:
-            return p[self.names[2 * self.depth - 1 - index] + ".weight"].T
+            mirrored = p[self.names[2 * self.depth - 1 - index] + ".weight"]
+            # A transposed convolution has its weight the other way round by itself.
+            return mirrored.T if mirrored.dim() == 2 else mirrored
         return p[self.names[index] + ".weight"]
 
-    def run(self, p, h, layers):
+    def run(self, p, h, layers, places):
+        """The output and the last pre-activation; `places` keeps what each max-pool found where."""
         for index in layers:
-            a = h @ self.weight(p, index).T + p[self.names[index] + ".bias"]
-            h = self.activations[index](a)
+            layer, F = self.layers[index], torch.nn.functional
+            match layer["type"]:
+                case "dense": a = h @ self.weight(p, index).T
+                case "convolution": a = convolve(h, self.weight(p, index), layer)
+                case "transposed-convolution": a = convolve_transposed(h, self.weight(p, index), layer)
+                case "max-pool":
+                    places.append(h.shape)
+                    h, where = F.max_pool2d(h, layer["size"], return_indices=True)
+                    places.append(where)
+                case "unpool":
+                    where, shape = places.pop(), places.pop()
+                    h = F.max_unpool2d(h, where, 2, output_size=shape)
+                case "average-pool": h = F.avg_pool2d(h, layer["size"])
+                case "upsample": h = F.interpolate(h, scale_factor=layer["size"])
+            if "activation" in layer:
+                bias = p[self.names[index] + ".bias"]
+                a = a + (bias if a.dim() == 2 else bias[:, None, None])
+                h = ACTIVATIONS[layer["activation"]](a)
         return h, a
 
     def objective(self, p, x, x_input):
         recipe, penalties = self.recipe, self.recipe["penalties"]
         n, d = x.shape
-        code, _ = self.run(p, x_input, range(self.depth))
-        output, logits = self.run(p, code, range(self.depth, len(self.names)))
+        if "image" in recipe:
+            x, x_input = (v.reshape(n, *recipe["image"]) for v in (x, x_input))
+        places = []
+        code, _ = self.run(p, x_input, range(self.depth), places)
+        output, logits = self.run(p, code, range(self.depth, len(self.names)), places)
         if recipe["loss"] == "sse":
             reconstruction = 0.5 * ((output - x) ** 2).sum() / n
         elif recipe["loss"] == "mse":
@@ -179,7 +298,7 @@ class Model:
             weights = [v for k, v in p.items() if k.endswith(".weight")]
             terms["weight_decay"] = penalties["weight_decay"] / 2 * sum((w ** 2).sum() for w in weights)
         if "kl" in penalties:
-            rho, mean = penalties["kl"]["rho"], code.mean(0)
+            rho, mean = penalties["kl"]["rho"], code.mean([i for i in range(code.dim()) if i != 1])
             kl = rho * torch.log(rho / mean) + (1 - rho) * torch.log((1 - rho) / (1 - mean))
             terms["kl"] = penalties["kl"]["beta"] * kl.sum()
         if "l1" in penalties:
@@ -193,7 +312,7 @@ class Model:
         total = 0
         for sample in x:
             sample = sample.clone().requires_grad_(True)
-            code, _ = self.run(p, sample[None], range(self.depth))
+            code, _ = self.run(p, sample[None], range(self.depth), [])
             for unit in code[0]:
                 total = total + (torch.autograd.grad(unit, sample, create_graph=True)[0] ** 2).sum()
         return total / len(x)
@@ -209,7 +328,10 @@ def full_recipe(name, settings):
         recipe["decoder"] = [(units, hidden) for units in layers[-2:0:-1]]
         recipe["decoder"].append((layers[0], recipe.pop("output_activation", "sigmoid")))
     for part in ("encoder", "decoder"):
-        recipe[part] = [dict(type="dense", units=u, activation=a) for u, a in recipe[part]]
+        recipe[part] = [
+            l if isinstance(l, dict) else dict(type="dense", units=l[0], activation=l[1]) for l in recipe[part]]
+    if "image" in recipe:
+        recipe["input"] = math.prod(recipe["image"])
     return dict(dict(loss="bce", tied=False, penalties={}), **recipe)
 
 

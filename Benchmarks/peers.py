@@ -9,7 +9,7 @@ what a user's loop does: draw a mini-batch at random from Fashion-MNIST in memor
 so, forward, loss, backward, Adam. With --cuda PyTorch and JAX run on the GPU, the data set on it too.
 
 With --on-request the program measures one timed run for each line it reads, so that compare.py can take turns.
-To add a workload, add it to WORKLOADS and teach `TorchPeer.loss` and `JaxPeer.loss` what is new in it.
+To add a workload, add it to WORKLOADS and teach `TorchPeer` and `JaxPeer` what is new in it.
 """
 import argparse
 import gzip
@@ -27,9 +27,11 @@ FOLDERS = [os.environ.get("CINCH_DATA", ""), "/usr/share/datasets/fashion-mnist"
 
 @dataclass(frozen=True)
 class Workload:
-    widths: tuple        # units of every layer, from input to output
-    activations: tuple   # one a layer; the last is the output's
-    loss: str            # "bce" on logits, or "sse"
+    widths: tuple = ()   # units of every dense layer, from input to output
+    activations: tuple = ()   # one a layer; the last is the output's
+    loss: str = "bce"    # on logits, or "sse"
+    images: tuple = ()   # the layers of a network on 1x28x28 images instead: ("conv", filters, stride), ("deconv",
+                         # filters, stride) for a transposed one, ("pool", 2), ("up", 2); kernels are 3x3, ReLU between
     batch: int = 256
     steps: int = 60      # in a timed run on a CPU
     masking: float = 0.0
@@ -47,6 +49,13 @@ WORKLOADS = {
     "hinton": Workload(
         (784, 1000, 500, 250, 30, 250, 500, 1000, 784),
         ("sigmoid", "sigmoid", "sigmoid", "linear", "sigmoid", "sigmoid", "sigmoid", "sigmoid"), "bce", steps=20),
+    "conv": Workload(
+        images=(("conv", 16, 2), ("conv", 32, 2), ("deconv", 16, 2), ("deconv", 1, 2)), batch=128, steps=20),
+    "convpool": Workload(
+        images=(
+            ("conv", 16, 1), ("pool", 2), ("conv", 8, 1), ("pool", 2), ("conv", 8, 1), ("up", 2), ("conv", 8, 1),
+            ("up", 2), ("conv", 1, 1)),
+        batch=128, steps=10),
 }
 
 
@@ -72,8 +81,8 @@ class TorchPeer:
         self.torch, self.work = torch, work
         self.device = "cuda" if cuda else "cpu"
         self.data = torch.from_numpy(data).to(self.device)
-        self.layers = torch.nn.ModuleList(
-            [torch.nn.Linear(i, o) for i, o in zip(work.widths, work.widths[1:])]).to(self.device)
+        layers = [torch.nn.Linear(i, o) for i, o in zip(work.widths, work.widths[1:])]
+        self.layers = torch.nn.ModuleList(self.image_layers() if work.images else layers).to(self.device)
         self.functions = [
             {"relu": torch.relu, "sigmoid": torch.sigmoid, "linear": lambda a: a}[name] for name in work.activations]
         mode = "reduce-overhead" if cuda else "default"
@@ -81,8 +90,31 @@ class TorchPeer:
         self.optimizer = torch.optim.Adam(
             self.layers.parameters(), 1e-3, fused=True if compiled or cuda else None)
 
+    def image_layers(self):
+        nn, channels, layers = self.torch.nn, 1, []
+        for kind, number, *stride in self.work.images:
+            if kind == "conv":
+                layers.append(nn.Conv2d(channels, number, 3, stride[0], padding=1))
+            elif kind == "deconv":
+                layers.append(nn.ConvTranspose2d(channels, number, 3, stride[0], padding=1, output_padding=1))
+            else:
+                layers.append(nn.MaxPool2d(number) if kind == "pool" else nn.Upsample(scale_factor=number))
+            channels = number if "conv" in kind else channels
+        return layers
+
+    def image_loss(self, x):
+        x = x.view(-1, 1, 28, 28)
+        h = x
+        for index, layer in enumerate(self.layers):
+            h = layer(h)
+            if "conv" in self.work.images[index][0] and index < len(self.layers) - 1:
+                h = self.torch.relu(h)
+        return self.torch.nn.functional.binary_cross_entropy_with_logits(h, x, reduction="sum") / len(x)
+
     def loss(self, x):
         torch, work = self.torch, self.work
+        if work.images:
+            return self.image_loss(x)
         h = x * (torch.rand_like(x) > work.masking) if work.masking else x
         code = len(self.layers) // 2 - 1
         for index, (layer, f) in enumerate(zip(self.layers, self.functions)):
@@ -127,20 +159,53 @@ class JaxPeer:
         self.jax, self.jnp, self.work = jax, jnp, work
         self.data = jax.device_put(data) if cuda else data
         self.rng, self.key = np.random.default_rng(0), jax.random.PRNGKey(1)
-        keys = jax.random.split(jax.random.PRNGKey(0), len(work.activations))
+        shapes = self.kernels() if work.images else list(zip(work.widths, work.widths[1:]))
         parameters = []
-        for key, fan_in, fan_out in zip(keys, work.widths, work.widths[1:]):
-            limit = (6 / (fan_in + fan_out)) ** 0.5
-            w = jax.random.uniform(key, (fan_in, fan_out), minval=-limit, maxval=limit)
-            parameters.append({"w": w, "b": jnp.zeros(fan_out)})
+        for key, shape in zip(jax.random.split(jax.random.PRNGKey(0), len(shapes)), shapes):
+            taps = 9 if work.images else 1
+            limit = (6 / (taps * (shape[-2] + shape[-1]))) ** 0.5
+            w = jax.random.uniform(key, shape, minval=-limit, maxval=limit)
+            parameters.append({"w": w, "b": jnp.zeros(shape[-1])})
         zeros = lambda: jax.tree.map(jnp.zeros_like, parameters)
         self.state = (parameters, zeros(), zeros(), 0.0)
         self.functions = [
             {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "linear": lambda a: a}[name] for name in work.activations]
         self.step = jax.jit(self.update, donate_argnums=0)
 
+    def kernels(self):
+        channels, shapes = 1, []
+        for kind, number, *_ in self.work.images:
+            if "conv" in kind:
+                shapes.append((3, 3, channels, number))
+                channels = number
+        return shapes
+
+    def image_loss(self, parameters, x):
+        # Channels last, which is what XLA is fastest with.
+        jnp, lax, order = self.jnp, self.jax.lax, ("NHWC", "HWIO", "NHWC")
+        x = x.reshape(-1, 28, 28, 1)
+        h, rest = x, list(parameters)
+        for kind, number, *stride in self.work.images:
+            if kind == "pool":
+                window = (1, number, number, 1)
+                h = lax.reduce_window(h, -jnp.inf, lax.max, window, window, "VALID")
+            elif kind == "up":
+                h = h.repeat(number, 1).repeat(number, 2)
+            else:
+                layer, strides = rest.pop(0), (stride[0], stride[0])
+                if kind == "conv":
+                    h = lax.conv_general_dilated(
+                        h, layer["w"], strides, ((1, 1), (1, 1)), dimension_numbers=order) + layer["b"]
+                else:
+                    h = lax.conv_transpose(
+                        h, layer["w"], strides, ((1, 2), (1, 2)), dimension_numbers=order) + layer["b"]
+                h = self.jax.nn.relu(h) if rest else h
+        return (jnp.maximum(h, 0) - h * x + jnp.log1p(jnp.exp(-jnp.abs(h)))).sum() / len(x)
+
     def loss(self, parameters, x, key):
         jnp, work = self.jnp, self.work
+        if work.images:
+            return self.image_loss(parameters, x)
         h = x * (self.jax.random.uniform(key, x.shape) > work.masking) if work.masking else x
         code = len(parameters) // 2 - 1
         for index, (layer, f) in enumerate(zip(parameters, self.functions)):

@@ -2,9 +2,49 @@
 
 #include "CVector.h"
 
+/// Numbers of x that lie in one piece (or, in planes, `x_plane` apart) and meet successive weights.
+typedef struct {
+  int64_t offset, length;
+} cinch_run;
+
+/// What is done to a correlation's vectors on their way to memory: the epilogues that cost next to nothing there.
+typedef struct {
+  /// Repeated to whole vectors, or NULL.
+  const float *bias;
+  /// A rectifier's output where the result lies: no gradient passes where it is not positive. Or NULL.
+  const float *gate;
+  bool rectify, accumulate;
+} cinch_ending;
+
+/// One tile of a convolution: what a pixel of the result meets is the same list of runs for each.
+typedef struct {
+  const float *x;
+  int64_t x_row, x_pixel, x_plane;
+  /// Correlations: the result. Gradients: the sums, added to.
+  float *y;
+  int64_t y_row, y_pixel, y_plane;
+  /// Pixels of the result; in planes one long row, padding included.
+  int64_t rows, pixels;
+  /// Gradients: of each sample, and how far apart samples lie in x; in y each row follows the one before.
+  int64_t samples, x_sample;
+  const cinch_run *run;
+  int64_t runs;
+  /// Correlations: all runs' length. Gradients: each run's.
+  int64_t depth;
+  /// Correlations: blocks of output channels × depth. Gradients: y.
+  const float *weights;
+  int64_t outputs;
+  /// Gradients with lanes over runs: how far apart their sums lie.
+  int64_t run_pitch;
+  /// Its gate lies as `y` does.
+  cinch_ending ending;
+} cinch_correlation;
+
 /// The loops of every pass, compiled once per instruction set. Each runs one task.
 typedef struct {
   const char *name;
+  /// Lanes of a vector.
+  int64_t width;
 
   /// Rows r0 ..< r1 of columns c0 ..< c1.
   void (*epilogue)(
@@ -32,6 +72,20 @@ typedef struct {
 
   /// Elements i0 ..< i1, all of them decayed or none.
   void (*optimizer)(const cinch_optimizer *step, int64_t i0, int64_t i1, bool decayed);
+
+  /// See `cinch_correlation`: lanes over output channels, or over pixels.
+  void (*correlate_lanes)(const cinch_correlation *c);
+  void (*correlate_planes)(const cinch_correlation *c);
+  void (*gradient_lanes)(const cinch_correlation *c);
+  void (*gradient_runs)(const cinch_correlation *c);
+  /// A row of pixels, channels last, into one plane a channel `pitch` apart, and back to pixels `step` apart.
+  void (*split_channels)(const float *x, int64_t pixels, int64_t channels, float *planes, int64_t pitch);
+  void (*merge_channels)(
+      const float *planes, int64_t pitch, int64_t pixels, int64_t channels, int64_t step, const cinch_ending *ending,
+      float *y);
+
+  /// Rows of the result, counted through the samples.
+  void (*pool)(const cinch_pooling *p, int64_t r0, int64_t r1);
 
   /// Multiply-adds on registers alone; returns how many floating-point operations it did.
   double (*burn)(int64_t rounds, float *sink);

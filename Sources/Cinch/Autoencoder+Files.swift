@@ -9,8 +9,8 @@ extension Autoencoder {
   /// let codes = try Autoencoder.load("runs/sparse").encode(images)
   /// ```
   ///
-  /// `model.safetensors` holds `encoder.0.weight` `[out, in]`, `encoder.0.bias`, …, `decoder.0.weight`, … as
-  /// PyTorch lays them out. A model that is already there is replaced.
+  /// `model.safetensors` holds `encoder.0.weight`, `encoder.0.bias`, …, `decoder.0.weight`, … as PyTorch lays them
+  /// out. A model that is already there is replaced.
   ///
   /// - Parameters:
   ///   - folder: made where it is missing.

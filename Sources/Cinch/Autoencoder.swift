@@ -37,23 +37,28 @@ public final class Autoencoder: Sendable {
     self.session = session
   }
 
-  /// Codes of every sample: `samples × code units`.
+  /// Codes of every sample: `[units]`, or `[channels, height, width]` where the code is an image.
   /// - Throws: `CinchError.badData` where the features do not fit.
   public func encode(_ data: Dataset) throws -> Dataset {
-    try check(data, features: recipe.input)
-    return try result(of: data, "codes") { try $0.encode(data.values) }
+    try check(data)
+    return try result(of: data, "codes", recipe.codeShape.sampleShape) { try $0.encode(data.values) }
   }
 
-  /// Samples from codes, as `encode` gives them.
+  /// Samples from codes, as `encode` gives them or flattened.
+  /// - Throws: `CinchError.badData` where the codes are of another shape; `CinchError.usage` where the decoder needs
+  ///   more than codes, as one that unpools does.
   public func decode(_ codes: Dataset) throws -> Dataset {
-    try check(codes, features: recipe.codeUnits)
-    return try result(of: codes, "decoded") { try $0.decode(codes.values) }
+    let shape = recipe.codeShape.sampleShape
+    guard codes.features == shape.count, codes.sampleShape.dimensions.count < 3 || codes.sampleShape == shape else {
+      throw CinchError.badData("The codes in '\(codes.name)' are \(codes.sampleShape), but this model's are \(shape).")
+    }
+    return try result(of: codes, "decoded", recipe.inputShape.sampleShape) { try $0.decode(codes.values) }
   }
 
   /// x̂ of every sample; the input is not corrupted.
   public func reconstruct(_ data: Dataset) throws -> Dataset {
-    try check(data, features: recipe.input)
-    return try result(of: data, "reconstructions") { try $0.reconstruct(data.values) }
+    try check(data)
+    return try result(of: data, "reconstructions", data.sampleShape) { try $0.reconstruct(data.values) }
   }
 
   /// The mean reconstruction loss and the mean activation of the code.
@@ -64,11 +69,12 @@ public final class Autoencoder: Sendable {
 
   /// Samples as the encoder of a denoising autoencoder sees them at an update.
   public func corrupt(_ data: Dataset, step: UInt64 = 0) throws -> Dataset {
-    try check(data, features: recipe.input)
-    return try result(of: data, "corrupted") { try $0.corrupt(data.values, step: step) }
+    try check(data)
+    return try result(of: data, "corrupted", data.sampleShape) { try $0.corrupt(data.values, step: step) }
   }
 
-  /// Every weight `[out, in]` and bias `[out]` under its file name: `encoder.0.weight`, `encoder.0.bias`, …
+  /// Every weight and bias under its file name, shaped as PyTorch's layers have them: `encoder.0.weight` `[out, in]`,
+  /// or `[filters, channels, rows, columns]` of a convolution, `encoder.0.bias`, …
   public func parameters() throws -> [NamedParameter] { try withSession { try $0.parameters() } }
 
   /// Replaces every weight and bias.
@@ -86,18 +92,18 @@ public final class Autoencoder: Sendable {
     do { return try body() } catch let error as BackendError { throw CinchError.unavailable(error.description) }
   }
 
-  private func check(_ data: Dataset, features: Int) throws {
-    guard data.features == features else {
+  private func check(_ data: Dataset) throws {
+    guard data.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features a sample, but this model takes \(features) here.")
+        "'\(data.name)' has \(data.features) features a sample, but this model takes \(recipe.inputShape).")
     }
+    try recipe.requireImages(data)
   }
 
   private func result(
-    of data: Dataset, _ suffix: String, _ body: (any Session) throws -> [Float]
+    of data: Dataset, _ suffix: String, _ shape: Shape, _ body: (any Session) throws -> [Float]
   ) throws -> Dataset {
     let values = try withSession(body)
-    return try Dataset(
-      values: values, count: data.count, features: values.count / max(1, data.count), name: "\(data.name) \(suffix)")
+    return try Dataset(values: values, count: data.count, sampleShape: shape, name: "\(data.name) \(suffix)")
   }
 }

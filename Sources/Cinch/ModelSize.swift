@@ -3,33 +3,15 @@ import CinchCore
 
 extension Recipe {
   /// Weights and biases of the network; nil where their number does not fit an Int.
-  public var parameterCount: Int? {
-    let layers = encoder + decoder
-    var count = 0
-    for (index, units) in layers.map(\.units).enumerated() {
-      let inputs = index == 0 ? input : layers[index - 1].units
-      let shared = tied && index >= encoder.count
-      let (weights, overflow) = inputs.multipliedReportingOverflow(by: shared ? 0 : units)
-      let (sum, sumOverflow) = count.addingReportingOverflow(weights)
-      let (total, totalOverflow) = sum.addingReportingOverflow(units)
-      if overflow || sumOverflow || totalOverflow { return nil }
-      count = total
-    }
-    return count
-  }
+  public var parameterCount: Int? { Int(exactly: layerSizes.reduce(0) { $0 + $1.parameters }) }
 
   /// Bytes that training takes beside the data: parameters, gradients, moments, the best weights, and the
   /// activations of a batch. In floating point, so that no size overflows.
   func trainingBytes(scalar: Int) -> Double {
-    let layers = encoder + decoder
-    var parameters = 0.0
-    var inputs = Double(input)
-    for layer in layers {
-      parameters += (inputs + 1) * Double(layer.units)
-      inputs = Double(layer.units)
-    }
+    let sizes = layerSizes
+    let parameters = sizes.reduce(0) { $0 + $1.parameters }
     let copies = 2 + (optimizer.rule == .adam ? 2.0 : 1) + (patience == nil ? 0 : 1)
-    let columns = layers.reduce(2 * Double(input)) { $0 + 2 * Double($1.units) }
+    let columns = sizes.reduce(2 * Double(input)) { $0 + 2 * $1.outputs }
     return Double(scalar) * (parameters * copies + columns * 1024)
   }
 

@@ -47,10 +47,14 @@ public struct RunConfig: Sendable, Hashable, Codable {
   public func prepare(_ data: Dataset) throws -> Dataset {
     guard data.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features a sample, but this run's model takes \(recipe.input).")
+        "'\(data.name)' has \(data.features) features a sample, but this run's model takes \(recipe.inputShape).")
     }
+    try recipe.requireImages(data)
     return try scaling?.apply(to: data) ?? data
   }
+
+  /// How the run's data order an image's values, and files of its output with them.
+  public var layout: ImageLayout { data?.layout ?? .nchw }
 
   /// The model's output in the data's own units: undoes `minmax` and `standard` scaling. Bytes stay in [0, 1].
   public func restore(_ values: [Float]) throws -> [Float] {
@@ -69,7 +73,10 @@ public struct DataSource: Sendable, Hashable, Codable {
   public var labelColumn: String?
   public var labels: String?
   public var header: String
+  /// One sample's shape, channels first, where the file does not say.
   public var sampleShape: [Int]?
+  /// The order of an image's values in the file; nil for channels first.
+  public var layout: ImageLayout?
   /// How many samples there were, to notice another file under the same name.
   public var samples: Int?
 
@@ -81,6 +88,7 @@ public struct DataSource: Sendable, Hashable, Codable {
     labels = options.labels.map(Self.absolute)
     header = options.header.rawValue
     sampleShape = options.sampleShape?.dimensions
+    layout = options.layout == .nchw ? nil : options.layout
   }
 
   private static func absolute(_ path: String) -> String {
@@ -94,18 +102,20 @@ public struct DataSource: Sendable, Hashable, Codable {
     options.labelColumn = labelColumn
     options.labels = labels
     options.header = CSVHeader(rawValue: header) ?? options.header
+    options.layout = layout ?? options.layout
+    if let sampleShape {
+      guard let shape = Shape(checking: sampleShape) else {
+        throw CinchError.badData("No sample of '\(source)' can have the shape \(sampleShape).")
+      }
+      options.sampleShape = shape
+    }
     let data = try Dataset.load(source, options: options)
     if let samples, samples != data.count {
       throw CinchError.badData(
         "'\(source)' had \(samples) samples when the run was started and has \(data.count) now: "
           + "bring the old file back, or start a new run.")
     }
-    guard let sampleShape else { return data }
-    guard let shape = Shape(checking: sampleShape), shape.count == data.features else {
-      throw CinchError.badData(
-        "The sample shape \(sampleShape) does not fit '\(source)', whose samples have \(data.features) values.")
-    }
-    return try data.reshaped(shape)
+    return data
   }
 }
 

@@ -7,11 +7,12 @@ import Glibc
 /// | file | what it holds |
 /// |---|---|
 /// | `config.json` | `RunConfig` |
-/// | `model.safetensors` | the weights, under `encoder.0.weight` `[out, in]`, `encoder.0.bias`, …, `decoder.0.weight`, … |
+/// | `model.safetensors` | the weights, under `encoder.0.weight`, `encoder.0.bias`, …, `decoder.0.weight`, …, shaped as PyTorch's |
 /// | `checkpoint.safetensors` | the run's whole state, in the device's own precision: what `--resume` goes on from |
 /// | `history.csv` | one row an epoch |
 /// | `reconstructions.png` | originals, what the encoder saw of them where they were corrupted, reconstructions |
 /// | `filters.png` | the first layer's weights, a tile a unit |
+/// | `features.png` | of convolutions: a sample, and what each encoder layer's filters find in it |
 ///
 /// Every file is written whole or not at all.
 public struct RunFolder: Sendable, Hashable {
@@ -26,6 +27,7 @@ public struct RunFolder: Sendable, Hashable {
     case history = "history.csv"
     case reconstructions = "reconstructions.png"
     case filters = "filters.png"
+    case features = "features.png"
   }
 
   package func path(of file: File) -> String { path + "/" + file.rawValue }

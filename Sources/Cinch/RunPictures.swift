@@ -2,21 +2,61 @@ import CinchBackend
 import CinchCore
 
 extension RunFolder {
-  /// The most tiles of `filters.png`.
+  /// The most tiles of `filters.png`, and of one layer in `features.png`.
   private static let mostFilters = 400
+  private static let mostMaps = 128
   /// Pixels that a picture may have; fewer tiles are shown of larger samples.
   private static let mostPixels = 1 << 26
+  /// What a small tile is enlarged to, so that maps of different layers are about as large.
+  private static let tileSide = 56
 
-  /// The first layer's weight rows as tiles in the sample's shape, each scaled to its own range.
+  /// The first layer's weights as tiles, each scaled to its own range: a dense layer's rows in the sample's shape, a
+  /// convolution's kernels, in colour where they look at three channels.
   package func writeFilters(_ model: Autoencoder, shape: Shape) throws {
     guard let weight = try model.parameters().first else { return }
-    let magnification = Self.magnification(shape, narrow: 3)
+    let tile: Shape
+    let magnification: Int
+    let isKernel = weight.shape.dimensions.count == 4
+    if isKernel {
+      let kernel = Array(weight.shape.dimensions.dropFirst())
+      tile = kernel[0] == 3 ? Shape(kernel) : Shape(Array(kernel.dropFirst()))
+      magnification = min(max(48 / max(kernel[1], kernel[2]), 1), 64)
+    } else {
+      tile = Self.tile(shape)
+      magnification = Self.magnification(shape, narrow: 3)
+    }
     let count = min(
-      weight.shape.rows, Self.mostFilters, Self.mostPixels / (shape.count * magnification * magnification))
+      weight.values.count / tile.count, Self.mostFilters, Self.mostPixels / (tile.count * magnification * magnification)
+    )
     guard count > 0 else { return }
     let image = try ImageGrid.tiles(
-      Array(weight.values.prefix(count * shape.count)), tileShape: shape, magnification: magnification)
+      Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification,
+      gap: isKernel ? magnification / 2 + 1 : 1)
     try PNG.write(image, to: path(of: .filters))
+  }
+
+  /// One sample, and below it the feature maps that each convolution of the encoder makes of it, each scaled to its
+  /// own range.
+  package func writeFeatures(_ model: Autoencoder, of data: Dataset, shape: Shape) throws {
+    guard model.recipe.isOfImages else { return }
+    let sample = try data.prefix(1).values
+    let layers = try model.withSession { try $0.featureMaps(sample) }
+    guard !layers.isEmpty else { return }
+    var pictures = [
+      try ImageGrid.tiles(
+        sample, tileShape: Self.tile(shape), contrast: .fixed(Self.range(sample)), magnification: Self.enlarged(shape))
+    ]
+    for layer in layers {
+      let map = Shape(Array(layer.shape.sampleShape.dimensions.dropFirst()))
+      let magnification = Self.enlarged(layer.shape.sampleShape)
+      let room = Self.mostPixels / 4 / (map.count * magnification * magnification)
+      let count = min(layer.shape.units, Self.mostMaps, room)
+      guard count > 0 else { continue }
+      pictures.append(
+        try ImageGrid.tiles(
+          Array(layer.values.prefix(count * map.count)), tileShape: map, columns: 16, magnification: magnification))
+    }
+    try PNG.write(try ImageGrid.stacked(pictures), to: path(of: .features))
   }
 
   /// Sixteen samples: originals, what the encoder saw of them where the recipe corrupts, and reconstructions.
@@ -28,15 +68,30 @@ extension RunFolder {
     let corrupted = model.recipe.corruption == nil ? nil : try model.corrupt(samples).values
     let reconstructions = try model.reconstruct(samples).values
     let image = try ImageGrid.reconstructions(
-      originals: samples.values, corrupted: corrupted, reconstructions: reconstructions, tileShape: shape,
+      originals: samples.values, corrupted: corrupted, reconstructions: reconstructions, tileShape: Self.tile(shape),
       contrast: .fixed(Self.range(samples.values)), magnification: magnification)
     try PNG.write(image, to: path(of: .reconstructions))
   }
 
+  /// Channels that are no colours stand below each other.
+  private static func tile(_ shape: Shape) -> Shape {
+    let extents = shape.dimensions
+    guard extents.count == 3, extents[0] != 1, extents[0] != 3 else { return shape }
+    return [extents[0] * extents[1], extents[2]]
+  }
+
   /// Small tiles are enlarged to be seen.
   private static func magnification(_ shape: Shape, narrow: Int) -> Int {
-    let side = Double(shape.count).squareRoot()
+    let side = side(shape)
     return side <= 40 ? narrow : side <= 128 ? 2 : 1
+  }
+
+  private static func enlarged(_ shape: Shape) -> Int { max(tileSide / max(Int(side(shape)), 1), 1) }
+
+  private static func side(_ shape: Shape) -> Double {
+    let extents = shape.dimensions
+    let pixels = extents.count == 3 ? extents[1] * extents[2] : shape.count
+    return Double(pixels).squareRoot()
   }
 
   private static func range(_ values: [Float]) -> ClosedRange<Float> {

@@ -86,7 +86,7 @@ public final class Trainer: Sendable {
   /// Runs, or goes on with, one epoch; see `TrainingRun`. `prepare` comes first.
   ///
   /// - Parameter observer: told of progress a few times a second; false stops between two updates.
-  public func trainEpoch(epochs: Int, _ observer: (Progress) -> Bool = { _ in true }) throws -> EpochOutcome {
+  public func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool = { _ in true }) throws -> EpochOutcome {
     try model.withSession { try $0.trainEpoch(epochs: epochs, observer) }
   }
 

@@ -83,11 +83,16 @@ package func checkActivationGradient<Buffer>(
 package func checkLoss<Buffer>(
   _ loss: FusedLoss<Buffer>, rows: Int, columns: Int, op: String, partialCount: Int
 ) throws {
+  try checkFusedLoss(loss, op: op, biases: columns, partialCount: partialCount)
+  try checkMatrix(loss.target, rows: rows, columns: columns, op, "the target")
+}
+
+/// All but the target, which may be a matrix or an image.
+private func checkFusedLoss<Buffer>(_ loss: FusedLoss<Buffer>, op: String, biases: Int, partialCount: Int) throws {
   guard loss.loss != .bce || loss.activation == .sigmoid else {
     throw fail("\(op): bce needs a sigmoid output, not \(loss.activation.rawValue). Use sse, or change the layer.")
   }
-  if let bias = loss.bias { try checkCount(bias, columns, op, "the bias") }
-  try checkMatrix(loss.target, rows: rows, columns: columns, op, "the target")
+  if let bias = loss.bias { try checkCount(bias, biases, op, "the bias") }
   try checkCount(loss.partials, partialCount, op, "the tensor of partial sums")
 }
 
@@ -232,4 +237,145 @@ package func checkTransfer<Buffer>(_ tensor: Tensor<Buffer>, count: Int) throws 
   guard tensor.count == count else {
     throw fail("\(count) host values do not fit a tensor of \(tensor.shape).")
   }
+}
+
+// Images. The extents are compared one by one: a shape made for the comparison would allocate in every step.
+
+/// An image may also come flat, one row a sample, as data sets and dense layers leave it.
+private func checkImage<Buffer>(
+  _ tensor: Tensor<Buffer>, _ samples: Int, _ height: Int, _ width: Int, _ channels: Int, _ op: String, _ name: String
+) throws {
+  let extents = tensor.shape.dimensions
+  let fits =
+    switch extents.count {
+    case 2: extents[0] == samples && extents[1] == height * width * channels
+    case 4: extents[0] == samples && extents[1] == height && extents[2] == width && extents[3] == channels
+    default: false
+    }
+  guard fits else {
+    throw fail(
+      "\(op): \(name) is \(tensor.shape), but \(Shape([samples, height, width, channels])) is needed, channels last.")
+  }
+}
+
+private func checkImageGradient<Buffer>(
+  _ terms: ActivationGradient<Buffer>, _ samples: Int, _ height: Int, _ width: Int, _ channels: Int, _ op: String
+) throws {
+  try checkImage(terms.output, samples, height, width, channels, op, "the layer's output")
+  if let column = terms.column { try checkCount(column, channels, op, "the column term") }
+  if let curvature = terms.curvature { try checkCount(curvature.norms, channels, op, "the row norms") }
+}
+
+private func checkGeometry(_ g: ConvolutionGeometry, _ op: String) throws {
+  guard min(g.height, g.width, g.channels) > 0, min(g.outputHeight, g.outputWidth, g.outputChannels) > 0,
+    min(g.kernelHeight, g.kernelWidth) > 0
+  else {
+    throw fail(
+      "\(op): an image of \(g.height) × \(g.width) × \(g.channels), a kernel of \(g.kernelHeight) × \(g.kernelWidth) "
+        + "and an image of \(g.outputHeight) × \(g.outputWidth) × \(g.outputChannels) need an extent of 1 at least.")
+  }
+  guard min(g.strideHeight, g.strideWidth) > 0, min(g.dilationHeight, g.dilationWidth) > 0 else {
+    throw fail(
+      "\(op): strides of \(g.strideHeight) and \(g.strideWidth) and dilations of \(g.dilationHeight) and "
+        + "\(g.dilationWidth) are not all positive.")
+  }
+  guard min(g.top, g.left) >= 0 else {
+    throw fail("\(op): a padding of \(g.top) rows and \(g.left) columns is negative.")
+  }
+}
+
+private func checkConvolutionWeight<Buffer>(
+  _ weight: Tensor<Buffer>, _ g: ConvolutionGeometry, _ op: String, _ name: String
+) throws {
+  let extents = weight.shape.dimensions
+  // Not by count: PyTorch's layout has the same.
+  guard extents.count == 4, extents[0] == g.kernelHeight, extents[1] == g.kernelWidth, extents[2] == g.channels,
+    extents[3] == g.outputChannels
+  else { throw fail("\(op): \(name) is \(weight.shape), but \(g.weightShape) is needed, taps first.") }
+}
+
+/// For `convolve` (`side` is `.small`) and `convolveTransposed`. Returns the number of samples.
+@discardableResult
+package func checkConvolution<Buffer>(
+  large: Tensor<Buffer>, small: Tensor<Buffer>, weight: Tensor<Buffer>, _ g: ConvolutionGeometry,
+  epilogue: Epilogue<Buffer>, result side: ConvolutionSide,
+  partialCount: (ConvolutionGeometry, Int, ConvolutionSide) -> Int
+) throws -> Int {
+  let op = side == .small ? "convolve" : "convolveTransposed"
+  try checkGeometry(g, op)
+  let samples = side == .small ? large.rows : small.rows
+  try checkImage(large, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkImage(small, samples, g.outputHeight, g.outputWidth, g.outputChannels, op, "the small image")
+  try checkConvolutionWeight(weight, g, op, "the weight")
+  let (height, width, channels) =
+    side == .small ? (g.outputHeight, g.outputWidth, g.outputChannels) : (g.height, g.width, g.channels)
+  switch epilogue {
+  case .none, .accumulate: break
+  case .forward(let bias, _):
+    if let bias { try checkCount(bias, channels, op, "the bias") }
+  case .backward(let terms):
+    try checkImageGradient(terms, samples, height, width, channels, op)
+  case .loss(let loss):
+    try checkFusedLoss(loss, op: op, biases: channels, partialCount: partialCount(g, samples, side))
+    try checkImage(loss.target, samples, height, width, channels, op, "the target")
+  }
+  return samples
+}
+
+/// Returns the number of samples.
+@discardableResult
+package func checkConvolutionGradient<Buffer>(
+  x: Tensor<Buffer>, y: Tensor<Buffer>, _ g: ConvolutionGeometry, weightGradient: Tensor<Buffer>,
+  biasGradient: Tensor<Buffer>, delta: ConvolutionSide
+) throws -> Int {
+  let op = "convolutionGradient"
+  try checkGeometry(g, op)
+  let samples = x.rows
+  try checkImage(x, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkImage(y, samples, g.outputHeight, g.outputWidth, g.outputChannels, op, "the small image")
+  try checkConvolutionWeight(weightGradient, g, op, "the weight gradient")
+  try checkCount(biasGradient, delta == .large ? g.channels : g.outputChannels, op, "the bias gradient")
+  return samples
+}
+
+/// Every window must hold a pixel: what is the largest value, or the mean, of none?
+private func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
+  guard min(g.height, g.width, g.channels) > 0, min(g.outputHeight, g.outputWidth) > 0,
+    min(g.kernelHeight, g.kernelWidth) > 0, min(g.strideHeight, g.strideWidth) > 0
+  else {
+    throw fail(
+      "\(op): an image of \(g.height) × \(g.width) × \(g.channels), windows of \(g.kernelHeight) × \(g.kernelWidth), "
+        + "\(g.outputHeight) × \(g.outputWidth) of them, \(g.strideHeight) × \(g.strideWidth) apart, "
+        + "need an extent of 1 at least.")
+  }
+  guard g.top >= 0, g.top < g.kernelHeight, g.left >= 0, g.left < g.kernelWidth,
+    (g.outputHeight - 1) * g.strideHeight - g.top < g.height, (g.outputWidth - 1) * g.strideWidth - g.left < g.width
+  else {
+    throw fail(
+      "\(op): of \(g.outputHeight) × \(g.outputWidth) windows of \(g.kernelHeight) × \(g.kernelWidth), "
+        + "\(g.strideHeight) × \(g.strideWidth) apart, from row \(-g.top) and column \(-g.left), one lies outside the "
+        + "image of \(g.height) × \(g.width).")
+  }
+}
+
+/// For every op of `PoolingOps`. `result` is the side of the image that `below` belongs to. Returns the number of
+/// samples.
+@discardableResult
+package func checkPooling<Buffer>(
+  _ op: String, large: Tensor<Buffer>, small: Tensor<Buffer>, switches: Tensor<Buffer>? = nil, _ g: PoolingGeometry,
+  below: ActivationGradient<Buffer>? = nil, result side: ConvolutionSide
+) throws -> Int {
+  try checkGeometry(g, op)
+  let samples = side == .small ? large.rows : small.rows
+  try checkImage(large, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkImage(small, samples, g.outputHeight, g.outputWidth, g.channels, op, "the small image")
+  if let switches {
+    try checkImage(switches, samples, g.outputHeight, g.outputWidth, g.channels, op, "the tensor of switches")
+  }
+  guard let below else { return samples }
+  switch side {
+  case .large: try checkImageGradient(below, samples, g.height, g.width, g.channels, op)
+  case .small: try checkImageGradient(below, samples, g.outputHeight, g.outputWidth, g.channels, op)
+  }
+  return samples
 }

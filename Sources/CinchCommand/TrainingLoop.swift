@@ -91,11 +91,11 @@ final class TrainingLoop {
     try save()
     let shape = setup.sampleShape
     try picture { try folder.writeFilters(trainer.model, shape: shape) }
-    try picture {
-      try folder.writeReconstructions(trainer.model, of: setup.held ?? setup.training, shape: shape)
-    }
+    let samples = setup.held ?? setup.training
+    try picture { try folder.writeFeatures(trainer.model, of: samples, shape: shape) }
+    try picture { try folder.writeReconstructions(trainer.model, of: samples, shape: shape) }
     try folder.write(setup.config(device: device, isFinal: true))
-    let evaluation = try trainer.model.evaluate(setup.held ?? setup.training)
+    let evaluation = try trainer.model.evaluate(samples)
     try report.end(
       TrainingReport.Result(
         folder: folder, ended: ended, state: try trainer.state, evaluation: evaluation, isHeld: setup.held != nil,

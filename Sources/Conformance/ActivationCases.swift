@@ -40,6 +40,14 @@ struct GradientTerms: Sendable {
     return result
   }
 
+  /// The terms of an image: a row a pixel, a unit a channel.
+  func arguments(image: Shape, _ seed: String, map: (String, [Float]) -> [Float]) -> [Argument] {
+    let channels = image.dimensions[3]
+    return arguments([image.count / channels, channels], seed, map: map).map {
+      $0.name == "output" ? .input("output", image, $0.values) : $0
+    }
+  }
+
   func bind<Buffer>(_ t: Tensors<Buffer>) -> ActivationGradient<Buffer> {
     ActivationGradient(
       activation, output: t["output"], column: t.optional("column"), l1: l1,

@@ -35,17 +35,7 @@ struct MatmulCase: OpCase {
   let op = "matmul"
   var name: String {
     let factors = "\(m) × \(k) × \(n), A\(transposeA ? "ᵀ" : "")·B\(transposeB ? "ᵀ" : "")"
-    return "\(factors), \(kindName)" + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
-  }
-  private var kindName: String {
-    switch kind {
-    case .none: "plain"
-    case .accumulate: "accumulate"
-    case .forward(let activation, let bias): "forward \(activation.rawValue)" + (bias ? " + bias" : "")
-    case .backward(let terms): "backward \(terms.name)"
-    case .loss(let loss, let activation, let bias):
-      "\(loss.rawValue) of \(activation.rawValue)" + (bias ? " + bias" : "")
-    }
+    return "\(factors), \(kind.name)" + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
 
@@ -126,6 +116,34 @@ struct MatmulCase: OpCase {
   }
 }
 
+extension MatmulCase.Kind {
+  var name: String {
+    switch self {
+    case .none: "plain"
+    case .accumulate: "accumulate"
+    case .forward(let activation, let bias): "forward \(activation.rawValue)" + (bias ? " + bias" : "")
+    case .backward(let terms): "backward \(terms.name)"
+    case .loss(let loss, let activation, let bias):
+      "\(loss.rawValue) of \(activation.rawValue)" + (bias ? " + bias" : "")
+    }
+  }
+
+  /// All but `none`, with every optional term present and absent.
+  static var all: [MatmulCase.Kind] {
+    var kinds = [MatmulCase.Kind.accumulate]
+    for activation in Activation.allCases {
+      for bias in [false, true] {
+        kinds.append(.forward(activation, bias: bias))
+        for loss in ReconstructionLoss.allCases where loss != .bce || activation == .sigmoid {
+          kinds.append(.loss(loss, activation, bias: bias))
+        }
+      }
+      kinds += GradientTerms.all(activation).map(Self.backward)
+    }
+    return kinds
+  }
+}
+
 extension MatmulCase {
   static let transposes = [(false, false), (false, true), (true, false), (true, true)]
 
@@ -146,16 +164,7 @@ extension MatmulCase {
       (1, 1, 1), (3, 5, 2), (13, 17, 33), (65, 33, 48), (33, 129, 65), (64, 32, 16), (17, 63, 257), (1, 65, 12),
       (31, 1, 127), (12, 16, 256), (129, 11, 17),
     ]
-    var kinds: [Kind] = [.accumulate]
-    for activation in Activation.allCases {
-      for bias in [false, true] {
-        kinds.append(.forward(activation, bias: bias))
-        for loss in ReconstructionLoss.allCases where loss != .bce || activation == .sigmoid {
-          kinds.append(.loss(loss, activation, bias: bias))
-        }
-      }
-      kinds += GradientTerms.all(activation).map(Kind.backward)
-    }
+    let kinds = Kind.all
     return kinds.indices.flatMap { i in
       transposes.indices.map { j in
         // Neither count divides the other, so every kind meets small, ragged and whole tiles.

@@ -10,16 +10,17 @@ enum Numbers {
     let low = range.lowerBound, width = range.upperBound - range.lowerBound
     var values = [Float](repeating: 0, count: shape.count)
     // Plain loops: these are half of the table's time where the compiler does not optimise.
-    for i in 0..<shape.count {
-      // SplitMix64.
-      state = state &+ 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      z ^= z >> 31
-      values[i] = low + width * Float(z >> 40) * 0x1p-24
-    }
+    for i in 0..<shape.count { values[i] = low + width * Float(next(&state) >> 40) * 0x1p-24 }
     return values
+  }
+
+  /// SplitMix64.
+  static func next(_ state: inout UInt64) -> UInt64 {
+    state = state &+ 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
   }
 
   /// Values that the activation can put out, with its edges: exact zeros among them where it has a kink.

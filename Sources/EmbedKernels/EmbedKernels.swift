@@ -15,7 +15,8 @@ struct EmbedKernels {
       exit(64)
     }
     let folder = URL(fileURLWithPath: arguments[2]).standardizedFileURL.path + "/"
-    var text = "// Made from the OpenCL sources of this package; do not edit.\nlet embeddedSources: [String: String] = [\n"
+    var text =
+      "// Made from the OpenCL sources of this package; do not edit.\nlet embeddedSources: [String: String] = [\n"
     for path in arguments.dropFirst(3).sorted() {
       let name = URL(fileURLWithPath: path).standardizedFileURL.path.replacingOccurrences(of: folder, with: "")
       let source = try String(contentsOfFile: path, encoding: .utf8)

@@ -119,6 +119,7 @@ extension OpenCLBackend {
     guard query(0, nil, &size) == CL_SUCCESS, size > 0 else { return "" }
     var bytes = [UInt8](repeating: 0, count: size)
     guard query(size, &bytes, nil) == CL_SUCCESS else { return "" }
-    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(
+      separator: " ")
   }
 }

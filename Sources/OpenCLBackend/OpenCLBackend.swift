@@ -26,6 +26,7 @@ public final class OpenCLBackend: Backend {
   var kernels = [cl_kernel?](repeating: nil, count: KernelID.allCases.count)
   var programs: [Module: cl_program] = [:]
   var plans: [UInt64: MatmulPlan] = [:]
+  var convolutions = ConvolutionState()
   var staging: StagingRing?
   /// Products in slices, on a GPU.
   var slices: OpenCLBuffer?
@@ -79,6 +80,7 @@ public final class OpenCLBackend: Backend {
     clFinish(queue)
     staging?.release(queue)
     for case let kernel? in kernels { clReleaseKernel(kernel) }
+    for kernel in convolutions.kernels.values { clReleaseKernel(kernel) }
     for program in programs.values { clReleaseProgram(program) }
     clReleaseCommandQueue(queue)
     clReleaseContext(context)

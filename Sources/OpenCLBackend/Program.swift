@@ -8,6 +8,16 @@ enum Module: Hashable {
   /// The GPU family's matmul for one block size.
   case matmulTile(Int)
   case elementwise, reduction, random, peak
+  /// The CPU family's convolutions, for one register tile each. A step or run of 0 is known at run time alone.
+  case correlation(rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
+  case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
+  case gradient(wide: Int)
+  case gradientOfFew(outputs: Int)
+  case convolutionPacking
+  /// The GPU family's convolutions.
+  case convolutionTiles
+  /// Pooling by vectors of so many channels.
+  case pooling(width: Int)
 }
 
 /// Every kernel. The raw value indexes `OpenCLBackend.kernels`.
@@ -18,6 +28,9 @@ enum KernelID: Int, CaseIterable {
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
   case gather, corrupt, gatherCorrupt, maskExactly
   case peak
+  case correlate, correlatePlanes, gradientSlices, gradientSlicesOfFew, sumSlices, packWeights
+  case convolveTiles, convolveTransposedTiles, convolutionGradientTiles, convolutionSlices
+  case maxPool, unpool, pickSwitches, poolSum, poolSpread
 
   var name: String {
     switch self {
@@ -36,6 +49,13 @@ enum KernelID: Int, CaseIterable {
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale: .reduction
     case .gather, .corrupt, .gatherCorrupt, .maskExactly: .random
     case .peak: .peak
+    case .correlate: .correlation(rows: 1, pixels: 1, wide: 1, run: 0, step: 0)
+    case .correlatePlanes: .correlationPlanes(outputs: 1, block: 1, woven: 1, split: 1)
+    case .gradientSlices, .sumSlices: .gradient(wide: 1)
+    case .gradientSlicesOfFew: .gradientOfFew(outputs: 1)
+    case .packWeights: .convolutionPacking
+    case .convolveTiles, .convolveTransposedTiles, .convolutionGradientTiles, .convolutionSlices: .convolutionTiles
+    case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: .pooling(width: 1)
     }
   }
 }
@@ -47,6 +67,7 @@ extension OpenCLBackend {
 
   private func sources(_ module: Module) -> [String] {
     let family = self.family.rawValue
+    let functions = ["common/prelude", "common/functions"]
     switch module {
     case .matmul, .matmulTile:
       return ["common/prelude", "common/functions", "common/epilogue", "\(family)/matmul"]
@@ -57,13 +78,32 @@ extension OpenCLBackend {
     case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
     case .random: return ["common/prelude", "common/functions", "common/random"]
     case .peak: return ["common/prelude", "common/peak"]
+    case .correlation: return functions + ["common/epilogue", "cpu/image", "cpu/convolution"]
+    case .correlationPlanes: return functions + ["common/epilogue", "cpu/image", "cpu/convolutionPlanes"]
+    case .gradient, .gradientOfFew: return ["common/prelude", "cpu/image", "cpu/convolutionGradient"]
+    case .convolutionPacking: return ["common/prelude", "cpu/image", "cpu/packing"]
+    case .convolutionTiles: return functions + ["common/epilogue", "gpu/convolution"]
+    case .pooling: return functions + ["common/pooling"]
     }
   }
 
   private func options(_ module: Module) -> String {
-    var options = "-cl-std=CL1.2 -cl-mad-enable -DVW=\(vectorWidth) -DLEAKY_SLOPE=\(Float(Activation.leakySlope))f"
+    var width = vectorWidth
+    if case .pooling(let narrower) = module { width = narrower }
+    var options = "-cl-std=CL1.2 -cl-mad-enable -DVW=\(width) -DLEAKY_SLOPE=\(Float(Activation.leakySlope))f"
     if family == .cpu { options += " -DCPU_FAMILY -DMR=\(tileRows) -DKC=\(Self.packedSteps)" }
-    if case .matmulTile(let size) = module { options += " -DTILE=\(size)" }
+    switch module {
+    case .matmulTile(let size): options += " -DTILE=\(size)"
+    case .correlation(let rows, let pixels, let wide, let run, let step):
+      options += " -DCORRELATION -DROWS=\(rows) -DPIXELS=\(pixels) -DWIDE=\(wide)"
+      if step > 0 { options += " -DSTEP=\(step)" }
+      if run > 0 { options += " -DRUN=\(run)" }
+    case .correlationPlanes(let outputs, let block, let woven, let split):
+      options += " -DCORRELATION -DOUTPUTS=\(outputs) -DBLOCK=\(block) -DWOVEN=\(woven) -DSPLIT=\(split)"
+    case .gradient(let wide): options += " -DWIDE=\(wide)"
+    case .gradientOfFew(let outputs): options += " -DOUTPUTS=\(outputs)"
+    default: break
+    }
     return options
   }
 
@@ -95,11 +135,17 @@ extension OpenCLBackend {
   }
 
   func makeKernel(_ id: KernelID) throws -> cl_kernel {
+    let kernel = try makeKernel(id, in: id.module)
+    kernels[id.rawValue] = kernel
+    return kernel
+  }
+
+  /// A kernel of a module that comes in variants; the caller keeps it.
+  func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
     var status = CL_SUCCESS
-    guard let kernel = clCreateKernel(try program(id.module), id.name, &status) else {
+    guard let kernel = clCreateKernel(try program(module), id.name, &status) else {
       throw failure("making the kernel \(id.name)", status)
     }
-    kernels[id.rawValue] = kernel
     return kernel
   }
 

@@ -17,7 +17,8 @@ import Testing
   @Test func trainingLeavesACompleteRunFolder() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData()
-    let outcome = try await sandbox.run(line: "train sparse \(tiny) --epochs 2 --shape 4,4 --validation-split 0.25")
+    let outcome = try await sandbox.run(
+      line: "train sparse \(tiny) --epochs 2 --image-shape 4,4 --validation-split 0.25")
     #expect(outcome.status == 0)
     #expect(outcome.output.contains("per element"))
     #expect(outcome.output.contains("16 → 6 (2.7 to 1)"))

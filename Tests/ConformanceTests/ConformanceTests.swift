@@ -46,8 +46,20 @@ import Testing
       Set(Conformance.ops) == [
         "matmul", "denseGradient", "activate", "activationGradient", "columnSums", "rowSquares", "sumOfSquares",
         "sumOfMagnitudes", "total", "reconstructionLoss", "softmaxLoss", "klSparsity", "contractive", "gather",
-        "corrupt", "bernoulli", "optimizerStep", "clipScale", "write", "read", "fill", "copy", "allocate",
+        "corrupt", "bernoulli", "optimizerStep", "clipScale", "write", "read", "fill", "copy", "allocate", "convolve",
+        "convolveTransposed", "convolutionGradient", "maxPool", "unpool", "pickSwitches", "poolSum", "poolSpread",
       ])
+  }
+
+  @Test("Every kernel meets every stride, dilation and padding; every channel count every other")
+  func pairs() {
+    let met = Set(ConvolutionFactors.rows.flatMap(\.pairs)), counts = ConvolutionFactors.counts
+    for (a, b) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (1, 4), (2, 3), (3, 4), (3, 5), (3, 6), (5, 6)] {
+      let wanted = (0..<counts[a]).flatMap { i in (0..<counts[b]).map { j in ((a * 8 + b) * 8 + i) * 8 + j } }
+      let missing = wanted.filter { !met.contains($0) }.map { [a, $0 / 8 % 8, b, $0 % 8] }
+      #expect(missing == [])
+    }
+    #expect(Conformance.convolutions.count > 50)
   }
 
   @Test("A report is JSON with the error's own name")

@@ -20,7 +20,7 @@ final class SaboteurBackend: Backend {
     case refusal = "an error"
   }
 
-  private let reference = ReferenceBackend()
+  let reference = ReferenceBackend()
   private let fault: Fault?
   private var calls = 0
   private var extra = BackendCounters()
@@ -36,7 +36,7 @@ final class SaboteurBackend: Backend {
   }
 
   /// Runs an op and harms its first output, or what surrounds it.
-  private func run(
+  func run(
     _ output: Tensor<Buffer>, inputs: [Tensor<Buffer>], _ op: () throws -> Void
   ) throws {
     calls += 1

@@ -26,7 +26,7 @@ import Testing
 
   struct Golden: Decodable {
     var recipe: Recipe
-    /// Samples of features.
+    /// Samples of features; images with channels first.
     var x: [[Double]]
     /// What the encoder sees at each of three steps.
     var xCorrupted: [[[Double]]]?
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test func everyVariantIsThere() {
-    #expect(Self.files.count >= 13)
+    #expect(Self.files.count >= 21)
   }
 
   /// In Double the two agree to rounding: every sum here has fewer than 100 terms.
@@ -86,12 +86,16 @@ import Testing
   ) throws {
     var recipe = golden.recipe
     recipe.optimizer = outcome.optimizer
-    let fixture = try StepFixture(recipe, on: backend, x: golden.x.joined().map { B.Scalar($0) })
-    let layout = ParameterLayout(recipe)
+    // A device has channels last.
+    func values(_ samples: [[Double]]) -> [B.Scalar] {
+      recipe.inputShape.channelsLast(samples.joined().map { B.Scalar($0) })
+    }
+    let fixture = try StepFixture(recipe, on: backend, x: values(golden.x))
+    let layout = fixture.network.layout
     try backend.write(try arena(golden.parameters, layout).map { B.Scalar($0) }, to: fixture.network.parameters)
     for step in 0..<steps {
       if let corrupted = golden.xCorrupted {
-        try backend.write(corrupted[step].joined().map { B.Scalar($0) }, to: fixture.batch.input)
+        try backend.write(values(corrupted[step]), to: fixture.batch.input)
       }
       let update = recipe.optimizer.step(
         step, scale: 1, weightDecay: recipe.penalties.weightDecay, decayCount: layout.weightCount)
@@ -118,16 +122,23 @@ import Testing
     close(got, try arena(golden.gradients, layout), tolerance, "\(golden.recipe.name): gradients")
   }
 
+  /// The arena of named parameters, in Double.
   private func arena(_ named: [String: Array], _ layout: ParameterLayout) throws -> [Double] {
     var values = [Double](repeating: .nan, count: layout.count)
-    for layer in layout.layers {
-      if !layer.isTied {
+    for (index, layer) in layout.layers.enumerated() {
+      guard let slot = layout.slots[index] else {
+        #expect(named[layer.name + ".weight"] == nil)
+        continue
+      }
+      if !slot.isTied {
         let weight = try #require(named[layer.name + ".weight"])
-        #expect(weight.shape == [layer.units, layer.inputs])
-        values.replaceSubrange(layer.weight..<layer.weight + weight.values.count, with: weight.values)
+        #expect(weight.shape == layout.fileShape(index).dimensions)
+        for (offset, value) in zip(layout.deviceOffsets(index, slot), weight.values) {
+          values[slot.weight + offset] = value
+        }
       }
       let bias = try #require(named[layer.name + ".bias"])
-      values.replaceSubrange(layer.bias..<layer.bias + bias.values.count, with: bias.values)
+      values.replaceSubrange(slot.bias..<slot.bias + bias.values.count, with: bias.values)
     }
     return values
   }

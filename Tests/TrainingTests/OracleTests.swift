@@ -37,7 +37,8 @@ import Testing
     let philox = Philox(seed: 8, stream: .test)
     func normal(_ index: Int) -> Double {
       let words = philox.block(index: index, step: 0)
-      return (-2 * log(Double(Philox.uniform(words.x)) + 1e-7)).squareRoot() * cos(2 * .pi * Double(Philox.uniform(words.y)))
+      return (-2 * log(Double(Philox.uniform(words.x)) + 1e-7)).squareRoot()
+        * cos(2 * .pi * Double(Philox.uniform(words.y)))
     }
     let mixing = (0..<features * features).map { normal($0) / Double(features).squareRoot() }
     var values: [Float] = []

@@ -90,6 +90,18 @@ import Testing
     #expect(abs(sum - epoch.loss) < 1e-9)
   }
 
+  /// The mse loss is a mean over features already, so it is the error per element.
+  @Test func meanSquaredErrorIsPerElement() throws {
+    let data = try Variants.data(count: 16, features: 13)
+    let trainer = try Trainer(
+      Recipe(name: "mse", layers: [13, 4], activation: .tanh, outputActivation: .linear, loss: .mse), on: .cpu)
+    let output = try trainer.model.reconstruct(data).values
+    let squares = zip(output, data.values).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+    let error = try trainer.model.evaluate(data).reconstruction
+    #expect(abs(error.perElement - squares / (16 * 13)) < 1e-6)
+    #expect(abs(error.perSample - squares / 16) < 1e-5)
+  }
+
   @Test func earlyStoppingRestoresTheBestWeights() throws {
     let data = try Variants.data(count: 40, features: 13)
     var recipe = Recipe.overcomplete(layers: [13, 32], weightDecay: 0)
@@ -192,9 +204,15 @@ import Testing
     refused({ $0.setLayers([13, 9], activation: .relu, outputActivation: .sigmoid) }, "sigmoid")
     refused({ $0.penalties.kl?.rho = 1 }, "--rho")
     refused({ $0.penalties.weightDecay = -.infinity }, "--weight-decay")
-    refused({ $0.loss = .bce; $0.setLayers([13, 9], activation: .sigmoid, outputActivation: .linear) }, "bce")
+    refused(
+      {
+        $0.loss = .bce; $0.setLayers([13, 9], activation: .sigmoid, outputActivation: .linear)
+      }, "bce")
     refused({ $0.setLayers([13], activation: .sigmoid, outputActivation: .sigmoid) }, "--layers")
-    refused({ $0.penalties.contraction = 1; $0.setLayers([13, 9, 4], activation: .sigmoid, outputActivation: .sigmoid) }, "contractive")
+    refused(
+      {
+        $0.penalties.contraction = 1; $0.setLayers([13, 9, 4], activation: .sigmoid, outputActivation: .sigmoid)
+      }, "contractive")
     refused({ $0.batchSize = 0 }, "--batch-size")
     refused({ $0.optimizer.learningRate = .nan }, "--lr")
     refused({ $0.corruption = .masking(1.5) }, "--corruption-level")

@@ -97,6 +97,56 @@ typedef struct {
 
 void cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue);
 
+// MARK: Convolutions
+
+/// As Swift's ConvolutionGeometry; the output is the small image.
+typedef struct {
+  int64_t height, width, channels;
+  int64_t output_height, output_width, output_channels;
+  int64_t kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width;
+  int64_t top, left;
+} cinch_convolution;
+
+/// result = epilogue(source ∗ weight), from the large image to the small one, or `transposed` from small to large.
+/// `epilogue` counts a pixel as a row; its kind may be `none` or `accumulate`. False where there is no memory.
+bool cinch_convolve(
+    cinch_device *device, const cinch_convolution *geometry, bool transposed, int64_t samples, const float *source,
+    const float *weight, float *result, const cinch_epilogue *epilogue);
+/// How many partial sums `cinch_convolve` writes for a loss.
+int64_t cinch_convolution_partial_count(const cinch_convolution *geometry, bool transposed, int64_t samples);
+/// The gradients of the weight and of the bias of `delta`, the large image or the small one.
+bool cinch_convolution_gradient(
+    cinch_device *device, const cinch_convolution *geometry, int64_t samples, const float *x, const float *y,
+    bool delta_large, bool accumulate, float *weight_gradient, float *bias_gradient);
+
+// MARK: Pooling
+
+typedef enum {
+  cinch_max_pool,
+  cinch_pick_switches,
+  cinch_pool_sum,
+  cinch_pool_mean,
+  cinch_unpool,
+  cinch_spread,
+  cinch_spread_mean,
+} cinch_pooling_kind;
+
+/// As Swift's PoolingGeometry. The first four kinds make a small image of the large one, the others the reverse.
+typedef struct {
+  cinch_pooling_kind kind;
+  int64_t samples, height, width, channels, output_height, output_width;
+  int64_t kernel_height, kernel_width, stride_height, stride_width;
+  int64_t top, left;
+  const float *large, *small;
+  /// Where each window's value comes from, for the kinds that read it, and for the one that finds it.
+  const float *switches;
+  float *found;
+  float *result;
+} cinch_pooling;
+
+/// `below` may be of the kind `none`. False where there is no memory.
+bool cinch_pool_images(cinch_device *device, const cinch_pooling *pooling, const cinch_epilogue *below);
+
 // MARK: Reductions
 
 /// sums[j] = scale · Σ_k x_kj.

@@ -8,12 +8,16 @@
 #include "loss.h"
 #include "optimizer.h"
 #include "penalty.h"
+#include "pooling.h"
 #include "random.h"
 
+#include "convolution.h"
+#include "gradient.h"
 #include "matmul.h"
 
 const cinch_kernels CINCH_KERNELS = {
     .name = CINCH_NAME,
+    .width = CINCH_WIDTH,
     .epilogue = epilogue_block,
     .softmax = softmax_rows,
     .column_sums = column_sums,
@@ -26,5 +30,12 @@ const cinch_kernels CINCH_KERNELS = {
     .corrupt = corrupt_range,
     .bernoulli = bernoulli_range,
     .optimizer = optimizer_range,
+    .correlate_lanes = correlate_lanes,
+    .correlate_planes = correlate_planes,
+    .gradient_lanes = gradient_lanes,
+    .gradient_runs = gradient_runs,
+    .split_channels = split_channels,
+    .merge_channels = merge_channels,
+    .pool = pool_rows,
     .burn = burn,
 };

@@ -33,7 +33,7 @@ extension ReferenceBackend {
     for i in 0..<a.rows {
       for j in 0..<a.columns {
         let index = i * a.columns + j
-        result[index] = element.gradient(values[index], row: i, column: j, columns: a.columns)
+        result[index] = element.gradient(values[index], index: index, column: j, sample: i, features: a.columns)
       }
     }
   }
@@ -83,10 +83,10 @@ struct LossElement {
     partials.update(repeating: 0)
   }
 
-  func gradient(_ product: Double, row: Int, column: Int, columns: Int) -> Double {
+  func gradient(_ product: Double, index: Int, column: Int, sample: Int, features: Int) -> Double {
     let a = product + (bias?[column] ?? 0)
-    let element = loss.element(a, target: target[row * columns + column], activation, columns: columns)
-    partials[row] += element.loss
+    let element = loss.element(a, target: target[index], activation, columns: features)
+    partials[sample] += element.loss
     return element.gradient * gradientScale
   }
 }

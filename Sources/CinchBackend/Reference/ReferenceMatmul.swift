@@ -20,7 +20,8 @@ extension ReferenceBackend {
           p += alongA
           q += alongB
         }
-        result[i * n + j] = finish(sum, held: result[i * n + j], row: i, column: j, columns: n)
+        let index = i * n + j
+        result[index] = finish(sum, held: result[index], index: index, column: j, sample: i, features: n)
       }
     }
   }
@@ -52,8 +53,8 @@ extension ReferenceBackend {
   public func lossPartialCount(rows: Int, columns: Int) -> Int { rows }
 }
 
-/// What an `Epilogue` does to one element of a product.
-private struct ElementEpilogue {
+/// What an `Epilogue` does to one element of a product or a convolution.
+struct ElementEpilogue {
   private enum Kind {
     case store, add
     case forward(UnsafeMutableBufferPointer<Double>?, Activation)
@@ -72,13 +73,19 @@ private struct ElementEpilogue {
     }
   }
 
-  func callAsFunction(_ product: Double, held: Double, row: Int, column: Int, columns: Int) -> Double {
+  /// - Parameters:
+  ///   - column: the unit or channel, for terms that all samples and pixels share.
+  ///   - features: the elements of one sample.
+  func callAsFunction(
+    _ product: Double, held: Double, index: Int, column: Int, sample: Int, features: Int
+  ) -> Double {
     switch kind {
     case .store: product
     case .add: held + product
     case .forward(let bias, let activation): activation.value(product + (bias?[column] ?? 0))
-    case .backward(let terms): terms(product, index: row * columns + column, column: column)
-    case .loss(let loss): loss.gradient(product, row: row, column: column, columns: columns)
+    case .backward(let terms): terms(product, index: index, column: column)
+    case .loss(let loss):
+      loss.gradient(product, index: index, column: column, sample: sample, features: features)
     }
   }
 }

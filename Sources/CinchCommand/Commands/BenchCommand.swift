@@ -11,7 +11,8 @@ struct BenchCommand: ParsableCommand {
     abstract: "Measure training throughput, beside the device's own peak.",
     discussion: """
       Each repeat is one pass over the samples after a warm-up pass; the figures are samples a second. Workloads: \
-      \(Workload.all.map(\.name).joined(separator: ", ")). Run it with nothing else going on.
+      \(Workload.all.map(\.name).joined(separator: ", ")). --ops looks into the convolutions of those that have \
+      some. Run it with nothing else going on.
       """)
 
   @Argument(help: "What to measure (default: all).")
@@ -26,20 +27,24 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Samples in a pass.")
   var samples = 15_360
 
-  @Option(help: "Samples in a mini-batch.")
-  var batchSize = 256
+  @Option(help: "Samples in a mini-batch. (default: the workload's, 256 or 128)")
+  var batchSize: Int?
+
+  @Flag(help: "Measures each convolution of the workloads by itself: forward, input gradient, weight gradient.")
+  var ops = false
 
   @Flag(help: "Print one JSON object a line.")
   var json = false
 
   func validate() throws {
-    guard repeats > 0, samples > 0, batchSize > 0 else {
+    guard repeats > 0, samples > 0, batchSize ?? 1 > 0 else {
       throw ValidationError("--repeats, --samples and --batch-size must be 1 or more.")
     }
   }
 
   func run() throws {
     let chosen = workloads.isEmpty ? Workload.all : try workloads.map(Workload.named)
+    if ops { return try measureOps(of: chosen) }
     let data = try benchData()
     var table = BenchTable(json: json)
     for workload in chosen {
@@ -48,6 +53,24 @@ struct BenchCommand: ParsableCommand {
       table.add(try measure(workload, data, on: opened.backend, peak: peak))
     }
     table.finish()
+  }
+
+  private func measureOps(of chosen: [Workload]) throws {
+    let convolutional = chosen.filter { !$0.recipe.convolutions.isEmpty }
+    guard !convolutional.isEmpty else {
+      throw CinchError.usage(
+        "--ops measures convolutions, and \(workloads.joined(separator: ", ")) has none: use conv.")
+    }
+    let opened = try Device(device).open()
+    let peak = try (opened.backend as? any MeasuresCeilings)?.measurePeakGFLOPS()
+    var table = OpsTable(device: opened.backend.info, json: json)
+    for workload in convolutional {
+      let bench = OpsBench(workload: workload.name, batch: batchSize ?? workload.batch, repeats: repeats, peak: peak)
+      for convolution in workload.recipe.convolutions {
+        for row in try bench.measure(convolution, on: opened.backend) { try table.add(row) }
+      }
+    }
+    try table.finish()
   }
 
   /// Fashion-MNIST, or uniform noise of the same shape where it is not installed.
@@ -62,7 +85,7 @@ struct BenchCommand: ParsableCommand {
     _ workload: Workload, _ data: Dataset, on backend: B, peak: Double?
   ) throws -> BenchRow {
     var recipe = workload.recipe
-    recipe.batchSize = batchSize
+    recipe.batchSize = batchSize ?? workload.batch
     recipe.epochs = repeats + 1
     let session = try openSession(recipe, on: backend)
     try session.prepare(training: data, validation: nil, options: TrainingOptions())
@@ -71,8 +94,8 @@ struct BenchCommand: ParsableCommand {
       if epoch.number > 1 { rates.append(epoch.samplesPerSecond) }
     }
     return BenchRow(
-      workload: workload.name, device: backend.info.identifier, deviceName: backend.info.name, batch: batchSize,
-      rates: rates.sorted(), flopsPerSample: workload.flopsPerSample, peak: peak)
+      workload: workload.name, device: backend.info.identifier, deviceName: backend.info.name,
+      batch: recipe.batchSize, rates: rates.sorted(), flopsPerSample: recipe.stepFlops, peak: peak)
   }
 }
 
@@ -115,10 +138,7 @@ struct BenchTable {
 
   mutating func add(_ row: BenchRow) {
     if json {
-      let encoder = JSONEncoder()
-      encoder.keyEncodingStrategy = .convertToSnakeCase
-      encoder.outputFormatting = [.sortedKeys]
-      if let line = try? encoder.encode(row) { print(String(decoding: line, as: UTF8.self)) }
+      if let line = try? JSONValue.line(row) { print(line) }
     } else {
       if isFirst {
         print("\(row.device)  \(row.deviceName)\n")

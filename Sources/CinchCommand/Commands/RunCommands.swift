@@ -19,15 +19,31 @@ struct RunOptions: ParsableArguments {
 extension DataOptions {
   /// The samples named here, or else the run's own, scaled as the run scales.
   func load(for config: RunConfig) throws -> Dataset {
-    guard let source = try source() ?? config.data else {
+    guard var source = try source() ?? config.data else {
       throw CinchError.usage("This run does not say which data it was trained on: name some with --data.")
+    }
+    // Other data of a run are ordered as its own, and what is flat is what its own is.
+    if data != nil, layout == nil { source.layout = config.data?.layout }
+    if data != nil, imageShape == nil, source.layout == .nhwc, config.recipe.image != nil {
+      source.sampleShape = config.shape.dimensions
     }
     return try config.prepare(try source.load())
   }
 }
 
+/// Writes samples as the run's data are laid out.
+private func writeSamples(_ samples: Dataset, of config: RunConfig, to path: String) throws {
+  var values = try config.restore(samples.values)
+  var shape = config.shape
+  if let image = ImageShape(shape), shape.dimensions.count == 3 {
+    values = image.ordered(values, as: config.layout)
+    shape = image.shape(in: config.layout)
+  }
+  try writeMatrix(values, shape: Shape([samples.count] + shape.dimensions), to: path)
+}
+
 /// Writes a matrix: .csv as text, anything else as .npy.
-func writeMatrix(_ values: [Float], shape: Shape, to path: String) throws {
+private func writeMatrix(_ values: [Float], shape: Shape, to path: String) throws {
   if path.hasSuffix(".csv") {
     try CSVWriter.write(values: values, features: shape.columns, to: path)
   } else {
@@ -72,19 +88,23 @@ struct EvalCommand: ParsableCommand {
 struct EncodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "encode", abstract: "Writes the codes of samples.",
-    discussion: "The file has one row a sample and one column a code unit, as float32.")
+    discussion: """
+      The file has one row a sample and one column a code unit, as float32; where the code is an image, .npy files are \
+      [samples, channels, height, width].
+      """)
 
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
   @Option(
-    name: [.short, .customLong("out")], help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
     let (model, config) = try runOptions.open()
     let codes = try model.encode(try dataOptions.load(for: config))
-    try writeMatrix(codes.values, shape: [codes.count, codes.features], to: output)
+    try writeMatrix(codes.values, shape: Shape([codes.count] + codes.sampleShape.dimensions), to: output)
   }
 }
 
@@ -92,7 +112,7 @@ struct DecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode", abstract: "Writes the samples that codes stand for.",
     discussion: """
-      Samples have the shape of the training samples and their units: minmax and standard scaling are undone, bytes \
+      Samples have the shape, layout and units of the training samples: minmax and standard scaling are undone, bytes \
       stay in [0, 1].
       """)
 
@@ -102,14 +122,14 @@ struct DecodeCommand: ParsableCommand {
   var codes: String
 
   @Option(
-    name: [.short, .customLong("out")], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
     let (model, config) = try runOptions.open()
     let decoded = try model.decode(try Dataset.load(codes))
-    let values = try config.restore(decoded.values)
-    try writeMatrix(values, shape: Shape([decoded.count] + config.shape.dimensions), to: output)
+    try writeSamples(decoded, of: config, to: output)
   }
 }
 
@@ -117,20 +137,20 @@ struct ReconstructCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reconstruct", abstract: "Writes samples as the model reconstructs them.",
     discussion: """
-      Samples keep their shape and units: minmax and standard scaling are undone, bytes stay in [0, 1].
+      Samples have the shape, layout and units of the training samples: minmax and standard scaling are undone, bytes stay in [0, 1].
       """)
 
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
   @Option(
-    name: [.short, .customLong("out")], help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
   var output: String
 
   func run() throws {
     let (model, config) = try runOptions.open()
     let reconstructed = try model.reconstruct(try dataOptions.load(for: config))
-    let values = try config.restore(reconstructed.values)
-    try writeMatrix(values, shape: Shape([reconstructed.count] + config.shape.dimensions), to: output)
+    try writeSamples(reconstructed, of: config, to: output)
   }
 }

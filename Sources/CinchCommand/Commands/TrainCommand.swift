@@ -11,7 +11,7 @@ struct TrainCommand: ParsableCommand {
       Options replace the recipe's own settings.
 
       The run goes into a folder of its own: config.json, model.safetensors, checkpoint.safetensors, history.csv, \
-      reconstructions.png and filters.png. Ctrl-C ends it between two updates; --resume goes on from there, and \
+      reconstructions.png, filters.png and, of convolutions, features.png. Ctrl-C ends it between two updates; --resume goes on from there, and \
       comes to the same weights, bit for bit, as if it had never stopped.
       """)
 
@@ -71,11 +71,11 @@ struct TrainCommand: ParsableCommand {
 
   private func start(_ report: TrainingReport, _ log: Logger) throws {
     guard let data = try dataOptions.source(default: "fashion-mnist") else { return }
-    var recipe = try recipeOptions.apply(to: try chosenRecipe())
+    var recipe = try chosenRecipe()
     recipe.epochs = epochs ?? recipe.epochs
     let device = try deviceOptions.choice
     let setup = try TrainingSetup(
-      recipe, isSized: recipeOptions.layers != nil, data: data,
+      recipe, options: recipeOptions, data: data,
       validation: try validation.map { DataSource($0, options: try dataOptions.loadOptions) }, scale: scale ?? .none)
     try check(setup)
     log.debug("read \(setup.training.count) training samples from \(data.source)")

@@ -8,6 +8,7 @@ extension Optimizer.Rule: ExpressibleByArgument {}
 extension Schedule.Kind: ExpressibleByArgument {}
 extension Corruption.Kind: ExpressibleByArgument {}
 extension Scaling.Kind: ExpressibleByArgument {}
+extension ImageLayout: ExpressibleByArgument {}
 
 enum HeaderChoice: String, CaseIterable, ExpressibleByArgument {
   case auto, yes, no

@@ -16,14 +16,21 @@ struct DataOptions: ParsableArguments {
   @Option(help: "Whether a CSV file begins with a row of names. (default: auto)")
   var header: HeaderChoice?
 
-  @Option(help: ArgumentHelp("Sees samples as this shape, for pictures: 28,28 or 3,32,32.", valueName: "extents"))
-  var shape: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Sees samples as images: CHANNELS,HEIGHT,WIDTH or HEIGHT,WIDTH. (default: the file's own shape)",
+      valueName: "extents"))
+  var imageShape: String?
+
+  @Option(help: "How the file orders an image: channels first or last. (default: nchw, or the run's own)")
+  var layout: ImageLayout?
 
   /// The names of the options that were given.
   var given: [String] {
     [
       data == nil ? nil : "--data", labelColumn == nil ? nil : "--label-column", header == nil ? nil : "--header",
-      shape == nil ? nil : "--shape",
+      imageShape == nil ? nil : "--image-shape", layout == nil ? nil : "--layout",
     ].compactMap { $0 }
   }
 
@@ -33,6 +40,9 @@ struct DataOptions: ParsableArguments {
       if let option = given.first { throw CinchError.usage("\(option) says how to read a file: name it with --data.") }
       return nil
     }
+    if labelColumn != nil || header != nil, name.hasPrefix("fashion-mnist") {
+      throw CinchError.usage("'\(name)' is no CSV file: leave --label-column and --header out.")
+    }
     return DataSource(name, options: try loadOptions)
   }
 
@@ -41,12 +51,14 @@ struct DataOptions: ParsableArguments {
       var options = Dataset.LoadOptions()
       options.labelColumn = labelColumn
       if let header { options.header = header.header }
-      if let shape {
-        let extents = try parseExtents(shape, option: "--shape", example: "--shape 28,28")
-        guard let checked = Shape(checking: extents) else {
-          throw CinchError.usage("No sample has the shape '\(shape)': give its height and width (--shape 28,28).")
+      if let layout { options.layout = layout }
+      if let imageShape {
+        let extents = try parseExtents(imageShape, option: "--image-shape", example: "--image-shape 3,32,32")
+        guard extents.count == 2 || extents.count == 3, extents.allSatisfy({ $0 <= 65_536 }) else {
+          throw CinchError.usage(
+            "No image is '\(imageShape)': give channels, height and width, each up to 65536 (--image-shape 3,32,32).")
         }
-        options.sampleShape = checked
+        options.sampleShape = Shape(extents)
       }
       return options
     }

@@ -7,8 +7,9 @@ struct RecipeOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Units from the input to the code, such as 784,128,32; the decoder mirrors them. (default: the recipe's, with "
-        + "as many inputs as the data have)", valueName: "units"))
+      "Units from the input to the code, such as 784,128,32; or, of images, \"conv 16 3x3 s2, conv 32 3x3 s2\", with "
+        + "maxpool 2 and avgpool 2 between. The decoder mirrors them. (default: the recipe's, fitted to the data)",
+      valueName: "layers"))
   var layers: String?
 
   @Option(
@@ -130,6 +131,9 @@ struct RecipeOptions: ParsableArguments {
 }
 
 extension RecipeOptions {
+  /// Whether `--layers` spells layers out, not numbers of units.
+  var layersAreText: Bool { layers?.contains(where: \.isLetter) ?? false }
+
   /// The recipe with these settings in place of its own.
   /// - Throws: `CinchError.usage` where a setting means nothing; `Recipe.validate` checks their values.
   func apply(to base: Recipe) throws -> Recipe {
@@ -153,19 +157,39 @@ extension RecipeOptions {
   private func applyNetwork(to recipe: inout Recipe) throws {
     recipe.loss = loss ?? recipe.loss
     recipe.tied = tied ?? recipe.tied
-    guard let first = recipe.encoder.first?.activation, let code = recipe.encoder.last?.activation,
-      let output = recipe.decoder.last?.activation
+    let functions = recipe.encoder.filter(\.hasParameters).map(\.activation)
+    guard layers != nil || activation != nil || outputActivation != nil, let first = functions.first,
+      let code = functions.last
     else { return }
-    guard layers != nil || activation != nil || outputActivation != nil else { return }
+    // A code that differs from the layers before it, as a linear one does, does so on purpose.
+    let ownCode = code == first ? nil : code
+    let (hidden, output) = (activation ?? first, outputActivation ?? recipe.decoder.last?.activation ?? .sigmoid)
+    if layersAreText, let layers {
+      guard let image = recipe.image else {
+        throw CinchError.usage(
+          "The layers '\(layers)' work on images: say what the samples are with --image-shape CHANNELS,HEIGHT,WIDTH.")
+      }
+      try recipe.setLayers(
+        image: image, encoder: try LayerText.parse(layers, activation: hidden, codeActivation: ownCode),
+        outputActivation: output, pools: recipe.poolInverse)
+      return
+    }
+    if recipe.isOfImages {
+      guard layers == nil else {
+        throw CinchError.usage(
+          "The recipe '\(recipe.name)' is made of images: write its layers as --layers \"conv 16 3x3 s2, conv 32 3x3 s2\", "
+            + "or choose a dense recipe.")
+      }
+      recipe = try recipe.settingActivations(hidden: hidden, code: ownCode ?? hidden, output: output)
+      return
+    }
     let widths = try layers.map { try parseExtents($0, option: "--layers", example: "--layers 784,128,32") }
     if let widths, widths.count < 2 {
       throw CinchError.usage("--layers needs an input and a code at least, not '\(layers ?? "")' (--layers 784,32).")
     }
-    // A code that differs from the layers before it, as a linear one does, does so on purpose.
-    let ownCode = code == first ? nil : code
     recipe.setLayers(
-      widths ?? [recipe.input] + recipe.encoder.map(\.units), activation: activation ?? first,
-      codeActivation: ownCode, outputActivation: outputActivation ?? output)
+      widths ?? Array(recipe.widths.prefix(recipe.encoder.count + 1)), activation: hidden, codeActivation: ownCode,
+      outputActivation: output)
   }
 
   private func applyPenalties(to recipe: inout Recipe) throws {
@@ -191,10 +215,24 @@ extension RecipeOptions {
 }
 
 extension Recipe {
-  /// Fits the input and output to the data, the hidden layers staying as they are.
-  mutating func adopt(features: Int) {
-    guard features != input, let last = decoder.last else { return }
-    input = features
-    decoder[decoder.count - 1] = .dense(units: features, activation: last.activation)
+  /// Fits the input and output to the data, the layers between staying as they are.
+  ///
+  /// - Parameter takesImages: whether the network is or will be one of images.
+  /// - Throws: `CinchError.usage` where the data do not say what image a sample is.
+  mutating func adopt(_ data: Dataset, takesImages: Bool) throws {
+    guard takesImages || isOfImages else {
+      guard data.features != input, let last = decoder.last else { return }
+      input = data.features
+      decoder[decoder.count - 1] = .dense(units: data.features, activation: last.activation)
+      return
+    }
+    guard let shape = ImageShape(data.sampleShape) else {
+      // A recipe that is not one of the named may say it all.
+      if let image, image.count == data.features, !Recipe.all.contains(where: { $0.name == name }) { return }
+      throw CinchError.usage(
+        "Samples of '\(data.name)' are vectors of \(data.features) values, but the layers work on images: say what they "
+          + "are with --image-shape CHANNELS,HEIGHT,WIDTH.")
+    }
+    if isOfImages { self = try adopting(image: shape) } else { image = shape }
   }
 }

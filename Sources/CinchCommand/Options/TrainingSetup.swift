@@ -12,18 +12,22 @@ struct TrainingSetup {
 
   /// A new run.
   ///
-  /// - Parameter isSized: whether `--layers` says how many inputs there are.
-  init(_ recipe: Recipe, isSized: Bool, data: DataSource, validation: DataSource?, scale: Scaling.Kind) throws {
-    var recipe = recipe
+  /// - Parameter base: the recipe before `options`, which may need to know what images the data are.
+  init(
+    _ base: Recipe, options: RecipeOptions, data: DataSource, validation: DataSource?, scale: Scaling.Kind
+  ) throws {
+    var recipe = base
     let raw = try data.load()
-    if isSized {
+    if options.layers != nil, !options.layersAreText, !recipe.isOfImages {
+      recipe = try options.apply(to: recipe)
       guard raw.features == recipe.input else {
         throw CinchError.badData(
           "'\(raw.name)' has \(raw.features) features a sample, but --layers begins with \(recipe.input): "
             + "pass --layers \(raw.features),… or other data.")
       }
     } else {
-      recipe.adopt(features: raw.features)
+      try recipe.adopt(raw, takesImages: options.layersAreText)
+      recipe = try options.apply(to: recipe)
     }
     self.data = data
     self.data?.samples = raw.count

@@ -41,6 +41,13 @@ enum JSONValue: CustomStringConvertible {
     return (try? encoder.encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
   }
 
+  /// A value that has its own coding, on one line.
+  static func line(_ value: some Encodable) throws -> String {
+    let encoder = JSONCoding.encoder
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
   /// A pretty-printed document of a value that has its own coding.
   static func document(_ value: some Encodable) throws -> String {
     String(decoding: try JSONCoding.encoder.encode(value), as: UTF8.self)

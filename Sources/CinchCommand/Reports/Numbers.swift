@@ -54,13 +54,13 @@ enum Numbers {
 }
 
 extension Recipe {
-  /// 784 → 196 → 784
-  var layersText: String { widths.map(String.init).joined(separator: " → ") }
+  /// 784 → 196 → 784, or 1×28×28 → 16×14×14 → 1×28×28
+  var layersText: String { shapes.map(\.description).joined(separator: " → ") }
 
   /// The activations in use, each once: `relu, sigmoid`.
   var activationsText: String {
     var seen: [String] = []
-    for layer in encoder + decoder where !seen.contains(layer.activation.rawValue) {
+    for layer in encoder + decoder where layer.hasParameters && !seen.contains(layer.activation.rawValue) {
       seen.append(layer.activation.rawValue)
     }
     return seen.joined(separator: ", ")

@@ -8,7 +8,7 @@ struct ProgressBar {
 
   init(_ terminal: Terminal) { self.terminal = terminal }
 
-  func draw(_ progress: Cinch.Progress) {
+  func draw(_ progress: Cinch.TrainingProgress) {
     guard terminal.isInteractive else { return }
     let fraction = Double(progress.samples) / Double(max(progress.samplesPerEpoch, 1))
     let head = Self.head(progress.epoch, progress.epochs)

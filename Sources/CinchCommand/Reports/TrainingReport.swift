@@ -42,7 +42,8 @@ struct TrainingReport {
           "resumed_from_epoch": state.map { .integer($0.epoch) } ?? .null,
         ]).description)
     case .human:
-      let samples = "\(setup.training.name) \(Numbers.grouped(setup.training.count)) × \(Numbers.grouped(recipe.input))"
+      let shape = recipe.image == nil ? Numbers.grouped(recipe.input) : "\(recipe.inputShape)"
+      let samples = "\(setup.training.name) \(Numbers.grouped(setup.training.count)) × \(shape)"
       let held = setup.held.map { " + \(Numbers.grouped($0.count)) held out" } ?? ""
       header("device", "\(device.identifier)  \(device.name) (\(device.detail))", "data", samples + held)
       header(
@@ -70,7 +71,7 @@ struct TrainingReport {
     }
   }
 
-  func progress(_ progress: Cinch.Progress) {
+  func progress(_ progress: Cinch.TrainingProgress) {
     if style == .human { bar.draw(progress) }
   }
 
@@ -129,19 +130,19 @@ struct TrainingReport {
     } else if let best = result.state.bestEpoch, recipe.patience != nil {
       facts.add("best", "the weights are those of epoch \(best)")
     }
-    let files = [RunFolder.File.filters, .reconstructions, .history, .model].filter(result.folder.has)
+    let files = [RunFolder.File.filters, .features, .reconstructions, .history, .model].filter(result.folder.has)
     facts.add("saved", "\(result.folder.path)   (\(files.map(\.rawValue).joined(separator: ", ")))")
     return facts.text
   }
 }
 
 extension Recipe {
-  /// 784 → 196 (4 to 1), mean activation 0.0503 against ρ 0.05
+  /// 784 → 196 (4 to 1), mean activation 0.0503 against ρ 0.05; of images 3×32×32 → 8×8×8 (6 to 1)
   func codeText(meanActivation: Double) -> String {
     let ratio = Double(max(input, codeUnits)) / Double(min(input, codeUnits))
     let factor = Numbers.plain((ratio * 10).rounded() / 10)
     let kind = codeUnits <= input ? "\(factor) to 1" : "1 to \(factor)"
     let aim = penalties.kl.map { " against ρ \(Numbers.plain($0.rho))" } ?? ""
-    return "\(input) → \(codeUnits) (\(kind)), mean activation \(Numbers.short(meanActivation))\(aim)"
+    return "\(inputShape) → \(codeShape) (\(kind)), mean activation \(Numbers.short(meanActivation))\(aim)"
   }
 }

@@ -18,8 +18,10 @@ extension Dataset {
     public var labelColumn: String?
     /// An IDX file of labels. By default the one beside `…images-idx3…`, named `…labels-idx1…`, if it is there.
     public var labels: String?
-    /// Sees samples as this shape, of as many values.
+    /// Sees samples as this shape, of as many values: `[channels, height, width]` for images.
     public var sampleShape: Shape?
+    /// How the file orders an image's values.
+    public var layout = ImageLayout.nchw
 
     public init() {}
   }
@@ -61,12 +63,11 @@ extension Dataset {
   /// The names are `fashion-mnist` and `fashion-mnist-test`. A file's format is told by its first bytes, else by its
   /// extension: IDX and .npy (samples along the first dimension), CSV and TSV; each also gzipped. A folder is
   /// taken as MNIST-like, `train-images-idx3-ubyte` and so on. Unsigned bytes become [0, 1] by division by 255;
-  /// other values stay.
+  /// other values stay. Images come with channels first, whatever the file's layout.
   ///
   /// - Throws: `CinchError.badData`, `.inputOutput`, `.unavailable`; `.usage` for options that do not fit the file.
   public static func load(_ source: String, options: LoadOptions = LoadOptions()) throws -> Dataset {
-    let data = try loadUnshaped(source, options: options)
-    return try options.sampleShape.map(data.reshaped) ?? data
+    try loadUnshaped(source, options: options).seen(as: options.sampleShape, layout: options.layout)
   }
 
   private static func loadUnshaped(_ source: String, options: LoadOptions) throws -> Dataset {

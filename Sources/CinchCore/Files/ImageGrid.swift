@@ -1,6 +1,6 @@
 import CinchBackend
 
-/// Pictures of many samples or filters: tiles in a grid, one pixel apart.
+/// Pictures of many samples or filters: tiles in a grid, one pixel apart unless said.
 ///
 /// A tile shows one row of values. A shape of `[height, width]` or `[1, height, width]` is grey, `[3, height, width]`
 /// is RGB. Any other is laid out row by row on the smallest near-square that holds it (784 values as 28 × 28, 10 as
@@ -23,16 +23,18 @@ public enum ImageGrid {
   ///   - values: tiles × `tileShape.count` values, row-major.
   ///   - columns: tiles in a row of the grid; near the square root of their number if nil.
   ///   - magnification: pixels a value either way.
+  ///   - gap: pixels between tiles.
   /// - Throws: `CinchError.usage` if values do not fill tiles, there are none, or the picture would be too large.
   public static func tiles(
-    _ values: [Float], tileShape: Shape, columns: Int? = nil, contrast: Contrast = .perTile, magnification: Int = 1
+    _ values: [Float], tileShape: Shape, columns: Int? = nil, contrast: Contrast = .perTile, magnification: Int = 1,
+    gap: Int = 1
   ) throws -> RasterImage {
     let count = try tileCount(values, tileShape)
     let columns = columns ?? nearSquareWidth(count)
     guard columns >= 1 else { throw CinchError.usage("a grid of \(columns) columns is empty; ask for at least 1") }
     var canvas = try Canvas(
       tile: Tile(tileShape), columns: min(columns, count), rows: (count + columns - 1) / columns,
-      magnification: magnification)
+      magnification: magnification, gap: gap)
     for index in 0..<count {
       canvas.draw(values, index, column: index % columns, row: index / columns, contrast: contrast)
     }
@@ -61,6 +63,31 @@ public enum ImageGrid {
       for index in 0..<count { canvas.draw(values, index, column: index, row: row, contrast: contrast) }
     }
     return canvas.image
+  }
+
+  /// Pictures below each other, at the left; in colour where any of them is.
+  ///
+  /// - Throws: `CinchError.usage` if there are none, or the picture would be too large.
+  public static func stacked(_ pictures: [RasterImage]) throws -> RasterImage {
+    let gap = 8
+    let height = pictures.reduce(-gap) { $0 + gap + $1.height }
+    let channels = pictures.map(\.channels).max() ?? 0
+    guard height > 0 else { throw CinchError.usage("there are no pictures to stack; pass one or more") }
+    var image = try RasterImage(
+      width: pictures.map(\.width).max() ?? 0, height: height, channels: channels, filledWith: background)
+    var top = 0
+    for picture in pictures {
+      for y in 0..<picture.height {
+        for x in 0..<picture.width {
+          for channel in 0..<channels {
+            let source = (y * picture.width + x) * picture.channels + min(channel, picture.channels - 1)
+            image.pixels[((top + y) * image.width + x) * channels + channel] = picture.pixels[source]
+          }
+        }
+      }
+      top += picture.height + gap
+    }
+    return image
   }
 
   private static func tileCount(_ values: [Float], _ shape: Shape) throws -> Int {
@@ -101,25 +128,27 @@ private struct Tile {
 private struct Canvas {
   let tile: Tile
   let magnification: Int
+  let gap: Int
   var image: RasterImage
 
-  init(tile: Tile, columns: Int, rows: Int, magnification: Int) throws {
+  init(tile: Tile, columns: Int, rows: Int, magnification: Int, gap: Int = 1) throws {
     guard (1...64).contains(magnification) else {
       throw CinchError.usage("a magnification of \(magnification) is not between 1 and 64; choose one that is")
     }
-    guard let width = checkedProduct([columns, (tile.width * magnification) + 1]),
-      let height = checkedProduct([rows, (tile.height * magnification) + 1])
+    guard (0...64).contains(gap), let width = checkedProduct([columns, (tile.width * magnification) + gap]),
+      let height = checkedProduct([rows, (tile.height * magnification) + gap])
     else { throw CinchError.usage("the picture would be too large; show fewer tiles") }
     self.tile = tile
     self.magnification = magnification
+    self.gap = gap
     image = try RasterImage(
-      width: width - 1, height: height - 1, channels: tile.channels, filledWith: ImageGrid.background)
+      width: width - gap, height: height - gap, channels: tile.channels, filledWith: ImageGrid.background)
   }
 
   mutating func draw(_ values: [Float], _ index: Int, column: Int, row: Int, contrast: ImageGrid.Contrast) {
     let levels = Self.levels(values[(index * tile.count)..<((index + 1) * tile.count)], contrast)
-    let left = column * (tile.width * magnification + 1)
-    let top = row * (tile.height * magnification + 1)
+    let left = column * (tile.width * magnification + gap)
+    let top = row * (tile.height * magnification + gap)
     let plane = tile.width * tile.height
     for (position, level) in levels.enumerated() {
       let (channel, pixel) = position.quotientAndRemainder(dividingBy: plane)

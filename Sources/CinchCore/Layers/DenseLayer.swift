@@ -1,53 +1,51 @@
 import CinchBackend
 
-/// A dense layer on a device: views of its part of the parameter and gradient arenas.
+/// h = f(x Wᵀ + b).
 ///
-/// Forward: h = f(x Wᵀ + b). A tied decoder layer uses the weight `[inputs… of its mirror]` the other way
-/// round: h = f(x W + b) with the encoder's W, so its gradient is added to the encoder's.
-struct DenseLayer<B: Backend> {
-  let activation: Activation
-  let inputs: Int
-  let units: Int
-  /// `[units, inputs]`; of a tied decoder layer the mirrored encoder layer's `[inputs, units]`.
-  let weight: Tensor<B.Buffer>
-  let weightGradient: Tensor<B.Buffer>
-  let bias: Tensor<B.Buffer>
-  let biasGradient: Tensor<B.Buffer>
-  /// Whether `weight` is the mirrored encoder layer's.
-  let isTied: Bool
-  /// Whether a tied decoder layer has already written `weightGradient` in this backward pass.
-  let accumulates: Bool
+/// A tied decoder layer uses the weight of the encoder layer it mirrors the other way round, h = f(x W + b) with that
+/// layer's W, so its gradient is added to the encoder's.
+struct DenseLayer<B: Backend>: Layer {
+  let resolved: ResolvedLayer
+  /// `weight` is `[units, inputs]`; a tied decoder layer sees the mirrored layer's, which is `[inputs, units]`.
+  let parameters: LayerParameters<B.Buffer>
+  let backend: B
 
-  /// h = f(a).
-  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, on backend: B) throws {
-    try product(x, into: h, .forward(bias: bias, activation: activation), on: backend)
+  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
+    try product(x, into: h, .forward(bias: parameters.bias, activation: resolved.spec.activation))
   }
 
-  /// x·Wᵀ with any epilogue, as the output layer of a training step needs.
-  func product(_ x: Tensor<B.Buffer>, into c: Tensor<B.Buffer>, _ epilogue: Epilogue<B.Buffer>, on backend: B) throws {
-    try backend.matmul(x, transposeA: false, weight, transposeB: !isTied, into: c, epilogue: epilogue)
+  func forward(_ x: Tensor<B.Buffer>, loss: FusedLoss<B.Buffer>, delta: Tensor<B.Buffer>) throws {
+    var loss = loss
+    loss.bias = parameters.bias
+    try product(x, into: delta, .loss(loss))
   }
 
-  /// dW and db from δ at the pre-activation and the layer's input.
-  func gradients(
-    delta: Tensor<B.Buffer>, input: Tensor<B.Buffer>, rowPull: RowPull<B.Buffer>? = nil, on backend: B
-  ) throws {
-    if isTied {
+  func lossPartialCount(samples: Int) -> Int {
+    backend.lossPartialCount(rows: samples, columns: resolved.output.count)
+  }
+
+  private func product(_ x: Tensor<B.Buffer>, into c: Tensor<B.Buffer>, _ epilogue: Epilogue<B.Buffer>) throws {
+    try backend.matmul(
+      x, transposeA: false, parameters.weight, transposeB: !parameters.isTied, into: c, epilogue: epilogue)
+  }
+
+  func gradients(delta: Tensor<B.Buffer>, input: Tensor<B.Buffer>, rowPull: RowPull<B.Buffer>?) throws {
+    if parameters.isTied {
       try backend.matmul(
-        input, transposeA: true, delta, transposeB: false, into: weightGradient, epilogue: .none)
-      try backend.columnSums(delta, scale: 1, into: biasGradient)
+        input, transposeA: true, delta, transposeB: false, into: parameters.weightGradient, epilogue: .none)
+      try backend.columnSums(delta, scale: 1, into: parameters.biasGradient)
     } else {
       try backend.denseGradient(
-        delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient,
-        accumulate: accumulates, rowPull: rowPull)
+        delta: delta, input: input, weightGradient: parameters.weightGradient,
+        biasGradient: parameters.biasGradient, accumulate: parameters.accumulates, rowPull: rowPull)
     }
   }
 
-  /// δ at the layer below: (δ·W)… with that layer's activation gradient fused in.
   func inputGradient(
-    delta: Tensor<B.Buffer>, _ below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>, on backend: B
+    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>
   ) throws {
     try backend.matmul(
-      delta, transposeA: false, weight, transposeB: isTied, into: result, epilogue: .backward(below))
+      delta, transposeA: false, parameters.weight, transposeB: parameters.isTied, into: result,
+      epilogue: .backward(below))
   }
 }

@@ -11,6 +11,9 @@ public struct Evaluation: Sendable, Hashable, Codable {
 /// Runs a trained network over host data in batches: encode, decode, reconstruct, evaluate. The input is
 /// never corrupted here.
 final class Evaluator<B: Backend> {
+  /// Samples that pass at a time.
+  static var rows: Int { 1024 }
+
   private let network: Network<B>
   private let backend: B
   private let rows: Int
@@ -19,17 +22,20 @@ final class Evaluator<B: Backend> {
   private let gradient: Tensor<B.Buffer>
   private let partials: Tensor<B.Buffer>
   private let sums: Tensor<B.Buffer>
+  private let last: any Layer<B>
 
-  init(_ network: Network<B>, rows: Int = 1024) throws {
+  init(_ network: Network<B>) throws {
     self.network = network
+    let rows = Self.rows
     self.rows = rows
     backend = network.backend
     let backend = backend
-    x = try backend.tensor([rows, network.recipe.input])
-    outputs = try network.layers.map { try backend.tensor([rows, $0.units]) }
-    gradient = try backend.tensor([rows, network.recipe.input])
-    partials = try backend.tensor([backend.lossPartialCount(rows: rows, columns: network.recipe.input)])
-    sums = try backend.tensor([network.recipe.codeUnits])
+    x = try backend.tensor(network.input.shape(rows: rows))
+    outputs = try network.layers.map { try backend.tensor($0.resolved.output.shape(rows: rows)) }
+    gradient = try backend.tensor(network.input.shape(rows: rows))
+    last = network.layers[network.layers.count - 1]
+    partials = try backend.tensor([last.lossPartialCount(samples: rows)])
+    sums = try backend.tensor([network.code.resolved.output.units])
   }
 
   /// Codes `[samples, code units]`, row-major.
@@ -43,38 +49,35 @@ final class Evaluator<B: Backend> {
   /// x̂ of every sample.
   func reconstruct(_ values: [Float]) throws -> [Float] { try run(values, layers: 0..<network.layers.count) }
 
+  /// What layer `index` makes of samples.
+  func outputs(_ values: [Float], of index: Int) throws -> [Float] { try run(values, layers: 0..<index + 1) }
+
   private func run(_ values: [Float], layers: Range<Int>) throws -> [Float] {
-    let features = network.layers[layers.lowerBound].inputs
-    let units = network.layers[layers.upperBound - 1].units
-    let count = values.count / features
+    let input = network.layers[layers.lowerBound].resolved.input
+    let output = network.layers[layers.upperBound - 1].resolved.output
+    let count = values.count / input.count
     var result: [Float] = []
-    result.reserveCapacity(count * units)
+    result.reserveCapacity(count * output.count)
     for start in stride(from: 0, to: count, by: rows) {
       let n = min(rows, count - start)
-      let input = try load(values, start * features, shape: [n, features])
-      let output = try forward(input, layers: layers)
-      result += try backend.read(output).map { Float($0) }
+      // Decoding starts from the code's own place.
+      let place = layers.lowerBound == 0 ? x : outputs[layers.lowerBound - 1]
+      let batch = place.prefix(rows: n)
+      try load(values, start * input.count, into: batch)
+      result += try backend.read(try forward(batch, layers: layers)).map { Float($0) }
     }
     return result
   }
 
-  /// Writes rows into the first tensor of a pass: the batch, or where decoding starts, a code of its own.
-  private func load(_ values: [Float], _ start: Int, shape: Shape) throws -> Tensor<B.Buffer> {
-    let target: Tensor<B.Buffer>
-    if shape.columns == network.recipe.input {
-      target = x.prefix(rows: shape.rows)
-    } else {
-      target = outputs[network.encoderCount - 1].prefix(rows: shape.rows)
-    }
-    try backend.write(values[start..<start + shape.count].map { B.Scalar($0) }, to: target)
-    return target
+  private func load(_ values: [Float], _ start: Int, into batch: Tensor<B.Buffer>) throws {
+    try backend.write(values[start..<start + batch.count].map { B.Scalar($0) }, to: batch)
   }
 
   private func forward(_ input: Tensor<B.Buffer>, layers: Range<Int>) throws -> Tensor<B.Buffer> {
     var h = input
     for index in layers {
       let output = outputs[index].prefix(rows: input.rows)
-      try network.layers[index].forward(h, into: output, on: backend)
+      try network.layers[index].forward(h, into: output)
       h = output
     }
     return h
@@ -83,39 +86,32 @@ final class Evaluator<B: Backend> {
   func evaluate(_ data: Dataset) throws -> Evaluation {
     let recipe = network.recipe
     try recipe.validate(data)
-    let last = network.layers.count - 1
-    let layer = network.layers[last]
+    let code = network.code.resolved.output
     var loss = 0.0
     var activation = 0.0
     for start in stride(from: 0, to: data.count, by: rows) {
       let n = min(rows, data.count - start)
-      let input = try load(data.values, start * recipe.input, shape: [n, recipe.input])
-      let code = try forward(input, layers: 0..<network.encoderCount)
-      try backend.columnSums(code, scale: 1, into: sums)
+      let batch = x.prefix(rows: n)
+      try load(data.values, start * recipe.input, into: batch)
+      let codes = try forward(batch, layers: 0..<network.encoderCount)
+      try backend.columnSums(codes.unitRows(code), scale: 1, into: sums)
       activation += try backend.read(sums).reduce(0.0) { $0 + Double($1) }
-      let hidden = try self.hidden(code, upTo: last)
+      let hidden = try forward(codes, layers: network.encoderCount..<network.layers.count - 1)
       let partials = try partials(rows: n)
-      try layer.product(
-        hidden, into: gradient.prefix(rows: n),
-        .loss(
-          FusedLoss(
-            recipe.loss, activation: layer.activation, bias: layer.bias, target: input, gradientScale: 1,
-            partials: partials)), on: backend)
+      try last.forward(
+        hidden,
+        loss: FusedLoss(
+          recipe.loss, activation: last.resolved.spec.activation, bias: nil, target: batch, gradientScale: 1,
+          partials: partials), delta: gradient.prefix(rows: n))
       loss += try backend.read(partials).reduce(0.0) { $0 + Double($1) }
     }
     return Evaluation(
-      reconstruction: Reconstruction(perSample: loss / Double(data.count), features: recipe.input),
-      meanActivation: activation / Double(data.count * recipe.codeUnits), samples: data.count)
-  }
-
-  private func hidden(_ code: Tensor<B.Buffer>, upTo last: Int) throws -> Tensor<B.Buffer> {
-    guard network.encoderCount < last else { return code }
-    return try forward(code, layers: network.encoderCount..<last)
+      reconstruction: Reconstruction(loss / Double(data.count), of: recipe),
+      meanActivation: activation / Double(data.count * code.count), samples: data.count)
   }
 
   private func partials(rows n: Int) throws -> Tensor<B.Buffer> {
-    let count = backend.lossPartialCount(rows: n, columns: network.recipe.input)
-    return count <= partials.count
-      ? partials.slice(at: 0, shape: [count]) : try backend.tensor([count])
+    let count = last.lossPartialCount(samples: n)
+    return count <= partials.count ? partials.slice(at: 0, shape: [count]) : try backend.tensor([count])
   }
 }

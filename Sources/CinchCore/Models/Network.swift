@@ -7,90 +7,87 @@ import CinchBackend
 final class Network<B: Backend> {
   let recipe: Recipe
   let backend: B
-  let layers: [DenseLayer<B>]
+  let layers: [any Layer<B>]
+  let layout: ParameterLayout
   /// How many of `layers` make the encoder.
   let encoderCount: Int
   let parameters: Tensor<B.Buffer>
   let gradients: Tensor<B.Buffer>
-  /// Weights at the front of the arena.
-  let weightCount: Int
 
-  init(_ recipe: Recipe, on backend: B) throws {
+  /// - Parameter rows: the most samples that will pass at a time.
+  init(_ recipe: Recipe, on backend: B, rows: Int) throws {
     try recipe.validate()
     self.recipe = recipe
     self.backend = backend
     encoderCount = recipe.encoder.count
-    let layout = ParameterLayout(recipe)
-    weightCount = layout.weightCount
+    let layout = ParameterLayout(try recipe.shape(), tied: recipe.tied, encoderCount: recipe.encoder.count)
+    self.layout = layout
     parameters = try backend.tensor([layout.count])
     gradients = try backend.tensor([layout.count])
-    layers = layout.layers.map { [parameters, gradients] layer in
-      DenseLayer<B>(
-        activation: layer.activation, inputs: layer.inputs, units: layer.units,
-        weight: parameters.slice(at: layer.weight, shape: layer.weightShape),
-        weightGradient: gradients.slice(at: layer.weight, shape: layer.weightShape),
-        bias: parameters.slice(at: layer.bias, shape: [layer.units]),
-        biasGradient: gradients.slice(at: layer.bias, shape: [layer.units]),
-        isTied: layer.isTied, accumulates: recipe.tied && !layer.isTied)
-    }
+    layers = try LayerFactory(
+      backend: backend, layout: layout, parameters: parameters, gradients: gradients, tied: recipe.tied, rows: rows
+    ).layers()
     try backend.write(layout.initialValues(seed: recipe.seed).map { B.Scalar($0) }, to: parameters)
   }
 
-  var code: DenseLayer<B> { layers[encoderCount - 1] }
+  /// Weights at the front of the arena.
+  var weightCount: Int { layout.weightCount }
+  var input: FeatureShape { layers[0].resolved.input }
+  var code: any Layer<B> { layers[encoderCount - 1] }
+
+  /// The weight of a one-layer encoder, `[units, inputs]`.
+  var codeWeight: Tensor<B.Buffer> {
+    let slot = layout.slots[encoderCount - 1]
+    return parameters.slice(at: slot?.weight ?? 0, shape: slot?.weightShape ?? [0])
+  }
 }
 
-/// Where each layer's weight and bias lie in the arena, and under which names files keep them.
-struct ParameterLayout {
-  struct Layer {
-    var name: String
-    var inputs: Int
-    var units: Int
-    var activation: Activation
-    var isOutput: Bool
-    var isTied: Bool
-    /// Offsets into the arena; a tied layer shares its mirror's weight.
-    var weight: Int
-    var bias: Int
+/// Makes the layers of a network on a backend.
+private struct LayerFactory<B: Backend> {
+  let backend: B
+  let layout: ParameterLayout
+  let parameters: Tensor<B.Buffer>
+  let gradients: Tensor<B.Buffer>
+  let tied: Bool
+  let rows: Int
 
-    var weightShape: Shape { isTied ? [inputs, units] : [units, inputs] }
+  func layers() throws -> [any Layer<B>] {
+    var switches: [Int: Tensor<B.Buffer>] = [:]
+    return try layout.layers.enumerated().map { index, layer -> any Layer<B> in
+      func pooling(_ geometry: PoolingGeometry, _ kind: PoolingLayer<B>.Kind) -> any Layer<B> {
+        PoolingLayer(resolved: layer, geometry: geometry, kind: kind, backend: backend)
+      }
+      switch layer.kind {
+      case .dense:
+        return DenseLayer(resolved: layer, parameters: try views(index), backend: backend)
+      case .convolution(let geometry):
+        return ConvolutionLayer(
+          resolved: layer, geometry: geometry, isTransposed: false, parameters: try views(index), backend: backend)
+      case .transposedConvolution(let geometry):
+        return ConvolutionLayer(
+          resolved: layer, geometry: geometry, isTransposed: true, parameters: try views(index), backend: backend)
+      case .maxPool(let geometry):
+        let places = try backend.tensor(geometry.small(rows))
+        switches[index] = places
+        return pooling(geometry, .maxPool(switches: places))
+      case .unpool(let geometry, let pool):
+        guard let places = switches[pool] else { throw CinchError.usage("Layer \(layer.name) has no max-pool.") }
+        return pooling(geometry, .unpool(switches: places))
+      case .averagePool(let geometry): return pooling(geometry, .average)
+      case .upsample(let geometry): return pooling(geometry, .upsample)
+      }
+    }
   }
 
-  private(set) var layers: [Layer] = []
-  let weightCount: Int
-  let count: Int
-
-  init(_ recipe: Recipe) {
-    let widths = recipe.widths
-    let encoderCount = recipe.encoder.count
-    var offset = 0
-    for (index, spec) in (recipe.encoder + recipe.decoder).enumerated() {
-      let inDecoder = index >= encoderCount
-      let isTied = recipe.tied && inDecoder
-      layers.append(
-        Layer(
-          name: inDecoder ? "decoder.\(index - encoderCount)" : "encoder.\(index)", inputs: widths[index],
-          units: spec.units, activation: spec.activation, isOutput: index == widths.count - 2, isTied: isTied,
-          weight: isTied ? layers[2 * encoderCount - 1 - index].weight : offset, bias: 0))
-      if !isTied { offset += widths[index] * spec.units }
+  private func views(_ index: Int) throws -> LayerParameters<B.Buffer> {
+    guard let slot = layout.slots[index] else {
+      throw CinchError.usage("Layer \(layout.layers[index].name) has no parameters.")
     }
-    weightCount = offset
-    for index in layers.indices {
-      layers[index].bias = offset
-      offset += layers[index].units
-    }
-    count = offset
-  }
-
-  /// The first parameters; see `Initialization`.
-  func initialValues(seed: UInt64) -> [Float] {
-    var values = [Float](repeating: 0, count: count)
-    for (index, layer) in layers.enumerated() where !layer.isTied {
-      let limit = Initialization.limit(
-        inputs: layer.inputs, outputs: layer.units, activation: layer.activation, isOutput: layer.isOutput)
-      values.replaceSubrange(
-        layer.weight..<layer.weight + layer.inputs * layer.units,
-        with: Initialization.uniform(count: layer.inputs * layer.units, limit: limit, seed: seed, index: index))
-    }
-    return values
+    return LayerParameters(
+      weight: parameters.slice(at: slot.weight, shape: slot.weightShape),
+      weightGradient: gradients.slice(at: slot.weight, shape: slot.weightShape),
+      bias: parameters.slice(at: slot.bias, shape: [slot.biasCount]),
+      biasGradient: gradients.slice(at: slot.bias, shape: [slot.biasCount]),
+      isTied: slot.isTied, accumulates: tied && !slot.isTied)
   }
 }

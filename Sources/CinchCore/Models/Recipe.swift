@@ -13,6 +13,8 @@ public struct Recipe: Sendable, Hashable {
   public var name: String
   /// The features of one sample.
   public var input: Int
+  /// What a sample is where it is an image, as convolutions need; `input` is its size.
+  public var image: ImageShape?
   /// From the input to the code, inclusive.
   public var encoder: [LayerSpec]
   /// From the code back to `input` features.
@@ -48,6 +50,7 @@ public struct Recipe: Sendable, Hashable {
   ) {
     self.name = name
     self.input = layers.first ?? 0
+    self.image = nil
     self.encoder = []
     self.decoder = []
     self.tied = tied
@@ -70,6 +73,7 @@ public struct Recipe: Sendable, Hashable {
     _ layers: [Int], activation: Activation, codeActivation: Activation? = nil, outputActivation: Activation
   ) {
     input = layers.first ?? 0
+    image = nil
     encoder = layers.dropFirst().enumerated().map { index, units in
       .dense(units: units, activation: index == layers.count - 2 ? codeActivation ?? activation : activation)
     }
@@ -78,14 +82,57 @@ public struct Recipe: Sendable, Hashable {
     }
   }
 
-  /// The units of every layer, from input to output: `[784, 196, 784]`.
-  public var widths: [Int] { [input] + (encoder + decoder).map(\.units) }
+  /// Replaces the network by layers of any kind.
+  ///
+  /// - Parameter decoder: nil mirrors the encoder.
+  /// - Throws: `CinchError.usage` where a layer cannot be, or has no mirror.
+  public mutating func setLayers(
+    image: ImageShape, encoder: [LayerSpec], decoder: [LayerSpec]? = nil, outputActivation: Activation,
+    pools: PoolInverse = .upsample
+  ) throws {
+    self.image = image
+    input = image.count
+    self.encoder = encoder
+    self.decoder =
+      try decoder
+      ?? LayerSpec.mirror(of: encoder, from: inputShape, outputActivation: outputActivation, pools: pools)
+  }
 
-  /// The units of the code.
-  public var codeUnits: Int { encoder.last?.units ?? input }
+  /// What one sample looks like to the first layer.
+  public var inputShape: FeatureShape {
+    image.map { .image(channels: $0.channels, height: $0.height, width: $0.width) } ?? .flat(input)
+  }
+
+  /// Every layer with its shapes.
+  /// - Throws: `CinchError.usage` naming the first layer that cannot be.
+  func shape() throws -> NetworkShape { try NetworkShape(input: inputShape, encoder: encoder, decoder: decoder) }
+
+  /// What passes between the layers, from input to output; only the input where the layers do not fit.
+  public var shapes: [FeatureShape] { [inputShape] + ((try? shape().layers.map(\.output)) ?? []) }
+
+  /// The features between the layers, from input to output: `[784, 196, 784]`.
+  public var widths: [Int] { shapes.map(\.count) }
+
+  /// What the encoder gives.
+  public var codeShape: FeatureShape { shapes.count > encoder.count ? shapes[encoder.count] : inputShape }
+
+  /// The features of the code.
+  public var codeUnits: Int { codeShape.count }
 }
 
 // The variants, with the numbers their sources use.
+extension ImageShape {
+  /// A grey image of 28×28, as in MNIST and Fashion-MNIST.
+  public static let fashion = ImageShape(channels: 1, height: 28, width: 28)
+}
+
+extension Padding {
+  /// So many zeros on every side.
+  public static func all(_ amount: Int) -> Padding {
+    .explicit(top: amount, bottom: amount, left: amount, right: amount)
+  }
+}
+
 extension Recipe {
   /// Linear encoder and decoder with `sse`: learns the subspace of PCA (Baldi & Hornik 1989).
   public static func linear(layers: [Int] = [784, 32]) -> Recipe {
@@ -147,11 +194,79 @@ extension Recipe {
       loss: .bce)
   }
 
+  /// Strided convolutions and, back, transposed ones: 1→16→32 filters of 3×3, each with stride 2.
+  public static func conv(image: ImageShape = .fashion) -> Recipe {
+    convolutional(
+      name: "conv", image: image, encoder: strided(.relu), decoder: nil, activation: .relu, pools: .upsample)
+  }
+
+  /// Convolutions with max-pooling and, back, with upsampling.
+  public static func convPool(image: ImageShape = .fashion) -> Recipe {
+    func conv(_ filters: Int, _ activation: Activation = .relu) -> LayerSpec {
+      .convolution(ConvolutionSpec(filters: filters, activation: activation))
+    }
+    return convolutional(
+      name: "conv-pool", image: image,
+      encoder: [conv(16), .maxPool(PoolSpec(Extent(2))), conv(8), .maxPool(PoolSpec(Extent(2)))],
+      decoder: [
+        conv(8), .upsample(Extent(2)), conv(8), .upsample(Extent(2)), conv(image.channels, .sigmoid),
+      ], activation: .relu, pools: .upsample)
+  }
+
+  /// Convolutions with max-pooling and, back, unpooling to where each maximum was (Zeiler & Fergus 2014).
+  public static func convUnpool(image: ImageShape = .fashion) -> Recipe {
+    func conv(_ filters: Int) -> LayerSpec { .convolution(ConvolutionSpec(filters: filters)) }
+    return convolutional(
+      name: "conv-unpool", image: image,
+      encoder: [conv(16), .maxPool(PoolSpec(Extent(2))), conv(8), .maxPool(PoolSpec(Extent(2)))], decoder: nil,
+      activation: .relu, pools: .unpool)
+  }
+
+  /// `conv` that reconstructs the clean image from a corrupted one.
+  public static func convDenoising(image: ImageShape = .fashion, corruption: Corruption = .masking(0.3)) -> Recipe {
+    var recipe = conv(image: image)
+    recipe.name = "conv-denoising"
+    recipe.corruption = corruption
+    return recipe
+  }
+
+  /// `conv` with a sigmoid code whose feature maps are active ρ of the time, averaged over samples and pixels.
+  public static func convSparse(image: ImageShape = .fashion, rho: Double = 0.05, beta: Double = 3) -> Recipe {
+    var recipe = convolutional(
+      name: "conv-sparse", image: image, encoder: strided(.sigmoid), decoder: nil, activation: .relu,
+      pools: .upsample)
+    recipe.penalties.kl = KLSettings(rho: rho, beta: beta)
+    return recipe
+  }
+
+  private static func strided(_ code: Activation) -> [LayerSpec] {
+    [
+      .convolution(ConvolutionSpec(filters: 16, stride: Extent(2), padding: .all(1))),
+      .convolution(ConvolutionSpec(filters: 32, stride: Extent(2), padding: .all(1), activation: code)),
+    ]
+  }
+
+  private static func convolutional(
+    name: String, image: ImageShape, encoder: [LayerSpec], decoder: [LayerSpec]?, activation: Activation,
+    pools: PoolInverse
+  ) -> Recipe {
+    var recipe = Recipe(
+      name: name, layers: [image.count], activation: activation, outputActivation: .sigmoid, loss: .bce, epochs: 5)
+    recipe.batchSize = 128
+    recipe.image = image
+    recipe.encoder = encoder
+    // Where the encoder does not fit the image, `validate` says so.
+    recipe.decoder =
+      decoder
+      ?? (try? LayerSpec.mirror(of: encoder, from: recipe.inputShape, outputActivation: .sigmoid, pools: pools)) ?? []
+    return recipe
+  }
+
   /// Every named recipe with its defaults.
   public static var all: [Recipe] {
     [
       .linear(), .undercomplete(), .overcomplete(), .deep(), .sparse(), .sparseL1(), .denoising(), .contractive(),
-      .hinton(),
+      .hinton(), .conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse(),
     ]
   }
 

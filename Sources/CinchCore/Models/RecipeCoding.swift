@@ -7,7 +7,7 @@ import Glibc
 /// What a file leaves out has the default of a plain undercomplete autoencoder; unknown keys are errors.
 extension Recipe: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case name, input, encoder, decoder, tied, loss, penalties, corruption, optimizer, schedule, gradientClip
+    case name, input, image, encoder, decoder, tied, loss, penalties, corruption, optimizer, schedule, gradientClip
     case batchSize, epochs, seed, validationSplit, patience
     // Shorthand for a mirrored dense stack; never written.
     case layers, activation, codeActivation, outputActivation
@@ -28,8 +28,14 @@ extension Recipe: Codable {
       optimizer: try value(.optimizer) ?? Optimizer(), epochs: try value(.epochs) ?? 20)
     if let layers: [LayerSpec] = try value(.encoder) {
       encoder = layers
-      input = try container.decode(Int.self, forKey: .input)
-      self.decoder = try value(.decoder) ?? mirror(of: layers, outputActivation: try value(.outputActivation))
+      image = try value(.image)
+      // Images may leave their size to the data.
+      input = try value(.input) ?? image?.count ?? (isOfImages ? 0 : container.decode(Int.self, forKey: .input))
+      let output = try value(.outputActivation) ?? Activation.sigmoid
+      // Where the encoder has no mirror, `validate` says why.
+      self.decoder =
+        try value(.decoder)
+        ?? (try? LayerSpec.mirror(of: layers, from: inputShape, outputActivation: output, pools: .upsample)) ?? []
     }
     schedule = try value(.schedule) ?? schedule
     gradientClip = try value(.gradientClip)
@@ -39,17 +45,11 @@ extension Recipe: Codable {
     patience = try value(.patience)
   }
 
-  private func mirror(of layers: [LayerSpec], outputActivation: Activation?) -> [LayerSpec] {
-    let units = [input] + layers.dropLast().map(\.units)
-    return units.enumerated().reversed().map { index, units in
-      .dense(units: units, activation: index == 0 ? outputActivation ?? .sigmoid : layers[index - 1].activation)
-    }
-  }
-
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(name, forKey: .name)
     try container.encode(input, forKey: .input)
+    try container.encodeIfPresent(image, forKey: .image)
     try container.encode(self.encoder, forKey: .encoder)
     try container.encode(decoder, forKey: .decoder)
     try container.encode(tied, forKey: .tied)

@@ -8,26 +8,63 @@ extension Recipe {
   /// - Throws: `CinchError.usage`, naming the setting to change.
   public func validate() throws {
     func refuse(_ text: String) -> CinchError { .usage(text) }
-    guard input > 0, !encoder.isEmpty, !decoder.isEmpty, widths.allSatisfy({ $0 > 0 }) else {
+    if isOfImages, image == nil {
+      throw refuse(
+        "The recipe '\(name)' is made of images: say what they are with --image-shape CHANNELS,HEIGHT,WIDTH.")
+    }
+    guard input > 0, !encoder.isEmpty else {
       throw refuse(
         "The layers \(widths) make no autoencoder: give at least an input and a code, each 1 or more (--layers 784,32)."
       )
     }
-    guard decoder.last?.units == input else {
-      throw refuse("The decoder ends with \(decoder.last?.units ?? 0) units, but the input has \(input) features.")
+    if let image, [image.channels, image.height, image.width].contains(where: { !(1...65_536).contains($0) }) {
+      throw refuse("An image of \(image) cannot be: each of its extents is 1 to 65536.")
     }
-    if tied {
-      let mirrored =
-        [input] + encoder.map(\.units) == [input] + decoder.dropLast().reversed().map(\.units) + [codeUnits]
-      guard mirrored else { throw refuse("Tied weights need a decoder that mirrors the encoder, not \(widths).") }
+    if let image, image.count != input {
+      throw refuse("An image of \(image) has \(image.count) values, but the input has \(input) features.")
     }
-    let output = decoder[decoder.count - 1].activation
+    if decoder.isEmpty {
+      // Says which layer of the encoder cannot be, if that is why.
+      _ = try LayerSpec.mirror(of: encoder, from: inputShape, outputActivation: .linear, pools: .upsample)
+      throw refuse("The recipe has no decoder: spell it out, or leave it away to mirror the encoder.")
+    }
+    let shape = try shape()
+    let rebuilt = shape.layers[shape.layers.count - 1].output
+    guard rebuilt == inputShape else {
+      throw refuse(
+        "The decoder ends with \(rebuilt), but a sample is \(inputShape): change the last layer, or strides and "
+          + "pooling that divide the image evenly.")
+    }
+    guard let last = decoder.last, last.hasParameters else {
+      throw refuse(
+        "The decoder ends with pooling undone, which has no weights to learn: begin the encoder with a convolution.")
+    }
+    try validateTying(shape)
+    let output = last.activation
     if loss == .bce && output != .sigmoid {
       throw refuse(
         "The bce loss reads the output as a probability: use --output-activation sigmoid, not \(output.rawValue).")
     }
     try validatePenalties()
     try validateTraining()
+  }
+
+  private func validateTying(_ shape: NetworkShape) throws {
+    guard tied else { return }
+    let mirrored =
+      decoder.count == encoder.count
+      && encoder.indices.allSatisfy { index in
+        let (down, up) = (shape.layers[index], shape.layers[2 * encoder.count - 1 - index])
+        guard down.input == up.output, down.output == up.input else { return false }
+        return switch (down.kind, up.kind) {
+        case (.convolution(let a), .transposedConvolution(let b)): a == b
+        default: down.spec.hasParameters == up.spec.hasParameters
+        }
+      }
+    guard mirrored else {
+      let steps = shapes.map(\.description).joined(separator: " → ")
+      throw CinchError.usage("Tied weights need a decoder that mirrors the encoder layer by layer, not \(steps).")
+    }
   }
 
   private func validatePenalties() throws {
@@ -50,9 +87,11 @@ extension Recipe {
     ] where !(value >= 0 && value.isFinite) {
       throw CinchError.usage("\(name) cannot be \(value); use 0 or more.")
     }
-    if penalties.contraction > 0 && encoder.count != 1 {
+    var isDense = false
+    if case .dense = encoder[0] { isDense = true }
+    if penalties.contraction > 0 && (encoder.count != 1 || !isDense) {
       throw CinchError.usage(
-        "The contractive penalty has its closed form for one encoder layer; this encoder has \(encoder.count). "
+        "The contractive penalty has its closed form for one dense encoder layer; this encoder has \(encoder.count) layers. "
           + "Use two numbers in --layers, or leave --contraction out.")
     }
     if name == "undercomplete" && codeUnits >= input {
@@ -115,9 +154,10 @@ extension Recipe {
   public func validate(_ data: Dataset) throws {
     guard data.features == input else {
       throw CinchError.badData(
-        "The data have \(data.features) features a sample, but the model takes \(input): "
-          + "pass --layers \(data.features),… or other data.")
+        "The data have \(data.features) features a sample, but the model takes \(inputShape): "
+          + (image == nil ? "pass --layers \(data.features),… or other data." : "pass images of that shape."))
     }
+    try requireImages(data)
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
     if loss == .bce, let index = data.firstIndex(outside: 0...1) {
       throw CinchError.badData(

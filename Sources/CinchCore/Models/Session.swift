@@ -13,6 +13,8 @@ package protocol Session: AnyObject {
   func encode(_ values: [Float]) throws -> [Float]
   func decode(_ codes: [Float]) throws -> [Float]
   func reconstruct(_ values: [Float]) throws -> [Float]
+  /// The outputs of the encoder's convolutions, each with its name and shape.
+  func featureMaps(_ values: [Float]) throws -> [FeatureMaps]
   func evaluate(_ data: Dataset) throws -> Evaluation
   /// A corrupted copy of samples, as the encoder sees them at `step`.
   func corrupt(_ values: [Float], step: UInt64) throws -> [Float]
@@ -22,7 +24,7 @@ package protocol Session: AnyObject {
   func setParameters(_ parameters: [NamedParameter]) throws
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws
-  func trainEpoch(epochs: Int, _ observer: (Progress) -> Bool) throws -> EpochOutcome
+  func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome
   func checkpoint() throws -> Checkpoint
   func restore(_ checkpoint: Checkpoint) throws
 }
@@ -38,6 +40,13 @@ public struct NamedParameter: Sendable, Hashable {
     self.shape = shape
     self.values = values
   }
+}
+
+/// What one convolution makes of samples: `[samples, channels, height, width]`.
+package struct FeatureMaps: Sendable {
+  package var name: String
+  package var shape: FeatureShape
+  package var values: [Float]
 }
 
 /// A training run's whole state between two updates, in the device's own precision.
@@ -71,7 +80,8 @@ final class ModelSession<B: Backend>: Session {
   init(_ recipe: Recipe, on backend: B) throws {
     self.recipe = recipe
     self.backend = backend
-    network = try Network(recipe, on: backend)
+    let rows = max(Evaluator<B>.rows, recipe.batchSize)
+    network = try Network(recipe, on: backend, rows: rows)
     evaluator = try Evaluator(network)
   }
 
@@ -81,67 +91,61 @@ final class ModelSession<B: Backend>: Session {
   var stepLosses: [Double] { run?.stepLosses ?? [] }
   var isStreamed: Bool { run?.isStreamed ?? false }
 
-  func encode(_ values: [Float]) throws -> [Float] { try evaluator.encode(values) }
-  func decode(_ codes: [Float]) throws -> [Float] { try evaluator.decode(codes) }
-  func reconstruct(_ values: [Float]) throws -> [Float] { try evaluator.reconstruct(values) }
-  func evaluate(_ data: Dataset) throws -> Evaluation { try evaluator.evaluate(data) }
+  // Users and files have channels first, devices channels last.
+  private var input: FeatureShape { network.input }
+  private var code: FeatureShape { network.code.resolved.output }
+
+  func encode(_ values: [Float]) throws -> [Float] {
+    code.channelsFirst(try evaluator.encode(input.channelsLast(values)))
+  }
+
+  func decode(_ codes: [Float]) throws -> [Float] {
+    if let layer = network.layers.first(where: { if case .unpool = $0.resolved.kind { true } else { false } }) {
+      throw CinchError.usage(
+        "Layer \(layer.resolved.name) puts values where the encoder's max-pool found them, which codes alone do not "
+          + "tell: use reconstruct, or a recipe that upsamples.")
+    }
+    return input.channelsFirst(try evaluator.decode(code.channelsLast(codes)))
+  }
+
+  func reconstruct(_ values: [Float]) throws -> [Float] {
+    input.channelsFirst(try evaluator.reconstruct(input.channelsLast(values)))
+  }
+
+  func featureMaps(_ values: [Float]) throws -> [FeatureMaps] {
+    let images = input.channelsLast(values)
+    return try (0..<network.encoderCount).compactMap { index in
+      let layer = network.layers[index].resolved
+      guard layer.spec.hasParameters, case .image = layer.output else { return nil }
+      let maps = layer.output.channelsFirst(try evaluator.outputs(images, of: index))
+      return FeatureMaps(name: layer.name, shape: layer.output, values: maps)
+    }
+  }
+
+  func evaluate(_ data: Dataset) throws -> Evaluation { try evaluator.evaluate(try input.channelsLast(data)) }
 
   func corrupt(_ values: [Float], step: UInt64) throws -> [Float] {
     guard let corruption = recipe.corruption else { return values }
     let shape: Shape = [values.count / recipe.input, recipe.input]
-    let x = try backend.tensor(shape, values.map { B.Scalar($0) })
+    let x = try backend.tensor(shape, input.channelsLast(values).map { B.Scalar($0) })
     let corrupted = try backend.tensor(shape)
     try backend.corrupt(
       x, corruption, Philox(seed: recipe.seed, stream: .corruption), step: step, into: corrupted)
-    return try backend.read(corrupted).map { Float($0) }
+    return input.channelsFirst(try backend.read(corrupted).map { Float($0) })
   }
 
   func parameters() throws -> [NamedParameter] {
-    let arena = try backend.read(network.parameters).map { Float($0) }
-    return ParameterLayout(recipe).layers.flatMap { layer -> [NamedParameter] in
-      var weight = Array(arena[layer.weight..<layer.weight + layer.inputs * layer.units])
-      if layer.isTied { weight = transposed(weight, rows: layer.inputs, columns: layer.units) }
-      return [
-        NamedParameter(name: layer.name + ".weight", shape: [layer.units, layer.inputs], values: weight),
-        NamedParameter(
-          name: layer.name + ".bias", shape: [layer.units], values: Array(arena[layer.bias..<layer.bias + layer.units])),
-      ]
-    }
-  }
-
-  private func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
-    var result = [Float](repeating: 0, count: values.count)
-    for row in 0..<rows {
-      for column in 0..<columns { result[column * rows + row] = values[row * columns + column] }
-    }
-    return result
+    network.layout.named(try backend.read(network.parameters).map { Float($0) })
   }
 
   func setParameters(_ parameters: [NamedParameter]) throws {
-    let named = Dictionary(parameters.map { ($0.name, $0) }) { first, _ in first }
-    let layout = ParameterLayout(recipe)
-    var arena = [B.Scalar](repeating: 0, count: layout.count)
-    func place(_ name: String, _ shape: Shape, at offset: Int) throws {
-      guard let parameter = named[name] else {
-        throw CinchError.badData("The model file has no '\(name)': it was made by another recipe than this one.")
-      }
-      guard parameter.shape == shape, parameter.values.count == shape.count else {
-        throw CinchError.badData(
-          "'\(name)' in the model file is \(parameter.shape), but this recipe needs \(shape): "
-            + "it was made by another recipe than this one.")
-      }
-      for (index, value) in parameter.values.enumerated() { arena[offset + index] = B.Scalar(value) }
-    }
-    for layer in layout.layers {
-      if !layer.isTied { try place(layer.name + ".weight", [layer.units, layer.inputs], at: layer.weight) }
-      try place(layer.name + ".bias", [layer.units], at: layer.bias)
-    }
-    try backend.write(arena, to: network.parameters)
+    try backend.write(try network.layout.arena(parameters).map { B.Scalar($0) }, to: network.parameters)
   }
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
     run = try TrainingRun(
-      network, training: training, validation: validation, evaluator: evaluator, options: options)
+      network, training: try input.channelsLast(training), validation: try validation.map(input.channelsLast),
+      evaluator: evaluator, options: options)
   }
 
   private func prepared() throws -> TrainingRun<B> {
@@ -149,7 +153,7 @@ final class ModelSession<B: Backend>: Session {
     return run
   }
 
-  func trainEpoch(epochs: Int, _ observer: (Progress) -> Bool) throws -> EpochOutcome {
+  func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
     try prepared().trainEpoch(epochs: epochs, observer)
   }
 

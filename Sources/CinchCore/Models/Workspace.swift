@@ -33,25 +33,26 @@ final class Workspace<B: Backend> {
     self.network = network
     let backend = network.backend
     let recipe = network.recipe
-    let x = try backend.tensor([rows, recipe.input])
-    let input = recipe.corruption == nil ? x : try backend.tensor([rows, recipe.input])
-    let units = network.layers.map(\.units)
-    let code = recipe.codeUnits
+    let x = try backend.tensor(network.input.shape(rows: rows))
+    let input = recipe.corruption == nil ? x : try backend.tensor(network.input.shape(rows: rows))
+    let shapes = network.layers.map { $0.resolved.output.shape(rows: rows) }
+    let code = network.code.resolved.output
     full = Batch(
-      rows: rows, x: x, input: input,
-      outputs: try units.map { try backend.tensor([rows, $0]) },
-      deltas: try units.map { try backend.tensor([rows, $0]) },
+      rows: rows, x: x, input: input, outputs: try shapes.map { try backend.tensor($0) },
+      deltas: try shapes.map { try backend.tensor($0) },
       lossPartials: try backend.tensor([Self.lossPartials(network, rows: rows)]),
-      magnitudePartials: recipe.penalties.l1 > 0 ? try backend.tensor([backend.sumPartialCount(rows * code)]) : nil)
+      magnitudePartials: recipe.penalties.l1 > 0
+        ? try backend.tensor([backend.sumPartialCount(rows * code.count)]) : nil)
     let contracts = recipe.penalties.contraction > 0
-    norms = contracts ? try backend.tensor([code]) : nil
-    slopes = contracts ? try backend.tensor([code]) : nil
-    contractiveValues = contracts ? try backend.tensor([code]) : nil
+    norms = contracts ? try backend.tensor([code.units]) : nil
+    slopes = contracts ? try backend.tensor([code.units]) : nil
+    contractiveValues = contracts ? try backend.tensor([code.units]) : nil
     kl =
       recipe.penalties.kl == nil
       ? nil
       : KLResult(
-        means: try backend.tensor([code]), column: try backend.tensor([code]), values: try backend.tensor([code]))
+        means: try backend.tensor([code.units]), column: try backend.tensor([code.units]),
+        values: try backend.tensor([code.units]))
     decayPartials =
       recipe.penalties.weightDecay > 0
       ? try backend.tensor([backend.sumPartialCount(network.weightCount)]) : nil
@@ -59,7 +60,7 @@ final class Workspace<B: Backend> {
   }
 
   private static func lossPartials(_ network: Network<B>, rows: Int) -> Int {
-    network.backend.lossPartialCount(rows: rows, columns: network.recipe.input)
+    network.layers[network.layers.count - 1].lossPartialCount(samples: rows)
   }
 
   /// The views for a batch of `rows`; the last partial batch's are kept too.
@@ -72,8 +73,23 @@ final class Workspace<B: Backend> {
       outputs: full.outputs.map { $0.prefix(rows: rows) }, deltas: full.deltas.map { $0.prefix(rows: rows) },
       lossPartials: try backend.tensor([Self.lossPartials(network, rows: rows)]),
       magnitudePartials: full.magnitudePartials == nil
-        ? nil : try backend.tensor([backend.sumPartialCount(rows * network.recipe.codeUnits)]))
+        ? nil : try backend.tensor([backend.sumPartialCount(rows * network.code.resolved.output.count)]))
     partial = batch
     return batch
   }
+}
+
+extension FeatureShape {
+  /// Of a batch as a device holds it: channels last.
+  func shape(rows: Int) -> Shape {
+    switch self {
+    case .flat(let count): [rows, count]
+    case .image(let channels, let height, let width): [rows, height, width, channels]
+    }
+  }
+}
+
+extension Tensor {
+  /// One row a unit that shares statistics: a sample of a vector, a pixel of an image.
+  func unitRows(_ shape: FeatureShape) -> Tensor { reshaped([count / shape.units, shape.units]) }
 }

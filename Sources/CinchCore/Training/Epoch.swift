@@ -9,6 +9,13 @@ public struct Reconstruction: Sendable, Hashable, Codable {
     self.perSample = perSample
     self.perElement = perSample / Double(features)
   }
+
+  /// From the mean over samples of a recipe's loss. `mse` averages over features by itself: it *is* the error per
+  /// element.
+  init(_ loss: Double, of recipe: Recipe) {
+    let sum = recipe.loss == .mse ? loss * Double(recipe.input) : loss
+    self.init(perSample: sum, features: recipe.input)
+  }
 }
 
 /// What one pass over the training data came to.
@@ -30,7 +37,7 @@ public struct Epoch: Sendable, Hashable, Codable {
 }
 
 /// Where a training run stands, a few times a second.
-public struct Progress: Sendable {
+public struct TrainingProgress: Sendable {
   /// Counted from 1.
   public var epoch: Int
   public var epochs: Int

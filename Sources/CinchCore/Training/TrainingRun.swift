@@ -69,7 +69,7 @@ final class TrainingRun<B: Backend> {
   ///
   /// - Parameter observer: told of progress between chunks; false stops the run there.
   /// - Throws: `CinchError.diverged` at the first loss that is not finite.
-  func trainEpoch(epochs: Int, _ observer: (Progress) -> Bool) throws -> EpochOutcome {
+  func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
     if let ended = state.ended, ended == .earlyStopping { return .complete(ended) }
     guard state.epoch < epochs else {
       if state.ended == nil { try exchangeBest() }
@@ -135,14 +135,14 @@ final class TrainingRun<B: Backend> {
     }
   }
 
-  private func progress(epochs: Int) -> Progress {
+  private func progress(epochs: Int) -> TrainingProgress {
     let samples = Double(state.samples)
     let rate = samples / max(state.seconds, 1e-9)
     let left = Double((epochs - state.epoch) * feed.count) - samples
-    return Progress(
+    return TrainingProgress(
       epoch: state.epoch + 1, epochs: epochs, samples: state.samples, samplesPerEpoch: feed.count,
       loss: state.sums.reduce(0, +) / samples,
-      reconstruction: Reconstruction(perSample: state.sums[0] / samples, features: recipe.input),
+      reconstruction: Reconstruction(state.sums[0] / samples, of: recipe),
       samplesPerSecond: rate, secondsLeft: left / max(rate, 1e-9))
   }
 
@@ -150,7 +150,7 @@ final class TrainingRun<B: Backend> {
     let means = state.sums.map { $0 / Double(state.samples) }
     var epoch = Epoch(
       number: state.epoch + 1, loss: means.reduce(0, +),
-      reconstruction: Reconstruction(perSample: means[0], features: recipe.input),
+      reconstruction: Reconstruction(means[0], of: recipe),
       penalties: Dictionary(uniqueKeysWithValues: zip(recipe.penalties.names, means.dropFirst())),
       learningRate: optimizerStep(state.step - 1, epochs: epochs).learningRate,
       samplesPerSecond: Double(state.samples) / max(state.seconds, 1e-9), seconds: state.seconds)

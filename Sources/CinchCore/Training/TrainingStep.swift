@@ -27,13 +27,14 @@ struct TrainingStep<B: Backend> {
 
   private func forward(_ batch: Workspace<B>.Batch) throws {
     for index in 0..<network.layers.count - 1 {
-      try network.layers[index].forward(input(of: index, batch), into: batch.outputs[index], on: backend)
+      try network.layers[index].forward(input(of: index, batch), into: batch.outputs[index])
     }
   }
 
   /// What the penalties need of the code before the backward pass reaches it.
   private func penalties(_ batch: Workspace<B>.Batch) throws {
-    let code = batch.outputs[network.encoderCount - 1]
+    let layer = network.code.resolved
+    let code = batch.outputs[network.encoderCount - 1].unitRows(layer.output)
     if let settings = recipe.penalties.kl, let kl = workspace.kl {
       try backend.klSparsity(code, settings, kl)
     }
@@ -41,8 +42,8 @@ struct TrainingStep<B: Backend> {
       try backend.sumOfMagnitudes(code, into: partials)
     }
     if let norms = workspace.norms, let slopes = workspace.slopes, let values = workspace.contractiveValues {
-      try backend.rowSquares(network.code.weight, into: norms)
-      try backend.contractive(code, network.code.activation, norms: norms, slopes: slopes, values: values)
+      try backend.rowSquares(network.codeWeight, into: norms)
+      try backend.contractive(code, layer.spec.activation, norms: norms, slopes: slopes, values: values)
     }
     if let partials = workspace.decayPartials {
       try backend.sumOfSquares(
@@ -53,12 +54,11 @@ struct TrainingStep<B: Backend> {
   private func outputLayer(_ batch: Workspace<B>.Batch) throws {
     let last = network.layers.count - 1
     let layer = network.layers[last]
-    try layer.product(
-      input(of: last, batch), into: batch.deltas[last],
-      .loss(
-        FusedLoss(
-          recipe.loss, activation: layer.activation, bias: layer.bias, target: batch.x,
-          gradientScale: 1 / Double(batch.rows), partials: batch.lossPartials)), on: backend)
+    try layer.forward(
+      input(of: last, batch),
+      loss: FusedLoss(
+        recipe.loss, activation: layer.resolved.spec.activation, bias: nil, target: batch.x,
+        gradientScale: 1 / Double(batch.rows), partials: batch.lossPartials), delta: batch.deltas[last])
   }
 
   private func backward(_ batch: Workspace<B>.Batch) throws {
@@ -67,20 +67,19 @@ struct TrainingStep<B: Backend> {
       let isCode = index == network.encoderCount - 1
       var pull: RowPull<B.Buffer>?
       if isCode, let slopes = workspace.slopes {
-        pull = RowPull(scale: slopes, weight: layer.weight, factor: 2 * recipe.penalties.contraction)
+        pull = RowPull(scale: slopes, weight: network.codeWeight, factor: 2 * recipe.penalties.contraction)
       }
-      try layer.gradients(
-        delta: batch.deltas[index], input: input(of: index, batch), rowPull: pull, on: backend)
+      try layer.gradients(delta: batch.deltas[index], input: input(of: index, batch), rowPull: pull)
       if index > 0 {
         try layer.inputGradient(
-          delta: batch.deltas[index], activationGradient(below: index, batch), into: batch.deltas[index - 1],
-          on: backend)
+          delta: batch.deltas[index], below: activationGradient(below: index, batch), into: batch.deltas[index - 1])
       }
     }
   }
 
   private func activationGradient(below index: Int, _ batch: Workspace<B>.Batch) -> ActivationGradient<B.Buffer> {
-    var gradient = ActivationGradient(network.layers[index - 1].activation, output: batch.outputs[index - 1])
+    var gradient = ActivationGradient(
+      network.layers[index - 1].resolved.spec.activation, output: batch.outputs[index - 1])
     guard index == network.encoderCount else { return gradient }
     let samples = Double(batch.rows)
     gradient.column = workspace.kl?.column

@@ -1,0 +1,205 @@
+// dW[u, v, c, k] = Σ x·y over the pixels where the weight makes them meet, on a CPU device, and the sums of δ's
+// channels. Each work-item takes some samples, and bands of them, and leaves a slice; `sumSlices` adds the slices in
+// order.
+//
+// Taps side by side along x read `length` = taps · channels neighbours of the padded image: a run, of which a row
+// of taps has one (or one for each tap, if the dilation parts them).
+//
+// `gradientSlices` (more than VW/2 channels in y): lanes are y's channels. 4 groups of 3 neighbours of a run × WIDE
+// vectors of y's channels make a tile of sums: a pixel costs 12 broadcasts. y's rows are copied to whole vectors
+// where its channels are no multiple of VW.
+//
+// `gradientSlicesOfFew` (at most VW/2): lanes are a run's neighbours, VECTORS × OUTPUTS sums a tile, and y's values
+// are broadcast.
+
+// Sums over the channels of `count` pixels, added to `sums`.
+INLINE void addChannels(const global float *x, int count, int channels, global float *sums, bool fresh) {
+  if (fresh) zero(sums, channels);
+  if (VW % channels == 0) {
+    V sum[4];
+    int i = 0, floats = count * channels;
+    for (int k = 0; k < 4; k++) sum[k] = (V)0.0f;
+    for (; i + 4 * VW <= floats; i += 4 * VW)
+#pragma unroll
+      for (int k = 0; k < 4; k++) sum[k] += LOAD(x + i + k * VW);
+    for (; i < floats; i += VW) sum[0] += loadPart(x + i, floats - i, 0.0f);
+    float lanes[VW];
+    STORE((sum[0] + sum[1]) + (sum[2] + sum[3]), lanes);
+    for (int l = 0; l < VW; l++) sums[l % channels] += lanes[l];
+    return;
+  }
+  for (int c = 0; c < channels; c += VW) {
+    V sum = loadPart(sums + c, channels - c, 0.0f);
+    for (int p = 0; p < count; p++) sum += loadPart(x + (size_t)p * channels + c, channels - c, 0.0f);
+    storePart(sum, sums + c, channels - c);
+  }
+}
+
+// The rows of y that a band has, with `packed` columns a pixel. What the columns beyond the channels hold ends in
+// sums that nobody reads.
+INLINE const global float *packRows(
+  const global float *y, int pixels, int channels, int packed, global float *to) {
+  if (packed == channels) return y;
+  for (int p = 0; p < pixels; p++)
+    for (int k = 0; k < channels; k++) to[p * packed + k] = y[(size_t)p * channels + k];
+  return to;
+}
+
+#ifdef OUTPUTS
+
+#define VECTORS (VW < 16 ? (OUTPUTS == 4 ? 2 : OUTPUTS == 2 ? 4 : 6) : OUTPUTS == 8 ? 3 : OUTPUTS == 4 ? 5 : 6)
+#define TILE_GROUPS VECTORS
+
+INLINE void gradientTile(
+  const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column,
+  global float *sums, bool fresh) {
+  V sum[VECTORS][OUTPUTS];
+#pragma unroll
+  for (int t = 0; t < VECTORS; t++)
+#pragma unroll
+    for (int o = 0; o < OUTPUTS; o++) sum[t][o] = fresh ? (V)0.0f : LOAD(sums + (t * OUTPUTS + o) * VW);
+  int step = plan[A_X] * plan[IN_CHANNELS], pitch = plan[PAD_WIDTH] * plan[IN_CHANNELS];
+  for (int q = 0; q < rows; q++) {
+    const global float *from[VECTORS];
+#pragma unroll
+    for (int t = 0; t < VECTORS; t++) from[t] = pad + q * plan[A_Y] * pitch + list[t];
+    for (int p = 0; p < plan[Q_WIDTH]; p++, y += OUTPUTS) {
+      V x[VECTORS];
+#pragma unroll
+      for (int t = 0; t < VECTORS; t++) x[t] = LOAD(from[t] + p * (long)step);
+#pragma unroll
+      for (int o = 0; o < OUTPUTS; o++) {
+        V value = (V)y[o];
+#pragma unroll
+        for (int t = 0; t < VECTORS; t++) sum[t][o] = fma(value, x[t], sum[t][o]);
+      }
+    }
+  }
+#pragma unroll
+  for (int t = 0; t < VECTORS; t++)
+#pragma unroll
+    for (int o = 0; o < OUTPUTS; o++) STORE(sum[t][o], sums + (t * OUTPUTS + o) * VW);
+}
+#define GRADIENT_KERNEL gradientSlicesOfFew
+#define COLUMNS OUTPUTS
+#define TILE_SUMS(t, packed, j) ((size_t)(t) * OUTPUTS * VW)
+
+#else
+
+#define TILE_GROUPS 4
+
+// Sums of 12 neighbours × W vectors; a row of `packed` floats each.
+#define GRADIENT_TILE(NAME, W)                                                                            \
+  INLINE void NAME(                                                                                       \
+    const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column, \
+    global float *sums, bool fresh) {                                                                     \
+    V sum[12][W];                                                                                         \
+    _Pragma("unroll") for (int t = 0; t < 12; t++)                                                        \
+      _Pragma("unroll") for (int k = 0; k < W; k++)                                                       \
+        sum[t][k] = fresh ? (V)0.0f : LOAD(sums + t * packed + k * VW);                                   \
+    int step = plan[A_X] * plan[IN_CHANNELS], pitch = plan[PAD_WIDTH] * plan[IN_CHANNELS];                \
+    y += column;                                                                                          \
+    for (int q = 0; q < rows; q++) {                                                                      \
+      const global float *group[4];                                                                       \
+      _Pragma("unroll") for (int g = 0; g < 4; g++) group[g] = pad + q * plan[A_Y] * pitch + list[g];     \
+      for (int p = 0; p < plan[Q_WIDTH]; p++, y += packed) {                                              \
+        V b[W];                                                                                           \
+        _Pragma("unroll") for (int k = 0; k < W; k++) b[k] = LOAD(y + k * VW);                            \
+        _Pragma("unroll") for (int t = 0; t < 12; t++) {                                                  \
+          V a = (V)group[t / 3][p * (long)step + t % 3];                                                  \
+          _Pragma("unroll") for (int k = 0; k < W; k++) sum[t][k] = fma(a, b[k], sum[t][k]);              \
+        }                                                                                                 \
+      }                                                                                                   \
+    }                                                                                                     \
+    _Pragma("unroll") for (int t = 0; t < 12; t++)                                                        \
+      _Pragma("unroll") for (int k = 0; k < W; k++) STORE(sum[t][k], sums + t * packed + k * VW);         \
+  }
+
+GRADIENT_TILE(gradientNarrow, 1)
+#if WIDE == 2
+GRADIENT_TILE(gradientWide, 2)
+#endif
+INLINE void gradientTile(
+  const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column,
+  global float *sums, bool fresh) {
+#if WIDE == 2
+  if (packed - column > VW) {
+    gradientWide(pad, y, plan, list, rows, packed, column, sums, fresh);
+    return;
+  }
+#endif
+  gradientNarrow(pad, y, plan, list, rows, packed, column, sums, fresh);
+}
+#define GRADIENT_KERNEL gradientSlices
+#define COLUMNS (WIDE * VW)
+#define TILE_SUMS(t, packed, j) ((size_t)(t) * 3 * (packed) + (j))
+
+#endif
+
+kernel GROUP_1D void GRADIENT_KERNEL(
+  const global float *x, ulong x0, const global float *y, ulong y0, global float *slices, ulong slices0,
+  global float *scratch, ulong scratch0, Plan plan, ulong plan0, int deltaIsLarge) {
+  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
+  global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
+  global float *copied = pad + plan[PLANE];
+  global float *slice = slices + get_global_id(0) * (size_t)plan[SLICE];
+  // The sums of δ's channels come last in a slice.
+  global float *bias = slice + plan[SLICE] - (deltaIsLarge ? channels : n);
+  Plan list = plan + plan[GROUP_LIST];
+  int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
+
+  for (int unit = start; unit < end; unit++) {
+    bool fresh = unit == start;
+    int sample = unit / plan[BANDS], band = unit % plan[BANDS], q0 = band * plan[BAND];
+    int rows = min(plan[BAND], plan[Q_HEIGHT] - q0), pixels = rows * plan[Q_WIDTH];
+    const global float *image = x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels;
+    const global float *own = y + y0 + ((size_t)sample * plan[Q_HEIGHT] + q0) * plan[Q_WIDTH] * n;
+    padImage(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
+    // A band of the large image counts its rows once, whichever windows they are in.
+    if (!deltaIsLarge)
+      addChannels(own, pixels, n, bias, fresh);
+    else if (band == 0 || fresh)
+      addChannels(
+        image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, fresh);
+    own = packRows(own, pixels, n, packed, copied);
+    for (int j = 0; j < packed; j += COLUMNS)
+      for (int g = 0; g < plan[GROUPS]; g += TILE_GROUPS)
+        gradientTile(pad, own, plan, list + g, rows, packed, j, slice + TILE_SUMS(g, packed, j), fresh);
+  }
+}
+
+// dW = Σ slices (+ dW), and db = Σ slices. A work-item takes some rows of dW [taps · channels, n]; the last one db.
+kernel GROUP_1D void sumSlices(
+  const global float *slices, ulong slices0, global float *gradient, ulong gradient0, global float *bias,
+  ulong bias0, Plan plan, ulong plan0, int rows, int chunk, int biasCount, int accumulate) {
+  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
+  size_t size = plan[SLICE];
+  FOR_ITEMS(row, rows, chunk) {
+    int tap = row / channels, c = row % channels;
+    int run = plan[JOINED] ? tap / plan[TAPS_X] : tap;
+    int place = plan[JOINED] ? tap % plan[TAPS_X] * channels + c : c;
+    global float *to = gradient + gradient0 + row * n;
+#ifdef OUTPUTS
+    const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] + place / VW) * OUTPUTS * VW + place % VW;
+    for (int k = 0; k < n; k++) {
+      float sum = 0.0f;
+      for (int s = 0; s < plan[SLICES]; s++) sum += from[s * size + k * VW];
+      to[k] = accumulate ? to[k] + sum : sum;
+    }
+#else
+    const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] * 3 + place) * packed;
+    for (int k = 0; k < n; k += VW) {
+      V sum = (V)0.0f;
+      for (int s = 0; s < plan[SLICES]; s++) sum += LOAD(from + s * size + k);
+      if (accumulate) sum += loadPart(to + k, n - k, 0.0f);
+      storePart(sum, to + k, n - k);
+    }
+#endif
+  }
+  if (get_global_id(0) + 1 == get_global_size(0))
+    for (int k = 0; k < biasCount; k++) {
+      float sum = 0.0f;
+      for (int s = 0; s < plan[SLICES]; s++) sum += slices[(s + 1) * size - biasCount + k];
+      bias[bias0 + k] = sum;
+    }
+}

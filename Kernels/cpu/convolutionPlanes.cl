@@ -1,0 +1,181 @@
+// y = epilogue(x ∗ w), and the adjoint, on a CPU device, for results of at most VW/2 channels, which would leave
+// lanes idle if they were the lanes.
+//
+// The lanes of a vector are neighbouring pixels. A work-item copies a band of the image into planes, one for each
+// input channel and residue of the stride, padded with zeros. Read as one line, a plane serves every tap at a fixed
+// shift: OUTPUTS broadcasts of weights meet BLOCK vectors of pixels. The few sums that fall between rows are
+// dropped. They go to a stage of planes of the result, from which a second loop interleaves channels and phases
+// into rows as they lie in the result, and a third ends the band. The host compiles this for
+//   OUTPUTS = 1, 2, 4, 8 (channels beyond the result's meet zero weights),
+//   BLOCK, which divides a band with least waste,
+//   WOVEN = phases along x × channels if that is a power of two up to VW, else 0, and
+//   SPLIT = the input's channels likewise, or VW if they fill vectors.
+
+// Sums of VW·BLOCK neighbours from `line` on into OUTPUTS rows of the stage.
+INLINE void sumBlock(
+  const global float *line, const global float *weights, Plan plan, Plan down, Plan across, global float *stage) {
+  V sum[OUTPUTS][BLOCK];
+#pragma unroll
+  for (int o = 0; o < OUTPUTS; o++)
+#pragma unroll
+    for (int b = 0; b < BLOCK; b++) sum[o][b] = (V)0.0f;
+  int ay = plan[A_Y], ax = plan[A_X], channels = plan[IN_CHANNELS], plane = plan[PLANE];
+  for (int s = 0; s < down[COUNT]; s++)
+    for (int t = 0; t < across[COUNT]; t++) {
+      int y = down[E] + s * down[E_STEP], x = across[E] + t * across[E_STEP];
+      const global float *from =
+        line + (size_t)((y % ay) * ax + x % ax) * channels * plane + y / ay * plan[PLANE_WIDTH] + x / ax;
+      for (int i = 0; i < channels; i++, from += plane, weights += OUTPUTS) {
+        V pixels[BLOCK];
+#pragma unroll
+        for (int b = 0; b < BLOCK; b++) pixels[b] = LOAD(from + b * VW);
+#pragma unroll
+        for (int o = 0; o < OUTPUTS; o++) {
+          V weight = (V)weights[o];
+#pragma unroll
+          for (int b = 0; b < BLOCK; b++) sum[o][b] = fma(weight, pixels[b], sum[o][b]);
+        }
+      }
+    }
+#pragma unroll
+  for (int o = 0; o < OUTPUTS; o++)
+#pragma unroll
+    for (int b = 0; b < BLOCK; b++) STORE(sum[o][b], stage + o * plan[STAGE] + b * VW);
+}
+
+// One row of `count` pixels with C channels, C dividing VW, into C planes. Lanes beyond the row become zeros of
+// the border or are overwritten by the next row.
+#define SPLIT_ROW(C)                                                                                      \
+  for (int p = 0; p < count; p += VW) {                                                                   \
+    V rows[C];                                                                                            \
+    _Pragma("unroll") for (int r = 0; r < C; r++) {                                                       \
+      int rest = (count - p) * C - r * VW;                                                                \
+      rows[r] = rest <= 0 ? (V)0.0f : loadPart(from + p * C + r * VW, rest, 0.0f);                        \
+    }                                                                                                     \
+    SEPARATE(rows, C)                                                                                     \
+    _Pragma("unroll") for (int r = 0; r < C; r++) STORE(rows[r], to + (size_t)r * plane + p);             \
+  }
+
+INLINE void splitRow(const global float *from, global float *to, int count, int channels, int plane) {
+#if SPLIT > 0 && SPLIT < VW
+  SPLIT_ROW(SPLIT)
+#else
+  int c = 0;
+#if SPLIT == VW
+  for (; c + VW <= channels; c += VW)
+    for (int p = 0; p < count; p += VW) {
+      V rows[VW];
+#pragma unroll
+      for (int r = 0; r < VW; r++) rows[r] = p + r < count ? LOAD(from + (size_t)(p + r) * channels + c) : (V)0.0f;
+      SEPARATE(rows, VW)
+#pragma unroll
+      for (int r = 0; r < VW; r++) STORE(rows[r], to + (size_t)(c + r) * plane + p);
+    }
+#endif
+  for (; c < channels; c++)
+    for (int p = 0; p < count; p++) to[(size_t)c * plane + p] = from[(size_t)p * channels + c];
+#endif
+}
+
+INLINE void padPlanes(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
+  int channels = plan[IN_CHANNELS], plane = plan[PLANE], width = plan[PLANE_WIDTH];
+  int ay = plan[A_Y], ax = plan[A_X];
+  int left, from, count;
+  realColumns(plan, &left, &from, &count);
+  if (fresh || plan[BANDS] > 1) zero(pad, ay * ax * channels * plane);
+  for (int r = 0; r < plan[PAD_HEIGHT]; r++) {
+    int y = first + r;
+    if (y < 0 || y >= plan[IN_HEIGHT]) continue;
+    const global float *row = image + ((size_t)y * plan[IN_WIDTH] + from) * channels;
+    global float *to = pad + (size_t)(r % ay) * ax * channels * plane + r / ay * width;
+    if (ax == 1) {
+      splitRow(row, to + left, count, channels, plane);
+      continue;
+    }
+    for (int c = 0; c < channels; c++)
+      for (int p = 0; p < count; p++)
+        to[((size_t)((left + p) % ax) * channels + c) * plane + (left + p) / ax] = row[p * channels + c];
+  }
+}
+
+// The vector whose lane l belongs to channel l mod n.
+INLINE V repeated(const global float *x, int n, bool given) {
+  float lanes[VW];
+  for (int l = 0; l < VW; l++) lanes[l] = given ? x[l % n] : 0.0f;
+  return LOAD(lanes);
+}
+
+kernel GROUP_1D void correlatePlanes(
+  const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
+  ulong result0, const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,
+  global float *partials, ulong partials0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, int mode,
+  int flags, int function, int loss, float scale, float l1, float lossScale) {
+  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], bx = plan[B_X], width = plan[PLANE_WIDTH];
+  Epilogue e = {
+    result + result0, u + u0, v + v0, w + w0, 0, n, mode, flags, function, loss, scale, l1, lossScale};
+  Losses losses = {(V)0.0f, (V)0.0f};
+#if WOVEN
+  V bias = repeated(e.u, n, flags & HAS_U), norm = repeated(e.w, n, flags & HAS_W);
+#endif
+  global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
+  // Both ends of the planes may be read beyond.
+  global float *stage = pad + (size_t)plan[A_Y] * plan[A_X] * channels * plan[PLANE] + plan[STAGE];
+  global float *lines = stage + ((size_t)plan[B_Y] * bx * n + OUTPUTS) * plan[STAGE];
+  int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
+
+  for (int unit = start; unit < end; unit++) {
+    int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
+    int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
+    padPlanes(
+      x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan,
+      unit == start);
+    int vectors = (rows * width + VW - 1) / VW;
+    for (int phase = 0; phase < plan[B_Y] * bx; phase++) {
+      Plan down = plan + plan[PHASES_Y] + phase / bx * PHASE, across = plan + plan[PHASES_X] + phase % bx * PHASE;
+      const global float *own = weights + weights0 + (size_t)plan[plan[STEPS] + phase] * OUTPUTS;
+      global float *to = stage + (size_t)phase * n * plan[STAGE];
+      for (int f = 0; f < vectors; f += BLOCK) sumBlock(pad + f * VW, own, plan, down, across, to + f * VW);
+    }
+
+    int y0 = q0 * plan[B_Y], y1 = min((q0 + rows) * plan[B_Y], plan[OUT_HEIGHT]);
+    int floats = plan[OUT_WIDTH] * n;
+    size_t at = ((size_t)sample * plan[OUT_HEIGHT] + y0) * floats;
+    for (int y = y0; y < y1; y++) {
+      const global float *from =
+        stage + (size_t)(y % plan[B_Y]) * bx * n * plan[STAGE] + (y / plan[B_Y] - q0) * width;
+      global float *to = lines + (size_t)(y - y0) * floats;
+#if WOVEN
+      // What this writes beyond the row, the next one overwrites.
+      for (int p = 0; p * WOVEN < floats; p += VW) {
+        V rows[WOVEN];
+#pragma unroll
+        for (int z = 0; z < WOVEN; z++) rows[z] = LOAD(from + z * plan[STAGE] + p);
+        INTERLEAVE(rows, WOVEN)
+#pragma unroll
+        for (int z = 0; z < WOVEN; z++) STORE(rows[z], to + p * WOVEN + z * VW);
+      }
+#else
+      for (int p = 0; p < plan[OUT_WIDTH]; p++)
+        for (int k = 0; k < n; k++) to[p * n + k] = from[(size_t)(p % bx * n + k) * plan[STAGE] + p / bx];
+#endif
+    }
+#if WOVEN
+    int all = (y1 - y0) * floats;
+    int i = 0;
+    for (; i + VW <= all; i += 32 * VW) {
+      endVectors(&e, lines + i, VW, at + i, VW, min((all - i) / VW, 32), bias, norm, &losses);
+      if (mode == LOSS) settle(&losses);
+    }
+    if (all % VW > 0) endVector(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, bias, norm, all % VW, &losses);
+#else
+    V bias = flags & HAS_U ? loadPart(e.u, n, 0.0f) : (V)0.0f;
+    V norm = flags & HAS_W ? loadPart(e.w, n, 0.0f) : (V)0.0f;
+    for (int i = 0; i < (y1 - y0) * floats; i += n) {
+      endVector(&e, loadPart(lines + i, n, 0.0f), at + i, bias, norm, n, &losses);
+      if (mode == LOSS) settle(&losses);
+    }
+#endif
+    if (mode == LOSS) settle(&losses);
+  }
+  if (mode == LOSS) partials[partials0 + get_global_id(0)] = sumLanes(losses.sum);
+}

@@ -1,0 +1,151 @@
+// What the convolution kernels of a CPU device share: the plan of a geometry, and the padded copy of the image
+// that a work-item reads.
+//
+// Both a convolution and its adjoint make pixel q·b + r of their result, for each phase r < b, from the pixels
+// q·a + e of their input, where e runs over the taps that meet that phase: a is the stride and b = 1 in a
+// convolution, b the stride and a = 1 in its adjoint. The host lists each phase's taps in `plan`. A work-item
+// copies a band of its image into scratch memory with zeros around it, so that no loop asks what lies inside; the
+// copy stays in the cache.
+
+enum {
+  IN_HEIGHT, IN_WIDTH, IN_CHANNELS, OUT_HEIGHT, OUT_WIDTH, OUT_CHANNELS, A_Y, A_X, B_Y, B_X,
+  // Rows of q a band has, bands of an image, and the extent of q.
+  BAND, BANDS, Q_HEIGHT, Q_WIDTH,
+  // The pixel at the padded band's corner is (row·a + FIRST_Y, FIRST_X); its extent.
+  FIRST_Y, FIRST_X, PAD_HEIGHT, PAD_WIDTH,
+  // Bands of a work-item and of all; floats of scratch memory a work-item has.
+  CHUNK, UNITS, SCRATCH,
+  // Columns of the packed weights, and of taps.
+  PACKED, TAPS_X,
+  // Floats and columns of a plane; floats of a row of the stage.
+  PLANE, PLANE_WIDTH, STAGE,
+  // Where lists begin: phases along y and x, and each pair's first step in the packed weights.
+  PHASES_Y, PHASES_X, STEPS,
+  // The weight gradient: rows of pixels copied for y, runs of a window, groups or vectors of a run and of all,
+  // the floats of a slice, the list of where groups begin, and whether taps along x lie side by side.
+  RUNS, RUN_LENGTH, RUN_GROUPS, GROUPS, SLICE, GROUP_LIST, JOINED, SLICES
+};
+
+// The taps of a phase: their number, the first one's e − FIRST, the step of e, the first tap and the step.
+enum { COUNT, E, E_STEP, TAP, TAP_STEP, PHASE };
+
+typedef const global int *Plan;
+
+INLINE void zero(global float *p, int count) {
+  int i = 0;
+  for (; i + VW <= count; i += VW) STORE((V)0.0f, p + i);
+  for (; i < count; i++) p[i] = 0.0f;
+}
+
+INLINE void copyFloats(const global float *from, global float *to, int count) {
+  int i = 0;
+  for (; i + VW <= count; i += VW) STORE(LOAD(from + i), to + i);
+  if (i == count) return;
+  if (count >= VW) {
+    STORE(LOAD(from + count - VW), to + count - VW);
+    return;
+  }
+  for (; i < count; i++) to[i] = from[i];
+}
+
+// The columns of a padded row that are real: `left` of them are not, then come `count` from pixel `from` on.
+INLINE void realColumns(Plan plan, int *left, int *from, int *count) {
+  *left = max(-plan[FIRST_X], 0);
+  *from = max(plan[FIRST_X], 0);
+  *count = max(min(plan[IN_WIDTH] - *from, plan[PAD_WIDTH] - *left), 0);
+}
+
+// Copies the band that starts at row `first` of the image into `pad`, channels last. Where the image is one band
+// its zeros stay from the first one on: `fresh` says that they are missing.
+INLINE void padImage(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
+  int channels = plan[IN_CHANNELS], width = plan[PAD_WIDTH] * channels;
+  int left, from, count;
+  realColumns(plan, &left, &from, &count);
+  if (fresh || plan[BANDS] > 1) zero(pad, plan[PAD_HEIGHT] * width);
+  for (int r = 0; r < plan[PAD_HEIGHT]; r++) {
+    int y = first + r;
+    if (y < 0 || y >= plan[IN_HEIGHT]) continue;
+    copyFloats(
+      image + ((size_t)y * plan[IN_WIDTH] + from) * channels, pad + r * width + left * channels, count * channels);
+  }
+}
+
+// Rows of a VW-column matrix, R of them, become the matrix read down its columns: R vectors whose floats are
+// (column, row). log₂ R rounds of interleaving row r with row r + R/2.
+#define INTERLEAVE(rows, R)                                                                               \
+  _Pragma("unroll") for (int step = R / 2; step > 0; step /= 2) {                                         \
+    V other[R];                                                                                           \
+    _Pragma("unroll") for (int r = 0; r < R / 2; r++) {                                                   \
+      V low, high;                                                                                        \
+      low.even = rows[r].lo;                                                                              \
+      low.odd = rows[r + R / 2].lo;                                                                       \
+      high.even = rows[r].hi;                                                                             \
+      high.odd = rows[r + R / 2].hi;                                                                      \
+      other[2 * r] = low;                                                                                 \
+      other[2 * r + 1] = high;                                                                            \
+    }                                                                                                     \
+    _Pragma("unroll") for (int r = 0; r < R; r++) rows[r] = other[r];                                     \
+  }
+
+// The reverse.
+#define SEPARATE(rows, R)                                                                                 \
+  _Pragma("unroll") for (int step = R / 2; step > 0; step /= 2) {                                         \
+    V other[R];                                                                                           \
+    _Pragma("unroll") for (int r = 0; r < R / 2; r++) {                                                   \
+      V even, odd;                                                                                        \
+      even.lo = rows[2 * r].even;                                                                         \
+      even.hi = rows[2 * r + 1].even;                                                                     \
+      odd.lo = rows[2 * r].odd;                                                                           \
+      odd.hi = rows[2 * r + 1].odd;                                                                       \
+      other[r] = even;                                                                                    \
+      other[r + R / 2] = odd;                                                                             \
+    }                                                                                                     \
+    _Pragma("unroll") for (int r = 0; r < R; r++) rows[r] = other[r];                                     \
+  }
+
+#ifdef CORRELATION
+// Adds what C holds at `at`, ends the vector and stores it; `bias` (or column term) and `norm` are its lanes' own.
+// As `finish`, but what a whole row shares is loaded once, and the usual gradient has a short way.
+INLINE void endVector(const Epilogue *e, V x, size_t at, V bias, V norm, int count, Losses *losses) {
+  global float *c = e->c + at;
+  if (e->flags & ADD_TO_C) x += loadPart(c, count, 0.0f);
+  switch (e->mode) {
+  case FORWARD: x = activate(x + bias, e->function); break;
+  case BACKWARD: {
+    V h = loadPart(e->v + at, count, 0.0f);
+    if (e->l1 == 0.0f && !(e->flags & HAS_W))
+      x = (x + bias) * slope(h, e->function);
+    else
+      x = gradientAt(x, h, bias, norm, e->function, e->l1, e->scale);
+    break;
+  }
+  case LOSS:
+    x = lossAt(
+      x + bias, loadPart(e->v + at, count, 0.0f), e->loss, e->function, e->scale, e->lossScale, count, losses);
+    break;
+  }
+  storePart(x, c, count);
+}
+
+// Ends `count` whole vectors, `apart` floats from one to the next in C and `gap` in `from`. The two ends that
+// hidden layers have are loops of their own, without a choice for every vector.
+// Register tiles end in private memory, planes in scratch memory.
+#ifdef ROWS
+typedef const float *Sums;
+#else
+typedef const global float *Sums;
+#endif
+
+INLINE void endVectors(
+  const Epilogue *e, Sums from, int gap, size_t at, size_t apart, int count, V bias, V norm, Losses *losses) {
+  global float *c = e->c + at;
+  if (e->mode == FORWARD && e->function == RELU)
+    for (int i = 0; i < count; i++) STORE(activate(LOAD(from + i * gap) + bias, RELU), c + i * apart);
+  else if (e->mode == BACKWARD && e->function == RELU && e->l1 == 0.0f && !(e->flags & HAS_W))
+    for (int i = 0; i < count; i++)
+      STORE((LOAD(from + i * gap) + bias) * slope(LOAD(e->v + at + i * apart), RELU), c + i * apart);
+  else
+    for (int i = 0; i < count; i++)
+      endVector(e, LOAD(from + i * gap), at + i * apart, bias, norm, VW, losses);
+}
+#endif

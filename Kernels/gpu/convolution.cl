@@ -1,0 +1,141 @@
+// The three modes of a convolution on a GPU, each a product of matrices that are never built: as in the matmul, a
+// work-group of 16 × 16 makes a 32 × 32 block of the result from steps of 16 that it copies to local memory, and
+// finds the address of each element as it copies.
+//
+//     convolve             pixels of the small image × outputs    over (tap, channel)
+//     convolveTransposed   pixels of the large image × channels   over (tap, output); taps that miss count as 0
+//     convolutionGradient  (tap, channel) × outputs               over pixels of the small image
+//
+// Neighbouring work-items read neighbouring channels.
+
+#define TILE 32
+#define STEP 16
+#define GROUP_TILE __attribute__((reqd_work_group_size(16, 16, 1)))
+
+typedef struct {
+  int height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth;
+  int strideY, strideX, dilationY, dilationX, top, left;
+} Geometry;
+
+// The pixel of the large image at which a tap meets a pixel of the small one, or −1.
+INLINE long largePixel(const Geometry *g, int small, int tap) {
+  int n = small / (g->outputHeight * g->outputWidth), rest = small % (g->outputHeight * g->outputWidth);
+  int y = rest / g->outputWidth * g->strideY + tap / g->kernelWidth * g->dilationY - g->top;
+  int x = rest % g->outputWidth * g->strideX + tap % g->kernelWidth * g->dilationX - g->left;
+  if (y < 0 || y >= g->height || x < 0 || x >= g->width) return -1;
+  return ((long)n * g->height + y) * g->width + x;
+}
+
+// The reverse.
+INLINE long smallPixel(const Geometry *g, int large, int tap) {
+  int n = large / (g->height * g->width), rest = large % (g->height * g->width);
+  int y = rest / g->width + g->top - tap / g->kernelWidth * g->dilationY;
+  int x = rest % g->width + g->left - tap % g->kernelWidth * g->dilationX;
+  if (y < 0 || x < 0 || y % g->strideY != 0 || x % g->strideX != 0) return -1;
+  y /= g->strideY;
+  x /= g->strideX;
+  if (y >= g->outputHeight || x >= g->outputWidth) return -1;
+  return ((long)n * g->outputHeight + y) * g->outputWidth + x;
+}
+
+#define ARGUMENTS                                                                                         \
+  const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,            \
+    const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,    \
+    global float *partials, ulong partials0, int height, int width, int channels, int outputHeight,       \
+    int outputWidth, int outputs, int kernelHeight, int kernelWidth, int strideY, int strideX,            \
+    int dilationY, int dilationX, int top, int left, int m, int n, int k, int kBlock, int mode, int flags, \
+    int function, int loss, float scale, float l1, float lossScale
+
+// FETCH_A and FETCH_B give elements (row, p) and (p, column), whose indices lie inside. P_FIRST says which index
+// neighbouring work-items differ in.
+#define PRODUCT(FETCH_A, A_P_FIRST, FETCH_B, B_P_FIRST)                                                   \
+  local float as[STEP * (TILE + 1)];                                                                      \
+  local float bs[STEP * (TILE + 1)];                                                                      \
+  local float scratch[256];                                                                               \
+  Geometry g = {height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth,   \
+                strideY, strideX, dilationY, dilationX, top, left};                                       \
+  Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale}; \
+  a += a0;                                                                                                \
+  b += b0;                                                                                                \
+  int x = get_local_id(0), y = get_local_id(1), item = y * 16 + x;                                        \
+  int j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;                                           \
+  int start = get_group_id(2) * kBlock, end = min(start + kBlock, k);                                     \
+  float sum[2][2] = {{0.0f, 0.0f}, {0.0f, 0.0f}};                                                         \
+  for (int p0 = start; p0 < end; p0 += STEP) {                                                            \
+    for (int s = item; s < TILE * STEP; s += 256) {                                                       \
+      int p = A_P_FIRST ? s % STEP : s / TILE, i = A_P_FIRST ? s / STEP : s % TILE;                       \
+      as[p * (TILE + 1) + i] = i0 + i < m && p0 + p < end ? FETCH_A(&g, a, i0 + i, p0 + p) : 0.0f;        \
+      p = B_P_FIRST ? s % STEP : s / TILE, i = B_P_FIRST ? s / STEP : s % TILE;                           \
+      bs[p * (TILE + 1) + i] = j0 + i < n && p0 + p < end ? FETCH_B(&g, b, j0 + i, p0 + p) : 0.0f;        \
+    }                                                                                                     \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
+    for (int p = 0; p < STEP; p++)                                                                        \
+      for (int r = 0; r < 2; r++)                                                                         \
+        for (int s = 0; s < 2; s++)                                                                       \
+          sum[r][s] = fma(as[p * (TILE + 1) + y + 16 * r], bs[p * (TILE + 1) + x + 16 * s], sum[r][s]);   \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
+  }                                                                                                       \
+  Losses losses = {0.0f, 0.0f};                                                                           \
+  bool slices = get_num_groups(2) > 1;                                                                    \
+  global float *out = e.c + (slices ? get_group_id(2) * (size_t)m * n : 0);                               \
+  for (int r = 0; r < 2; r++)                                                                             \
+    for (int s = 0; s < 2; s++) {                                                                         \
+      int i = i0 + y + 16 * r, j = j0 + x + 16 * s;                                                       \
+      if (i < m && j < n) {                                                                               \
+        size_t at = (size_t)i * n + j;                                                                    \
+        float value = sum[r][s];                                                                          \
+        if (!slices) {                                                                                    \
+          if (flags & ADD_TO_C) value += out[at];                                                         \
+          value = finish(&e, value, i, j, 1, &losses);                                                    \
+        }                                                                                                 \
+        out[at] = value;                                                                                  \
+      }                                                                                                   \
+    }                                                                                                     \
+  if (mode == LOSS) {                                                                                     \
+    settle(&losses);                                                                                      \
+    float total = treeSum(losses.sum, scratch);                                                           \
+    if (item == 0) partials[partials0 + get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;   \
+  }
+
+INLINE float windowOfLarge(const Geometry *g, const global float *x, int pixel, int p) {
+  long at = largePixel(g, pixel, p / g->channels);
+  return at < 0 ? 0.0f : x[at * g->channels + p % g->channels];
+}
+
+INLINE float weightOfOutput(const Geometry *g, const global float *w, int output, int p) {
+  return w[(size_t)p * g->outputs + output];
+}
+
+INLINE float windowOfSmall(const Geometry *g, const global float *y, int pixel, int p) {
+  long at = smallPixel(g, pixel, p / g->outputs);
+  return at < 0 ? 0.0f : y[at * g->outputs + p % g->outputs];
+}
+
+INLINE float weightOfChannel(const Geometry *g, const global float *w, int channel, int p) {
+  return w[((size_t)(p / g->outputs) * g->channels + channel) * g->outputs + p % g->outputs];
+}
+
+INLINE float tapOfLarge(const Geometry *g, const global float *x, int row, int pixel) {
+  return windowOfLarge(g, x, pixel, row);
+}
+
+INLINE float smallOf(const Geometry *g, const global float *y, int output, int pixel) {
+  return y[(size_t)pixel * g->outputs + output];
+}
+
+kernel GROUP_TILE void convolveTiles(ARGUMENTS) { PRODUCT(windowOfLarge, true, weightOfOutput, false) }
+
+kernel GROUP_TILE void convolveTransposedTiles(ARGUMENTS) { PRODUCT(windowOfSmall, true, weightOfChannel, true) }
+
+kernel GROUP_TILE void convolutionGradientTiles(ARGUMENTS) { PRODUCT(tapOfLarge, false, smallOf, false) }
+
+// dW = Σ slices (+ dW), added in order.
+kernel GROUP_1D void convolutionSlices(
+  const global float *slices, ulong slices0, global float *gradient, ulong gradient0, int size, int count,
+  int accumulate) {
+  FOR_ITEMS(i, size, 0) {
+    float sum = 0.0f;
+    for (int s = 0; s < count; s++) sum += slices[slices0 + (size_t)s * size + i];
+    gradient[gradient0 + i] = accumulate ? gradient[gradient0 + i] + sum : sum;
+  }
+}

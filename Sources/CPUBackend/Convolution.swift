@@ -1,0 +1,130 @@
+import CVector
+import CinchBackend
+
+extension CPUBackend: ConvolutionOps {
+  public func convolve(
+    _ x: Tensor<CPUBuffer>, _ weight: Tensor<CPUBuffer>, _ geometry: ConvolutionGeometry, into y: Tensor<CPUBuffer>,
+    epilogue: Epilogue<CPUBuffer>
+  ) throws {
+    let samples = try checkConvolution(
+      large: x, small: y, weight: weight, geometry, epilogue: epilogue, result: .small,
+      partialCount: { lossPartialCount($0, samples: $1, result: $2) })
+    try run(geometry, transposed: false, samples, x, weight, into: y, epilogue)
+  }
+
+  public func convolveTransposed(
+    _ y: Tensor<CPUBuffer>, _ weight: Tensor<CPUBuffer>, _ geometry: ConvolutionGeometry, into x: Tensor<CPUBuffer>,
+    epilogue: Epilogue<CPUBuffer>
+  ) throws {
+    let samples = try checkConvolution(
+      large: x, small: y, weight: weight, geometry, epilogue: epilogue, result: .large,
+      partialCount: { lossPartialCount($0, samples: $1, result: $2) })
+    try run(geometry, transposed: true, samples, y, weight, into: x, epilogue)
+  }
+
+  public func convolutionGradient(
+    x: Tensor<CPUBuffer>, y: Tensor<CPUBuffer>, _ geometry: ConvolutionGeometry, weightGradient: Tensor<CPUBuffer>,
+    biasGradient: Tensor<CPUBuffer>, delta: ConvolutionSide, accumulate: Bool
+  ) throws {
+    let samples = try checkConvolutionGradient(
+      x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta)
+    try require(
+      !weightGradient.overlaps(x) && !weightGradient.overlaps(y),
+      "A weight gradient of \(weightGradient.shape) cannot be stored over the images it is made of.")
+    var shape = cinch_convolution(geometry)
+    counters.launches += 1
+    guard
+      try cinch_convolution_gradient(
+        device, &shape, Int64(samples), x.input, y.input, delta == .large, accumulate, weightGradient.pointer,
+        biasGradient.pointer)
+    else { throw noRoom() }
+  }
+
+  public func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
+    var shape = cinch_convolution(geometry)
+    return Int(cinch_convolution_partial_count(&shape, side == .large, Int64(samples)))
+  }
+
+  private func run(
+    _ geometry: ConvolutionGeometry, transposed: Bool, _ samples: Int, _ source: Tensor<CPUBuffer>,
+    _ weight: Tensor<CPUBuffer>, into result: Tensor<CPUBuffer>, _ epilogue: Epilogue<CPUBuffer>
+  ) throws {
+    try require(
+      !result.overlaps(source) && !result.overlaps(weight),
+      "An image of \(result.shape) cannot be stored over what it is made of.")
+    var after = try imagePass(epilogue)
+    var shape = cinch_convolution(geometry)
+    counters.launches += 1
+    guard
+      try cinch_convolve(device, &shape, transposed, Int64(samples), source.input, weight.input, result.pointer, &after)
+    else { throw noRoom() }
+  }
+
+  /// An epilogue whose extents the op itself knows.
+  private func imagePass(_ epilogue: Epilogue<CPUBuffer>) throws -> cinch_epilogue {
+    var pass = cinch_epilogue()
+    switch epilogue {
+    case .none:
+      pass.kind = cinch_epilogue_none
+    case .accumulate:
+      pass.kind = cinch_epilogue_accumulate
+    case .forward(let bias, let activation):
+      pass.kind = cinch_epilogue_forward
+      pass.activation = cinch_activation(activation)
+      pass.row = try bias.map { try $0.input }
+    case .backward(let gradient):
+      pass = try imagePass(gradient)
+    case .loss(let loss):
+      pass.kind = cinch_epilogue_loss
+      pass.activation = cinch_activation(loss.activation)
+      pass.loss = cinch_loss(loss.loss)
+      pass.row = try loss.bias.map { try $0.input }
+      pass.other = try loss.target.input
+      pass.gradient_scale = Float(loss.gradientScale)
+      pass.partials = try loss.partials.pointer
+    }
+    return pass
+  }
+
+  /// The gradient at the layer below, for an image.
+  func imagePass(_ gradient: ActivationGradient<CPUBuffer>) throws -> cinch_epilogue {
+    var pass = cinch_epilogue()
+    pass.kind = cinch_epilogue_backward
+    pass.activation = cinch_activation(gradient.activation)
+    pass.other = try gradient.output.input
+    pass.l1 = Float(gradient.l1)
+    pass.row = try gradient.column.map { try $0.input }
+    if let curvature = gradient.curvature {
+      pass.norms = try curvature.norms.input
+      pass.factor = Float(curvature.factor)
+    }
+    return pass
+  }
+
+  func noRoom() -> BackendError {
+    .outOfMemory("The cpu device has no memory for an image op's work areas. Use a smaller batch or model.")
+  }
+}
+
+extension cinch_loss {
+  init(_ loss: ReconstructionLoss) {
+    self =
+      switch loss {
+      case .sse: cinch_sse
+      case .mse: cinch_mse
+      case .bce: cinch_bce
+      }
+  }
+}
+
+extension cinch_convolution {
+  fileprivate init(_ g: ConvolutionGeometry) {
+    self.init(
+      height: Int64(g.height), width: Int64(g.width), channels: Int64(g.channels),
+      output_height: Int64(g.outputHeight), output_width: Int64(g.outputWidth),
+      output_channels: Int64(g.outputChannels), kernel_height: Int64(g.kernelHeight),
+      kernel_width: Int64(g.kernelWidth), stride_height: Int64(g.strideHeight), stride_width: Int64(g.strideWidth),
+      dilation_height: Int64(g.dilationHeight), dilation_width: Int64(g.dilationWidth), top: Int64(g.top),
+      left: Int64(g.left))
+  }
+}

@@ -1,0 +1,308 @@
+#include "convolution.h"
+
+#include <string.h>
+
+// A convolution, and its transpose, as correlations of tiles. A task copies a tile of the source with the zeros
+// around it into its thread's work area, so that no kernel knows borders, and writes each pixel of the result once.
+
+typedef struct {
+  const cinch_device *device;
+  cinch_tiling t;
+  /// What is done on the way to memory, and what afterwards.
+  cinch_ending ending;
+  cinch_image_epilogue after;
+  const float *source;
+  float *result;
+  int64_t samples, items, items_each;
+  /// Lanes over pixels: the source is split into planes.
+  bool planes;
+  int64_t plane_width, plane_part, plane, out_plane;
+  /// Runs and weights of every pair of phases.
+  cinch_run *runs;
+  int64_t *phase_runs;
+  float *weights;
+  int64_t padded;
+  float *areas;
+  int64_t area;
+  _Atomic uint64_t *taken;
+} convolution_job;
+
+static int64_t pixels_of(const cinch_axis *y, const cinch_axis *x) { return y->result * x->result; }
+
+/// How much of the lanes' work is used: over output channels, and over pixels with what splitting costs.
+static bool prefer_planes(const cinch_tiling *t, int64_t width) {
+  const int64_t rows = t->band, columns = cinch_axis_results(&t->x, 0);
+  const int64_t flat = (rows - 1) * cinch_blocks(t->columns, t->x.step) + columns;
+  const double lanes = (double)t->outputs / (double)cinch_round_up(t->outputs, width);
+  const double planes = (double)(rows * columns) / (double)cinch_round_up(flat, width);
+  return planes * 0.75 > lanes;
+}
+
+// MARK: Weights
+
+/// Copies the taps of one pair of phases, in the order of their places, as blocks of output channels.
+static void pack_weights(
+    const convolution_job *job, const cinch_convolution *g, bool transposed, const float *weight, int64_t py,
+    int64_t px, int64_t taps, float *packed) {
+  const cinch_tiling *t = &job->t;
+  const int64_t inputs = t->inputs, outputs = t->outputs, lanes = job->device->kernels->width;
+  const int64_t block = job->planes ? (lanes == 16 ? 8 : 4) : 2 * lanes;
+  for (int64_t k0 = 0; k0 < outputs;) {
+    int64_t width = block;
+    if (job->planes)
+      while (width > outputs - k0) width /= 2;
+    else if (outputs - k0 <= lanes)
+      width = lanes;
+    const int64_t used = cinch_min(width, outputs - k0);
+    int64_t tap = 0;
+    // A transposed convolution meets its taps backwards.
+    for (int64_t a = 0; a < g->kernel_height; a++) {
+      const int64_t u = transposed ? g->kernel_height - 1 - a : a;
+      if (cinch_axis_place(&t->y, py, u) < 0) continue;
+      for (int64_t b = 0; b < g->kernel_width; b++) {
+        const int64_t v = transposed ? g->kernel_width - 1 - b : b;
+        if (cinch_axis_place(&t->x, px, v) < 0) continue;
+        const float *from = weight + (u * g->kernel_width + v) * g->channels * g->output_channels;
+        float *to = packed + taps * inputs * k0 + tap * inputs * width;
+        if (transposed) {
+          for (int64_t j = 0; j < used; j++)
+            for (int64_t i = 0; i < inputs; i++) to[i * width + j] = from[(k0 + j) * inputs + i];
+        } else {
+          for (int64_t i = 0; i < inputs; i++)
+            memcpy(to + i * width, from + i * outputs + k0, (size_t)used * sizeof(float));
+        }
+        if (used < width)
+          for (int64_t i = 0; i < inputs; i++)
+            memset(to + i * width + used, 0, (size_t)(width - used) * sizeof(float));
+        tap++;
+      }
+    }
+    k0 += width;
+  }
+}
+
+/// Finds what a pixel of each pair of phases meets.
+static void plan_runs(convolution_job *job, const cinch_convolution *g, bool transposed, const float *weight) {
+  const cinch_tiling *t = &job->t;
+  int64_t count = 0, floats = 0;
+  for (int64_t py = 0; py < t->y.phases; py++)
+    for (int64_t px = 0; px < t->x.phases; px++) {
+      int64_t taps = 0;
+      const int64_t first = count, phase = py * t->x.phases + px;
+      for (int64_t a = 0; a < g->kernel_height; a++) {
+        const int64_t y = cinch_axis_place(&t->y, py, transposed ? g->kernel_height - 1 - a : a);
+        for (int64_t b = 0; b < g->kernel_width && y >= 0; b++) {
+          const int64_t x = cinch_axis_place(&t->x, px, transposed ? g->kernel_width - 1 - b : b);
+          if (x < 0) continue;
+          taps++;
+          if (job->planes) {
+            const int64_t part = y % t->y.step * t->x.step + x % t->x.step;
+            const int64_t offset = part * job->plane_part + y / t->y.step * job->plane_width + x / t->x.step;
+            job->runs[count++] = (cinch_run){offset, t->inputs};
+            continue;
+          }
+          const int64_t offset = (y * t->columns + x) * t->inputs;
+          cinch_run *last = count > first ? &job->runs[count - 1] : NULL;
+          if (last && last->offset + last->length == offset)
+            last->length += t->inputs;
+          else
+            job->runs[count++] = (cinch_run){offset, t->inputs};
+        }
+      }
+      job->phase_runs[3 * phase] = first;
+      job->phase_runs[3 * phase + 1] = floats;
+      job->phase_runs[3 * phase + 2] = taps * t->inputs;
+      pack_weights(job, g, transposed, weight, py, px, taps, job->weights + floats);
+      floats += taps * t->inputs * job->padded;
+    }
+  job->phase_runs[3 * t->y.phases * t->x.phases] = count;
+}
+
+/// The most elements of a band.
+static int64_t band_elements(const cinch_tiling *t) {
+  return cinch_min(t->band * t->y.phases, t->y.result) * t->x.result * t->outputs;
+}
+
+// MARK: Tiles
+
+/// Splits the tile that starts at this row into planes, and each into one part a remainder by the stride.
+static void fill_planes(const convolution_job *job, const float *image, int64_t row, int64_t rows, float *planes) {
+  const cinch_tiling *t = &job->t;
+  const int64_t width = job->plane_width, column = t->x.low;
+  const int64_t first = cinch_min(cinch_max(0, -column), t->columns);
+  const int64_t last = cinch_max(first, cinch_min(t->columns, t->x.source - column));
+  memset(planes, 0, (size_t)(job->plane * t->inputs) * sizeof(float));
+  if (last == first) return;
+  for (int64_t i = cinch_max(0, -row); i < cinch_min(rows, t->y.source - row); i++) {
+    const float *from = image + ((row + i) * t->x.source + column + first) * t->inputs;
+    float *to = planes + i % t->y.step * t->x.step * job->plane_part + i / t->y.step * width;
+    if (t->x.step == 1 && t->y.step == 1) {
+      // Rows go downwards: what lies past one is written again or stays zero.
+      job->device->kernels->split_channels(from, last - first, t->inputs, to + first, job->plane);
+      continue;
+    }
+    for (int64_t c = 0; c < t->inputs; c++)
+      for (int64_t j = first; j < last; j++)
+        to[c * job->plane + j % t->x.step * job->plane_part + j / t->x.step] = from[(j - first) * t->inputs + c];
+  }
+}
+
+/// Brings planes of one row of phases back to pixels, all of its phases at once where their channels fill vectors.
+static void merge_row(
+    const convolution_job *job, const float *planes, int64_t rows, float *result, int64_t at, int64_t pitch) {
+  const cinch_tiling *t = &job->t;
+  const int64_t phases = t->x.phases, channels = t->outputs, together = phases * channels;
+  const bool whole = together <= 16 && (together & (together - 1)) == 0;
+  const int64_t groups = whole ? t->x.result / phases : 0;
+  for (int64_t i = 0; i < rows; i++, at += pitch, planes += job->plane_width) {
+    cinch_ending e = job->ending;
+    if (e.gate) e.gate = job->ending.gate + at;
+    if (groups > 0)
+      job->device->kernels->merge_channels(planes, job->out_plane, groups, together, together, &e, result + at);
+    for (int64_t px = 0; px < phases; px++) {
+      const int64_t left = cinch_axis_results(&t->x, px) - groups;
+      const int64_t start = at + (groups * phases + px) * channels;
+      if (e.gate) e.gate = job->ending.gate + start;
+      if (left > 0)
+        job->device->kernels->merge_channels(
+            planes + px * channels * job->out_plane + groups, job->out_plane, left, channels, together, &e,
+            result + start);
+    }
+  }
+}
+
+/// One band of one sample.
+static void convolve_item(const convolution_job *job, int64_t item, float *area) {
+  const cinch_tiling *t = &job->t;
+  const cinch_kernels *kernels = job->device->kernels;
+  const int64_t sample = item / t->bands, a0 = item % t->bands * t->band;
+  const int64_t width = t->x.result, channels = t->outputs;
+  const int64_t end = cinch_min(a0 + t->band, cinch_axis_results(&t->y, 0));
+  const float *image = job->source + sample * t->y.source * t->x.source * t->inputs;
+  const int64_t start = sample * pixels_of(&t->y, &t->x) * channels;
+  const int64_t row = a0 * t->y.step + t->y.low, rows = cinch_axis_rows(&t->y, end - a0);
+  float *planes = area + job->plane * t->inputs;
+  if (job->planes)
+    fill_planes(job, image, row, rows, area);
+  else
+    cinch_fill_tile(t, image, row, rows, t->x.low, t->columns, area);
+
+  for (int64_t py = 0; py < t->y.phases; py++) {
+    const int64_t down = cinch_min(end, cinch_axis_results(&t->y, py)) - a0;
+    const int64_t at = start + (a0 * t->y.phases + py) * width * channels, pitch = t->y.phases * width * channels;
+    if (down <= 0) continue;
+    for (int64_t px = 0; px < t->x.phases; px++) {
+      const int64_t *phase = job->phase_runs + 3 * (py * t->x.phases + px);
+      cinch_correlation c = {.x = area, .run = job->runs + phase[0], .runs = phase[3] - phase[0]};
+      c.depth = phase[2];
+      c.weights = job->weights + phase[1];
+      c.outputs = channels;
+      c.pixels = cinch_axis_results(&t->x, px);
+      if (c.pixels <= 0) continue;
+      if (job->planes) {
+        c.y = planes + px * channels * job->out_plane;
+        c.y_plane = job->out_plane;
+        c.x_plane = job->plane;
+        c.pixels += (down - 1) * job->plane_width;
+        kernels->correlate_planes(&c);
+        continue;
+      }
+      c.rows = down;
+      c.y = job->result + at + px * channels;
+      c.y_row = pitch;
+      c.y_pixel = t->x.phases * channels;
+      c.x_row = t->y.step * t->columns * t->inputs;
+      c.x_pixel = t->x.step * t->inputs;
+      c.ending = job->ending;
+      if (c.ending.gate) c.ending.gate += at + px * channels;
+      kernels->correlate_lanes(&c);
+    }
+    if (job->planes) merge_row(job, planes, down, job->result, at, pitch);
+  }
+  const int64_t first = a0 * t->y.phases, last = cinch_min(end * t->y.phases, t->y.result);
+  float *partials = job->after.epilogue.partials;
+  cinch_finish(
+      job->device, &job->after, job->result, start + first * width * channels, start + last * width * channels,
+      partials ? partials + item * job->after.partials : NULL);
+}
+
+static void convolve_task(void *context, int64_t task) {
+  const convolution_job *job = context;
+  const int area = cinch_claim(job->taken);
+  const int64_t end = cinch_min((task + 1) * job->items_each, job->items);
+  for (int64_t item = task * job->items_each; item < end; item++)
+    convolve_item(job, item, job->areas + area * job->area);
+  cinch_release(job->taken, area);
+}
+
+int64_t cinch_convolution_partial_count(const cinch_convolution *g, bool transposed, int64_t samples) {
+  const cinch_tiling t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
+  return samples * t.bands * cinch_image_partials(band_elements(&t), t.outputs);
+}
+
+/// Moves what an epilogue can do on the way to memory there.
+static void fuse(convolution_job *job) {
+  cinch_epilogue *e = &job->after.epilogue;
+  cinch_ending *ending = &job->ending;
+  if (e->kind == cinch_epilogue_accumulate) {
+    ending->accumulate = true;
+  } else if (e->kind == cinch_epilogue_forward && (e->activation == cinch_linear || e->activation == cinch_relu)) {
+    ending->bias = e->row;
+    ending->rectify = e->activation == cinch_relu;
+  } else if (
+      e->kind == cinch_epilogue_backward && e->activation == cinch_relu && !e->row && !e->norms && e->l1 == 0) {
+    ending->gate = e->other;
+  } else {
+    return;
+  }
+  e->kind = cinch_epilogue_none;
+}
+
+bool cinch_convolve(
+    cinch_device *device, const cinch_convolution *g, bool transposed, int64_t samples, const float *source,
+    const float *weight, float *result, const cinch_epilogue *epilogue) {
+  convolution_job job = {.device = device, .source = source, .result = result};
+  cinch_tiling *t = &job.t;
+  *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
+  const int64_t width = device->kernels->width, taps = g->kernel_height * g->kernel_width;
+  const int64_t phases = t->y.phases * t->x.phases;
+  job.samples = samples;
+  job.items = samples * t->bands;
+  const double work = 2.0 * (double)(g->output_height * g->output_width * taps) *
+                      (double)(g->channels * g->output_channels) / (double)t->bands;
+  job.items_each = cinch_max(1, cinch_min((int64_t)(4e5 / cinch_max((int64_t)work, 1)), job.items / 32));
+  job.planes = prefer_planes(t, width);
+  job.padded = job.planes ? t->outputs : cinch_round_up(t->outputs, width);
+  job.area = t->tile + 64;
+  if (job.planes) {
+    const int64_t rows = cinch_axis_rows(&t->y, t->band);
+    job.plane_width = cinch_blocks(t->columns, t->x.step);
+    job.plane_part = cinch_blocks(rows, t->y.step) * job.plane_width;
+    // Whole vectors are read and written past the last row.
+    job.plane = cinch_round_up(job.plane_part * t->y.step * t->x.step, 16) + 32;
+    job.out_plane = cinch_round_up(t->band * job.plane_width, 16) + 32;
+    job.area = job.plane * t->inputs + job.out_plane * t->outputs * t->x.phases;
+  }
+  job.area = cinch_round_up(job.area, 16);
+
+  // Integers share the floats' memory: two floats' room each.
+  const int64_t run_floats = 4 * taps, phase_floats = 2 * (3 * phases + 1);
+  const int64_t weight_floats = taps * t->inputs * job.padded;
+  const int64_t total = run_floats + phase_floats + weight_floats + cinch_image_epilogue_floats(t->outputs) + 4 * 16;
+  float *memory = cinch_scratch(device, total + job.area * device->threads);
+  if (!memory) return false;
+  job.runs = (cinch_run *)(void *)cinch_take(&memory, run_floats);
+  job.phase_runs = (int64_t *)(void *)cinch_take(&memory, phase_floats);
+  job.weights = cinch_take(&memory, weight_floats);
+  job.after = cinch_prepare_epilogue(epilogue, t->outputs, pixels_of(&t->y, &t->x) * t->outputs, memory);
+  job.after.partials = cinch_image_partials(band_elements(t), t->outputs);
+  memory += cinch_image_epilogue_floats(t->outputs);
+  fuse(&job);
+  job.areas = memory;
+  plan_runs(&job, g, transposed, weight);
+
+  _Atomic uint64_t taken = 0;
+  job.taken = &taken;
+  cinch_pool_run(device->pool, convolve_task, &job, cinch_blocks(job.items, job.items_each));
+  return true;
+}

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <stdatomic.h>
+
+#include "internal.h"
+
+// What the three modes of a convolution share: which taps a pixel of the result meets, how an image is cut into
+// tiles, and where tiles lie.
+
+/// One dimension. Results `phases` apart meet the same taps: a convolution has one phase, a transposed
+/// convolution as many as its stride, each a correlation of stride 1 with a part of the kernel.
+typedef struct {
+  bool transposed;
+  int64_t phases, stride, dilation, before, kernel;
+  /// How far the source moves from one result of a phase to the next.
+  int64_t step;
+  int64_t source, result;
+  /// The source's first row that result 0 of any phase meets, and how many rows on the last one lies.
+  int64_t low, span;
+} cinch_axis;
+
+/// A sample's results are cut into `bands` of `band` rows of each phase.
+typedef struct {
+  cinch_axis y, x;
+  int64_t inputs, outputs;
+  int64_t band, bands;
+  /// Columns of a tile, and its floats.
+  int64_t columns, tile;
+} cinch_tiling;
+
+// Tiles of a result are read from the second-level cache at worst, once a block of channels; those of a gradient
+// once a few sums, which wants the first, but take so many pixels at least that it pays to load and store the sums.
+enum { cinch_tile_floats = 1 << 14, cinch_gradient_floats = 10 << 10, cinch_gradient_pixels = 96 };
+
+/// `limit` is how many floats of the source and, `with_result`, of the result a tile should have at most.
+cinch_tiling cinch_tile_convolution(
+    const cinch_convolution *geometry, bool transposed, int64_t samples, int64_t limit, bool with_result);
+
+/// How many results a phase has; phase 0 has the most.
+static inline int64_t cinch_axis_results(const cinch_axis *a, int64_t phase) {
+  return a->result > phase ? (a->result - phase + a->phases - 1) / a->phases : 0;
+}
+
+/// Where tap `tap` lies in a tile for result 0 of `phase`; −1 where they do not meet.
+static inline int64_t cinch_axis_place(const cinch_axis *a, int64_t phase, int64_t tap) {
+  if (!a->transposed) return tap * a->dilation - a->before - a->low;
+  const int64_t distance = phase + a->before - tap * a->dilation;
+  return distance % a->stride ? -1 : distance / a->stride - a->low;
+}
+
+/// Rows of a tile for `results` rows of results.
+static inline int64_t cinch_axis_rows(const cinch_axis *a, int64_t results) {
+  return (results - 1) * a->step + a->span + 1;
+}
+
+/// Copies the tile that starts at this row and column of `image`, channels last, with zeros outside.
+void cinch_fill_tile(
+    const cinch_tiling *t, const float *image, int64_t row, int64_t rows, int64_t column, int64_t columns,
+    float *tile);
+
+/// At least `count` floats that stay until the next call; NULL where there is no memory.
+float *cinch_scratch(cinch_device *device, int64_t count);
+
+/// Work areas for tasks: as many as threads, at most 64, so that a task always finds a free one.
+static inline int cinch_claim(_Atomic uint64_t *taken) {
+  uint64_t seen = atomic_load_explicit(taken, memory_order_relaxed);
+  for (;;) {
+    const int free = __builtin_ctzll(~seen);
+    if (atomic_compare_exchange_weak_explicit(
+            taken, &seen, seen | UINT64_C(1) << free, memory_order_acquire, memory_order_relaxed))
+      return free;
+  }
+}
+
+static inline void cinch_release(_Atomic uint64_t *taken, int area) {
+  atomic_fetch_and_explicit(taken, ~(UINT64_C(1) << area), memory_order_release);
+}
+
+static inline int64_t cinch_round_up(int64_t count, int64_t size) { return cinch_blocks(count, size) * size; }
+
+/// Columns at which rows of `channels` repeat and fill whole cells: few channels would leave lanes empty.
+static inline int64_t cinch_repeat_columns(int64_t channels) {
+  int64_t columns = channels;
+  if (channels < 64)
+    while (columns % 64) columns += channels;
+  return columns;
+}
+
+/// Takes `count` floats, in whole cache lines, off the memory's start.
+static inline float *cinch_take(float **memory, int64_t count) {
+  float *start = *memory;
+  *memory += cinch_round_up(count, 16);
+  return start;
+}
+
+/// An epilogue of an image, whose pixels count as rows, seen as fewer rows of many pixels.
+typedef struct {
+  cinch_epilogue epilogue;
+  int64_t columns;
+  /// Loss: sums that one call of `cinch_finish` writes.
+  int64_t partials;
+  /// Loss: a factor of the sums.
+  float share;
+} cinch_image_epilogue;
+
+static inline int64_t cinch_image_epilogue_floats(int64_t channels) {
+  return 2 * cinch_round_up(cinch_repeat_columns(channels), 16);
+}
+/// How many sums the loss of this many elements takes.
+int64_t cinch_image_partials(int64_t elements, int64_t channels);
+/// `features` are a sample's elements; `memory` takes `cinch_image_epilogue_floats`.
+cinch_image_epilogue cinch_prepare_epilogue(
+    const cinch_epilogue *epilogue, int64_t channels, int64_t features, float *memory);
+/// The epilogue of elements e0 ..< e1 of an image, which are whole pixels.
+void cinch_finish(
+    const cinch_device *device, const cinch_image_epilogue *image, float *result, int64_t e0, int64_t e1,
+    float *partials);

@@ -1,0 +1,202 @@
+#include <string.h>
+
+#include "convolution.h"
+
+// The weight's gradient. Chunks of samples, as many as the shape says, each make sums of their own in memory that
+// stays in the core's cache; then the chunks are added in order.
+
+enum { most_chunks = 16, chunk_floats = 1 << 21, total_block = 1 << 11, map_block = 1 << 14, part_outputs = 64 };
+
+typedef struct {
+  const cinch_device *device;
+  const cinch_convolution *g;
+  cinch_tiling t;
+  const float *x, *y;
+  bool delta_large, accumulate;
+  int64_t items, chunks, parts;
+  /// Samples of a tile, where all bands of a sample are in it.
+  int64_t together;
+  /// Lanes over runs: the sums lie transposed, `[output][run][length]`.
+  bool by_runs;
+  cinch_run *runs;
+  int64_t run_count, run_length, run_pitch;
+  /// Channels of y as a tile holds them, and the channels of δ.
+  int64_t padded, channels;
+  /// A chunk's floats: the weight's sums, then the bias's.
+  int64_t sums, bias, chunk;
+  float *partials, *totals, *areas;
+  int64_t area;
+  _Atomic uint64_t *taken;
+  float *weight_gradient;
+} gradient_job;
+
+/// Adds the sums of `count` pixels' channels. Rows of many pixels leave no lane empty.
+static void add_channels(const gradient_job *job, const float *x, int64_t count, float *sums, float *memory) {
+  const int64_t channels = job->channels, columns = cinch_repeat_columns(channels), rows = count * channels / columns;
+  for (int64_t c = 0; c < columns; c++) memory[c] = 0;
+  if (rows > 0) job->device->kernels->column_sums(x, rows, columns, 1, memory, 0, columns);
+  x += rows * columns;
+  for (int64_t c = 0; c < count * channels - rows * columns; c++) memory[c] += x[c];
+  for (int64_t start = 0; start < columns; start += channels)
+    for (int64_t c = 0; c < channels; c++) sums[c] += memory[start + c];
+}
+
+/// `count` samples, or one band of one.
+static void gradient_items(
+    const gradient_job *job, int64_t item, int64_t count, int64_t part, float *sums, float *area) {
+  const cinch_tiling *t = &job->t;
+  const int64_t sample = item / t->bands, i0 = item % t->bands * t->band;
+  const int64_t i1 = cinch_min(i0 + t->band, t->y.result), width = t->x.result, outputs = t->outputs;
+  const float *x = job->x + sample * t->y.source * t->x.source * t->inputs;
+  const float *y = job->y + (sample * t->y.result + i0) * width * outputs;
+  const int64_t k0 = outputs * part / job->parts, k1 = outputs * (part + 1) / job->parts;
+  float *memory = area + job->together * t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
+
+  if (part == 0 && job->delta_large) {
+    const int64_t rows = t->y.source, band = item % t->bands;
+    const int64_t r0 = rows * band / t->bands, r1 = rows * (band + 1) / t->bands;
+    add_channels(
+        job, x + r0 * t->x.source * t->inputs, ((count - 1) * rows + r1 - r0) * t->x.source, sums + job->bias, memory);
+  } else if (part == 0) {
+    add_channels(job, y, count * (i1 - i0) * width, sums + job->bias, memory);
+  }
+  if (i1 <= i0 || k1 <= k0) return;
+
+  for (int64_t s = 0; s < count; s++)
+    cinch_fill_tile(
+        t, x + s * t->y.source * t->x.source * t->inputs, i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, i1 - i0),
+        t->x.low, t->columns, area + s * t->tile);
+  cinch_correlation c = {.x = area, .run = job->runs, .runs = job->run_count, .depth = job->run_length};
+  c.x_row = t->y.step * t->columns * t->inputs;
+  c.x_pixel = t->x.step * t->inputs;
+  c.samples = count;
+  c.x_sample = t->tile;
+  c.rows = i1 - i0;
+  c.pixels = width;
+  c.y_pixel = outputs;
+  c.weights = y + k0;
+  c.outputs = k1 - k0;
+  if (job->by_runs) {
+    c.y = sums + k0 * job->run_pitch * job->run_count;
+    c.y_plane = job->run_pitch * job->run_count;
+    c.run_pitch = job->run_pitch;
+    job->device->kernels->gradient_runs(&c);
+    return;
+  }
+  if (job->padded != outputs) {
+    for (int64_t p = 0; p < count * (i1 - i0) * width; p++) {
+      memcpy(copy + p * job->padded, y + p * outputs, (size_t)outputs * sizeof(float));
+      memset(copy + p * job->padded + outputs, 0, (size_t)(job->padded - outputs) * sizeof(float));
+    }
+    c.weights = copy + k0;
+    c.y_pixel = job->padded;
+  }
+  c.y = sums + k0;
+  c.y_plane = job->padded;
+  job->device->kernels->gradient_lanes(&c);
+}
+
+static void gradient_task(void *context, int64_t task) {
+  const gradient_job *job = context;
+  const int area = cinch_claim(job->taken);
+  const int64_t chunk = task / job->parts, part = task % job->parts;
+  float *sums = job->partials + chunk * job->chunk;
+  if (job->parts == 1)
+    memset(sums, 0, (size_t)job->chunk * sizeof(float));
+  const int64_t end = job->items * (chunk + 1) / job->chunks;
+  for (int64_t item = job->items * chunk / job->chunks; item < end; item += job->together)
+    gradient_items(job, item, cinch_min(job->together, end - item), part, sums, job->areas + area * job->area);
+  cinch_release(job->taken, area);
+}
+
+static void clear_task(void *context, int64_t chunk) {
+  const gradient_job *job = context;
+  memset(job->partials + chunk * job->chunk, 0, (size_t)job->chunk * sizeof(float));
+}
+
+static void total_task(void *context, int64_t task) {
+  const gradient_job *job = context;
+  const int64_t c0 = task * total_block, c1 = cinch_min(c0 + total_block, job->chunk);
+  job->device->kernels->column_sums(job->partials, job->chunks, job->chunk, 1, job->totals, c0, c1);
+}
+
+/// Rows of the weight's gradient, one a tap and channel of x, from where the sums lie.
+static void map_task(void *context, int64_t task) {
+  const gradient_job *job = context;
+  const int64_t outputs = job->t.outputs, rows = job->run_count * job->run_length;
+  const int64_t each = cinch_max(1, map_block / outputs), end = cinch_min((task + 1) * each, rows);
+  for (int64_t r = task * each; r < end; r++) {
+    float *to = job->weight_gradient + r * outputs;
+    const int64_t across = job->run_count * job->run_pitch;
+    const float *from = job->by_runs
+                            ? job->totals + r / job->run_length * job->run_pitch + r % job->run_length
+                            : job->totals + r * job->padded;
+    const int64_t step = job->by_runs ? across : 1;
+    if (!job->accumulate && step == 1)
+      memcpy(to, from, (size_t)outputs * sizeof(float));
+    else if (job->accumulate)
+      for (int64_t k = 0; k < outputs; k++) to[k] += from[k * step];
+    else
+      for (int64_t k = 0; k < outputs; k++) to[k] = from[k * step];
+  }
+}
+
+bool cinch_convolution_gradient(
+    cinch_device *device, const cinch_convolution *g, int64_t samples, const float *x, const float *y,
+    bool delta_large, bool accumulate, float *weight_gradient, float *bias_gradient) {
+  gradient_job job = {.device = device, .g = g, .x = x, .y = y, .delta_large = delta_large};
+  job.accumulate = accumulate;
+  job.weight_gradient = weight_gradient;
+  job.t = cinch_tile_convolution(g, false, samples, cinch_gradient_floats, true);
+  const cinch_tiling *t = &job.t;
+  const int64_t lanes = device->kernels->width, outputs = t->outputs;
+  job.items = samples * t->bands;
+  job.channels = delta_large ? t->inputs : outputs;
+
+  // Without dilation a row of the kernel meets one piece of a row of the image.
+  const bool whole = g->dilation_width == 1;
+  job.run_count = g->kernel_height * (whole ? 1 : g->kernel_width);
+  job.run_length = (whole ? g->kernel_width : 1) * t->inputs;
+  job.run_pitch = cinch_round_up(job.run_length, lanes);
+  job.padded = cinch_round_up(outputs, lanes);
+  job.by_runs = (double)job.run_length / (double)job.run_pitch > (double)outputs / (double)job.padded;
+  job.sums = job.by_runs ? outputs * job.run_count * job.run_pitch : job.run_count * job.run_length * job.padded;
+  job.bias = cinch_round_up(job.sums, 16);
+  job.chunk = job.bias + cinch_round_up(job.channels, 16);
+  job.chunks = cinch_max(1, cinch_min(cinch_min(job.items, most_chunks), chunk_floats / job.chunk));
+  job.parts = cinch_max(1, cinch_min(most_chunks / job.chunks, outputs / part_outputs));
+  // Parts begin at whole vectors.
+  while (job.parts > 1 && outputs % (job.parts * part_outputs)) job.parts--;
+
+  const int64_t each = t->tile + t->band * t->x.result * outputs;
+  if (t->bands == 1)
+    job.together = cinch_min(
+        cinch_blocks(job.items, job.chunks),
+        cinch_max(cinch_gradient_floats / each, cinch_blocks(cinch_gradient_pixels, t->band * t->x.result)));
+  job.together = cinch_max(1, job.together);
+  const int64_t copied = job.by_runs || job.padded == outputs ? 0 : job.together * t->band * t->x.result * job.padded;
+  job.area = cinch_round_up(job.together * t->tile + 64 + cinch_repeat_columns(job.channels) + copied, 16);
+  const int64_t run_floats = 4 * job.run_count;
+  float *memory = cinch_scratch(
+      device, run_floats + job.chunk * (job.chunks + 1) + job.area * device->threads + 3 * 16);
+  if (!memory) return false;
+  job.runs = (cinch_run *)(void *)cinch_take(&memory, run_floats);
+  job.totals = cinch_take(&memory, job.chunk);
+  job.partials = cinch_take(&memory, job.chunk * job.chunks);
+  job.areas = memory;
+  for (int64_t r = 0; r < job.run_count; r++) {
+    const int64_t u = whole ? r : r / g->kernel_width, v = whole ? 0 : r % g->kernel_width;
+    const int64_t offset = (u * g->dilation_height * t->columns + v * g->dilation_width) * t->inputs;
+    job.runs[r] = (cinch_run){offset, job.run_length};
+  }
+
+  _Atomic uint64_t taken = 0;
+  job.taken = &taken;
+  if (job.parts > 1 || job.items == 0) cinch_pool_run(device->pool, clear_task, &job, job.chunks);
+  if (job.items > 0) cinch_pool_run(device->pool, gradient_task, &job, job.chunks * job.parts);
+  cinch_pool_run(device->pool, total_task, &job, cinch_blocks(job.chunk, total_block));
+  const int64_t rows = job.run_count * job.run_length, rows_each = cinch_max(1, map_block / outputs);
+  cinch_pool_run(device->pool, map_task, &job, cinch_blocks(rows, rows_each));
+  memcpy(bias_gradient, job.totals + job.bias, (size_t)job.channels * sizeof(float));
+  return true;
+}

@@ -1,0 +1,294 @@
+// Correlations of one tile of an image. Two mappings: lanes over output channels, for images channels last, and
+// lanes over pixels, for images split into one plane a channel, where channels are too few to fill a vector.
+
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+#if CINCH_WIDTH == 16
+enum { plane_outputs = 8, plane_sums = 24 };
+#else
+// Sixteen registers.
+enum { plane_outputs = 4, plane_sums = 8 };
+#endif
+
+/// `count` numbers of the result from channel `channel` on.
+INLINE void store_ended(const cinch_ending *e, float *to, const float *gate, vf sum, int64_t channel, int64_t count) {
+  if (e->accumulate) sum += load_some(to, count);
+  if (e->bias) sum += load(e->bias + channel);
+  if (e->rectify) sum = sum <= 0.0f ? (vf)0.0f : sum;
+  if (e->gate) sum *= load_some(gate, count) <= 0.0f ? (vf)0.0f : (vf)1.0f;
+  store_some(to, sum, count);
+}
+
+// MARK: Lanes over output channels
+
+/// A tile's way to memory where more than storing is to be done.
+static __attribute__((noinline)) void lane_ending(
+    const cinch_correlation *c, const vf *sums, int64_t down, int64_t across, int64_t vectors, float *y, int64_t k) {
+  // The sums began with the bias.
+  cinch_ending e = c->ending;
+  e.bias = NULL;
+  for (int64_t i = 0; i < down; i++)
+    for (int64_t j = 0; j < across; j++)
+      for (int64_t v = 0; v < vectors; v++) {
+        const int64_t channel = k + v * CINCH_WIDTH;
+        float *to = y + i * c->y_row + j * c->y_pixel + channel;
+        const float *gate = e.gate ? e.gate + (to - c->y) : NULL;
+        store_ended(&e, to, gate, sums[(i * across + j) * vectors + v], channel, c->outputs - channel);
+      }
+}
+
+#define LANE_STORE(result)                                                      \
+  UNROLL for (int i = 0; i < down; i++)                                         \
+    UNROLL for (int j = 0; j < across; j++)                                     \
+      UNROLL for (int v = 0; v < vectors; v++) {                                \
+        const vf sum = sums[i * across + j][v];                                 \
+        store(y + i * c->y_row + j * c->y_pixel + k + v * CINCH_WIDTH, result); \
+      }
+
+/// `down` rows of `across` pixels × `vectors` of channels, held in registers through every tap.
+INLINE void lane_tile(
+    const int down, const int across, const int vectors, const cinch_correlation *c, const float *x, const float *w,
+    float *y, int64_t k) {
+  const int64_t step = c->x_pixel, row = c->x_row;
+  const cinch_ending *e = &c->ending;
+  vf sums[14][2];
+  UNROLL for (int v = 0; v < vectors; v++) {
+    const vf start = e->bias ? load(e->bias + k + v * CINCH_WIDTH) : (vf)0.0f;
+    UNROLL for (int i = 0; i < down * across; i++) sums[i][v] = start;
+  }
+  for (int64_t r = 0; r < c->runs; r++) {
+    const float *p = x + c->run[r].offset;
+    for (int64_t l = c->run[r].length; l > 0; l--, p++, w += vectors * CINCH_WIDTH) {
+      vf weight[2];
+      UNROLL for (int v = 0; v < vectors; v++) weight[v] = load(w + v * CINCH_WIDTH);
+      UNROLL for (int i = 0; i < down; i++)
+        UNROLL for (int j = 0; j < across; j++)
+          UNROLL for (int v = 0; v < vectors; v++) sums[i * across + j][v] += p[i * row + j * step] * weight[v];
+    }
+  }
+  if (c->outputs - k < vectors * CINCH_WIDTH || e->accumulate || e->gate) {
+    vf held[28];
+    UNROLL for (int i = 0; i < down * across; i++)
+      UNROLL for (int v = 0; v < vectors; v++) held[i * vectors + v] = sums[i][v];
+    lane_ending(c, held, down, across, vectors, y, k);
+  } else if (e->rectify) {
+    LANE_STORE(sum <= 0.0f ? (vf)0.0f : sum)
+  } else {
+    LANE_STORE(sum)
+  }
+}
+
+#define LANE_CASE(D, A)                                                                   \
+  case 16 * D + A:                                                                        \
+    if (D * A <= most) lane_tile(D, A, vectors, c, x, w, y, k); \
+    break;
+
+INLINE void lane_pixels(
+    const int vectors, const int most, int64_t down, int64_t across, const cinch_correlation *c, const float *x,
+    const float *w, float *y, int64_t k) {
+  switch (16 * down + across) {
+    LANE_CASE(1, 1) LANE_CASE(1, 2) LANE_CASE(1, 3) LANE_CASE(1, 4) LANE_CASE(1, 5) LANE_CASE(1, 6) LANE_CASE(1, 7)
+    LANE_CASE(1, 8) LANE_CASE(1, 9) LANE_CASE(1, 10) LANE_CASE(1, 11) LANE_CASE(1, 12) LANE_CASE(1, 13)
+    LANE_CASE(1, 14) LANE_CASE(2, 1) LANE_CASE(2, 2) LANE_CASE(2, 3) LANE_CASE(2, 4) LANE_CASE(2, 5) LANE_CASE(2, 6)
+    LANE_CASE(2, 7) LANE_CASE(3, 1) LANE_CASE(3, 2) LANE_CASE(3, 3) LANE_CASE(3, 4)
+  }
+}
+
+INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float *w, int64_t k0) {
+  const int most = CINCH_WIDTH == 16 ? 14 : vectors == 2 ? 6 : 12;
+  const int64_t parts = cinch_blocks(c->pixels, most), widest = cinch_blocks(c->pixels, parts);
+  // Narrow images fill the registers with several rows.
+  const int64_t tall = cinch_min(most / widest, 3);
+  for (int64_t i = 0, down; i < c->rows; i += down) {
+    down = cinch_min(tall, c->rows - i);
+    // Four rows left are two and two.
+    if (down == 3 && c->rows - i == 4) down = 2;
+    for (int64_t part = 0; part < parts; part++) {
+      const int64_t j = c->pixels * part / parts, end = c->pixels * (part + 1) / parts;
+      lane_pixels(
+          vectors, most, down, end - j, c, c->x + i * c->x_row + j * c->x_pixel, w,
+          c->y + i * c->y_row + j * c->y_pixel, k0);
+    }
+  }
+}
+
+static void correlate_lanes(const cinch_correlation *c) {
+  for (int64_t k = 0; k < c->outputs; k += 2 * CINCH_WIDTH) {
+    const float *w = c->weights + c->depth * k;
+    if (c->outputs - k > CINCH_WIDTH)
+      lane_rows(2, c, w, k);
+    else
+      lane_rows(1, c, w, k);
+  }
+}
+
+// MARK: Lanes over pixels
+
+/// `outputs` channels × `vectors` of pixels.
+INLINE void plane_tile(
+    const int outputs, const int vectors, const cinch_correlation *c, const float *x, const float *w, float *y) {
+  vf sums[8][8];
+  UNROLL for (int k = 0; k < outputs; k++)
+    UNROLL for (int v = 0; v < vectors; v++) sums[k][v] = 0.0f;
+  for (int64_t r = 0; r < c->runs; r++) {
+    const float *p = x + c->run[r].offset;
+    for (int64_t l = c->run[r].length; l > 0; l--, p += c->x_plane, w += outputs) {
+      vf pixel[8];
+      UNROLL for (int v = 0; v < vectors; v++) pixel[v] = load(p + v * CINCH_WIDTH);
+      UNROLL for (int k = 0; k < outputs; k++)
+        UNROLL for (int v = 0; v < vectors; v++) sums[k][v] += w[k] * pixel[v];
+    }
+  }
+  UNROLL for (int k = 0; k < outputs; k++)
+    UNROLL for (int v = 0; v < vectors; v++) store(y + k * c->y_plane + v * CINCH_WIDTH, sums[k][v]);
+}
+
+#define PLANE_CASE(V)                                                                        \
+  case V:                                                                                    \
+    if (outputs * V <= plane_sums && V <= 8) plane_tile(outputs, V <= 8 ? V : 8, c, c->x + q, w, y + q); \
+    break;
+
+INLINE void plane_vectors(const int outputs, const cinch_correlation *c, const float *w, float *y) {
+  const int64_t most = cinch_min(plane_sums / outputs, 8), vectors = cinch_blocks(c->pixels, CINCH_WIDTH);
+  const int64_t parts = cinch_blocks(vectors, most);
+  for (int64_t part = 0; part < parts; part++) {
+    const int64_t start = vectors * part / parts, q = start * CINCH_WIDTH;
+    switch (vectors * (part + 1) / parts - start) {
+      PLANE_CASE(1) PLANE_CASE(2) PLANE_CASE(3) PLANE_CASE(4) PLANE_CASE(5) PLANE_CASE(6) PLANE_CASE(7) PLANE_CASE(8)
+    }
+  }
+}
+
+static void correlate_planes(const cinch_correlation *c) {
+  for (int64_t k = 0; k < c->outputs;) {
+    const int64_t left = c->outputs - k;
+    const float *w = c->weights + c->depth * k;
+    float *y = c->y + k * c->y_plane;
+    if (left >= plane_outputs)
+      plane_vectors(plane_outputs, c, w, y), k += plane_outputs;
+    else if (left >= 4)
+      plane_vectors(4, c, w, y), k += 4;
+    else if (left >= 2)
+      plane_vectors(2, c, w, y), k += 2;
+    else
+      plane_vectors(1, c, w, y), k += 1;
+  }
+}
+
+// MARK: Planes from pixels and back
+
+#if CINCH_WIDTH == 16
+#define ZIP_LOW(a, b) \
+  __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_HIGH(a, b) \
+  __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#define EVEN(a, b) \
+  __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+#define ODD(a, b) \
+  __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
+#elif CINCH_WIDTH == 8
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#define EVEN(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
+#define ODD(a, b) __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15)
+#else
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#define EVEN(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6)
+#define ODD(a, b) __builtin_shufflevector(a, b, 1, 3, 5, 7)
+#endif
+
+/// `channels`, a power of two, vectors of whole pixels become one vector a channel.
+INLINE void unzip(const int channels, vf *x) {
+  vf t[16];
+  UNROLL for (int size = channels; size > 1; size /= 2) {
+    UNROLL for (int i = 0; i < channels / 2; i++) {
+      t[i] = EVEN(x[2 * i], x[2 * i + 1]);
+      t[i + channels / 2] = ODD(x[2 * i], x[2 * i + 1]);
+    }
+    UNROLL for (int i = 0; i < channels; i++) x[i] = t[i];
+  }
+}
+
+/// The inverse.
+INLINE void zip(const int channels, vf *x) {
+  vf t[16];
+  UNROLL for (int size = channels; size > 1; size /= 2) {
+    UNROLL for (int i = 0; i < channels / 2; i++) {
+      t[2 * i] = ZIP_LOW(x[i], x[i + channels / 2]);
+      t[2 * i + 1] = ZIP_HIGH(x[i], x[i + channels / 2]);
+    }
+    UNROLL for (int i = 0; i < channels; i++) x[i] = t[i];
+  }
+}
+
+INLINE void split_vectors(const int channels, const float *x, int64_t pixels, float *planes, int64_t pitch) {
+  for (int64_t j = 0; j < pixels; j += CINCH_WIDTH) {
+    vf t[16];
+    const int64_t count = (pixels - j) * channels;
+    UNROLL for (int c = 0; c < channels; c++)
+      t[c] = c * CINCH_WIDTH < count ? load_some(x + j * channels + c * CINCH_WIDTH, count - c * CINCH_WIDTH)
+                                     : (vf)0.0f;
+    unzip(channels, t);
+    UNROLL for (int c = 0; c < channels; c++) store(planes + c * pitch + j, t[c]);
+  }
+}
+
+INLINE void merge_vectors(
+    const int channels, const float *planes, int64_t pitch, int64_t pixels, const cinch_ending *e, float *y) {
+  for (int64_t j = 0; j < pixels; j += CINCH_WIDTH) {
+    vf t[16];
+    const int64_t count = (pixels - j) * channels;
+    UNROLL for (int c = 0; c < channels; c++) t[c] = load(planes + c * pitch + j);
+    zip(channels, t);
+    UNROLL for (int c = 0; c < channels; c++) {
+      const int64_t at = j * channels + c * CINCH_WIDTH, n = count - c * CINCH_WIDTH;
+      // The bias repeats, whole, to 64 columns.
+      if (n > 0) store_ended(e, y + at, e->gate ? e->gate + at : NULL, t[c], c * CINCH_WIDTH % 64, n);
+    }
+  }
+}
+
+/// A row of pixels into planes; may write up to a vector of zeros past each.
+static void split_channels(const float *x, int64_t pixels, int64_t channels, float *planes, int64_t pitch) {
+  switch (channels) {
+    case 1: split_vectors(1, x, pixels, planes, pitch); return;
+    case 2: split_vectors(2, x, pixels, planes, pitch); return;
+    case 4: split_vectors(4, x, pixels, planes, pitch); return;
+    case 8: split_vectors(8, x, pixels, planes, pitch); return;
+    case 16: split_vectors(16, x, pixels, planes, pitch); return;
+  }
+  for (int64_t j = 0; j < pixels; j += CINCH_WIDTH)
+    for (int64_t c = 0; c < channels; c += CINCH_WIDTH) {
+      vf t[CINCH_WIDTH];
+      UNROLL for (int i = 0; i < CINCH_WIDTH; i++)
+        t[i] = j + i < pixels ? load_some(x + (j + i) * channels + c, channels - c) : (vf)0.0f;
+      unzip(CINCH_WIDTH, t);
+      UNROLL for (int i = 0; i < CINCH_WIDTH; i++)
+        if (c + i < channels) store(planes + (c + i) * pitch + j, t[i]);
+    }
+}
+
+/// A row of pixels `step` apart from planes; may read up to a vector past each. The ending's gate lies as `y` does.
+static void merge_channels(
+    const float *planes, int64_t pitch, int64_t pixels, int64_t channels, int64_t step, const cinch_ending *e,
+    float *y) {
+  if (step == channels) switch (channels) {
+      case 1: merge_vectors(1, planes, pitch, pixels, e, y); return;
+      case 2: merge_vectors(2, planes, pitch, pixels, e, y); return;
+      case 4: merge_vectors(4, planes, pitch, pixels, e, y); return;
+      case 8: merge_vectors(8, planes, pitch, pixels, e, y); return;
+      case 16: merge_vectors(16, planes, pitch, pixels, e, y); return;
+    }
+  for (int64_t j = 0; j < pixels; j += CINCH_WIDTH)
+    for (int64_t c = 0; c < channels; c += CINCH_WIDTH) {
+      vf t[CINCH_WIDTH];
+      UNROLL for (int i = 0; i < CINCH_WIDTH; i++)
+        t[i] = c + i < channels ? load(planes + (c + i) * pitch + j) : (vf)0.0f;
+      zip(CINCH_WIDTH, t);
+      UNROLL for (int i = 0; i < CINCH_WIDTH; i++) {
+        const int64_t at = (j + i) * step + c;
+        if (j + i < pixels) store_ended(e, y + at, e->gate ? e->gate + at : NULL, t[i], c, channels - c);
+      }
+    }
+}

@@ -1,0 +1,148 @@
+// The weight gradient of one tile: Σ over its pixels of x·y, for every tap and pair of channels. Rows of the sums
+// are what one pixel of y meets in x, run by run (a run lies in one piece); lanes go over y's channels or, where
+// those are few, over a run.
+
+#if CINCH_WIDTH == 16
+enum { gradient_sums = 24, gradient_outputs = 8 };
+#else
+enum { gradient_sums = 12, gradient_outputs = 4 };
+#endif
+
+/// `rows` of `groups` runs × `vectors` of y's channels.
+INLINE void gradient_lane_tile(
+    const int groups, const int rows, const int vectors, const cinch_correlation *c, int64_t run, int64_t row,
+    int64_t k) {
+  vf sums[3][12][2];
+  UNROLL for (int g = 0; g < groups; g++)
+    UNROLL for (int r = 0; r < rows; r++)
+      UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] = 0.0f;
+  const float *y = c->weights + k;
+  for (int64_t i = 0; i < c->samples * c->rows; i++) {
+    const int64_t at = i / c->rows * c->x_sample + i % c->rows * c->x_row + row;
+    const float *x[3];
+    UNROLL for (int g = 0; g < groups; g++) x[g] = c->x + at + c->run[run + g].offset;
+    for (int64_t j = 0; j < c->pixels; j++) {
+      vf value[2];
+      UNROLL for (int v = 0; v < vectors; v++) value[v] = load(y + v * CINCH_WIDTH);
+      UNROLL for (int g = 0; g < groups; g++)
+        UNROLL for (int r = 0; r < rows; r++)
+          UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] += x[g][r] * value[v];
+      y += c->y_pixel;
+      UNROLL for (int g = 0; g < groups; g++) x[g] += c->x_pixel;
+    }
+  }
+  UNROLL for (int g = 0; g < groups; g++)
+    UNROLL for (int r = 0; r < rows; r++)
+      UNROLL for (int v = 0; v < vectors; v++) {
+        float *to = c->y + ((run + g) * c->depth + row + r) * c->y_plane + k + v * CINCH_WIDTH;
+        store(to, load(to) + sums[g][r][v]);
+      }
+}
+
+#define GRADIENT_CASE(G, R)                                                            \
+  case R:                                                                              \
+    if (G * R * vectors <= gradient_sums) gradient_lane_tile(G, R, vectors, c, run, row, k); \
+    break;
+
+INLINE void gradient_lane_rows(const int vectors, const cinch_correlation *c, int64_t k) {
+  const int64_t most = cinch_min(12, gradient_sums / vectors), length = c->depth;
+  const int64_t together = length * 3 <= most ? 3 : length * 2 <= most ? 2 : 1;
+  const int64_t parts = cinch_blocks(length, most);
+  for (int64_t run = 0; run < c->runs;) {
+    const int64_t groups = cinch_min(together, c->runs - run);
+    for (int64_t part = 0; part < parts; part++) {
+      const int64_t row = length * part / parts, rows = length * (part + 1) / parts - row;
+      if (groups == 3)
+        switch (rows) {
+          GRADIENT_CASE(3, 1) GRADIENT_CASE(3, 2) GRADIENT_CASE(3, 3) GRADIENT_CASE(3, 4)
+        }
+      else if (groups == 2)
+        switch (rows) {
+          GRADIENT_CASE(2, 1) GRADIENT_CASE(2, 2) GRADIENT_CASE(2, 3) GRADIENT_CASE(2, 4) GRADIENT_CASE(2, 5)
+          GRADIENT_CASE(2, 6)
+        }
+      else
+        switch (rows) {
+          GRADIENT_CASE(1, 1) GRADIENT_CASE(1, 2) GRADIENT_CASE(1, 3) GRADIENT_CASE(1, 4) GRADIENT_CASE(1, 5)
+          GRADIENT_CASE(1, 6) GRADIENT_CASE(1, 7) GRADIENT_CASE(1, 8) GRADIENT_CASE(1, 9) GRADIENT_CASE(1, 10)
+          GRADIENT_CASE(1, 11) GRADIENT_CASE(1, 12)
+        }
+    }
+    run += groups;
+  }
+}
+
+static void gradient_lanes(const cinch_correlation *c) {
+  for (int64_t k = 0; k < c->outputs; k += 2 * CINCH_WIDTH) {
+    if (c->outputs - k > CINCH_WIDTH)
+      gradient_lane_rows(2, c, k);
+    else
+      gradient_lane_rows(1, c, k);
+  }
+}
+
+/// `vectors` of `groups` runs × `outputs` of y's channels.
+INLINE void gradient_run_tile(
+    const int groups, const int vectors, const int outputs, const cinch_correlation *c, int64_t run, int64_t row,
+    int64_t k) {
+  vf sums[3][3][8];
+  UNROLL for (int g = 0; g < groups; g++)
+    UNROLL for (int v = 0; v < vectors; v++)
+      UNROLL for (int o = 0; o < outputs; o++) sums[g][v][o] = 0.0f;
+  const float *y = c->weights + k;
+  for (int64_t i = 0; i < c->samples * c->rows; i++) {
+    const int64_t at = i / c->rows * c->x_sample + i % c->rows * c->x_row + row;
+    const float *x[3];
+    UNROLL for (int g = 0; g < groups; g++) x[g] = c->x + at + c->run[run + g].offset;
+    for (int64_t j = 0; j < c->pixels; j++) {
+      UNROLL for (int g = 0; g < groups; g++)
+        UNROLL for (int v = 0; v < vectors; v++) {
+          const vf value = load(x[g] + v * CINCH_WIDTH);
+          UNROLL for (int o = 0; o < outputs; o++) sums[g][v][o] += y[o] * value;
+        }
+      y += c->y_pixel;
+      UNROLL for (int g = 0; g < groups; g++) x[g] += c->x_pixel;
+    }
+  }
+  UNROLL for (int g = 0; g < groups; g++)
+    UNROLL for (int v = 0; v < vectors; v++)
+      UNROLL for (int o = 0; o < outputs; o++) {
+        float *to = c->y + (k + o) * c->y_plane + (run + g) * c->run_pitch + row + v * CINCH_WIDTH;
+        store(to, load(to) + sums[g][v][o]);
+      }
+}
+
+#define RUN_CASE(G, V)                                                                     \
+  case 10 * G + V:                                                                         \
+    if (G * V * outputs <= gradient_sums) gradient_run_tile(G, V, outputs, c, run, row, k); \
+    break;
+
+INLINE void gradient_run_rows(const int outputs, const cinch_correlation *c, int64_t k) {
+  const int64_t vectors = cinch_blocks(c->depth, CINCH_WIDTH), most = gradient_sums / outputs;
+  const int64_t parts = cinch_blocks(vectors, cinch_min(most, 3));
+  const int64_t together = vectors > 2 ? 1 : vectors * 3 <= most ? 3 : vectors * 2 <= most ? 2 : 1;
+  for (int64_t run = 0; run < c->runs;) {
+    const int64_t groups = cinch_min(together, c->runs - run);
+    for (int64_t part = 0; part < parts; part++) {
+      const int64_t start = vectors * part / parts, row = start * CINCH_WIDTH;
+      switch (10 * groups + vectors * (part + 1) / parts - start) {
+        RUN_CASE(1, 1) RUN_CASE(1, 2) RUN_CASE(1, 3) RUN_CASE(2, 1) RUN_CASE(2, 2) RUN_CASE(3, 1) RUN_CASE(3, 2)
+      }
+    }
+    run += groups;
+  }
+}
+
+static void gradient_runs(const cinch_correlation *c) {
+  for (int64_t k = 0; k < c->outputs;) {
+    const int64_t left = c->outputs - k;
+    if (left >= gradient_outputs)
+      gradient_run_rows(gradient_outputs, c, k), k += gradient_outputs;
+    else if (left >= 4)
+      gradient_run_rows(4, c, k), k += 4;
+    else if (left >= 2)
+      gradient_run_rows(2, c, k), k += 2;
+    else
+      gradient_run_rows(1, c, k), k += 1;
+  }
+}

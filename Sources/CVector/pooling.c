@@ -1,0 +1,33 @@
+#include "convolution.h"
+
+enum { pooled_elements = 1 << 14 };
+
+typedef struct {
+  const cinch_device *device;
+  const cinch_pooling *pooling;
+  cinch_image_epilogue below;
+  /// Of the result.
+  int64_t rows, rows_each, columns;
+} pooling_job;
+
+static void pooling_task(void *context, int64_t task) {
+  const pooling_job *job = context;
+  const int64_t r0 = task * job->rows_each, r1 = cinch_min(r0 + job->rows_each, job->rows);
+  job->device->kernels->pool(job->pooling, r0, r1);
+  cinch_finish(job->device, &job->below, job->pooling->result, r0 * job->columns, r1 * job->columns, NULL);
+}
+
+bool cinch_pool_images(cinch_device *device, const cinch_pooling *p, const cinch_epilogue *below) {
+  const bool up = p->kind == cinch_unpool || p->kind == cinch_spread || p->kind == cinch_spread_mean;
+  pooling_job job = {.device = device, .pooling = p};
+  job.rows = p->samples * (up ? p->height : p->output_height);
+  job.columns = (up ? p->width : p->output_width) * p->channels;
+  // As many elements of the large image a task, whichever way.
+  const int64_t each = p->width * p->channels * (up ? 1 : p->stride_height);
+  job.rows_each = cinch_max(1, pooled_elements / each);
+  float *memory = cinch_scratch(device, cinch_image_epilogue_floats(p->channels));
+  if (!memory) return false;
+  job.below = cinch_prepare_epilogue(below, p->channels, 0, memory);
+  cinch_pool_run(device->pool, pooling_task, &job, cinch_blocks(job.rows, job.rows_each));
+  return true;
+}

@@ -1,0 +1,42 @@
+/// Two-dimensional convolution in its three modes. The transposed convolution is the convolution's input gradient
+/// and the reverse, so one set of kernels serves both layers.
+///
+/// Every image is channels last. For an epilogue an image counts as a matrix of one row a pixel
+/// (`samples · height · width`) and one column a channel: biases, KL columns and norms are `[channels]`.
+public protocol ConvolutionOps: MatmulOps {
+  /// y = epilogue(x ∗ w): a convolution's forward pass, and a transposed convolution's input gradient.
+  ///
+  /// - Parameters:
+  ///   - x: `geometry.large(n)`.
+  ///   - weight: `geometry.weightShape`.
+  ///   - y: `geometry.small(n)`; overlaps neither.
+  /// - Throws: `BackendError.invalidArgument` where shapes do not fit.
+  func convolve(
+    _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ geometry: ConvolutionGeometry, into y: Tensor<Buffer>,
+    epilogue: Epilogue<Buffer>) throws
+
+  /// x = epilogue(the adjoint of x ∗ w at y): a transposed convolution's forward pass, and a convolution's input
+  /// gradient. Pixels that no weight reaches get the epilogue of 0.
+  func convolveTransposed(
+    _ y: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ geometry: ConvolutionGeometry, into x: Tensor<Buffer>,
+    epilogue: Epilogue<Buffer>) throws
+
+  /// dW[u, v, c, k] = Σ over samples and pixels of x·y where weight (u, v, c, k) makes them meet, and the sum of one
+  /// side over samples and pixels.
+  ///
+  /// - Parameters:
+  ///   - x: a convolution's input, or a transposed convolution's δ: `geometry.large(n)`.
+  ///   - y: a convolution's δ, or a transposed convolution's input: `geometry.small(n)`.
+  ///   - biasGradient: the sums of `delta`'s channels; overwritten.
+  ///   - delta: which side is δ.
+  ///   - accumulate: adds to `weightGradient` instead of overwriting it.
+  func convolutionGradient(
+    x: Tensor<Buffer>, y: Tensor<Buffer>, _ geometry: ConvolutionGeometry, weightGradient: Tensor<Buffer>,
+    biasGradient: Tensor<Buffer>, delta: ConvolutionSide, accumulate: Bool) throws
+
+  /// How many partial sums the `loss` epilogue writes: for `convolve` (`side` is `.small`) or `convolveTransposed`.
+  func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int
+}
+
+/// One of the two images a convolution relates.
+public enum ConvolutionSide: Sendable, Hashable { case large, small }

@@ -1,0 +1,74 @@
+import CinchBackend
+
+/// How a file orders the values of an image. Cinch's own order is channels first.
+public enum ImageLayout: String, Sendable, Codable, CaseIterable {
+  /// Channels, height, width: PyTorch's order.
+  case nchw
+  /// Height, width, channels: TensorFlow's order, and that of image files.
+  case nhwc
+}
+
+extension ImageShape {
+  /// What samples of `[height, width]` or `[channels, height, width]` are; nil for any other shape.
+  public init?(_ sample: Shape) {
+    let extents = sample.dimensions
+    switch extents.count {
+    case 2: self.init(channels: 1, height: extents[0], width: extents[1])
+    case 3: self.init(channels: extents[0], height: extents[1], width: extents[2])
+    default: return nil
+    }
+  }
+
+  /// `[channels, height, width]`.
+  public var shape: Shape { [channels, height, width] }
+
+  /// A sample's shape in a file of this layout.
+  public func shape(in layout: ImageLayout) -> Shape { layout == .nchw ? shape : [height, width, channels] }
+
+  /// Samples with channels first, as a file of `layout` orders them.
+  public func ordered(_ values: [Float], as layout: ImageLayout) -> [Float] {
+    layout == .nchw ? values : features.channelsLast(values)
+  }
+
+  var features: FeatureShape { .image(channels: channels, height: height, width: width) }
+}
+
+extension Dataset {
+  /// Samples of a file as they are seen here: of the shape asked for, if any, with channels first.
+  ///
+  /// - Parameters:
+  ///   - sampleShape: `[channels, height, width]`, `[height, width]` or any other of as many values; nil keeps the
+  ///     file's own.
+  ///   - layout: the order of the file's values.
+  /// - Throws: `CinchError.badData` where the shapes do not fit, `.usage` where nothing says how large an image is.
+  func seen(as sampleShape: Shape?, layout: ImageLayout) throws -> Dataset {
+    if let sampleShape, sampleShape.count != features {
+      throw CinchError.badData(
+        "Samples of \(name) have \(features) values (\(self.sampleShape)), which do not fill an image of \(sampleShape): "
+          + "pass an --image-shape that they fill.")
+    }
+    guard layout == .nhwc else { return try sampleShape.map(reshaped) ?? self }
+    let own = self.sampleShape.dimensions
+    let image: ImageShape
+    if let sampleShape, let given = ImageShape(sampleShape) {
+      image = given
+      guard own.count == 1 || image.shape(in: .nhwc).dimensions == own || own.count == 2 && image.channels == 1 else {
+        throw CinchError.badData(
+          "Samples of \(name) are \(self.sampleShape), not \(image.shape(in: .nhwc)) as an image of \(image) has it with "
+            + "its channels last: correct --image-shape CHANNELS,HEIGHT,WIDTH or --layout.")
+      }
+    } else if own.count == 3 {
+      image = ImageShape(channels: own[2], height: own[0], width: own[1])
+    } else if own.count == 2 {
+      return self
+    } else {
+      throw CinchError.usage(
+        "Samples of \(name) are \(own.count == 1 ? "flat" : "\(self.sampleShape)"): with --layout nhwc say what they are, "
+          + "with --image-shape CHANNELS,HEIGHT,WIDTH.")
+    }
+    let names = columnNames.map { image.features.channelsFirst($0) }
+    return Dataset(
+      unchecked: image.features.channelsFirst(values), count: count, sampleShape: image.shape, labels: labels,
+      name: name, scaling: scaling, columnNames: names)
+  }
+}

@@ -1,0 +1,257 @@
+import CinchBackend
+
+/// What follows a correlation, as the kernels want it; the modes are those of `Kernels/common/epilogue.cl`.
+private struct ImageEpilogue {
+  var mode = 0
+  var flags = 0
+  var function: Int32 = 0
+  var loss: Int32 = 0
+  var u: Tensor<OpenCLBuffer>?
+  var v: Tensor<OpenCLBuffer>?
+  var w: Tensor<OpenCLBuffer>?
+  var partials: Tensor<OpenCLBuffer>?
+  var scale = 0.0
+  var l1 = 0.0
+  var lossScale = 0.0
+
+  /// - Parameter features: the elements of a sample, which mse divides by.
+  init(_ epilogue: Epilogue<OpenCLBuffer>, features: Int) {
+    switch epilogue {
+    case .none: break
+    case .accumulate:
+      mode = 1
+      flags = 4
+    case .forward(let bias, let activation):
+      mode = 2
+      function = activation.code
+      u = bias
+    case .backward(let gradient):
+      mode = 3
+      function = gradient.activation.code
+      u = gradient.column
+      v = gradient.output
+      w = gradient.curvature?.norms
+      l1 = gradient.l1
+      scale = gradient.curvature?.factor ?? 0
+    case .loss(let fused):
+      mode = 4
+      function = fused.activation.code
+      loss = fused.loss.code
+      u = fused.bias
+      v = fused.target
+      partials = fused.partials
+      (scale, lossScale) = lossFactors(fused.loss, columns: features, gradientScale: fused.gradientScale)
+    }
+    flags |= (u == nil ? 0 : 1) | (w == nil ? 0 : 2)
+  }
+
+  /// The tensors; the result stands in for those that are absent.
+  @inline(__always)
+  func addTensors(_ result: Tensor<OpenCLBuffer>, to call: inout Call) {
+    call.add(u ?? result)
+    call.add(v ?? result)
+    call.add(w ?? result)
+    call.add(partials ?? result)
+  }
+
+  @inline(__always)
+  func addNumbers(to call: inout Call) {
+    call.add(mode)
+    call.add(flags)
+    call.add(function)
+    call.add(loss)
+    call.add(scale)
+    call.add(l1)
+    call.add(lossScale)
+  }
+}
+
+extension OpenCLBackend: ConvolutionOps {
+  public func convolve(
+    _ x: Tensor<OpenCLBuffer>, _ weight: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry,
+    into y: Tensor<OpenCLBuffer>, epilogue: Epilogue<OpenCLBuffer>
+  ) throws {
+    let samples = try checkConvolution(
+      large: x, small: y, weight: weight, geometry, epilogue: epilogue, result: .small, partialCount: lossPartialCount)
+    guard samples > 0 else { return }
+    let ending = ImageEpilogue(epilogue, features: y.count / samples)
+    switch family {
+    case .cpu: try correlate(.convolve, x, weight, geometry, samples, into: y, ending)
+    case .gpu: try product(.convolveTiles, x, weight, geometry, samples, into: y, ending)
+    }
+  }
+
+  public func convolveTransposed(
+    _ y: Tensor<OpenCLBuffer>, _ weight: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry,
+    into x: Tensor<OpenCLBuffer>, epilogue: Epilogue<OpenCLBuffer>
+  ) throws {
+    let samples = try checkConvolution(
+      large: x, small: y, weight: weight, geometry, epilogue: epilogue, result: .large, partialCount: lossPartialCount)
+    guard samples > 0 else { return }
+    let ending = ImageEpilogue(epilogue, features: x.count / samples)
+    switch family {
+    case .cpu: try correlate(.adjoint, y, weight, geometry, samples, into: x, ending)
+    case .gpu: try product(.convolveTransposedTiles, y, weight, geometry, samples, into: x, ending)
+    }
+  }
+
+  public func convolutionGradient(
+    x: Tensor<OpenCLBuffer>, y: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry,
+    weightGradient: Tensor<OpenCLBuffer>, biasGradient: Tensor<OpenCLBuffer>, delta: ConvolutionSide, accumulate: Bool
+  ) throws {
+    let samples = try checkConvolutionGradient(
+      x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta)
+    guard samples > 0 else {
+      if !accumulate { try fill(weightGradient, with: 0) }
+      return try fill(biasGradient, with: 0)
+    }
+    switch family {
+    case .cpu:
+      try gradientOnCPU(x, y, geometry, samples, weightGradient, biasGradient, delta, accumulate)
+    case .gpu:
+      try gradientOnGPU(x, y, geometry, samples, weightGradient, accumulate)
+      let pixels = delta == .large ? x : y
+      let channels = biasGradient.count
+      try columnSums(pixels.reshaped([pixels.count / channels, channels]), scale: 1, into: biasGradient)
+    }
+  }
+
+  public func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
+    guard samples > 0 else { return 1 }
+    switch family {
+    case .cpu: return correlationItems(side == .small ? .convolve : .adjoint, geometry, samples)
+    case .gpu:
+      let (m, n, _) = extents(side == .small ? .convolveTiles : .convolveTransposedTiles, geometry, samples)
+      return ((m + Self.imageTile - 1) / Self.imageTile) * ((n + Self.imageTile - 1) / Self.imageTile)
+    }
+  }
+
+  /// Scratch memory of at least `count` floats, kept under `path`.
+  private func reserve(_ path: WritableKeyPath<ConvolutionState, OpenCLBuffer?>, _ count: Int) throws -> OpenCLBuffer {
+    if let buffer = convolutions[keyPath: path], buffer.count >= count { return buffer }
+    let made = try allocate(count)
+    convolutions[keyPath: path] = made
+    return made
+  }
+
+  // MARK: - CPU devices
+
+  private func correlate(
+    _ mode: ConvolutionKey.Mode, _ x: Tensor<OpenCLBuffer>, _ weight: Tensor<OpenCLBuffer>,
+    _ geometry: ConvolutionGeometry, _ samples: Int, into result: Tensor<OpenCLBuffer>, _ ending: ImageEpilogue
+  ) throws {
+    let plan = try convolutionPlan(mode, geometry, samples)
+    var weights = weight
+    if let packing = plan.other {
+      weights = Tensor(try reserve(\.weights, plan.packedCount), shape: [plan.packedCount])
+      var call = Call(packing.id, packing.kernel)
+      call.add(weight)
+      call.add(weights)
+      call.add(plan.table)
+      call.add(mode == .adjoint)
+      try run(call, Grid(global: (plan.otherItems, 1, 1), local: (1, 1, 1)))
+    }
+    var call = Call(plan.kernel.id, plan.kernel.kernel)
+    call.add(x)
+    call.add(weights)
+    call.add(result)
+    ending.addTensors(result, to: &call)
+    call.add(try reserve(\.scratch, plan.scratchCount))
+    call.add(plan.table)
+    ending.addNumbers(to: &call)
+    try run(call, Grid(global: (plan.items, 1, 1), local: (1, 1, 1)))
+  }
+
+  private func gradientOnCPU(
+    _ x: Tensor<OpenCLBuffer>, _ y: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry, _ samples: Int,
+    _ weightGradient: Tensor<OpenCLBuffer>, _ biasGradient: Tensor<OpenCLBuffer>, _ delta: ConvolutionSide,
+    _ accumulate: Bool
+  ) throws {
+    let plan = try convolutionPlan(.gradient, geometry, samples)
+    let slices = try reserve(\.slices, plan.slicesCount)
+    var call = Call(plan.kernel.id, plan.kernel.kernel)
+    call.add(x)
+    call.add(y)
+    call.add(slices)
+    call.add(try reserve(\.scratch, plan.scratchCount))
+    call.add(plan.table)
+    call.add(delta == .large)
+    try run(call, Grid(global: (plan.items, 1, 1), local: (1, 1, 1)))
+
+    guard let adding = plan.other else { return }
+    let rows = geometry.kernelHeight * geometry.kernelWidth * geometry.channels
+    let grid = items(rows, columns: geometry.outputChannels * plan.items)
+    var second = Call(adding.id, adding.kernel)
+    second.add(slices)
+    second.add(weightGradient)
+    second.add(biasGradient)
+    second.add(plan.table)
+    second.add(rows)
+    second.add(grid.chunk)
+    second.add(biasGradient.count)
+    second.add(accumulate)
+    try run(second, grid)
+  }
+
+  // MARK: - GPUs
+
+  /// The side of a work-group's block.
+  private static let imageTile = 32
+
+  /// The rows, columns and steps of the product that a mode is.
+  private func extents(_ id: KernelID, _ g: ConvolutionGeometry, _ samples: Int) -> (m: Int, n: Int, k: Int) {
+    let taps = g.kernelHeight * g.kernelWidth
+    let pixels = samples * g.outputHeight * g.outputWidth
+    switch id {
+    case .convolveTiles: return (pixels, g.outputChannels, taps * g.channels)
+    case .convolveTransposedTiles: return (samples * g.height * g.width, g.channels, taps * g.outputChannels)
+    default: return (taps * g.channels, g.outputChannels, pixels)
+    }
+  }
+
+  private func product(
+    _ id: KernelID, _ a: Tensor<OpenCLBuffer>, _ b: Tensor<OpenCLBuffer>, _ g: ConvolutionGeometry, _ samples: Int,
+    into c: Tensor<OpenCLBuffer>, _ ending: ImageEpilogue, kBlock: Int? = nil
+  ) throws {
+    let (m, n, k) = extents(id, g, samples)
+    let kBlock = kBlock ?? k
+    var call = try call(id)
+    call.add(a)
+    call.add(b)
+    call.add(c)
+    ending.addTensors(c, to: &call)
+    for number in [
+      g.height, g.width, g.channels, g.outputHeight, g.outputWidth, g.outputChannels, g.kernelHeight, g.kernelWidth,
+      g.strideHeight, g.strideWidth, g.dilationHeight, g.dilationWidth, g.top, g.left, m, n, k, kBlock,
+    ] { call.add(number) }
+    ending.addNumbers(to: &call)
+    let (across, down) = ((n + Self.imageTile - 1) / Self.imageTile, (m + Self.imageTile - 1) / Self.imageTile)
+    try run(call, Grid(global: (across * 16, down * 16, (k + kBlock - 1) / kBlock), local: (16, 16, 1)))
+  }
+
+  private func gradientOnGPU(
+    _ x: Tensor<OpenCLBuffer>, _ y: Tensor<OpenCLBuffer>, _ g: ConvolutionGeometry, _ samples: Int,
+    _ weightGradient: Tensor<OpenCLBuffer>, _ accumulate: Bool
+  ) throws {
+    let (m, n, k) = extents(.convolutionGradientTiles, g, samples)
+    // Few blocks over very many pixels: slices of these keep every compute unit busy.
+    let blocks = ((m + Self.imageTile - 1) / Self.imageTile) * ((n + Self.imageTile - 1) / Self.imageTile)
+    let wanted = max(1, min(4 * device.computeUnits / blocks, k / 64, 128))
+    let kBlock = ((k + wanted - 1) / wanted + 15) / 16 * 16
+    let count = (k + kBlock - 1) / kBlock
+    let ending = ImageEpilogue(count == 1 && accumulate ? .accumulate : .none, features: 1)
+    if count == 1 {
+      try product(.convolutionGradientTiles, x, y, g, samples, into: weightGradient, ending, kBlock: kBlock)
+      return
+    }
+    let slices = Tensor(try reserve(\.slices, count * m * n), shape: [count * m * n])
+    try product(.convolutionGradientTiles, x, y, g, samples, into: slices, ending, kBlock: kBlock)
+    var second = try call(.convolutionSlices)
+    second.add(slices)
+    second.add(weightGradient)
+    second.add(m * n)
+    second.add(count)
+    second.add(accumulate)
+    try run(second, elements(m * n))
+  }
+}
