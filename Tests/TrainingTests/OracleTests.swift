@@ -54,7 +54,7 @@ import Testing
   /// KL sparsity drives the code's mean activation to ρ.
   @Test(arguments: [Device.cpu, .opencl()])
   func sparsityReachesRho(_ device: Device) async throws {
-    let images = try Dataset.fashionMNIST()
+    let images = try Images.fashionMNIST()
     let trainer = try Trainer(.sparse(layers: [784, 196], rho: 0.05, beta: 3), on: device)
     for try await _ in trainer.fit(images, epochs: 20) {}
     let activation = try trainer.model.evaluate(images.prefix(10_000)).meanActivation
@@ -64,7 +64,7 @@ import Testing
   /// A masking autoencoder fills in what is missing better than leaving it missing, and better than one that
   /// never saw damage.
   @Test func denoisingDenoises() async throws {
-    let images = try Dataset.fashionMNIST()
+    let images = try Images.fashionMNIST()
     func restored(_ recipe: Recipe) async throws -> Double {
       let trainer = try Trainer(recipe, on: .opencl())
       for try await _ in trainer.fit(try images.prefix(10_000), epochs: 3) {}
@@ -83,7 +83,7 @@ import Testing
 
   /// The contractive penalty makes ‖∂h/∂x‖² smaller than training without it does.
   @Test func contractionContracts() async throws {
-    let images = try Dataset.fashionMNIST().prefix(5_000)
+    let images = try Images.fashionMNIST().prefix(5_000)
     func jacobian(_ contraction: Double) async throws -> Double {
       let trainer = try Trainer(.contractive(layers: [784, 64], contraction: contraction), on: .cpu)
       for try await _ in trainer.fit(images, epochs: 4) {}

@@ -44,7 +44,7 @@ import Testing
   /// The same at full size, device against device, on real images; two runs on one device agree to the bit.
   @Test(arguments: Recipe.all)
   func fiftyStepsAtFullSize(_ recipe: Recipe) throws {
-    let data = try Dataset.fashionMNIST().prefix(1300)
+    let data = try Images.fashionMNIST().prefix(1300)
     var recipe = recipe
     recipe.batchSize = 128
     let cpu = try losses(recipe, data, on: .cpu, steps: 50)

@@ -97,6 +97,13 @@ enum Variants {
   }
 }
 
+/// Fashion-MNIST, read and inflated once.
+enum Images {
+  private static let all = Result { try Dataset.fashionMNIST() }
+
+  static func fashionMNIST() throws -> Dataset { try all.get() }
+}
+
 /// A recipe on a backend with a batch in place: what a single training step needs.
 struct StepFixture<B: Backend> {
   let network: Network<B>

@@ -159,6 +159,23 @@ extension Dataset {
     }
   }
 
+  /// Where the first value outside `range` is. A plain loop: closures over every value of a large data set take
+  /// seconds in debug builds.
+  func firstIndex(outside range: ClosedRange<Float>) -> Int? {
+    let (low, high) = (range.lowerBound, range.upperBound)
+    return values.withUnsafeBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { return nil }
+      let count = buffer.count
+      var index = 0
+      while index < count {
+        let value = start[index]
+        if !(value >= low && value <= high) { return index }
+        index &+= 1
+      }
+      return nil
+    }
+  }
+
   /// Throws `CinchError.usage` if a fitted scaling has been applied, after which raw values are not exactly known.
   func requireRaw() throws {
     if let kind = scaling?.kind, kind == .minmax || kind == .standard {
@@ -168,7 +185,7 @@ extension Dataset {
 
   /// Throws `CinchError.badData` if a value lies outside `range`.
   func require(_ range: ClosedRange<Float>, for kind: Scaling.Kind) throws {
-    guard let index = values.firstIndex(where: { !range.contains($0) }) else { return }
+    guard let index = firstIndex(outside: range) else { return }
     let (row, column) = index.quotientAndRemainder(dividingBy: features)
     throw CinchError.badData(
       "\(name) has \(values[index]) in row \(row + 1), column \(column + 1), outside \(range) that \(kind.rawValue) "

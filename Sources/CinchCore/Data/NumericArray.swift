@@ -37,8 +37,7 @@ struct NumericArray {
     values = payload.withUnsafeBytes { raw in
       switch type {
       case .uint8:
-        let table = (0..<256).map { Float($0) / divisor }
-        return Self.convert(raw, UInt8.self) { table[Int($0)] }
+        return Self.convert(raw, through: (0..<256).map { Float($0) / divisor })
       case .int8: return Self.convert(raw, Int8.self) { Float($0) }
       case .int16: return Self.convert(raw, Int16.self) { Float(bigEndian ? $0.bigEndian : $0) }
       case .int32: return Self.convert(raw, Int32.self) { Float(bigEndian ? $0.bigEndian : $0) }
@@ -64,6 +63,22 @@ struct NumericArray {
       throw CinchError.badData(
         "\(path) should hold \(bytes) bytes of data (\(shape) \(type.rawValue)) but holds \(payloadBytes); "
           + "fetch or write it again")
+    }
+  }
+
+  /// Bytes through a table of 256. Images come this way by the tens of millions, so this is a loop of its own that
+  /// is quick in debug builds too.
+  private static func convert(_ bytes: UnsafeRawBufferPointer, through table: [Float]) -> [Float] {
+    [Float](unsafeUninitializedCapacity: bytes.count) { values, initialised in
+      table.withUnsafeBufferPointer { table in
+        guard let from = bytes.baseAddress, let to = values.baseAddress, let table = table.baseAddress else { return }
+        var index = 0
+        while index < bytes.count {
+          to[index] = table[Int(from.load(fromByteOffset: index, as: UInt8.self))]
+          index &+= 1
+        }
+      }
+      initialised = bytes.count
     }
   }
 

@@ -101,7 +101,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     switch kind {
     case .none: return data
     case .bytes:
-      if isBytes || data.values.allSatisfy({ (0...1).contains($0) }) { return data }
+      if isBytes || data.firstIndex(outside: 0...1) == nil { return data }
       try data.require(0...255, for: .bytes)
     case .minmax, .standard:
       guard data.features == offset.count else {

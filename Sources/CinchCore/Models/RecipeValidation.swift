@@ -159,7 +159,7 @@ extension Recipe {
     }
     try requireImages(data)
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
-    if loss == .bce, let index = data.values.firstIndex(where: { !($0 >= 0 && $0 <= 1) }) {
+    if loss == .bce, let index = data.firstIndex(outside: 0...1) {
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(index / input + 1), feature \(index % input + 1) is "
           + "\(data.values[index]): use --scale minmax, or --loss sse with --output-activation linear.")
