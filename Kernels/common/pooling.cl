@@ -12,6 +12,25 @@
 
 enum { GIVEN = 1, HAS_COLUMN = 2, HAS_NORMS = 4 };
 
+// Where windows tile the large image and channels fill vectors the host defines TILE_HEIGHT and TILE_WIDTH: loops
+// over a window have no end to look for then, and no vector is cut.
+#ifdef TILE_HEIGHT
+#define TILES 1
+#define KNOWN                                                                                             \
+  kernelHeight = strideY = TILE_HEIGHT;                                                                   \
+  kernelWidth = strideX = TILE_WIDTH;                                                                     \
+  height = outputHeight * TILE_HEIGHT;                                                                    \
+  width = outputWidth * TILE_WIDTH;                                                                       \
+  top = left = 0;
+#define REST(c) VW
+#define UNROLLED _Pragma("unroll")
+#else
+#define TILES 0
+#define KNOWN
+#define REST(c) (channels - (c))
+#define UNROLLED
+#endif
+
 #define FINISH(value, at, c, count)                                                                       \
   (!(flags & GIVEN) ? (value)                                                                             \
    : flags == GIVEN && l1 == 0.0f                                                                         \
@@ -35,11 +54,13 @@ enum { GIVEN = 1, HAS_COLUMN = 2, HAS_NORMS = 4 };
 // Row r of the small image: its windows' first row, and which of their taps lie inside.
 #define SMALL_ROW(r)                                                                                      \
   int n = (int)(r) / outputHeight, y0 = (int)(r) % outputHeight * strideY - top;                          \
-  int u0 = max(-y0, 0), u1 = min(kernelHeight, height - y0);                                              \
+  int u0 = TILES ? 0 : max(-y0, 0);                                                                       \
+  int u1 = TILES ? kernelHeight : min(kernelHeight, height - y0);                                         \
   long first = ((long)n * height + y0) * width;
 #define WINDOW_AT(p)                                                                                      \
   int x0 = (p) * strideX - left;                                                                          \
-  int v0 = max(-x0, 0), v1 = min(kernelWidth, width - x0);                                                \
+  int v0 = TILES ? 0 : max(-x0, 0);                                                                       \
+  int v1 = TILES ? kernelWidth : min(kernelWidth, width - x0);                                            \
   long corner = (first + x0) * channels + c;                                                              \
   size_t at = ((size_t)r * outputWidth + (p)) * channels;
 
@@ -58,18 +79,19 @@ enum { GIVEN = 1, HAS_COLUMN = 2, HAS_NORMS = 4 };
 // The same where no window overlaps another, on a CPU: a row's windows in turn, with the pixels up to the next one.
 // What a window holds is loaded once. `row` and `column` say whether windows i, j exist and cover them.
 #ifdef CPU_FAMILY
-#define APART (kernelHeight <= strideY && kernelWidth <= strideX)
+#define APART (TILES || (kernelHeight <= strideY && kernelWidth <= strideX))
 #else
 #define APART false
 #endif
 #define FOR_APART                                                                                         \
   int i = lastRow, down = y - i * strideY;                                                                \
-  bool row = i < outputHeight && down < kernelHeight;                                                     \
+  bool row = TILES || (i < outputHeight && down < kernelHeight);                                          \
   for (int j = 0, start = -left; start < width; j++, start += strideX)                                    \
     for (int c = 0; c < channels; c += VW)
 #define FOR_PIXELS_APART                                                                                  \
-  for (int across = max(-start, 0); across < min(strideX, width - start); across++)
-#define COVERED (row && j < outputWidth)
+  UNROLLED for (int across = TILES ? 0 : max(-start, 0);                                                  \
+                across < (TILES ? strideX : min(strideX, width - start)); across++)
+#define COVERED (TILES || (row && j < outputWidth))
 #define APART_AT (((size_t)r * width + start + across) * channels)
 
 #define WINDOW ((((size_t)n * outputHeight + i) * outputWidth + j) * channels + c)
@@ -78,15 +100,16 @@ enum { GIVEN = 1, HAS_COLUMN = 2, HAS_NORMS = 4 };
 kernel GROUP_2D void maxPool(
   const global float *x, ulong xAt, global float *y, ulong yAt, global float *switches, ulong switches0, int rows,
   int chunk, WINDOWS) {
+  KNOWN
   FOR_ROWS(r, rows, chunk) {
     SMALL_ROW(r)
     FOR_PIXELS(p, c, outputWidth) {
       WINDOW_AT(p)
-      int count = channels - c;
+      int count = REST(c);
       V best = (V)-INFINITY;
       V place = (V)(float)(u0 * kernelWidth + v0);
-      for (int u = u0; u < u1; u++)
-        for (int v = v0; v < v1; v++) {
+      UNROLLED for (int u = u0; u < u1; u++)
+        UNROLLED for (int v = v0; v < v1; v++) {
           V value = loadPart(x + xAt + corner + ((long)u * width + v) * channels, count, 0.0f);
           VI more = (value > best || value != value) && best == best;
           best = more ? value : best;
@@ -102,11 +125,12 @@ kernel GROUP_2D void maxPool(
 kernel GROUP_2D void unpool(
   const global float *small, ulong small0, const global float *switches, ulong switches0, global float *x, ulong xAt,
   int rows, int chunk, WINDOWS, BELOW) {
+  KNOWN
   FOR_ROWS(r, rows, chunk) {
     LARGE_ROW(r)
     if (APART) {
       FOR_APART {
-        int count = channels - c;
+        int count = REST(c);
         V value = COVERED ? loadPart(small + small0 + WINDOW, count, 0.0f) : (V)0.0f;
         V place = COVERED ? loadPart(switches + switches0 + WINDOW, count, -1.0f) : (V)-1.0f;
         FOR_PIXELS_APART {
@@ -117,7 +141,7 @@ kernel GROUP_2D void unpool(
       continue;
     }
     FOR_PIXELS(p, c, width) {
-      int count = channels - c;
+      int count = REST(c);
       V sum = (V)0.0f;
       FOR_WINDOWS(p) {
         V here = (V)(float)(down * kernelWidth + across);
@@ -133,15 +157,16 @@ kernel GROUP_2D void unpool(
 kernel GROUP_2D void pickSwitches(
   const global float *x, ulong xAt, const global float *switches, ulong switches0, global float *y, ulong yAt,
   int rows, int chunk, WINDOWS, BELOW) {
+  KNOWN
   FOR_ROWS(r, rows, chunk) {
     SMALL_ROW(r)
     FOR_PIXELS(p, c, outputWidth) {
       WINDOW_AT(p)
-      int count = channels - c;
+      int count = REST(c);
       V place = loadPart(switches + switches0 + at + c, count, -1.0f);
       V picked = (V)0.0f;
-      for (int u = u0; u < u1; u++)
-        for (int v = v0; v < v1; v++) {
+      UNROLLED for (int u = u0; u < u1; u++)
+        UNROLLED for (int v = v0; v < v1; v++) {
           V value = loadPart(x + xAt + corner + ((long)u * width + v) * channels, count, 0.0f);
           picked = place == (V)(float)(u * kernelWidth + v) ? value : picked;
         }
@@ -153,14 +178,15 @@ kernel GROUP_2D void pickSwitches(
 // y = Σ of each window, divided by its pixels if `mean`, then what lies below.
 kernel GROUP_2D void poolSum(
   const global float *x, ulong xAt, global float *y, ulong yAt, int rows, int chunk, int mean, WINDOWS, BELOW) {
+  KNOWN
   FOR_ROWS(r, rows, chunk) {
     SMALL_ROW(r)
     FOR_PIXELS(p, c, outputWidth) {
       WINDOW_AT(p)
-      int count = channels - c;
+      int count = REST(c);
       V sum = (V)0.0f;
-      for (int u = u0; u < u1; u++)
-        for (int v = v0; v < v1; v++)
+      UNROLLED for (int u = u0; u < u1; u++)
+        UNROLLED for (int v = v0; v < v1; v++)
           sum += loadPart(x + xAt + corner + ((long)u * width + v) * channels, count, 0.0f);
       if (mean) sum *= 1.0f / (float)((u1 - u0) * (v1 - v0));
       storePart(FINISH(sum, at, c, count), y + yAt + at + c, count);
@@ -179,11 +205,12 @@ INLINE float shareOf(int y0, int x0, int height, int width, int kernelHeight, in
 kernel GROUP_2D void poolSpread(
   const global float *small, ulong small0, global float *x, ulong xAt, int rows, int chunk, int mean, WINDOWS,
   BELOW) {
+  KNOWN
   FOR_ROWS(r, rows, chunk) {
     LARGE_ROW(r)
     if (APART) {
       FOR_APART {
-        int count = channels - c;
+        int count = REST(c);
         V value = COVERED ? loadPart(small + small0 + WINDOW, count, 0.0f) : (V)0.0f;
         if (mean) value *= SHARE;
         FOR_PIXELS_APART {
@@ -194,7 +221,7 @@ kernel GROUP_2D void poolSpread(
       continue;
     }
     FOR_PIXELS(p, c, width) {
-      int count = channels - c;
+      int count = REST(c);
       V sum = (V)0.0f;
       FOR_WINDOWS(p) {
         V value = loadPart(small + small0 + WINDOW, count, 0.0f);

@@ -241,6 +241,11 @@ extension Conformance {
     pooling(9, 6, 17, kernel: (3, 3), stride: (3, 3), samples: 1),
     pooling(6, 9, 5, kernel: (2, 3), stride: (2, 3), samples: 2),
     pooling(7, 7, 32, kernel: (7, 7), stride: (7, 7), samples: 2),
+    // Tiled by windows of channels that fill vectors of every width.
+    pooling(6, 10, 32, kernel: (2, 2), stride: (2, 2), samples: 3),
+    pooling(9, 6, 4, kernel: (3, 3), stride: (3, 3), samples: 2),
+    pooling(8, 12, 2, kernel: (4, 4), stride: (4, 4), samples: 2),
+    pooling(4, 6, 8, kernel: (2, 3), stride: (2, 3), samples: 5),
     // Overlapping.
     pooling(9, 8, 3, kernel: (3, 3), stride: (2, 2), samples: 2),
     pooling(6, 6, 17, kernel: (3, 3), stride: (1, 1), samples: 1),

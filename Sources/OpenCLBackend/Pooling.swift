@@ -41,12 +41,17 @@ extension OpenCLBackend: PoolingOps {
     try pool(.poolSpread, [y, x], geometry, result: x, mean: mean, below: below)
   }
 
-  /// The widest vector that a pixel's channels fill: a narrower one beats one with idle lanes.
-  private func poolingWidth(_ channels: Int) -> Int {
-    guard family == .cpu else { return 1 }
+  /// The widest vector that a pixel's channels fill, for a narrower one beats one with idle lanes; and the windows' size
+  /// if they are of a usual one and tile the image.
+  private func poolingModule(_ g: PoolingGeometry) -> Module {
+    guard family == .cpu else { return .pooling(width: 1, tileHeight: 0, tileWidth: 0) }
     var width = vectorWidth
-    while width > 1 && width > channels { width /= 2 }
-    return width
+    while width > 1 && width > g.channels { width /= 2 }
+    let tiles =
+      g.kernelHeight == g.strideHeight && g.kernelWidth == g.strideWidth && g.top == 0 && g.left == 0
+      && g.height == g.outputHeight * g.kernelHeight && g.width == g.outputWidth * g.kernelWidth
+      && g.channels % width == 0 && max(g.kernelHeight, g.kernelWidth) <= 4
+    return .pooling(width: width, tileHeight: tiles ? g.kernelHeight : 0, tileWidth: tiles ? g.kernelWidth : 0)
   }
 
   /// - Parameter mean: nil for kernels that take no such argument.
@@ -59,7 +64,7 @@ extension OpenCLBackend: PoolingOps {
     let width = id == .unpool || id == .poolSpread ? g.width : g.outputWidth
     let rows = result.count / (width * g.channels)
     let grid = matrix(rows, width * g.channels)
-    let (_, kernel) = try variant(id, .pooling(width: poolingWidth(g.channels)))
+    let (_, kernel) = try variant(id, poolingModule(g))
     var call = Call(id, kernel)
     for tensor in tensors { call.add(tensor) }
     call.add(rows)

@@ -16,8 +16,8 @@ enum Module: Hashable {
   case convolutionPacking
   /// The GPU family's convolutions.
   case convolutionTiles
-  /// Pooling by vectors of so many channels.
-  case pooling(width: Int)
+  /// Pooling by vectors of so many channels. A tile of 0 stands for windows that do not tile the image.
+  case pooling(width: Int, tileHeight: Int, tileWidth: Int)
 }
 
 /// Every kernel. The raw value indexes `OpenCLBackend.kernels`.
@@ -55,7 +55,7 @@ enum KernelID: Int, CaseIterable {
     case .gradientSlicesOfFew: .gradientOfFew(outputs: 1)
     case .packWeights: .convolutionPacking
     case .convolveTiles, .convolveTransposedTiles, .convolutionGradientTiles, .convolutionSlices: .convolutionTiles
-    case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: .pooling(width: 1)
+    case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: .pooling(width: 1, tileHeight: 0, tileWidth: 0)
     }
   }
 }
@@ -89,7 +89,7 @@ extension OpenCLBackend {
 
   private func options(_ module: Module) -> String {
     var width = vectorWidth
-    if case .pooling(let narrower) = module { width = narrower }
+    if case .pooling(let narrower, _, _) = module { width = narrower }
     var options = "-cl-std=CL1.2 -cl-mad-enable -DVW=\(width) -DLEAKY_SLOPE=\(Float(Activation.leakySlope))f"
     if family == .cpu { options += " -DCPU_FAMILY -DMR=\(tileRows) -DKC=\(Self.packedSteps)" }
     switch module {
@@ -102,6 +102,8 @@ extension OpenCLBackend {
       options += " -DCORRELATION -DOUTPUTS=\(outputs) -DBLOCK=\(block) -DWOVEN=\(woven) -DSPLIT=\(split)"
     case .gradient(let wide): options += " -DWIDE=\(wide)"
     case .gradientOfFew(let outputs): options += " -DOUTPUTS=\(outputs)"
+    case .pooling(_, let height, let width) where height > 0:
+      options += " -DTILE_HEIGHT=\(height) -DTILE_WIDTH=\(width)"
     default: break
     }
     return options

@@ -72,6 +72,19 @@ enum Variants {
         .convolution(ConvolutionSpec(filters: 4, kernel: Extent(2, 3), padding: .valid, activation: .softplus)),
       ], outputActivation: .sigmoid)
     recipes.append(average)
+    // Pools above pools, and one that follows the code: δ's slopes are taken at different places.
+    var pools = Recipe.convSparse(image: colour)
+    pools.name = "pools"
+    try? pools.setLayers(
+      image: colour,
+      encoder: [
+        .convolution(ConvolutionSpec(filters: 5, activation: .tanh)), .maxPool(PoolSpec(Extent(2))),
+        .maxPool(PoolSpec(Extent(2))), .convolution(ConvolutionSpec(filters: 4, activation: .sigmoid)),
+      ], outputActivation: .sigmoid)
+    pools.decoder.insert(.maxPool(PoolSpec(Extent(2))), at: 0)
+    pools.decoder.insert(.upsample(Extent(2)), at: 1)
+    pools.penalties.l1 = 0.02
+    recipes.append(pools)
     for index in recipes.indices {
       recipes[index].name += " \(recipes[index].input)\(recipes[index].tied ? " tied" : "")"
     }

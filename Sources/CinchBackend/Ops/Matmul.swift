@@ -69,6 +69,9 @@ public struct ActivationGradient<Buffer: AnyObject> {
     self.l1 = l1
     self.curvature = curvature
   }
+
+  /// Whether a gradient passes through unchanged: a linear layer without penalties.
+  public var isPlain: Bool { activation == .linear && column == nil && l1 == 0 && curvature == nil }
 }
 
 /// A reconstruction loss fused into the product that makes the output layer's pre-activation a.

@@ -31,6 +31,8 @@ struct PoolingLayer<B: Backend>: Layer {
   func inputGradient(
     delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>
   ) throws {
+    // Nothing is left to do at a linear layer without penalties.
+    let below = below.isPlain ? nil : below
     switch kind {
     case .maxPool(let switches):
       try backend.unpool(delta, switches: part(switches, delta), geometry, into: result, below: below)

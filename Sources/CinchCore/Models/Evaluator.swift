@@ -31,7 +31,10 @@ final class Evaluator<B: Backend> {
     backend = network.backend
     let backend = backend
     x = try backend.tensor(network.input.shape(rows: rows))
-    outputs = try network.layers.map { try backend.tensor($0.resolved.output.shape(rows: rows)) }
+    outputs = try backend.tensors(
+      network.layers.enumerated().map {
+        PlannedTensor(shape: $1.resolved.output.shape(rows: rows), life: $0...$0 + 1)
+      })
     gradient = try backend.tensor(network.input.shape(rows: rows))
     last = network.layers[network.layers.count - 1]
     partials = try backend.tensor([last.lossPartialCount(samples: rows)])

@@ -1,7 +1,7 @@
 import CinchBackend
 
 /// Everything one mini-batch passes through, laid out once for the largest batch; smaller batches use the
-/// first rows of it.
+/// first rows of it. Outputs and δs share memory: the backward pass writes where it has read its last.
 final class Workspace<B: Backend> {
   /// The views for one batch size.
   struct Batch {
@@ -10,7 +10,7 @@ final class Workspace<B: Backend> {
     let x: Tensor<B.Buffer>
     /// What the encoder sees: `x`, or its corrupted copy.
     let input: Tensor<B.Buffer>
-    /// Each layer's output; the last is only used outside training.
+    /// Each hidden layer's output; of the output layer a step needs δ alone.
     let outputs: [Tensor<B.Buffer>]
     /// Each layer's δ, the gradient at its pre-activation.
     let deltas: [Tensor<B.Buffer>]
@@ -35,11 +35,11 @@ final class Workspace<B: Backend> {
     let recipe = network.recipe
     let x = try backend.tensor(network.input.shape(rows: rows))
     let input = recipe.corruption == nil ? x : try backend.tensor(network.input.shape(rows: rows))
-    let shapes = network.layers.map { $0.resolved.output.shape(rows: rows) }
+    let passing = try backend.tensors(Self.passing(network, rows: rows))
+    let hidden = network.layers.count - 1
     let code = network.code.resolved.output
     full = Batch(
-      rows: rows, x: x, input: input, outputs: try shapes.map { try backend.tensor($0) },
-      deltas: try shapes.map { try backend.tensor($0) },
+      rows: rows, x: x, input: input, outputs: Array(passing[..<hidden]), deltas: Array(passing[hidden...]),
       lossPartials: try backend.tensor([Self.lossPartials(network, rows: rows)]),
       magnitudePartials: recipe.penalties.l1 > 0
         ? try backend.tensor([backend.sumPartialCount(rows * code.count)]) : nil)
@@ -57,6 +57,18 @@ final class Workspace<B: Backend> {
       recipe.penalties.weightDecay > 0
       ? try backend.tensor([backend.sumPartialCount(network.weightCount)]) : nil
     gradientScale = recipe.gradientClip == nil ? nil : try backend.tensor([1])
+  }
+
+  /// The hidden layers' outputs, then all δs, with their lives in a step: layer i runs forward at i, and backward
+  /// at 2n − 1 − i, where it reads the output of the layer below and makes that one's δ.
+  private static func passing(_ network: Network<B>, rows: Int) -> [PlannedTensor] {
+    let n = network.layers.count
+    let shapes = network.layers.map { $0.resolved.output.shape(rows: rows) }
+    let outputs = (0..<n - 1).map { PlannedTensor(shape: shapes[$0], life: $0...2 * n - 2 - $0) }
+    let deltas = (0..<n).map {
+      PlannedTensor(shape: shapes[$0], life: ($0 == n - 1 ? n - 1 : 2 * n - 2 - $0)...2 * n - 1 - $0)
+    }
+    return outputs + deltas
   }
 
   private static func lossPartials(_ network: Network<B>, rows: Int) -> Int {

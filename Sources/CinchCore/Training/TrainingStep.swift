@@ -77,9 +77,21 @@ struct TrainingStep<B: Backend> {
     }
   }
 
+  /// Whether δ of max-pool layer `index` holds the slope of its input, too: what it picked is that input's value, so
+  /// the slope can be taken where there are few. A penalty on the input forbids it.
+  private func takesSlopes(_ index: Int) -> Bool {
+    guard case .maxPool = network.layers[index].resolved.kind else { return false }
+    return index > 0 && index != network.encoderCount
+  }
+
+  /// The activation whose slope δ of layer `index` holds.
+  private func slopes(of index: Int) -> Activation {
+    takesSlopes(index) ? slopes(of: index - 1) : network.layers[index].resolved.spec.activation
+  }
+
   private func activationGradient(below index: Int, _ batch: Workspace<B>.Batch) -> ActivationGradient<B.Buffer> {
     var gradient = ActivationGradient(
-      network.layers[index - 1].resolved.spec.activation, output: batch.outputs[index - 1])
+      takesSlopes(index) ? .linear : slopes(of: index - 1), output: batch.outputs[index - 1])
     guard index == network.encoderCount else { return gradient }
     let samples = Double(batch.rows)
     gradient.column = workspace.kl?.column

@@ -1,0 +1,49 @@
+import CinchBackend
+import Testing
+
+@testable import CinchCore
+
+@Suite struct MemoryPlanTests {
+  /// Tensors of every size, born and dying at any step.
+  private func tensors(_ count: Int, seed: UInt64) -> [PlannedTensor] {
+    let philox = Philox(seed: seed, stream: .test)
+    return (0..<count).map { index in
+      let words = philox.block(index: index, step: 0)
+      let birth = Int(words.x % 20)
+      return PlannedTensor(shape: [Int(words.y % 500)], life: birth...birth + Int(words.z % 8))
+    }
+  }
+
+  @Test(arguments: 0..<20)
+  func tensorsThatLiveTogetherDoNotOverlap(seed: Int) {
+    let tensors = tensors(30, seed: UInt64(seed))
+    let plan = MemoryPlan(tensors)
+    for (i, first) in tensors.enumerated() {
+      #expect(plan.offsets[i] % MemoryPlan.alignment == 0)
+      #expect(plan.offsets[i] + first.shape.count <= plan.count)
+      for (j, second) in tensors.enumerated().dropFirst(i + 1) where first.life.overlaps(second.life) {
+        let apart =
+          plan.offsets[i] + first.shape.count <= plan.offsets[j]
+          || plan.offsets[j] + second.shape.count <= plan.offsets[i]
+        #expect(apart, "tensors \(i) and \(j)")
+      }
+    }
+  }
+
+  @Test func placesAreUsedAgain() {
+    let chain = (0..<10).map { PlannedTensor(shape: [640], life: $0...$0 + 1) }
+    #expect(MemoryPlan(chain).count == 2 * 640)
+    #expect(MemoryPlan([]).count == 0)
+  }
+
+  /// Outputs and δs of a step take little more than the outputs, which must be kept: a third less than both.
+  @Test func aStepSharesMemory() throws {
+    let network = try Network(.convPool(), on: ReferenceBackend(), rows: 2)
+    let batch = try Workspace(network, rows: 2).batch(rows: 2)
+    let apart = (batch.outputs + batch.deltas).reduce(0) { $0 + $1.count }
+    let buffer = try #require(batch.deltas.first).buffer
+    #expect((batch.outputs + batch.deltas).allSatisfy { $0.buffer === buffer })
+    let end = (batch.outputs + batch.deltas).map { $0.offset + $0.count }.max() ?? 0
+    #expect(3 * end <= 2 * apart)
+  }
+}
