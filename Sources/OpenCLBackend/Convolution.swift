@@ -1,71 +1,5 @@
 import CinchBackend
 
-/// What follows a correlation, as the kernels want it; the modes are those of `Kernels/common/epilogue.cl`.
-private struct ImageEpilogue {
-  var mode = 0
-  var flags = 0
-  var function: Int32 = 0
-  var loss: Int32 = 0
-  var u: Tensor<OpenCLBuffer>?
-  var v: Tensor<OpenCLBuffer>?
-  var w: Tensor<OpenCLBuffer>?
-  var partials: Tensor<OpenCLBuffer>?
-  var scale = 0.0
-  var l1 = 0.0
-  var lossScale = 0.0
-
-  /// - Parameter features: the elements of a sample, which mse divides by.
-  init(_ epilogue: Epilogue<OpenCLBuffer>, features: Int) {
-    switch epilogue {
-    case .none: break
-    case .accumulate:
-      mode = 1
-      flags = 4
-    case .forward(let bias, let activation):
-      mode = 2
-      function = activation.code
-      u = bias
-    case .backward(let gradient):
-      mode = 3
-      function = gradient.activation.code
-      u = gradient.column
-      v = gradient.output
-      w = gradient.curvature?.norms
-      l1 = gradient.l1
-      scale = gradient.curvature?.factor ?? 0
-    case .loss(let fused):
-      mode = 4
-      function = fused.activation.code
-      loss = fused.loss.code
-      u = fused.bias
-      v = fused.target
-      partials = fused.partials
-      (scale, lossScale) = lossFactors(fused.loss, columns: features, gradientScale: fused.gradientScale)
-    }
-    flags |= (u == nil ? 0 : 1) | (w == nil ? 0 : 2)
-  }
-
-  /// The tensors; the result stands in for those that are absent.
-  @inline(__always)
-  func addTensors(_ result: Tensor<OpenCLBuffer>, to call: inout Call) {
-    call.add(u ?? result)
-    call.add(v ?? result)
-    call.add(w ?? result)
-    call.add(partials ?? result)
-  }
-
-  @inline(__always)
-  func addNumbers(to call: inout Call) {
-    call.add(mode)
-    call.add(flags)
-    call.add(function)
-    call.add(loss)
-    call.add(scale)
-    call.add(l1)
-    call.add(lossScale)
-  }
-}
-
 extension OpenCLBackend: ConvolutionOps {
   public func convolve(
     _ x: Tensor<OpenCLBuffer>, _ weight: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry,
@@ -74,7 +8,7 @@ extension OpenCLBackend: ConvolutionOps {
     let samples = try checkConvolution(
       large: x, small: y, weight: weight, geometry, epilogue: epilogue, result: .small, partialCount: lossPartialCount)
     guard samples > 0 else { return }
-    let ending = ImageEpilogue(epilogue, features: y.count / samples)
+    let ending = EpilogueArguments(epilogue, features: y.count / samples)
     switch family {
     case .cpu: try correlate(.convolve, x, weight, geometry, samples, into: y, ending)
     case .gpu: try product(.convolveTiles, x, weight, geometry, samples, into: y, ending)
@@ -88,7 +22,7 @@ extension OpenCLBackend: ConvolutionOps {
     let samples = try checkConvolution(
       large: x, small: y, weight: weight, geometry, epilogue: epilogue, result: .large, partialCount: lossPartialCount)
     guard samples > 0 else { return }
-    let ending = ImageEpilogue(epilogue, features: x.count / samples)
+    let ending = EpilogueArguments(epilogue, features: x.count / samples)
     switch family {
     case .cpu: try correlate(.adjoint, y, weight, geometry, samples, into: x, ending)
     case .gpu: try product(.convolveTransposedTiles, y, weight, geometry, samples, into: x, ending)
@@ -138,7 +72,7 @@ extension OpenCLBackend: ConvolutionOps {
 
   private func correlate(
     _ mode: ConvolutionKey.Mode, _ x: Tensor<OpenCLBuffer>, _ weight: Tensor<OpenCLBuffer>,
-    _ geometry: ConvolutionGeometry, _ samples: Int, into result: Tensor<OpenCLBuffer>, _ ending: ImageEpilogue
+    _ geometry: ConvolutionGeometry, _ samples: Int, into result: Tensor<OpenCLBuffer>, _ ending: EpilogueArguments
   ) throws {
     let plan = try convolutionPlan(mode, geometry, samples)
     var weights = weight
@@ -156,6 +90,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(weights)
     call.add(result)
     ending.addTensors(result, to: &call)
+    call.add(ending.partials ?? result)
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
     ending.addNumbers(to: &call)
@@ -211,7 +146,7 @@ extension OpenCLBackend: ConvolutionOps {
 
   private func product(
     _ id: KernelID, _ a: Tensor<OpenCLBuffer>, _ b: Tensor<OpenCLBuffer>, _ g: ConvolutionGeometry, _ samples: Int,
-    into c: Tensor<OpenCLBuffer>, _ ending: ImageEpilogue, kBlock: Int? = nil
+    into c: Tensor<OpenCLBuffer>, _ ending: EpilogueArguments, kBlock: Int? = nil
   ) throws {
     let (m, n, k) = extents(id, g, samples)
     let kBlock = kBlock ?? k
@@ -220,6 +155,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(b)
     call.add(c)
     ending.addTensors(c, to: &call)
+    call.add(ending.partials ?? c)
     for number in [
       g.height, g.width, g.channels, g.outputHeight, g.outputWidth, g.outputChannels, g.kernelHeight, g.kernelWidth,
       g.strideHeight, g.strideWidth, g.dilationHeight, g.dilationWidth, g.top, g.left, m, n, k, kBlock,
@@ -239,7 +175,7 @@ extension OpenCLBackend: ConvolutionOps {
     let wanted = max(1, min(4 * device.computeUnits / blocks, k / 64, 128))
     let kBlock = ((k + wanted - 1) / wanted + 15) / 16 * 16
     let count = (k + kBlock - 1) / kBlock
-    let ending = ImageEpilogue(count == 1 && accumulate ? .accumulate : .none, features: 1)
+    let ending = EpilogueArguments(count == 1 && accumulate ? .accumulate : .none, features: 1)
     if count == 1 {
       try product(.convolutionGradientTiles, x, y, g, samples, into: weightGradient, ending, kBlock: kBlock)
       return

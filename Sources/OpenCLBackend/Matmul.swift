@@ -9,35 +9,6 @@ struct MatmulPlan {
   var panels: Int
 }
 
-/// What follows a product, as the kernels want it.
-private struct EpilogueArguments {
-  static let usesU = 1
-  static let usesW = 2
-  static let addsToC = 4
-
-  var mode: Int32 = 0
-  var flags = 0
-  var function: Int32 = 0
-  var loss: Int32 = 0
-  /// Bias, column term or row scale; output, target or weight; row norms; loss partials or bias gradient.
-  var u: Tensor<OpenCLBuffer>?
-  var v: Tensor<OpenCLBuffer>?
-  var w: Tensor<OpenCLBuffer>?
-  var partials: Tensor<OpenCLBuffer>?
-  var scale = 0.0
-  var l1 = 0.0
-  var lossScale = 0.0
-}
-
-/// The factors by which a loss and its gradient are multiplied in the kernels.
-func lossFactors(_ loss: ReconstructionLoss, columns: Int, gradientScale: Double) -> (gradient: Double, value: Double) {
-  switch loss {
-  case .sse: (gradientScale, 0.5)
-  case .mse: (gradientScale * 2 / Double(columns), 1 / Double(columns))
-  case .bce: (gradientScale, 1)
-  }
-}
-
 extension OpenCLBackend {
   public func matmul(
     _ a: Tensor<OpenCLBuffer>, transposeA: Bool, _ b: Tensor<OpenCLBuffer>, transposeB: Bool,
@@ -45,34 +16,7 @@ extension OpenCLBackend {
   ) throws {
     let (m, n, k) = try checkMatmul(
       a, transposeA: transposeA, b, transposeB: transposeB, into: c, epilogue: epilogue, partialCount: lossPartialCount)
-    var arguments = EpilogueArguments()
-    switch epilogue {
-    case .none: break
-    case .accumulate:
-      arguments.mode = 1
-      arguments.flags = EpilogueArguments.addsToC
-    case .forward(let bias, let activation):
-      arguments.mode = 2
-      arguments.function = activation.code
-      arguments.u = bias
-    case .backward(let gradient):
-      arguments.mode = 3
-      arguments.function = gradient.activation.code
-      arguments.v = gradient.output
-      arguments.u = gradient.column
-      arguments.w = gradient.curvature?.norms
-      arguments.l1 = gradient.l1
-      arguments.scale = gradient.curvature?.factor ?? 0
-    case .loss(let loss):
-      arguments.mode = 4
-      arguments.function = loss.activation.code
-      arguments.loss = loss.loss.code
-      arguments.u = loss.bias
-      arguments.v = loss.target
-      arguments.partials = loss.partials
-      (arguments.scale, arguments.lossScale) = lossFactors(loss.loss, columns: n, gradientScale: loss.gradientScale)
-    }
-    try product(a, transposeA, b, transposeB, c, m, n, k, arguments)
+    try product(a, transposeA, b, transposeB, c, m, n, k, EpilogueArguments(epilogue, features: n))
   }
 
   public func denseGradient(
@@ -81,9 +25,8 @@ extension OpenCLBackend {
   ) throws {
     let (samples, columns, out) = try checkDenseGradient(
       delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
-    var arguments = EpilogueArguments()
-    arguments.mode = 5
-    arguments.flags = accumulate ? EpilogueArguments.addsToC : 0
+    var arguments = EpilogueArguments(.denseGradient)
+    arguments.accumulates = accumulate
     arguments.partials = biasGradient
     if let rowPull {
       arguments.u = rowPull.scale
@@ -118,27 +61,6 @@ extension OpenCLBackend {
     }
   }
 
-  /// Adds the epilogue's tensors. C stands in for those that are absent: a kernel wants some buffer.
-  @inline(__always)
-  private func add(_ arguments: EpilogueArguments, _ c: Tensor<OpenCLBuffer>, to call: inout Call) {
-    call.add(arguments.u ?? c)
-    call.add(arguments.v ?? c)
-    call.add(arguments.w ?? c)
-  }
-
-  @inline(__always)
-  private func addNumbers(_ arguments: EpilogueArguments, to call: inout Call) {
-    call.add(arguments.mode)
-    call.add(
-      arguments.flags | (arguments.u == nil ? 0 : EpilogueArguments.usesU)
-        | (arguments.w == nil ? 0 : EpilogueArguments.usesW))
-    call.add(arguments.function)
-    call.add(arguments.loss)
-    call.add(arguments.scale)
-    call.add(arguments.l1)
-    call.add(arguments.lossScale)
-  }
-
   // MARK: - CPU devices
 
   private func productOnCPU(
@@ -153,7 +75,7 @@ extension OpenCLBackend {
     call.add(a)
     call.add(b)
     call.add(c)
-    add(arguments, c, to: &call)
+    arguments.addTensors(c, to: &call)
     call.add(arguments.partials ?? c)
     call.add(m)
     call.add(n)
@@ -161,7 +83,7 @@ extension OpenCLBackend {
     call.add(kBlock)
     call.add(plan.chunk)
     call.add(transposeB)
-    addNumbers(arguments, to: &call)
+    arguments.addNumbers(to: &call)
     try run(call, Grid(global: (plan.chunks, plan.panels, 1), local: (1, 1, 1)))
   }
 
@@ -222,7 +144,7 @@ extension OpenCLBackend {
     let down = (m + tile - 1) / tile
     // A loss leaves a partial sum a block, in one pass; anything else may be cut along k.
     let idle = 2 * device.computeUnits / (across * down)
-    let wanted = arguments.mode == 4 ? 1 : max(1, min(idle, k / 64, 32))
+    let wanted = arguments.mode == .loss ? 1 : max(1, min(idle, k / 64, 32))
     let kBlock = max(((k + wanted - 1) / wanted + 15) / 16 * 16, 16)
     let count = max((k + kBlock - 1) / kBlock, 1)
 
@@ -234,7 +156,7 @@ extension OpenCLBackend {
     } else {
       call.add(try sliceBuffer(count * m * n))
     }
-    add(arguments, c, to: &call)
+    arguments.addTensors(c, to: &call)
     call.add(arguments.partials ?? c)
     call.add(m)
     call.add(n)
@@ -242,18 +164,18 @@ extension OpenCLBackend {
     call.add(kBlock)
     call.add(transposeA)
     call.add(transposeB)
-    addNumbers(arguments, to: &call)
+    arguments.addNumbers(to: &call)
     try run(call, Grid(global: (across * 16, down * 16, count), local: (16, 16, 1)))
 
     if count > 1 {
       var second = try self.call(.matmulSlices)
       second.add(try sliceBuffer(count * m * n))
       second.add(c)
-      add(arguments, c, to: &second)
+      arguments.addTensors(c, to: &second)
       second.add(m)
       second.add(n)
       second.add(count)
-      addNumbers(arguments, to: &second)
+      arguments.addNumbers(to: &second)
       try run(second, elements(m * n))
     }
   }
