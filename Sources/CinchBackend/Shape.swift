@@ -1,6 +1,6 @@
 /// The extents of a tensor, outermost first, stored contiguously in row-major (C) order.
 ///
-/// Dense ops use `[rows, columns]`, where a row is one sample; images are `[samples, channels, height, width]`.
+/// Dense ops use `[rows, columns]`, where a row is one sample; images are `[samples, height, width, channels]`.
 public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
   public let dimensions: [Int]
   /// The product of all extents.

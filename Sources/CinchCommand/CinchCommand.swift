@@ -11,8 +11,8 @@ struct CinchCommand: ParsableCommand {
     discussion: """
       Results go to standard output, progress to standard error.
 
-      Exit status: 0 success, 64 usage, 65 bad data or a diverged run, 69 something is not available on this \
-      machine, 74 input or output failed, 130 interrupted.
+      Exit status: 0 success, 1 a self-test failed, 64 usage, 65 bad data or a diverged run, 69 something is not \
+      available on this machine, 74 input or output failed, 130 interrupted.
       """,
     version: Cinch.version,
     subcommands: [
