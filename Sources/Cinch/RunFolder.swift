@@ -41,12 +41,22 @@ public struct RunFolder: Sendable, Hashable {
   public static func create(at path: String?, name: String) throws -> RunFolder {
     guard let path else { return try createDefault(name: name) }
     let folder = RunFolder(path)
-    if folder.has(.config) || folder.has(.model) || folder.has(.checkpoint) {
+    // A checkpoint alone is what an end before the first update leaves.
+    if folder.has(.config) || folder.has(.model) {
       throw CinchError.usage(
         "'\(path)' already holds a run: choose another --out, or go on with it by 'cinch train --resume \(path)'.")
     }
     try folder.create()
+    folder.removeLeftovers()
     return folder
+  }
+
+  /// Removes what programs that were killed had begun to write here.
+  package func removeLeftovers() {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
+      guard let writer = AtomicFile.writer(ofTemporary: name), kill(writer, 0) != 0, errno == ESRCH else { continue }
+      unlink(path + "/" + name)
+    }
   }
 
   private static func createDefault(name: String) throws -> RunFolder {

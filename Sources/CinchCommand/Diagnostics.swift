@@ -1,12 +1,12 @@
 import Logging
 
-/// Diagnostics on standard error, shown with `--verbose`.
+/// Diagnostics on standard error: notices unless `--quiet`, more with `--verbose`.
 struct Diagnostics: LogHandler {
   var metadata: Logger.Metadata = [:]
   var logLevel: Logger.Level
 
-  static func logger(verbose: Bool) -> Logger {
-    Logger(label: "cinch") { _ in Diagnostics(logLevel: verbose ? .debug : .warning) }
+  static func logger(quiet: Bool = false, verbose: Bool = false) -> Logger {
+    Logger(label: "cinch") { _ in Diagnostics(logLevel: verbose ? .debug : quiet ? .warning : .notice) }
   }
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -17,6 +17,6 @@ struct Diagnostics: LogHandler {
   func log(event: LogEvent) {
     // A progress bar may stand on the line.
     let clear = Terminal.standardError.isInteractive ? "\r\u{1B}[K" : ""
-    Output.note("\(clear)\(event.level)  \(event.message)")
+    Output.note(clear + (event.level == .notice ? "" : "\(event.level)  ") + "\(event.message)")
   }
 }

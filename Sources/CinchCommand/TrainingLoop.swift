@@ -28,17 +28,19 @@ final class TrainingLoop {
 
   private var recipe: Recipe { setup.recipe }
 
-  /// Writes a new run's first files, so that a folder that cannot be written is noticed before training.
+  /// Writes a new run's first files, so that a folder that cannot be written is noticed before training. The
+  /// configuration makes the folder a run: it comes when there is something to resume.
   func begin() throws {
     Interruption.install()
-    try folder.write(setup.config(device: device, isFinal: false))
     try writeCheckpoint()
+    try folder.write(setup.config(device: device, isFinal: false))
     try folder.write(history: [], penalties: recipe.penalties.names)
     try report.start(setup, device: device, resumedFrom: nil)
   }
 
   func resume(from state: TrainingState) throws {
     Interruption.install()
+    folder.removeLeftovers()
     try folder.write(setup.config(device: device, isFinal: false))
     try report.start(setup, device: device, resumedFrom: state)
   }

@@ -168,6 +168,7 @@ extension Sandbox {
     (64, "train conv --data flat.npy"), (65, "train conv --data flat.npy --image-shape 3,7"),
     (64, "train conv --data flat.npy --image-shape 1,2,3,4"), (64, "train conv --data flat.npy --image-shape 3,7,0"),
     (64, "train conv --data flat.npy --image-shape 99999999999,99999999999"),
+    (65, "train conv --data nhwc.npy --image-shape 3,7,6"), (65, "train conv --data nchw.npy --image-shape 21,6"),
     (64, "train conv --data flat-nhwc.npy --layout nhwc"), (64, "train conv --data nchw.npy --layout chw"),
     (64, "train conv-pool --data nchw.npy"), (64, "train conv-pool --data nchw.npy --tied"),
     (64, "train conv --data nchw.npy --contraction 0.1"), (64, "train conv-sparse --data nchw.npy --activation x"),

@@ -111,4 +111,22 @@ import Testing
     let outcome = try await running.wait()
     #expect(outcome.status == 74 && outcome.errors.hasPrefix("cinch: "), "\(outcome.errors)")
   }
+
+  /// A kill before the first update leaves a checkpoint, or a part of one: neither stands in the way of a new run.
+  @Test func whatAKillLeavesIsNoRun() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    try FileManager.default.createDirectory(atPath: sandbox.path("run"), withIntermediateDirectories: false)
+    // No process has a number this large.
+    for name in [".cinch-99999999-0.partial", "checkpoint.safetensors"] { try sandbox.write("x", to: "run/\(name)") }
+    let living = ".cinch-\(ProcessInfo.processInfo.processIdentifier)-0.partial"
+    try sandbox.write("x", to: "run/\(living)")
+    let line = "train linear --data data.csv --device reference --epochs 1 --quiet --out run"
+    let outcome = try await sandbox.run(line: line)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(!sandbox.exists("run/.cinch-99999999-0.partial"))
+    #expect(sandbox.exists("run/\(living)"))
+    #expect(try await sandbox.run(line: line).refused(64))
+    #expect(try await sandbox.run(line: "train --resume run").status == 0)
+  }
 }

@@ -37,8 +37,10 @@ struct BenchCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    guard repeats > 0, samples > 0, batchSize ?? 1 > 0 else {
-      throw ValidationError("--repeats, --samples and --batch-size must be 1 or more.")
+    let most = 1_000_000
+    for (name, value) in [("--repeats", repeats), ("--samples", samples), ("--batch-size", batchSize ?? 1)]
+    where !(1...most).contains(value) {
+      throw ValidationError("\(name) must lie between 1 and \(most), not be \(value).")
     }
   }
 
@@ -49,8 +51,7 @@ struct BenchCommand: ParsableCommand {
     var table = BenchTable(json: json)
     for workload in chosen {
       let opened = try Device(device).open()
-      let peak = try (opened.backend as? any MeasuresCeilings)?.measurePeakGFLOPS()
-      table.add(try measure(workload, data, on: opened.backend, peak: peak))
+      table.add(try measure(workload, data, on: opened.backend))
     }
     table.finish()
   }
@@ -62,7 +63,7 @@ struct BenchCommand: ParsableCommand {
         "--ops measures convolutions, and \(workloads.joined(separator: ", ")) has none: use conv.")
     }
     let opened = try Device(device).open()
-    let peak = try (opened.backend as? any MeasuresCeilings)?.measurePeakGFLOPS()
+    let peak = try peak(of: opened.backend)
     var table = OpsTable(device: opened.backend.info, json: json)
     for workload in convolutional {
       let bench = OpsBench(workload: workload.name, batch: batchSize ?? workload.batch, repeats: repeats, peak: peak)
@@ -81,11 +82,15 @@ struct BenchCommand: ParsableCommand {
     return try Dataset(values: values, count: samples, features: 784, name: "uniform noise")
   }
 
-  private func measure<B: Backend>(
-    _ workload: Workload, _ data: Dataset, on backend: B, peak: Double?
-  ) throws -> BenchRow {
+  private func peak(of backend: some Backend) throws -> Double? {
+    try (backend as? any MeasuresCeilings)?.measurePeakGFLOPS()
+  }
+
+  private func measure<B: Backend>(_ workload: Workload, _ data: Dataset, on backend: B) throws -> BenchRow {
+    // Before and after: a neighbour of the machine may take a core for a while.
+    let before = try peak(of: backend)
     var recipe = workload.recipe
-    recipe.batchSize = batchSize ?? workload.batch
+    recipe.batchSize = min(batchSize ?? workload.batch, data.count)
     recipe.epochs = repeats + 1
     let session = try openSession(recipe, on: backend)
     try session.prepare(training: data, validation: nil, options: TrainingOptions())
@@ -93,9 +98,10 @@ struct BenchCommand: ParsableCommand {
     while case .finished(let epoch) = try session.trainEpoch(epochs: repeats + 1, { _ in true }) {
       if epoch.number > 1 { rates.append(epoch.samplesPerSecond) }
     }
+    let peaks = [before, try peak(of: backend)].compactMap(\.self)
     return BenchRow(
       workload: workload.name, device: backend.info.identifier, deviceName: backend.info.name,
-      batch: recipe.batchSize, rates: rates.sorted(), flopsPerSample: recipe.stepFlops, peak: peak)
+      batch: recipe.batchSize, rates: rates.sorted(), flopsPerSample: recipe.stepFlops, peak: peaks.max())
   }
 }
 

@@ -9,10 +9,19 @@ struct RunOptions: ParsableArguments {
   @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
 
   func open() throws -> (model: Autoencoder, config: RunConfig) {
-    let device = try deviceOptions.choice
-    let model = try Autoencoder.load(run, on: device)
+    let model = try load()
+    if let note = model.deviceNote { Diagnostics.logger().notice("\(note)") }
     guard let config = model.run else { throw CinchError.inputOutput("'\(run)' holds no run.") }
     return (model, config)
+  }
+
+  /// On the device that was named, or the run's own if that is here: another one rounds differently.
+  private func load() throws -> Autoencoder {
+    let named = try deviceOptions.choice
+    if deviceOptions.device == nil, let own = try? Device(RunFolder(run).config().device.identifier) {
+      do { return try Autoencoder.load(run, on: own) } catch CinchError.unavailable {}
+    }
+    return try Autoencoder.load(run, on: named)
   }
 }
 

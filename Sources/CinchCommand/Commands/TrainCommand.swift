@@ -64,7 +64,7 @@ struct TrainCommand: ParsableCommand {
   var verbose = false
 
   func run() throws {
-    let log = Diagnostics.logger(verbose: verbose)
+    let log = Diagnostics.logger(quiet: quiet, verbose: verbose)
     let report = TrainingReport(style: json ? .json : quiet ? .quiet : .human)
     if let resume { try go(on: resume, report, log) } else { try start(report, log) }
   }
@@ -109,6 +109,9 @@ struct TrainCommand: ParsableCommand {
         )
       }
       config.recipe.epochs = epochs
+    }
+    if checkpoint.state.ended == .epochs, checkpoint.state.epoch >= config.recipe.epochs {
+      log.notice("the run has had its \(config.recipe.epochs) epochs; a larger --epochs goes on with it")
     }
     let named = try deviceOptions.device.map { try Device($0) }
     let device = try named ?? asBadData(path) { try Device(config.device.identifier) }
@@ -157,7 +160,7 @@ struct TrainCommand: ParsableCommand {
   private func open(_ setup: TrainingSetup, on device: Device, _ log: Logger) throws -> Trainer {
     let trainer = try Trainer(setup.recipe, on: device)
     if let note = trainer.model.deviceNote {
-      if trainer.device.identifier == "reference" { log.warning("\(note)") } else { log.debug("\(note)") }
+      if trainer.device.identifier == "reference" { log.warning("\(note)") } else { log.notice("\(note)") }
     }
     log.debug("opened \(trainer.device.identifier): \(trainer.device.name), \(trainer.device.detail)")
     try trainer.prepare(setup.training, validation: setup.held)

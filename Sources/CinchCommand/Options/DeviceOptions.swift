@@ -4,7 +4,7 @@ import Cinch
 struct DeviceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "auto, opencl, opencl:P, opencl:P:D, cpu or reference. (default: auto)",
+      "auto, opencl, opencl:P, opencl:P:D, cpu or reference. (default: auto; of a run, its own if that is here)",
       discussion:
         "'cinch devices' lists what is here. /cpu or /gpu behind an OpenCL device forces that family of kernels."
     ))

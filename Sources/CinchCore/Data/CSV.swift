@@ -35,7 +35,7 @@ struct CSV {
         switch header {
         case .present: true
         case .absent: false
-        case .automatic: first.contains { !$0.isEmpty && Self.parse($0) == nil }
+        case .automatic: try Self.areNames(first, path: path)
         }
       if isHeader {
         names = first.map { String(decoding: $0, as: UTF8.self) }
@@ -86,6 +86,18 @@ struct CSV {
     if let number = Int(wanted), (1...columns).contains(number) { return number - 1 }
     throw CinchError.usage(
       "\(path) has no column \(wanted) to take labels from; name one of its columns or a number from 1 to \(columns)")
+  }
+
+  /// Whether a file's first row names its columns. One that mixes names and numbers may be a header, or samples of
+  /// which one is damaged: that is not for us to guess.
+  private static func areNames(_ row: [[UInt8]], path: String) throws -> Bool {
+    let cells = row.filter { !$0.isEmpty }
+    let names = cells.count { parse($0) == nil }
+    guard names == 0 || names == cells.count else {
+      throw CinchError.badData(
+        "\(path), line 1 mixes names and numbers: say whether it is a header, with --header yes or --header no")
+    }
+    return names > 0
   }
 
   /// The number a whole cell spells, NaN and infinities included, or nil.

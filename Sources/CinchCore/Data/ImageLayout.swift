@@ -47,7 +47,10 @@ extension Dataset {
         "Samples of \(name) have \(features) values (\(self.sampleShape)), which do not fill an image of \(sampleShape): "
           + "pass an --image-shape that they fill.")
     }
-    guard layout == .nhwc else { return try sampleShape.map(reshaped) ?? self }
+    guard layout == .nhwc else {
+      if let sampleShape { try requireOrder(of: sampleShape) }
+      return try sampleShape.map(reshaped) ?? self
+    }
     let own = self.sampleShape.dimensions
     let image: ImageShape
     if let sampleShape, let given = ImageShape(sampleShape) {
@@ -70,5 +73,17 @@ extension Dataset {
     return Dataset(
       unchecked: image.features.channelsFirst(values), count: count, sampleShape: image.shape, labels: labels,
       name: name, scaling: scaling, columnNames: names)
+  }
+
+  /// Refuses to see images as others of as many values, which would shuffle their pixels. Flat samples may be any.
+  private func requireOrder(of sampleShape: Shape) throws {
+    func extents(_ shape: Shape) -> [Int] { Array(shape.dimensions.drop { $0 == 1 }) }
+    let own = self.sampleShape
+    let areImages = own.dimensions.count > 1 && sampleShape.dimensions.count > 1
+    guard areImages, extents(own) != extents(sampleShape) else { return }
+    let isLast = ImageShape(sampleShape).map { $0.shape(in: .nhwc) == own } ?? false
+    throw CinchError.badData(
+      "Samples of \(name) are \(own), not \(sampleShape): "
+        + (isLast ? "their channels come last, so add --layout nhwc." : "leave --image-shape out, or correct it."))
   }
 }

@@ -14,7 +14,8 @@ public enum AtomicFile {
   public static func write(to path: String, _ body: (FileOutput) throws -> Void) throws {
     let target = try resolve(path)
     let folder = FileBytes.folder(target)
-    let temporary = "\(folder)/.cinch-\(getpid())-\(String(UInt64.random(in: 0 ... .max), radix: 16)).partial"
+    let unique = String(UInt64.random(in: 0 ... .max), radix: 16)
+    let temporary = "\(folder)/\(prefix)\(getpid())-\(unique)\(suffix)"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       if errno == ENOENT {
@@ -46,6 +47,15 @@ public enum AtomicFile {
   /// Writes `text` in UTF-8 as the whole file. Throws as `write(to:_:)`.
   public static func write(_ text: String, to path: String) throws {
     try write(to: path) { try $0.write(text) }
+  }
+
+  private static let prefix = ".cinch-"
+  private static let suffix = ".partial"
+
+  /// The process that made a temporary file of this name; nil where the name is none.
+  public static func writer(ofTemporary name: String) -> Int32? {
+    guard name.hasPrefix(prefix), name.hasSuffix(suffix) else { return nil }
+    return Int32(name.dropFirst(prefix.count).prefix { $0 != "-" })
   }
 
   /// Where the rename should go. A rename would replace a device or a pipe by a file: those are refused.
