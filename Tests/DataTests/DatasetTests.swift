@@ -79,11 +79,11 @@ import Testing
       #expect(data.columnNames == ["x", "y"])
     }
     var options = Dataset.LoadOptions()
-    options.sampleShape = [1, 2]
+    options.sampleShape = [1, 2, 1]
     options.labels = try folder.file("l", idx(type: 8, extents: [2], data: [4, 5]))
     let labelled = try Dataset.load(folder.path + "/b", options: options)
     #expect(labelled.labels == [4, 5])
-    #expect(labelled.sampleShape == [1, 2])
+    #expect(labelled.sampleShape == [1, 2, 1])
     options.labels = try folder.file("l", idx(type: 8, extents: [3], data: [4, 5, 6]))
     expectError("3 labels for 2 samples") { _ = try Dataset.load(folder.path + "/b", options: options) }
     options.labelColumn = "1"

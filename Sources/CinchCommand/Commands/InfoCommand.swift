@@ -26,7 +26,7 @@ struct InfoCommand: ParsableCommand {
   func run() throws {
     let folder = RunFolder(path)
     let config = try folder.config()
-    let state = checkpointed(folder)
+    let state = try folder.has(.checkpoint) ? folder.checkpoint().state : TrainingState()
     let files = RunFolder.File.allCases.filter(folder.has).map(\.rawValue)
     if json {
       return try Output.result(
@@ -58,15 +58,6 @@ struct InfoCommand: ParsableCommand {
     }
     facts.add("files", files.joined(separator: ", "))
     try Output.result(facts.text)
-  }
-
-  /// How far the run came; a damaged checkpoint does not hide the rest.
-  private func checkpointed(_ folder: RunFolder) -> TrainingState {
-    guard folder.has(.checkpoint) else { return TrainingState() }
-    do { return try folder.checkpoint().state } catch {
-      Diagnostics.logger().warning("\(error)")
-      return TrainingState()
-    }
   }
 
   private static func ending(_ state: TrainingState, _ config: RunConfig) -> String {

@@ -110,9 +110,6 @@ struct TrainCommand: ParsableCommand {
       }
       config.recipe.epochs = epochs
     }
-    if checkpoint.state.ended == .epochs, checkpoint.state.epoch >= config.recipe.epochs {
-      log.notice("the run has had its \(config.recipe.epochs) epochs; a larger --epochs goes on with it")
-    }
     let named = try deviceOptions.device.map { try Device($0) }
     let device = try named ?? asBadData(path) { try Device(config.device.identifier) }
     let (setup, trainer) = try asBadData(path) {
@@ -128,6 +125,9 @@ struct TrainCommand: ParsableCommand {
       trainer: trainer, folder: folder, setup: setup, device: identified(trainer.device, by: device), report: report,
       log: log)
     try loop.resume(from: checkpoint.state)
+    if checkpoint.state.ended == .epochs, checkpoint.state.epoch >= config.recipe.epochs {
+      log.notice("the run has had all of its epochs: a larger --epochs goes on with it")
+    }
     try loop.run()
   }
 
