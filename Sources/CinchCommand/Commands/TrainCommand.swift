@@ -71,6 +71,10 @@ struct TrainCommand: ParsableCommand {
 
   private func start(_ report: TrainingReport, _ log: Logger) throws {
     guard let data = try dataOptions.source(default: "fashion-mnist") else { return }
+    guard validation != "" else { throw CinchError.usage("--validation is empty: name samples, or leave it out.") }
+    guard validation == nil || recipeOptions.validationSplit == nil else {
+      throw CinchError.usage("Give --validation or --validation-split, not both: each says what is held out.")
+    }
     var recipe = try chosenRecipe()
     recipe.epochs = epochs ?? recipe.epochs
     let device = try deviceOptions.choice
