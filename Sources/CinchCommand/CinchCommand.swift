@@ -48,7 +48,8 @@ struct CinchCommand: ParsableCommand {
     while text.last == "." { text.removeLast() }
     // The usage ends with how to ask the command in question for help.
     let help = fullMessage(for: error).firstMatch(of: /See '(.+?)'/).map { String($0.1) } ?? "cinch --help"
-    return "\(text.replacing(". Please", with: "; please").replacing(". Did", with: "; did")); see '\(help)'."
+    text = text.replacing(". Please", with: "; please").replacing(/\. Did (you mean .+\?)/) { " (did \($0.1))" }
+    return "\(text); see '\(help)'."
   }
 
   private static func leave(_ text: String, status: Int32) -> Never {

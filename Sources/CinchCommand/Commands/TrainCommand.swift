@@ -145,7 +145,7 @@ struct TrainCommand: ParsableCommand {
     case (nil, let file?): return try Recipe.load(file)
     case (nil, nil):
       throw CinchError.usage(
-        "Which recipe? Choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
+        "No recipe is named: choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
           + "or give --recipe FILE.json or --resume RUN.")
     case (_?, _?): throw CinchError.usage("Give a recipe's name or --recipe FILE.json, not both.")
     }

@@ -35,7 +35,7 @@ struct TrainingSetup {
     if let rawHeld, rawHeld.features != recipe.input {
       throw CinchError.badData(
         "'\(rawHeld.name)' has \(rawHeld.features) features a sample, but the training data have \(recipe.input): "
-          + "hold out samples of as many.")
+          + "pass held-out samples of as many.")
     }
     self.validation = validation
     self.validation?.samples = rawHeld?.count

@@ -103,13 +103,23 @@ public enum JSONCoding {
     }
     switch error {
     case .keyNotFound(let key, let context): return "'\(key.nameInFile)' is missing\(at(context))"
-    case .typeMismatch(let type, let context): return "expected \(type)\(at(context))"
-    case .valueNotFound(let type, let context): return "expected \(type), found null\(at(context))"
+    case .typeMismatch(let type, let context): return "expected \(name(type))\(at(context))"
+    case .valueNotFound(let type, let context): return "expected \(name(type)), found null\(at(context))"
     case .dataCorrupted(let context):
       let text = context.debugDescription
       let part = text.hasSuffix(".") ? text.dropLast() : text[...]
       return part.prefix(1).lowercased() + part.dropFirst()
     @unknown default: return "\(error)"
+    }
+  }
+
+  private static func name(_ type: Any.Type) -> String {
+    switch type {
+    case is any FixedWidthInteger.Type: "a whole number"
+    case is any BinaryFloatingPoint.Type: "a number"
+    case is Bool.Type: "true or false"
+    case is String.Type: "text"
+    default: "\(type)".hasPrefix("Array") ? "a list" : "an object"
     }
   }
 }
