@@ -50,7 +50,9 @@ public final class Autoencoder: Sendable {
   public func decode(_ codes: Dataset) throws -> Dataset {
     let shape = recipe.codeShape.sampleShape
     guard codes.features == shape.count, codes.sampleShape.dimensions.count < 3 || codes.sampleShape == shape else {
-      throw CinchError.badData("The codes in '\(codes.name)' are \(codes.sampleShape), but this model's are \(shape).")
+      throw CinchError.badData(
+        "The codes in '\(codes.name)' are \(codes.sampleShape), but this model's are \(shape): "
+          + "pass codes that it encoded itself.")
     }
     return try result(of: codes, "decoded", recipe.inputShape.sampleShape) { try $0.decode(codes.values) }
   }
@@ -95,7 +97,8 @@ public final class Autoencoder: Sendable {
   private func check(_ data: Dataset) throws {
     guard data.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features a sample, but this model takes \(recipe.inputShape).")
+        "'\(data.name)' has \(data.features) features a sample, but this model takes \(recipe.inputShape): "
+          + "pass data as it was trained on.")
     }
     try recipe.requireImages(data)
   }

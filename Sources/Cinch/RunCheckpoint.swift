@@ -38,7 +38,7 @@ extension RunFolder {
     do { state = try JSONCoding.decoder.decode(TrainingState.self, from: Data(text.utf8)) } catch let error
       as DecodingError
     {
-      throw CinchError.badData("'\(path)' is damaged: \(JSONCoding.explain(error))")
+      throw CinchError.badData("'\(path)' is damaged: \(JSONCoding.explain(error)); start a new run.")
     }
     var arenas: [String: Checkpoint.Arena] = [:]
     for entry in file.entries {

@@ -47,7 +47,8 @@ public struct RunConfig: Sendable, Hashable, Codable {
   public func prepare(_ data: Dataset) throws -> Dataset {
     guard data.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features a sample, but this run's model takes \(recipe.inputShape).")
+        "'\(data.name)' has \(data.features) features a sample, but this run's model takes \(recipe.inputShape): "
+          + "pass data as it was trained on.")
     }
     try recipe.requireImages(data)
     return try scaling?.apply(to: data) ?? data

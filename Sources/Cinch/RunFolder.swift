@@ -105,17 +105,23 @@ public struct RunFolder: Sendable, Hashable {
 extension RunFolder {
   /// - Throws: `CinchError.inputOutput` where there is no run, `.badData` where its file is damaged.
   public func config() throws -> RunConfig {
-    guard FileManager.default.fileExists(atPath: path) else {
+    var isFolder = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw CinchError.inputOutput("There is no run folder '\(path)': check the path.")
     }
+    guard isFolder else {
+      throw CinchError.inputOutput("'\(path)' is a file, not a run: name the folder that 'cinch train' saved.")
+    }
     guard has(.config) else {
-      throw CinchError.inputOutput("'\(path)' holds no run: it has no \(File.config.rawValue).")
+      throw CinchError.inputOutput(
+        "'\(path)' holds no run, for it has no \(File.config.rawValue): name a folder that 'cinch train' saved.")
     }
     guard let bytes = FileManager.default.contents(atPath: path(of: .config)) else {
       throw CinchError.inputOutput("Cannot read '\(path(of: .config))': check its permissions.")
     }
     do { return try JSONCoding.decoder.decode(RunConfig.self, from: bytes) } catch let error as DecodingError {
-      throw CinchError.badData("'\(path(of: .config))' is damaged: \(JSONCoding.explain(error))")
+      throw CinchError.badData(
+        "'\(path(of: .config))' is damaged: \(JSONCoding.explain(error)); use an intact copy, or start a new run.")
     }
   }
 

@@ -36,13 +36,24 @@ struct CinchCommand: ParsableCommand {
       let status = exitCode(for: error).rawValue
       // Help, the version, and failures that have said what they had to say.
       guard status == ExitCode.validationFailure.rawValue else { exit(withError: error) }
-      let text = fullMessage(for: error)
-      leave(text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text, status: status)
+      leave(oneLine(error), status: status)
     }
   }
 
+  /// The parser's message, its lists joined, and in place of its usage where to read that.
+  private static func oneLine(_ error: any Error) -> String {
+    let lines = message(for: error).split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
+    let items = lines.filter { $0.hasPrefix("- ") }.map { $0.dropFirst(2) }.joined(separator: ", ")
+    var text = lines.filter { !$0.hasPrefix("- ") }.joined(separator: " ") + (items.isEmpty ? "" : " " + items)
+    while text.last == "." { text.removeLast() }
+    // The usage ends with how to ask the command in question for help.
+    let help = fullMessage(for: error).firstMatch(of: /See '(.+?)'/).map { String($0.1) } ?? "cinch --help"
+    text = text.replacing(". Please", with: "; please").replacing(/\. Did (you mean .+\?)/) { " (did \($0.1))" }
+    return "\(text); see '\(help)'."
+  }
+
   private static func leave(_ text: String, status: Int32) -> Never {
-    let ended = text.last.map { ".!?".contains($0) || text.contains("\n") } ?? true
+    let ended = text.last.map(".!?".contains) ?? true
     Output.note("cinch: \(text)\(ended ? "" : ".")")
     Glibc.exit(status)
   }

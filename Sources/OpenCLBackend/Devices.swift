@@ -50,7 +50,7 @@ extension OpenCLBackend {
     defer { setUp.unlock() }
     guard platforms().isEmpty, let library = unnamedLibrary() else { return nil }
     return """
-      \(library) is an OpenCL driver that no ICD file names. Make a folder with a file nvidia.icd in it that holds \
+      \(library) is an OpenCL driver that no ICD file names: make a folder with a file nvidia.icd in it that holds \
       the one line \(library), and set OCL_ICD_VENDORS to that folder.
       """
   }

@@ -89,10 +89,10 @@ public final class OpenCLBackend: Backend {
   private static func absence(of identifier: String) -> String {
     let found = (try? devices()) ?? []
     if !found.isEmpty {
-      let list = found.map { "  \($0)" }.joined(separator: "\n")
-      return "There is no device \(identifier). Name one of these:\n\(list)"
+      return "There is no device \(identifier): name one of "
+        + found.map { "\($0.identifier) (\($0.name))" }.joined(separator: ", ") + "."
     }
-    return "There is no OpenCL device. "
-      + (hint ?? "Install ocl-icd-libopencl1 and a driver, such as pocl-opencl-icd for CPUs or your GPU vendor's.")
+    return "There is no OpenCL device: "
+      + (hint ?? "install ocl-icd-libopencl1 and a driver, such as pocl-opencl-icd for CPUs or your GPU vendor's.")
   }
 }

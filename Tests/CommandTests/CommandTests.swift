@@ -79,6 +79,9 @@ import Testing
     #expect(outcome.status == 0)
     #expect(outcome.errors.isEmpty)
     #expect(outcome.lines.map { $0.prefix(7) } == ["learned", "code   ", "saved  "])
+    try sandbox.writeData(rows: 1)
+    let one = try await sandbox.run(line: "train linear \(tiny) --epochs 1")
+    #expect(one.output.contains("on 1 training sample\n") && one.errors.contains("batch 256, 1 epoch, seed 0"))
   }
 
   @Test func optionsReplaceTheRecipesOwn() async throws {

@@ -145,7 +145,9 @@ extension Sandbox {
 
   /// Each names the layer, the shapes and what to change.
   @Test(arguments: [
-    ("conv 4 9x9 valid", "encoder.0"), ("conv 4 3x3 s2, conv 4 7x7 valid", "encoder.1"),
+    ("conv 4 9x9 valid", "image of 7×6 has 7 with padding: use a smaller kernel or pad with 'same'"),
+    ("conv 4 3x3 s2, conv 4 7x7 p1", "fewer strides before it, or pad"),
+    ("conv 4 3x3 s2, conv 4 7x7 valid", "encoder.1"),
     ("conv 4 3x3 d4 valid", "encoder.0"), ("conv 4, maxpool 9", "encoder.1"), ("conv 4, maxpool 2", "encoder.1"),
     ("conv 4, avgpool 3 s2", "encoder.1"), ("conv 70000", "encoder.0"),
     ("conv 65536, conv 65536 4096x4096 p4096", "GB"),

@@ -1,3 +1,4 @@
+import Cinch
 import Foundation
 import Testing
 
@@ -16,7 +17,8 @@ import Testing
     (64, "train deep --patience 2"), (64, "train deep --layers 16,abc"), (64, "train deep --layers 16"),
     (64, "train deep --layers 16,0"), (64, "train deep --layers 16,-3"), (64, "train deep --layers 16,1000000000"),
     (64, "train deep --layers 16,9223372036854775807"), (64, "train undercomplete --layers 16,16"),
-    (64, "train deep --layers 16,99999999999999999999"), (64, "train deep --loss bce --output-activation tanh"),
+    (64, "train deep --layers 16,99999999999999999999"), (64, "train deep --loss nothing"), (64, "train deep --lr"),
+    (64, "train deep --loss bce --output-activation tanh"),
     (64, "train deep --device gpu7"), (64, "train deep --image-shape 4,5,x"),
     (64, "train deep --image-shape 99999999999,99999999999"),
     (64, "train deep --label-column x --header sometimes"), (64, "recipes nothing"), (64, "selftest --op nothing"),
@@ -42,6 +44,63 @@ import Testing
     let outcome = try await sandbox.run(line: words)
     #expect(outcome.refused(status), "\(words): \(outcome.status) \(outcome.output) \(outcome.errors)")
     #expect(!sandbox.exists("runs"), "nothing is left behind")
+  }
+
+  /// What each names: the cause, and what to do about it.
+  @Test(arguments: [
+    (64, "train deep --data wide.npy --layers 16,abc", "not 'abc' in '16,abc'"),
+    (65, "train linear --device cpu --weight-decay 1e38", "try the usual --weight-decay 0.001"),
+    (65, "train linear --device cpu --lr 1e39", "try the usual --lr 0.001"),
+    (64, "train linear --data wide.npy --label-column 1", "only CSV files have"),
+    (64, "train linear --data wide.npy --header yes", "only CSV files have"),
+    (64, "train linear --momentum 0.5", "add --optimizer momentum"),
+    (64, "train deep --contraction 1", "two numbers in --layers"),
+    (64, "train deep --bogus", "see 'cinch train --help'"), (64, "train deep --los mse", "(did you mean '--loss'?)"),
+    (64, "train deep --optimizer x", "please provide one of 'sgd'"),
+    (65, "train --recipe batch.json", "expected a whole number at 'batch_size'"),
+    (65, "train --recipe unknown.json", "knows activation, batch_size"),
+    (65, "train --recipe data.csv", "as 'cinch recipes --json' prints them"),
+    (65, "train linear --validation wide.npy", "pass held-out samples of as many"),
+    (64, "train linear --validation data.csv --validation-split 0.1", "not both"),
+    (65, "train linear --label-column 1", "name another column"),
+    (69, "train linear --device opencl:77:0", "There is no"),
+    (65, "eval run --data wide.npy", "pass data as it was trained on"),
+    (65, "reconstruct run --data wide.npy -o x.npy", "pass data as it was trained on"),
+    (65, "decode run --codes wide.npy -o x.npy", "pass codes that it encoded itself"),
+    (64, "encode run -o x.foo", "neither .npy nor .csv"), (64, "encode run -o -", "neither .npy nor .csv"),
+    (64, "decode run --codes wide.npy -o x", "neither .npy nor .csv"),
+    (64, "reconstruct run -o x.NPY", "neither .npy nor .csv"),
+    (74, "info data.csv", "is a file, not a run"), (74, "info .", "name a folder that 'cinch train' saved"),
+    (65, "info damaged", "use an intact copy"),
+  ])
+  func refusalsSayWhatToDo(status: Int32, line: String, part: String) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    try NPY.write(values: [Float](repeating: 0.5, count: 34), shape: [2, 17], to: sandbox.path("wide.npy"))
+    try sandbox.write(#"{"layers": [16, 4], "batch_size": "x"}"#, to: "batch.json")
+    try sandbox.write(#"{"layers": [16, 4], "rate": 1}"#, to: "unknown.json")
+    try FileManager.default.createDirectory(atPath: sandbox.path("damaged"), withIntermediateDirectories: true)
+    try sandbox.write("{", to: "damaged/config.json")
+    if line.contains(" run ") {
+      try await sandbox.run(line: "train linear --data data.csv --layers 16,3 --device reference --epochs 1 --out run")
+    }
+    var words = line
+    if line.hasPrefix("train") {
+      if !line.contains("--data") { words += " --data data.csv" }
+      if !line.contains("--device") { words += " --device reference" }
+      words += " --quiet"
+    }
+    let outcome = try await sandbox.run(line: words)
+    #expect(outcome.refused(status), "\(words): \(outcome.status) \(outcome.output) \(outcome.errors)")
+    #expect(outcome.errors.contains(part), "\(words): \(outcome.errors)")
+  }
+
+  @Test func emptyNamesAreRefused() async throws {
+    let sandbox = try Sandbox()
+    let data = try await sandbox.run("train", "linear", "--data", "")
+    #expect(data.refused(64) && data.errors.contains("--data is empty"), "\(data.errors)")
+    let held = try await sandbox.run("train", "linear", "--validation", "")
+    #expect(held.refused(64) && held.errors.contains("--validation is empty"), "\(held.errors)")
   }
 
   @Test func errorsOfJSONModeGoToStandardError() async throws {
@@ -116,6 +175,6 @@ import Testing
     let sandbox = try Sandbox()
     let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
     let outcome = try await sandbox.run("recipes", output: full)
-    #expect(outcome.refused(74))
+    #expect(outcome.refused(74) && outcome.errors.contains("make room"))
   }
 }

@@ -71,7 +71,9 @@ import Testing
       #expect(table.labels == [7, -8])
       #expect(table.columnNames == ["a", "b"])
     }
-    expectError("line 1, column 2", "not an integer label") { _ = try read("1,2.5\n", label: "2") }
+    expectError("line 1, column 2", "not an integer label", "name another column") {
+      _ = try read("1,2.5\n", label: "2")
+    }
     expectError("only its label column") { _ = try read("1\n", label: "1") }
     expectError("no column z", exitCode: 64) { _ = try read("1,2\n", label: "z") }
     expectError("no column 3", exitCode: 64) { _ = try read("1,2\n", label: "3") }

@@ -87,7 +87,9 @@ import Testing
     options.labels = try folder.file("l", idx(type: 8, extents: [3], data: [4, 5, 6]))
     expectError("3 labels for 2 samples") { _ = try Dataset.load(folder.path + "/b", options: options) }
     options.labelColumn = "1"
-    expectError("no columns", exitCode: 64) { _ = try Dataset.load(folder.path + "/b", options: options) }
+    expectError("no columns of labels", "only CSV files", exitCode: 64) {
+      _ = try Dataset.load(folder.path + "/b", options: options)
+    }
     expectError("labels in a column", exitCode: 64) { _ = try Dataset.load(folder.path + "/a.csv", options: options) }
   }
 

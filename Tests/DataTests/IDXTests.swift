@@ -64,7 +64,7 @@ import Testing
       _ = try IDX.read(idx(type: 0x0D, extents: [2, 2], data: one + one + nan + one), path: "a")
     }
     let largeDouble: [UInt8] = [0x7E, 0x37, 0xE4, 0x3C, 0x88, 0, 0x75, 0x9C]  // 1e300: infinite in 32 bits.
-    expectError("infinite value in row 1, column 1") {
+    expectError("holds 1e+300 in row 1, column 1") {
       _ = try IDX.read(idx(type: 0x0E, extents: [1], data: largeDouble), path: "a")
     }
   }

@@ -54,7 +54,11 @@ import Testing
     expect("{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "single number")
     expect("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4), }", "holds no values")
     expect("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 4), }", "not an extent")
-    expect("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 4), }", "not an extent")
+    expect(
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 4), }     ",
+      "malformed: “99999999999999999999” is not an extent")
+    expect("{'descr': '<f4',       } ", "fortran_order or shape is missing")
+    expect("{'descr' '<f4'}       ", ": is missing before “'<f4'}”")
     expect("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 16), }", "impossible shape")
     expect("{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776,), }", "should hold 4398046511104")
     expect("{'descr': '<f4', 'fortran_order': False}", "shape is missing")
@@ -77,6 +81,13 @@ import Testing
     }
     expectError("infinite value in row 1, column 2") {
       _ = try read(npy(Self.dictionary, data: littleEndian([1, -Float.infinity, 3, 4])))
+    }
+    let doubles = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 1), }"
+    expectError("holds 1e+300 in row 2, column 1", "too large for a 32-bit float; rescale it") {
+      _ = try read(npy(doubles, data: littleEndian([1, 1e300] as [Double])))
+    }
+    expectError("infinite value in row 2") {
+      _ = try read(npy(doubles, data: littleEndian([1, Double.infinity] as [Double])))
     }
   }
 

@@ -11,7 +11,7 @@ struct RunOptions: ParsableArguments {
   func open() throws -> (model: Autoencoder, config: RunConfig) {
     let model = try load()
     if let note = model.deviceNote { Diagnostics.logger().notice("\(note)") }
-    guard let config = model.run else { throw CinchError.inputOutput("'\(run)' holds no run.") }
+    guard let config = model.run else { throw CinchError.inputOutput("'\(run)' holds no run: check the path.") }
     return (model, config)
   }
 
@@ -51,7 +51,15 @@ private func writeSamples(_ samples: Dataset, of config: RunConfig, to path: Str
   try writeMatrix(values, shape: Shape([samples.count] + shape.dimensions), to: path)
 }
 
-/// Writes a matrix: .csv as text, anything else as .npy.
+/// Before any work is done: a misspelt ending would hide in which format the file is.
+/// - Throws: `CinchError.usage`.
+private func requireKnownEnding(_ path: String) throws {
+  guard path.hasSuffix(".npy") || path.hasSuffix(".csv") else {
+    throw CinchError.usage("The output '\(path)' is neither .npy nor .csv: name a file that ends with one of these.")
+  }
+}
+
+/// Writes a matrix: .csv as text, .npy as it is.
 private func writeMatrix(_ values: [Float], shape: Shape, to path: String) throws {
   if path.hasSuffix(".csv") {
     try CSVWriter.write(values: values, features: shape.columns, to: path)
@@ -111,6 +119,7 @@ struct EncodeCommand: ParsableCommand {
   var output: String
 
   func run() throws {
+    try requireKnownEnding(output)
     let (model, config) = try runOptions.open()
     let codes = try model.encode(try dataOptions.load(for: config))
     try writeMatrix(codes.values, shape: Shape([codes.count] + codes.sampleShape.dimensions), to: output)
@@ -136,6 +145,7 @@ struct DecodeCommand: ParsableCommand {
   var output: String
 
   func run() throws {
+    try requireKnownEnding(output)
     let (model, config) = try runOptions.open()
     let decoded = try model.decode(try Dataset.load(codes))
     try writeSamples(decoded, of: config, to: output)
@@ -158,6 +168,7 @@ struct ReconstructCommand: ParsableCommand {
   var output: String
 
   func run() throws {
+    try requireKnownEnding(output)
     let (model, config) = try runOptions.open()
     let reconstructed = try model.reconstruct(try dataOptions.load(for: config))
     try writeSamples(reconstructed, of: config, to: output)

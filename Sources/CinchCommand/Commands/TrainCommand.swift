@@ -71,6 +71,10 @@ struct TrainCommand: ParsableCommand {
 
   private func start(_ report: TrainingReport, _ log: Logger) throws {
     guard let data = try dataOptions.source(default: "fashion-mnist") else { return }
+    guard validation != "" else { throw CinchError.usage("--validation is empty: name samples, or leave it out.") }
+    guard validation == nil || recipeOptions.validationSplit == nil else {
+      throw CinchError.usage("Give --validation or --validation-split, not both: each says what is held out.")
+    }
     var recipe = try chosenRecipe()
     recipe.epochs = epochs ?? recipe.epochs
     let device = try deviceOptions.choice
@@ -144,7 +148,7 @@ struct TrainCommand: ParsableCommand {
     case (nil, let file?): return try Recipe.load(file)
     case (nil, nil):
       throw CinchError.usage(
-        "Which recipe? Choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
+        "No recipe is named: choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
           + "or give --recipe FILE.json or --resume RUN.")
     case (_?, _?): throw CinchError.usage("Give a recipe's name or --recipe FILE.json, not both.")
     }

@@ -25,10 +25,12 @@ enum HeaderChoice: String, CaseIterable, ExpressibleByArgument {
 /// Whole numbers separated by commas.
 func parseExtents(_ text: String, option: String, example: String) throws -> [Int] {
   let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-  let numbers = parts.compactMap { Int($0.trimmingPrefix(while: \.isWhitespace)) }
-  guard numbers.count == parts.count, numbers.allSatisfy({ $0 > 0 }) else {
-    throw CinchError.usage(
-      "\(option) takes whole numbers of 1 or more, separated by commas, not '\(text)' (\(example)).")
+  return try parts.map { part in
+    guard let number = Int(part.trimmingPrefix(while: \.isWhitespace)), number > 0 else {
+      let place = parts.count > 1 ? " in '\(text)'" : ""
+      throw CinchError.usage(
+        "\(option) takes whole numbers of 1 or more, separated by commas, not '\(part)'\(place) (\(example)).")
+    }
+    return number
   }
-  return numbers
 }

@@ -40,6 +40,7 @@ struct DataOptions: ParsableArguments {
       if let option = given.first { throw CinchError.usage("\(option) says how to read a file: name it with --data.") }
       return nil
     }
+    guard !name.isEmpty else { throw CinchError.usage("--data is empty: name a file, a folder or fashion-mnist.") }
     if labelColumn != nil || header != nil, name.hasPrefix("fashion-mnist") {
       throw CinchError.usage("'\(name)' is no CSV file: leave --label-column and --header out.")
     }

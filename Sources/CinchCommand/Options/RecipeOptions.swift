@@ -132,7 +132,7 @@ struct RecipeOptions: ParsableArguments {
 
 extension RecipeOptions {
   /// Whether `--layers` spells layers out, not numbers of units.
-  var layersAreText: Bool { layers?.contains(where: \.isLetter) ?? false }
+  var layersAreText: Bool { layers.map { $0.contains("conv") || $0.contains("pool") } ?? false }
 
   /// The recipe with these settings in place of its own.
   /// - Throws: `CinchError.usage` where a setting means nothing; `Recipe.validate` checks their values.
@@ -142,6 +142,10 @@ extension RecipeOptions {
     try applyPenalties(to: &recipe)
     try applyCorruption(to: &recipe)
     recipe.optimizer.rule = optimizer ?? recipe.optimizer.rule
+    guard momentum == nil || [.momentum, .nesterov].contains(recipe.optimizer.rule) else {
+      throw CinchError.usage(
+        "--momentum means nothing to \(recipe.optimizer.rule.rawValue): add --optimizer momentum or nesterov.")
+    }
     recipe.optimizer.learningRate = lr ?? recipe.optimizer.learningRate
     recipe.optimizer.momentum = momentum ?? recipe.optimizer.momentum
     recipe.schedule.kind = schedule ?? recipe.schedule.kind

@@ -34,7 +34,8 @@ struct TrainingSetup {
     let rawHeld = try validation?.load()
     if let rawHeld, rawHeld.features != recipe.input {
       throw CinchError.badData(
-        "'\(rawHeld.name)' has \(rawHeld.features) features a sample, but the training data have \(recipe.input).")
+        "'\(rawHeld.name)' has \(rawHeld.features) features a sample, but the training data have \(recipe.input): "
+          + "pass held-out samples of as many.")
     }
     self.validation = validation
     self.validation?.samples = rawHeld?.count

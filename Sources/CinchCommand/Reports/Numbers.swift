@@ -16,6 +16,9 @@ enum Numbers {
     return (value < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
   }
 
+  /// 1 epoch, 2,000 epochs
+  static func counted(_ value: Int, _ noun: String) -> String { "\(grouped(value)) \(noun)\(value == 1 ? "" : "s")" }
+
   /// Four significant digits: 14.02, 474.0, 0.01788, 1.300e-06.
   static func short(_ value: Double) -> String {
     switch abs(value) {
@@ -82,7 +85,7 @@ extension Recipe {
     if schedule.kind != .constant { parts.append("\(schedule.kind.rawValue) schedule") }
     if let gradientClip { parts.append("clip \(Numbers.plain(gradientClip))") }
     parts.append("batch \(Numbers.grouped(batchSize))")
-    parts.append("\(Numbers.grouped(epochs)) epochs")
+    parts.append(Numbers.counted(epochs, "epoch"))
     parts.append("seed \(seed)")
     return parts.joined(separator: ", ")
   }

@@ -13,7 +13,8 @@ enum Output {
     let failure = write(text + "\n", to: STDOUT_FILENO)
     if failure == EPIPE { throw OutputClosed() }
     guard failure == 0 else {
-      throw CinchError.inputOutput("Cannot write to standard output: \(String(cString: strerror(failure))).")
+      throw CinchError.inputOutput(
+        "Cannot write to standard output (\(String(cString: strerror(failure)))): make room, or send it elsewhere.")
     }
   }
 

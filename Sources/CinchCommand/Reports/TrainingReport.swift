@@ -123,7 +123,7 @@ struct TrainingReport {
       "learned",
       "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
         + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(recipe.loss.rawValue)) on "
-        + "\(Numbers.grouped(evaluation.samples)) \(result.isHeld ? "held-out" : "training") samples")
+        + Numbers.counted(evaluation.samples, result.isHeld ? "held-out sample" : "training sample"))
     facts.add("code", recipe.codeText(meanActivation: evaluation.meanActivation))
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")

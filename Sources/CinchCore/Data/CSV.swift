@@ -54,7 +54,9 @@ struct CSV {
           let value = try reader.number(column: column, columns: columns)
           if column == label {
             guard let integer = Int(exactly: value) else {
-              throw reader.failure("holds \(value), which is not an integer label", column: column)
+              throw reader.failure(
+                "holds \(value), which is not an integer label; number the classes, or name another column",
+                column: column)
             }
             labels.append(integer)
           } else {

@@ -81,6 +81,7 @@ extension Dataset {
         "there is no file or data set named \(source); give a path, fashion-mnist or fashion-mnist-test")
     }
     if FileBytes.isFolder(source), mnistImages(in: source, split: options.split) != nil {
+      try requireNoTableOptions(options, source)
       return try mnistLike(folder: source, split: options.split, name: FileBytes.name(source))
     }
 
@@ -88,9 +89,7 @@ extension Dataset {
     let isGzip = Gzip.isGzip(file)
     let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: source) : Array(file.prefix(16))
     let format = try format(start: start, path: isGzip && source.hasSuffix(".gz") ? String(source.dropLast(3)) : source)
-    guard options.labelColumn == nil || format == .csv else {
-      throw CinchError.usage("\(source) has no columns to take labels from; name a file of labels instead")
-    }
+    if format != .csv { try requireNoTableOptions(options, source) }
     switch format {
     case .idx:
       return try idx(file, path: source, labels: options.labels ?? labelsBeside(source), name: FileBytes.name(source))
@@ -106,6 +105,16 @@ extension Dataset {
       return try Dataset(
         values: table.values, count: table.values.count / table.features, sampleShape: [table.features],
         labels: table.labels, name: FileBytes.name(source), columnNames: table.columnNames)
+    }
+  }
+
+  /// - Throws: `CinchError.usage` for options that only a CSV file can follow.
+  private static func requireNoTableOptions(_ options: LoadOptions, _ source: String) throws {
+    guard options.labelColumn == nil else {
+      throw CinchError.usage("\(source) has no columns of labels; only CSV files have, so leave the label column out")
+    }
+    guard options.header == .automatic else {
+      throw CinchError.usage("\(source) has no row of names; only CSV files have, so leave the header out")
     }
   }
 

@@ -128,6 +128,9 @@ private struct HeaderParser {
     .badData("the .npy header of \(path) is malformed: \(why); write the file again")
   }
 
+  /// What is left without the blanks that fill a header up.
+  private var rest: some Sequence<UInt8> { bytes.split { $0 <= 0x20 }.joined(separator: [0x20]) }
+
   private mutating func skipSpace() {
     bytes = bytes.drop { $0 == 0x20 || (0x09...0x0D).contains($0) }
   }
@@ -141,14 +144,14 @@ private struct HeaderParser {
   }
 
   private mutating func expect(_ word: StaticString) throws {
-    guard take(word) else { throw malformed("\(word) is missing before \(excerpt(bytes))") }
+    guard take(word) else { throw malformed("\(word) is missing before \(excerpt(rest))") }
   }
 
   private mutating func string() throws -> String {
     skipSpace()
     guard let quote = bytes.first, quote == UInt8(ascii: "'") || quote == UInt8(ascii: "\""),
       let end = bytes.dropFirst().firstIndex(of: quote)
-    else { throw malformed("a quoted name is missing before \(excerpt(bytes))") }
+    else { throw malformed("a quoted name is missing before \(excerpt(rest))") }
     let text = bytes[(bytes.startIndex + 1)..<end]
     bytes = bytes[(end + 1)...]
     return String(decoding: text, as: UTF8.self)
@@ -176,7 +179,8 @@ private struct HeaderParser {
       skipSpace()
       let digits = bytes.prefix { (0x30...0x39).contains($0) }
       guard let extent = Int(String(decoding: digits, as: UTF8.self)) else {
-        throw malformed("\(excerpt(bytes)) is not an extent")
+        let word = bytes.prefix { $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: ")") && $0 > 0x20 }
+        throw malformed("\(excerpt(word)) is not an extent")
       }
       bytes = bytes.dropFirst(digits.count)
       _ = take("L")  // Python 2 wrote long integers so.

@@ -47,7 +47,13 @@ struct NumericArray {
         return Self.convert(raw, UInt64.self) { Float(Double(bitPattern: bigEndian ? $0.bigEndian : $0)) }
       }
     }
-    if type == .float32 || type == .float64 { try requireFinite(values, features: shape.columns, source: path) }
+    if type == .float32 || type == .float64 {
+      try requireFinite(values, features: shape.columns, source: path) { index in
+        guard type == .float64 else { return nil }
+        let bits = payload.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self) }
+        return Double(bitPattern: bigEndian ? bits.bigEndian : bits)
+      }
+    }
   }
 
   /// Throws `CinchError.badData` unless `extents` elements of `type` are exactly `payloadBytes` bytes.
@@ -98,7 +104,9 @@ struct NumericArray {
 }
 
 /// Throws `CinchError.badData` naming the first element that is NaN or infinite.
-func requireFinite(_ values: [Float], features: Int, source: String) throws {
+///
+/// - Parameter stored: an element as it was before it became a `Float`; nil where it was one.
+func requireFinite(_ values: [Float], features: Int, source: String, stored: (Int) -> Double? = { _ in nil }) throws {
   // Without an early exit the compiler can do many at a time; data are nearly always clean.
   var found: UInt32 = 0
   values.withUnsafeBufferPointer { buffer in
@@ -106,7 +114,10 @@ func requireFinite(_ values: [Float], features: Int, source: String) throws {
   }
   guard found != 0, let index = values.firstIndex(where: { !$0.isFinite }) else { return }
   let (row, column) = index.quotientAndRemainder(dividingBy: features)
+  let place = "in row \(row + 1), column \(column + 1) (counted from 1)"
+  if let wide = stored(index), wide.isFinite {
+    throw CinchError.badData("\(source) holds \(wide) \(place), which is too large for a 32-bit float; rescale it")
+  }
   throw CinchError.badData(
-    "\(source) has \(values[index].isNaN ? "a NaN" : "an infinite value") in row \(row + 1), column \(column + 1) "
-      + "(counted from 1); clean or impute such values first")
+    "\(source) has \(values[index].isNaN ? "a NaN" : "an infinite value") \(place); clean or impute such values first")
 }

@@ -22,7 +22,7 @@ extension LayerSpec: Codable {
     guard let kind = Kind(rawValue: type) else {
       throw DecodingError.dataCorruptedError(
         forKey: .type, in: container,
-        debugDescription: "Unknown layer type '\(type)'; there are "
+        debugDescription: "Unknown layer type '\(type)', not one of "
           + Kind.allCases.map(\.rawValue).joined(separator: ", ") + ".")
     }
     switch kind {

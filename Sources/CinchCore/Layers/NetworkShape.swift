@@ -125,9 +125,10 @@ struct NetworkShape: Sendable {
       let padded = size + padding.before + padding.after
       guard reach <= padded else {
         throw CinchError.usage(
-          "Layer \(name) has a kernel of \(settings.kernel) with dilation \(settings.dilation), which is larger than "
-            + "its padded image: \(vertical ? "rows" : "columns") \(size) padded to \(padded), kernel \(reach). "
-            + "Use a smaller kernel, padding 'same', or fewer strides before it.")
+          "Layer \(name) has a kernel of \(settings.kernel) with dilation \(settings.dilation), which spans \(reach) "
+            + "\(vertical ? "rows" : "columns"), but its image of \(input.height)×\(input.width) has \(padded) with "
+            + "padding: use a smaller kernel\(name == "encoder.0" ? " or" : ", fewer strides before it, or") pad with "
+            + "'same'.")
       }
       return ((padded - reach) / stride + 1, padding.before)
     }

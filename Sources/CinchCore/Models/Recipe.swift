@@ -274,7 +274,7 @@ extension Recipe {
   /// - Throws: `CinchError.usage`, listing the names there are.
   public static func named(_ name: String) throws -> Recipe {
     guard let recipe = all.first(where: { $0.name == name }) else {
-      throw CinchError.usage("There is no recipe '\(name)'. Choose one of \(all.map(\.name).joined(separator: ", ")).")
+      throw CinchError.usage("There is no recipe '\(name)': choose one of \(all.map(\.name).joined(separator: ", ")).")
     }
     return recipe
   }

@@ -74,7 +74,8 @@ extension Recipe: Codable {
       throw CinchError.inputOutput("Cannot read the recipe file '\(path)': check that it exists and is readable.")
     }
     do { return try JSONCoding.decoder.decode(Recipe.self, from: data) } catch let error as DecodingError {
-      throw CinchError.badData("'\(path)' is not a recipe: \(JSONCoding.explain(error))")
+      throw CinchError.badData(
+        "'\(path)' is not a recipe: \(JSONCoding.explain(error)); write one as 'cinch recipes --json' prints them.")
     }
   }
 }
@@ -94,18 +95,36 @@ public enum JSONCoding {
     return decoder
   }
 
-  /// A decoding error as a sentence that names the place.
+  /// A decoding error as a part of a sentence, without its end, that names the place.
   public static func explain(_ error: DecodingError) -> String {
     func at(_ context: DecodingError.Context) -> String {
-      let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
+      let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.nameInFile }.joined(separator: ".")
       return path.isEmpty ? "" : " at '\(path)'"
     }
     switch error {
-    case .keyNotFound(let key, let context): return "'\(key.stringValue)' is missing\(at(context))."
-    case .typeMismatch(let type, let context): return "expected \(type)\(at(context))."
-    case .valueNotFound(let type, let context): return "expected \(type), found null\(at(context))."
-    case .dataCorrupted(let context): return context.debugDescription
+    case .keyNotFound(let key, let context): return "'\(key.nameInFile)' is missing\(at(context))"
+    case .typeMismatch(let type, let context): return "expected \(name(type))\(at(context))"
+    case .valueNotFound(let type, let context): return "expected \(name(type)), found null\(at(context))"
+    case .dataCorrupted(let context):
+      let text = context.debugDescription
+      let part = text.hasSuffix(".") ? text.dropLast() : text[...]
+      return part.prefix(1).lowercased() + part.dropFirst()
     @unknown default: return "\(error)"
     }
   }
+
+  private static func name(_ type: Any.Type) -> String {
+    switch type {
+    case is any FixedWidthInteger.Type: "a whole number"
+    case is any BinaryFloatingPoint.Type: "a number"
+    case is Bool.Type: "true or false"
+    case is String.Type: "text"
+    default: "\(type)".hasPrefix("Array") ? "a list" : "an object"
+    }
+  }
+}
+
+extension CodingKey {
+  /// The key as files spell it: batch_size of batchSize.
+  var nameInFile: String { stringValue.map { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" }.joined() }
 }

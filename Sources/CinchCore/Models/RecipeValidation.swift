@@ -91,8 +91,8 @@ extension Recipe {
     if case .dense = encoder[0] { isDense = true }
     if penalties.contraction > 0 && (encoder.count != 1 || !isDense) {
       throw CinchError.usage(
-        "The contractive penalty has its closed form for one dense encoder layer; this encoder has \(encoder.count) layers. "
-          + "Use two numbers in --layers, or leave --contraction out.")
+        "The contractive penalty needs an encoder of one dense layer: "
+          + "use \(isOfImages ? "the contractive recipe" : "two numbers in --layers"), or leave --contraction out.")
     }
     if name == "undercomplete" && codeUnits >= input {
       throw CinchError.usage(

@@ -57,13 +57,13 @@ private struct AnyKey: CodingKey {
 extension Decoder {
   /// A misspelt setting must not be ignored in silence.
   func refuseUnknownKeys<Key: CodingKey & CaseIterable>(_ keys: Key.Type, in place: String) throws {
-    let known = Set(Key.allCases.map(\.stringValue))
+    let known = Set(Key.allCases.map(\.nameInFile))
     let container = try self.container(keyedBy: AnyKey.self)
-    if let unknown = container.allKeys.first(where: { !known.contains($0.stringValue) }) {
+    if let unknown = container.allKeys.first(where: { !known.contains($0.nameInFile) }) {
       throw DecodingError.dataCorruptedError(
         forKey: unknown, in: container,
         debugDescription:
-          "Unknown setting '\(unknown.stringValue)' in \(place); it knows \(known.sorted().joined(separator: ", ")).")
+          "Unknown setting '\(unknown.nameInFile)' in \(place), which knows \(known.sorted().joined(separator: ", "))")
     }
   }
 }

@@ -6,18 +6,25 @@ enum Divergence {
     let names = ["reconstruction loss"] + recipe.penalties.names.map { "\($0) penalty" }
     let index = terms.firstIndex { !$0.isFinite } ?? 0
     let value = terms[index].isNaN ? "not a number" : "infinite"
-    return "Training stopped at step \(step) (epoch \(epoch)): the \(names[index]) is \(value). \(cause(recipe)) "
-      + "The last good checkpoint is kept."
+    return "Training stopped at step \(step) (epoch \(epoch)): the \(names[index]) is \(value), likely because of "
+      + "\(cause(recipe)) (the last good checkpoint is kept)."
   }
 
   private static func cause(_ recipe: Recipe) -> String {
-    if recipe.optimizer.learningRate > 0.01 {
-      return "The likely cause is the learning rate \(recipe.optimizer.learningRate): try a tenth of it, or --clip 1."
+    let rate = recipe.optimizer.learningRate
+    if rate > 1 { return "the learning rate \(rate); try the usual --lr \(Optimizer().learningRate)" }
+    // Beside each penalty the weight that its own recipe gives it.
+    let weights = [
+      ("--weight-decay", recipe.penalties.weightDecay, 0.001), ("--beta", recipe.penalties.kl?.beta ?? 0, 3),
+      ("--l1", recipe.penalties.l1, 0.00784), ("--contraction", recipe.penalties.contraction, 0.1),
+    ]
+    if let (option, weight, usual) = weights.first(where: { $0.1 > max(1, 10 * $0.2) }) {
+      return "the penalty's weight \(weight); try the usual \(option) \(usual)"
     }
+    if rate > 0.01 { return "the learning rate \(rate); try a tenth of it, or --clip 1" }
     if recipe.decoder.last?.activation == .linear {
-      return "The likely cause is the scale of the data: try --scale standard, a smaller --lr, or --clip 1."
+      return "the scale of the data; try --scale standard, a smaller --lr, or --clip 1"
     }
-    return "The likely cause is a learning rate too high for these settings: try --lr "
-      + "\(recipe.optimizer.learningRate / 10), or --clip 1."
+    return "a learning rate too high for these settings; try --lr \(rate / 10), or --clip 1"
   }
 }
