@@ -47,6 +47,7 @@ oclgrind: build  ## Looks for data races and stray accesses in both kernel famil
 bench: build  ## Training throughput and the fraction of the roofline, on DEVICE (opencl)
 	$(CINCH) bench --device $(DEVICE)
 
+peers: DEVICE = opencl cpu
 peers: build  ## Compares with PyTorch, torch.compile and JAX in turns; ROUNDS (5)
 	Benchmarks/setup-python.sh
 	.venv/bin/python Benchmarks/compare.py --device $(DEVICE) --rounds $(or $(ROUNDS),5)

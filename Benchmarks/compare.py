@@ -2,12 +2,12 @@
 """Cinch against its peers, in turns, so that whatever the machine does it does to both.
 
     make peers
-    .venv/bin/python Benchmarks/compare.py --device opencl --rounds 5
+    .venv/bin/python Benchmarks/compare.py --device opencl cpu --rounds 5
     .venv/bin/python Benchmarks/compare.py --device opencl --cuda     # on a machine with an NVIDIA GPU
 
-A workload's peers are started and warmed up once. Each round then measures every peer and runs `cinch bench` once, in
-an order that turns from round to round. A round's ratio is Cinch's samples/s over those of the fastest peer *of that
-workload* (the one with the highest median over all rounds) in the same round. The table gives medians and, in
+A workload's peers are started and warmed up once. Each round then measures every peer and runs `cinch bench` once a
+device, in an order that turns from round to round. A round's ratio is Cinch's samples/s over those of the fastest peer
+*of that workload* (the one with the highest median over all rounds) in the same round. The table gives medians and, in
 brackets, the range over the rounds; the last line the geometric mean of the workloads' median ratios.
 """
 import argparse
@@ -50,41 +50,46 @@ class PeerProcess:
         self.process.wait(timeout=60)
 
 
-def cinch(workload, options):
-    """One run of `cinch bench`: its JSON line."""
-    command = [options.cinch, "bench", workload, "--json", "--device", options.device]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    found = [line for line in lines if line.get("workload") == workload]
-    if done.returncode != 0 or not found:
-        sys.exit(f"'{' '.join(command)}' gave no result for {workload} (exit {done.returncode}).")
-    return found[0]
+class CinchOnDevice:
+    """`cinch bench` on one device, started anew for each timed run; keeps its JSON lines."""
+
+    def __init__(self, device, workload, options):
+        self.name, self.workload, self.lines = device, workload, []
+        self.command = [options.cinch, "bench", workload, "--json", "--device", device]
+
+    def measure(self):
+        done = subprocess.run(self.command, stdout=subprocess.PIPE, text=True)
+        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        found = [line for line in lines if line.get("workload") == self.workload]
+        if done.returncode != 0 or not found:
+            sys.exit(f"'{' '.join(self.command)}' gave no result for {self.workload} (exit {done.returncode}).")
+        self.lines.append(found[0])
+        return found[0]["median"]
+
+    def roofline(self):
+        return statistics.median(line.get("roofline_fraction") or 0 for line in self.lines)
 
 
 def measure(workload, options):
-    """Every round's samples/s of each system, and Cinch's lines."""
+    """Every round's samples/s of each peer and each device, and Cinch's own lines."""
     processes = []
     for name in options.peer:
         try:
             processes.append(PeerProcess(name, workload, options))
         except RuntimeError as error:
             print(f"{workload}: {name} left out: {error}", file=sys.stderr)
-    rates = {p.name: [] for p in processes} | {"cinch": []}
-    lines = []
+    devices = [CinchOnDevice(device, workload, options) for device in options.device]
+    turns = devices + processes
+    rates = {turn.name: [] for turn in turns}
     for number in range(options.rounds):
-        turns = processes + ["cinch"]
         shift = number % len(turns)
         for turn in turns[shift:] + turns[:shift]:
-            if turn == "cinch":
-                lines.append(cinch(workload, options))
-                rates["cinch"].append(lines[-1]["median"])
-            else:
-                rates[turn.name].append(turn.measure())
+            rates[turn.name].append(turn.measure())
         print(f"{workload} round {number + 1}/{options.rounds}  "
               + "  ".join(f"{name} {values[-1]:,.0f}" for name, values in rates.items()), file=sys.stderr)
     for process in processes:
         process.close()
-    return rates, lines
+    return rates, devices
 
 
 def spread(values, form):
@@ -94,7 +99,7 @@ def spread(values, form):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cinch", default=str(ROOT / ".build/release/cinch"))
-    parser.add_argument("--device", default="opencl")
+    parser.add_argument("--device", nargs="+", default=["opencl", "cpu"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workload", nargs="+", default=list(peers.WORKLOADS), choices=list(peers.WORKLOADS))
     parser.add_argument("--peer", nargs="+", default=list(peers.PEERS), choices=list(peers.PEERS))
@@ -103,31 +108,37 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, help="also write every figure to this file")
     options = parser.parse_args()
 
-    everything, ratios = {}, []
+    everything, ratios = {}, {device: [] for device in options.device}
     rate = lambda v: f"{v / 1000:,.1f} k"
     ratio_form = lambda v: f"{v:.2f}×"
-    print("| workload | batch | cinch, samples/s | " + " | ".join(options.peer) + " | ratio to the fastest | of roofline |")
-    print("|---|" + "---|" * (len(options.peer) + 4))
+    columns = ["workload", "batch"]
+    for device in options.device:
+        columns += [f"Cinch, {device}", "of peak"]
+    columns += options.peer + [f"{device} / fastest" for device in options.device]
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for workload in options.workload:
-        rates, lines = measure(workload, options)
-        everything[workload] = dict(rates=rates, cinch=lines)
-        others = {name: values for name, values in rates.items() if name != "cinch"}
+        rates, devices = measure(workload, options)
+        everything[workload] = dict(rates=rates, cinch={device.name: device.lines for device in devices})
+        others = {name: rates[name] for name in options.peer if name in rates}
         if not others:
             sys.exit(f"No peer could run {workload}.")
         fastest = max(others, key=lambda name: statistics.median(others[name]))
-        per_round = [ours / theirs for ours, theirs in zip(rates["cinch"], others[fastest])]
-        ratios.append(statistics.median(per_round))
-        cells = [
-            ("**{}**" if name == fastest else "{}").format(spread(others[name], rate)) if name in others else "–"
-            for name in options.peer]
-        roofline = statistics.median(line.get("roofline_fraction") or 0 for line in lines)
-        print(
-            f"| {workload} | {lines[0]['batch']} | {spread(rates['cinch'], rate)} | " + " | ".join(cells)
-            + f" | {spread(per_round, ratio_form)} | {100 * roofline:.0f} % |", flush=True)
-    mean = math.exp(statistics.mean(math.log(r) for r in ratios))
-    print(f"\nGeometric mean of the ratios: {mean:.2f}× over {len(ratios)} workloads, {options.rounds} rounds each.")
+        cells = [workload, str(devices[0].lines[0]["batch"])]
+        for device in devices:
+            cells += [spread(rates[device.name], rate), f"{100 * device.roofline():.0f} %"]
+        for name in options.peer:
+            emphasis = "**{}**" if name == fastest else "{}"
+            cells.append(emphasis.format(spread(others[name], rate)) if name in others else "–")
+        for device in devices:
+            per_round = [ours / theirs for ours, theirs in zip(rates[device.name], others[fastest])]
+            ratios[device.name].append(statistics.median(per_round))
+            cells.append(spread(per_round, ratio_form))
+        print("| " + " | ".join(cells) + " |", flush=True)
+    means = {device: math.exp(statistics.mean(map(math.log, of))) for device, of in ratios.items()}
+    print(f"\nGeometric mean over {len(options.workload)} workloads of {options.rounds} rounds each: "
+          + ", ".join(f"{device} {mean:.2f}×" for device, mean in means.items()) + ".")
     if options.json:
-        options.json.write_text(json.dumps(dict(geometric_mean=mean, workloads=everything), indent=1) + "\n")
+        options.json.write_text(json.dumps(dict(geometric_means=means, workloads=everything), indent=1) + "\n")
 
 
 if __name__ == "__main__":
