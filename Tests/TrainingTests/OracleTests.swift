@@ -52,10 +52,12 @@ import Testing
   }
 
   /// KL sparsity drives the code's mean activation to ρ.
-  @Test(arguments: [Device.cpu, .opencl()])
-  func sparsityReachesRho(_ device: Device) async throws {
+  @Test(arguments: [(Device.cpu, UInt64(1)), (.opencl(), 42)])
+  func sparsityReachesRho(_ device: Device, seed: UInt64) async throws {
     let images = try Images.fashionMNIST()
-    let trainer = try Trainer(.sparse(layers: [784, 196], rho: 0.05, beta: 3), on: device)
+    var recipe = Recipe.sparse(layers: [784, 196], rho: 0.05, beta: 3)
+    recipe.seed = seed
+    let trainer = try Trainer(recipe, on: device)
     for try await _ in trainer.fit(images, epochs: 20) {}
     let activation = try trainer.model.evaluate(images.prefix(10_000)).meanActivation
     #expect(abs(activation - 0.05) <= 0.2 * 0.05, "ρ̂ is \(activation)")

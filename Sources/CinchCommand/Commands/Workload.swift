@@ -3,12 +3,13 @@ import Cinch
 /// A training run of fixed shape whose throughput is compared from device to device and with other systems.
 struct Workload: Sendable {
   let name: String
-  let recipe: Recipe
+  private(set) var recipe: Recipe
   let batch: Int
 
   init(_ name: String, _ recipe: Recipe, batch: Int = 256) {
     self.name = name
     self.recipe = recipe
+    self.recipe.optimizer = Optimizer(.adam, learningRate: 1e-3)
     self.batch = batch
   }
 

@@ -32,7 +32,8 @@ struct RecipeOptions: ParsableArguments {
   var optimizer: Optimizer.Rule?
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("The learning rate. (default: the recipe's, 0.001)", valueName: "x"))
+    parsing: .unconditional,
+    help: ArgumentHelp("The learning rate. (default: the recipe's, 0.001; 0.003 of sparse)", valueName: "x"))
   var lr: Double?
 
   @Option(

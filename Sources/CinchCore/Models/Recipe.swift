@@ -157,12 +157,15 @@ extension Recipe {
   }
 
   /// KL sparsity on a sigmoid code (Ng, CS294A): every unit is active ρ of the time.
+  ///
+  /// Adam at 3e-3: at 1e-3 twenty epochs leave the mean activation further above ρ and the reconstruction a tenth worse.
   public static func sparse(
     layers: [Int] = [784, 196], rho: Double = 0.05, beta: Double = 3, weightDecay: Double = 1e-3
   ) -> Recipe {
     Recipe(
       name: "sparse", layers: layers, activation: .sigmoid, outputActivation: .sigmoid, loss: .sse,
-      penalties: Penalties(weightDecay: weightDecay, kl: KLSettings(rho: rho, beta: beta)))
+      penalties: Penalties(weightDecay: weightDecay, kl: KLSettings(rho: rho, beta: beta)),
+      optimizer: Optimizer(.adam, learningRate: 3e-3))
   }
 
   /// An L1 penalty on the code's activations. The default is Keras's customary 1e-5 against a loss averaged
