@@ -42,7 +42,7 @@ struct TrainCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Passes over the data; with --resume it can only grow. (default: the recipe's, 20)", valueName: "n"))
+      "Passes over the data; with --resume it can only grow. (default: the recipe's)", valueName: "n"))
   var epochs: Int?
 
   @Option(help: ArgumentHelp("The run's folder. (default: runs/YYYY-MM-DD-RECIPE)", valueName: "folder"))

@@ -33,7 +33,7 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The learning rate. (default: the recipe's, 0.001; 0.003 of sparse)", valueName: "x"))
+    help: ArgumentHelp("The learning rate. (default: the recipe's)", valueName: "x"))
   var lr: Double?
 
   @Option(
@@ -55,7 +55,8 @@ struct RecipeOptions: ParsableArguments {
     help: ArgumentHelp("The largest norm of the whole gradient. (default: none)", valueName: "x"))
   var clip: Double?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Samples in a mini-batch. (default: 256)", valueName: "n"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Samples in a mini-batch. (default: the recipe's)", valueName: "n"))
   var batchSize: Int?
 
   @Option(
@@ -76,7 +77,7 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The weight of KL sparsity; 0 removes it. (default: the recipe's, 3)", valueName: "x"))
+    help: ArgumentHelp("The weight of KL sparsity; 0 removes it. (default: the recipe's)", valueName: "x"))
   var beta: Double?
 
   @Option(

@@ -234,7 +234,9 @@ extension Recipe {
   }
 
   /// `conv` with a sigmoid code whose feature maps are active ρ of the time, averaged over samples and pixels.
-  public static func convSparse(image: ImageShape = .fashion, rho: Double = 0.05, beta: Double = 3) -> Recipe {
+  ///
+  /// β is ten times that of `sparse`: one term speaks for a whole map, against the errors of all its pixels.
+  public static func convSparse(image: ImageShape = .fashion, rho: Double = 0.05, beta: Double = 30) -> Recipe {
     var recipe = convolutional(
       name: "conv-sparse", image: image, encoder: strided(.sigmoid), decoder: nil, activation: .relu,
       pools: .upsample)
