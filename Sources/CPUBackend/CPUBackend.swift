@@ -47,7 +47,7 @@ public final class CPUBackend: Backend {
       detail: "\(version) (\(String(cString: blas.core_name))), \(instructions), "
         + "\(count) thread\(count == 1 ? "" : "s")",
       // Room for the program and its host copies.
-      memory: Int(cinch_memory_size() / 2))
+      memory: Int(cinch_memory_size() / 2), largestBuffer: 4 * DeviceInfo.mostElements)
   }
 
   deinit { cinch_device_destroy(device) }

@@ -28,7 +28,6 @@ public final class Autoencoder: Sendable {
 
   init(_ recipe: Recipe, on device: Device, run: RunConfig?) throws {
     let opened = try device.open()
-    try recipe.requireFit(opened.backend)
     let session = try Autoencoder.reporting { try openSession(recipe, on: opened.backend) }
     self.recipe = recipe
     self.device = session.device

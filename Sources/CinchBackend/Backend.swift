@@ -21,14 +21,23 @@ public struct DeviceInfo: Sendable, Hashable, Codable {
   public var name: String
   /// Driver, version and kernel family, in one line.
   public var detail: String
-  /// Memory that a data set may take, in bytes.
+  /// Memory that a model and its data may take, in bytes.
   public var memory: Int
+  /// The largest single buffer, in bytes: OpenCL devices often give no more than a quarter of their memory at once.
+  public var largestBuffer = Int.max
 
-  public init(identifier: String, name: String, detail: String, memory: Int) {
+  /// The most elements of a float32 buffer: kernels and BLAS count in 32 bits.
+  public static let mostElements = Int(Int32.max)
+
+  // Of a run on record only what names the device matters.
+  private enum CodingKeys: CodingKey { case identifier, name, detail, memory }
+
+  public init(identifier: String, name: String, detail: String, memory: Int, largestBuffer: Int = .max) {
     self.identifier = identifier
     self.name = name
     self.detail = detail
     self.memory = memory
+    self.largestBuffer = largestBuffer
   }
 }
 

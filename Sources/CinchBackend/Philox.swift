@@ -71,6 +71,9 @@ public struct Philox: Sendable, Hashable {
 /// `(left, right)` by `(right, left ^ F(right ^ (key[r % 4] + r·0x9E3779B9)))` where `F` is Murmur3's 32-bit
 /// finaliser, masked to half the bits.
 public struct Permutation: Sendable, Hashable {
+  /// The most elements one can have.
+  public static let largestCount = 1 << 30
+
   public let count: Int
   public let key: SIMD4<UInt32>
   /// Half the width of the network, in bits.
@@ -82,7 +85,7 @@ public struct Permutation: Sendable, Hashable {
   }
 
   public init(count: Int, key: SIMD4<UInt32>) {
-    precondition(count > 0 && count <= 1 << 30, "a permutation of \(count) elements")
+    precondition(count > 0 && count <= Self.largestCount, "a permutation of \(count) elements")
     self.count = count
     self.key = key
     var bits: UInt32 = 2

@@ -52,11 +52,11 @@ struct StagingRing {
 extension OpenCLBackend {
   public func allocate(_ count: Int) throws -> OpenCLBuffer {
     try require(count > 0, "A buffer of \(count) elements: ask for at least one.")
-    let bytes = count * MemoryLayout<Float>.stride
-    if bytes > device.largestBuffer || account.bytes + bytes > device.globalMemory {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
+    if overflow || bytes > info.largestBuffer || account.bytes + bytes > device.globalMemory {
       throw BackendError.outOfMemory(
         """
-        \(device.name) cannot hold a buffer of \(bytesText(bytes)): its largest is \(bytesText(device.largestBuffer)), \
+        \(device.name) cannot hold a buffer of \(count) numbers: its largest is \(bytesText(info.largestBuffer)), \
         and \(bytesText(account.bytes)) of \(bytesText(device.globalMemory)) are taken. \
         Use a smaller batch or model, or keep the data set on the host.
         """)

@@ -69,11 +69,10 @@ public final class OpenCLBackend: Backend {
     self.queue = queue
     account = MemoryAccount()
 
-    // A data set is one buffer, and the model needs room beside it.
     info = DeviceInfo(
       identifier: self.device.identifier, name: self.device.name,
       detail: "\(self.device.platformName), driver \(self.device.driver), \(self.family.rawValue) kernels",
-      memory: min(self.device.globalMemory / 4 * 3, self.device.largestBuffer))
+      memory: self.device.globalMemory / 4 * 3, largestBuffer: min(self.device.largestBuffer, 4 * DeviceInfo.mostElements))
   }
 
   deinit {

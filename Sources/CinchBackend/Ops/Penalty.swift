@@ -25,7 +25,7 @@ public protocol PenaltyOps: MemoryOps {
 }
 
 /// The numbers of a KL sparsity penalty.
-public struct KLSettings: Sendable, Hashable, Codable {
+public struct KLSettings: Sendable, Hashable {
   /// ρ, the wanted mean activation.
   public var rho: Double
   /// β, the penalty's weight.

@@ -15,11 +15,13 @@ public final class ReferenceBackend: Backend {
 
   public init() {}
 
+  /// Of the machine, in bytes.
+  static let physicalMemory = max(sysconf(Int32(_SC_PHYS_PAGES)), 0) * max(sysconf(Int32(_SC_PAGESIZE)), 0)
+
   public var info: DeviceInfo {
-    let pages = sysconf(Int32(_SC_PHYS_PAGES)), size = sysconf(Int32(_SC_PAGESIZE))
-    return DeviceInfo(
+    DeviceInfo(
       identifier: "reference", name: "Reference", detail: "plain loops in Double, for checking other devices",
-      memory: max(pages, 0) * max(size, 0) / 2)
+      memory: Self.physicalMemory / 2)
   }
 
   /// The tensor's elements. They stay valid as long as the caller's tensor does.
@@ -37,11 +39,19 @@ public final class ReferenceBuffer {
   public let count: Int
   let start: UnsafeMutablePointer<Double>
 
-  init(count: Int) {
+  /// - Throws: `BackendError.outOfMemory`.
+  init(count: Int) throws {
+    // Past physical memory the system would grant the pages and kill the process when they are touched.
+    guard Double(count) * 8 <= Double(ReferenceBackend.physicalMemory),
+      let memory = calloc(max(count, 1), MemoryLayout<Double>.stride)
+    else {
+      throw BackendError.outOfMemory(
+        "The reference device cannot allocate \(count) doubles; this machine has "
+          + "\(ReferenceBackend.physicalMemory >> 20) MiB of memory. Use a smaller batch or model.")
+    }
     self.count = count
-    start = .allocate(capacity: max(count, 1))
-    start.initialize(repeating: 0, count: max(count, 1))
+    start = memory.bindMemory(to: Double.self, capacity: max(count, 1))
   }
 
-  deinit { start.deallocate() }
+  deinit { free(start) }
 }

@@ -100,21 +100,30 @@ public struct Dataset: Sendable {
     return try subset(0..<min(count, self.count))
   }
 
+  /// - Throws: `CinchError.badData` where there are more samples than can be shuffled.
+  func requireOrder() throws {
+    guard count <= Permutation.largestCount else {
+      throw CinchError.badData(
+        "'\(name)' has \(count) samples, but only \(Permutation.largestCount) can be shuffled: train on a part of them.")
+    }
+  }
+
   /// Splits off a validation set: with n = round(fraction · count), samples π(0) … π(count − n − 1) are for training
   /// and the last n of the order π for validation, π being the seed's permutation of the `validationSplit` stream.
   ///
-  /// - Throws: `CinchError.usage` if either part would be empty, or there are more than 2³⁰ samples.
+  /// - Throws: `CinchError.usage` if either part would be empty, `.badData` with more than 2³⁰ samples.
   public func split(
     validation fraction: Double, seed: UInt64
   ) throws -> (training: Dataset, validation: Dataset) {
-    guard fraction > 0, fraction < 1, count <= 1 << 30 else {
-      throw CinchError.usage("a validation share of \(fraction) is not between 0 and 1; try 0.1")
+    guard fraction > 0, fraction < 1 else {
+      throw CinchError.usage("A validation share of \(fraction) is not between 0 and 1: try 0.1.")
     }
+    try requireOrder()
     let held = Int((fraction * Double(count)).rounded())
     guard held >= 1, held < count else {
       throw CinchError.usage(
-        "a validation share of \(fraction) leaves one part of the \(count) samples of \(name) empty; "
-          + "choose another share or use more samples")
+        "A validation share of \(fraction) leaves one part of the \(count) samples of \(name) empty: "
+          + "choose another share or use more samples.")
     }
     let permutation = Permutation(count: count, philox: Philox(seed: seed, stream: .validationSplit), step: 0)
     let order = (0..<count).map { permutation($0) }

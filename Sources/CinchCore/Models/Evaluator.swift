@@ -11,9 +11,6 @@ public struct Evaluation: Sendable, Hashable, Codable {
 /// Runs a trained network over host data in batches: encode, decode, reconstruct, evaluate. The input is
 /// never corrupted here.
 final class Evaluator<B: Backend> {
-  /// Samples that pass at a time.
-  static var rows: Int { 1024 }
-
   private let network: Network<B>
   private let backend: B
   private let rows: Int
@@ -26,8 +23,9 @@ final class Evaluator<B: Backend> {
 
   init(_ network: Network<B>) throws {
     self.network = network
-    let rows = Self.rows
+    let rows = network.recipe.evaluationRows
     self.rows = rows
+    try network.reserve(rows: rows)
     backend = network.backend
     let backend = backend
     x = try backend.tensor(network.input.shape(rows: rows))

@@ -44,7 +44,7 @@ extension Backend {
   /// Memory for the tensors of a pass: one buffer, or one each where the device has none so large.
   func tensors(_ planned: [PlannedTensor]) throws -> [Tensor<Buffer>] {
     let plan = MemoryPlan(planned)
-    guard plan.count > 0, plan.count * MemoryLayout<Scalar>.stride <= info.memory else {
+    guard plan.count > 0, plan.count * MemoryLayout<Scalar>.stride <= info.largestBuffer else {
       return try planned.map { try tensor($0.shape) }
     }
     let arena = try tensor([plan.count])

@@ -8,14 +8,15 @@ final class Network<B: Backend> {
   let recipe: Recipe
   let backend: B
   let layers: [any Layer<B>]
+  private let switches: [PoolSwitches<B>]
   let layout: ParameterLayout
   /// How many of `layers` make the encoder.
   let encoderCount: Int
   let parameters: Tensor<B.Buffer>
   let gradients: Tensor<B.Buffer>
 
-  /// - Parameter rows: the most samples that will pass at a time.
-  init(_ recipe: Recipe, on backend: B, rows: Int) throws {
+  /// - Throws: `CinchError.usage` where the recipe makes no model.
+  init(_ recipe: Recipe, on backend: B) throws {
     try recipe.validate()
     self.recipe = recipe
     self.backend = backend
@@ -24,10 +25,16 @@ final class Network<B: Backend> {
     self.layout = layout
     parameters = try backend.tensor([layout.count])
     gradients = try backend.tensor([layout.count])
-    layers = try LayerFactory(
-      backend: backend, layout: layout, parameters: parameters, gradients: gradients, tied: recipe.tied, rows: rows
-    ).layers()
+    var factory = LayerFactory(
+      backend: backend, layout: layout, parameters: parameters, gradients: gradients, tied: recipe.tied)
+    layers = try factory.layers()
+    switches = Array(factory.switches.values)
     try backend.write(layout.initialValues(seed: recipe.seed).map { B.Scalar($0) }, to: parameters)
+  }
+
+  /// Makes room for batches of so many samples.
+  func reserve(rows: Int) throws {
+    for places in switches { try places.reserve(rows: rows) }
   }
 
   /// Weights at the front of the arena.
@@ -49,11 +56,21 @@ private struct LayerFactory<B: Backend> {
   let parameters: Tensor<B.Buffer>
   let gradients: Tensor<B.Buffer>
   let tied: Bool
-  let rows: Int
+  /// Of the max-pools, by their places in the network.
+  private(set) var switches: [Int: PoolSwitches<B>] = [:]
 
-  func layers() throws -> [any Layer<B>] {
-    var switches: [Int: Tensor<B.Buffer>] = [:]
-    return try layout.layers.enumerated().map { index, layer -> any Layer<B> in
+  init(
+    backend: B, layout: ParameterLayout, parameters: Tensor<B.Buffer>, gradients: Tensor<B.Buffer>, tied: Bool
+  ) {
+    self.backend = backend
+    self.layout = layout
+    self.parameters = parameters
+    self.gradients = gradients
+    self.tied = tied
+  }
+
+  mutating func layers() throws -> [any Layer<B>] {
+    try layout.layers.enumerated().map { index, layer -> any Layer<B> in
       func pooling(_ geometry: PoolingGeometry, _ kind: PoolingLayer<B>.Kind) -> any Layer<B> {
         PoolingLayer(resolved: layer, geometry: geometry, kind: kind, backend: backend)
       }
@@ -67,7 +84,7 @@ private struct LayerFactory<B: Backend> {
         return ConvolutionLayer(
           resolved: layer, geometry: geometry, isTransposed: true, parameters: try views(index), backend: backend)
       case .maxPool(let geometry):
-        let places = try backend.tensor(geometry.small(rows))
+        let places = PoolSwitches(geometry, on: backend)
         switches[index] = places
         return pooling(geometry, .maxPool(switches: places))
       case .unpool(let geometry, let pool):

@@ -135,22 +135,3 @@ extension ParameterLayout {
     return arena
   }
 }
-
-extension Recipe {
-  /// Parameters and outputs of each layer, in floating point so that no size overflows; empty where the layers do not
-  /// fit each other.
-  package var layerSizes: [(parameters: Double, outputs: Double)] {
-    guard let layers = try? shape().layers else { return [] }
-    return layers.enumerated().map { index, layer in
-      let weights: Double
-      switch layer.kind {
-      case .dense: weights = Double(layer.input.count) * Double(layer.output.count)
-      case .convolution(let g), .transposedConvolution(let g):
-        weights = Double(g.kernelHeight * g.kernelWidth) * Double(g.channels) * Double(g.outputChannels)
-      case .maxPool, .averagePool, .unpool, .upsample: return (0, Double(layer.output.count))
-      }
-      let isShared = tied && index >= encoder.count
-      return (Double(layer.output.units) + (isShared ? 0 : weights), Double(layer.output.count))
-    }
-  }
-}

@@ -19,6 +19,7 @@ extension Recipe: Codable {
     func value<T: Decodable>(_ key: CodingKeys, _ type: T.Type = T.self) throws -> T? {
       try container.decodeIfPresent(T.self, forKey: key)
     }
+    try Self.refuseContradictions(container)
     let activation = try value(.activation) ?? Activation.relu
     self.init(
       name: try value(.name) ?? "custom", layers: try value(.layers) ?? [], activation: activation,
@@ -43,6 +44,19 @@ extension Recipe: Codable {
     seed = try value(.seed) ?? seed
     validationSplit = try value(.validationSplit) ?? validationSplit
     patience = try value(.patience)
+  }
+
+  /// `layers` and `encoder` are two ways to say the same; what only the other one reads must not be ignored in silence.
+  private static func refuseContradictions(_ container: KeyedDecodingContainer<CodingKeys>) throws {
+    let spelledOut = container.contains(.encoder)
+    var unread: [CodingKeys] = spelledOut ? [.layers, .activation, .codeActivation] : [.decoder, .image, .input]
+    if spelledOut && container.contains(.decoder) { unread.append(.outputActivation) }
+    guard let key = unread.first(where: container.contains) else { return }
+    throw DecodingError.dataCorruptedError(
+      forKey: key, in: container,
+      debugDescription: spelledOut
+        ? "'\(key.nameInFile)' says nothing where each layer is spelled out: give every layer its own activation"
+        : "'\(key.nameInFile)' needs an 'encoder' that spells its layers out, in place of 'layers'")
   }
 
   public func encode(to encoder: any Encoder) throws {

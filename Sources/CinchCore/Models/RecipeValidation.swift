@@ -107,7 +107,9 @@ extension Recipe {
   }
 
   private func validateTraining() throws {
-    guard batchSize > 0 else { throw CinchError.usage("--batch-size must be 1 or more, not \(batchSize).") }
+    guard (1...Permutation.largestCount).contains(batchSize) else {
+      throw CinchError.usage("--batch-size must lie between 1 and \(Permutation.largestCount), not \(batchSize).")
+    }
     guard (0...Self.mostEpochs).contains(epochs) else {
       throw CinchError.usage("--epochs must lie between 0 and \(Self.mostEpochs), not \(epochs).")
     }
@@ -159,6 +161,7 @@ extension Recipe {
     }
     try requireImages(data)
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
+    try data.requireOrder()
     if loss == .bce, let index = data.firstIndex(outside: 0...1) {
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(index / input + 1), feature \(index % input + 1) is "

@@ -74,15 +74,23 @@ final class ModelSession<B: Backend>: Session {
   let recipe: Recipe
   private let backend: B
   private let network: Network<B>
-  private let evaluator: Evaluator<B>
+  private var ownEvaluator: Evaluator<B>?
   private var run: TrainingRun<B>?
 
   init(_ recipe: Recipe, on backend: B) throws {
     self.recipe = recipe
     self.backend = backend
-    let rows = max(Evaluator<B>.rows, recipe.batchSize)
-    network = try Network(recipe, on: backend, rows: rows)
-    evaluator = try Evaluator(network)
+    try recipe.validate()
+    try recipe.requireFit(backend)
+    network = try Network(recipe, on: backend)
+  }
+
+  /// Made when it is first needed: training alone does without.
+  private func evaluator() throws -> Evaluator<B> {
+    if let ownEvaluator { return ownEvaluator }
+    let evaluator = try Evaluator(network)
+    ownEvaluator = evaluator
+    return evaluator
   }
 
   var device: DeviceInfo { backend.info }
@@ -96,7 +104,7 @@ final class ModelSession<B: Backend>: Session {
   private var code: FeatureShape { network.code.resolved.output }
 
   func encode(_ values: [Float]) throws -> [Float] {
-    code.channelsFirst(try evaluator.encode(input.channelsLast(values)))
+    code.channelsFirst(try evaluator().encode(input.channelsLast(values)))
   }
 
   func decode(_ codes: [Float]) throws -> [Float] {
@@ -105,11 +113,11 @@ final class ModelSession<B: Backend>: Session {
         "Layer \(layer.resolved.name) puts values where the encoder's max-pool found them, which codes alone do not "
           + "tell: use reconstruct, or a recipe that upsamples.")
     }
-    return input.channelsFirst(try evaluator.decode(code.channelsLast(codes)))
+    return input.channelsFirst(try evaluator().decode(code.channelsLast(codes)))
   }
 
   func reconstruct(_ values: [Float]) throws -> [Float] {
-    input.channelsFirst(try evaluator.reconstruct(input.channelsLast(values)))
+    input.channelsFirst(try evaluator().reconstruct(input.channelsLast(values)))
   }
 
   func featureMaps(_ values: [Float]) throws -> [FeatureMaps] {
@@ -117,12 +125,12 @@ final class ModelSession<B: Backend>: Session {
     return try (0..<network.encoderCount).compactMap { index in
       let layer = network.layers[index].resolved
       guard layer.spec.hasParameters, case .image = layer.output else { return nil }
-      let maps = layer.output.channelsFirst(try evaluator.outputs(images, of: index))
+      let maps = layer.output.channelsFirst(try evaluator().outputs(images, of: index))
       return FeatureMaps(name: layer.name, shape: layer.output, values: maps)
     }
   }
 
-  func evaluate(_ data: Dataset) throws -> Evaluation { try evaluator.evaluate(try input.channelsLast(data)) }
+  func evaluate(_ data: Dataset) throws -> Evaluation { try evaluator().evaluate(try input.channelsLast(data)) }
 
   func corrupt(_ values: [Float], step: UInt64) throws -> [Float] {
     guard let corruption = recipe.corruption else { return values }
@@ -145,7 +153,7 @@ final class ModelSession<B: Backend>: Session {
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
     run = try TrainingRun(
       network, training: try input.channelsLast(training), validation: try validation.map(input.channelsLast),
-      evaluator: evaluator, options: options)
+      evaluator: validation == nil ? nil : evaluator(), options: options)
   }
 
   private func prepared() throws -> TrainingRun<B> {

@@ -31,11 +31,12 @@ final class Workspace<B: Backend> {
 
   init(_ network: Network<B>, rows: Int) throws {
     self.network = network
+    try network.reserve(rows: rows)
     let backend = network.backend
     let recipe = network.recipe
     let x = try backend.tensor(network.input.shape(rows: rows))
     let input = recipe.corruption == nil ? x : try backend.tensor(network.input.shape(rows: rows))
-    let passing = try backend.tensors(Self.passing(network, rows: rows))
+    let passing = try backend.tensors(Recipe.passing(network.layout.layers, rows: rows))
     let hidden = network.layers.count - 1
     let code = network.code.resolved.output
     full = Batch(
@@ -57,18 +58,6 @@ final class Workspace<B: Backend> {
       recipe.penalties.weightDecay > 0
       ? try backend.tensor([backend.sumPartialCount(network.weightCount)]) : nil
     gradientScale = recipe.gradientClip == nil ? nil : try backend.tensor([1])
-  }
-
-  /// The hidden layers' outputs, then all δs, with their lives in a step: layer i runs forward at i, and backward
-  /// at 2n − 1 − i, where it reads the output of the layer below and makes that one's δ.
-  private static func passing(_ network: Network<B>, rows: Int) -> [PlannedTensor] {
-    let n = network.layers.count
-    let shapes = network.layers.map { $0.resolved.output.shape(rows: rows) }
-    let outputs = (0..<n - 1).map { PlannedTensor(shape: shapes[$0], life: $0...2 * n - 2 - $0) }
-    let deltas = (0..<n).map {
-      PlannedTensor(shape: shapes[$0], life: ($0 == n - 1 ? n - 1 : 2 * n - 2 - $0)...2 * n - 1 - $0)
-    }
-    return outputs + deltas
   }
 
   private static func lossPartials(_ network: Network<B>, rows: Int) -> Int {

@@ -37,9 +37,10 @@ extension Corruption {
 }
 
 extension Corruption: Codable {
-  private enum CodingKeys: String, CodingKey { case kind, level }
+  private enum CodingKeys: String, CodingKey, CaseIterable { case kind, level }
 
   public init(from decoder: any Decoder) throws {
+    try decoder.refuseUnknownKeys(CodingKeys.self, in: "corruption")
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
       try container.decode(Kind.self, forKey: .kind), level: try container.decode(Double.self, forKey: .level))

@@ -46,6 +46,25 @@ extension Penalties: Codable {
   }
 }
 
+extension KLSettings: Codable {
+  private enum CodingKeys: String, CodingKey, CaseIterable { case rho, beta, momentum }
+
+  public init(from decoder: any Decoder) throws {
+    try decoder.refuseUnknownKeys(CodingKeys.self, in: "kl")
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      rho: try container.decode(Double.self, forKey: .rho), beta: try container.decode(Double.self, forKey: .beta),
+      momentum: try container.decodeIfPresent(Double.self, forKey: .momentum) ?? 0)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(rho, forKey: .rho)
+    try container.encode(beta, forKey: .beta)
+    try container.encode(momentum, forKey: .momentum)
+  }
+}
+
 /// A key of any name, to find keys that no one reads.
 private struct AnyKey: CodingKey {
   var stringValue: String

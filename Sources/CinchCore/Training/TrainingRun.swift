@@ -17,7 +17,8 @@ final class TrainingRun<B: Backend> {
   private let moments: [Tensor<B.Buffer>]
   private let best: Tensor<B.Buffer>?
   private let validation: Dataset?
-  private let evaluator: Evaluator<B>
+  /// Where there is something to validate with.
+  private let evaluator: Evaluator<B>?
   private let step: TrainingStep<B>
   /// One row of the books for every update of a chunk.
   private let books: Tensor<B.Buffer>
@@ -33,7 +34,7 @@ final class TrainingRun<B: Backend> {
   static var longestChunk: Int { 128 }
 
   init(
-    _ network: Network<B>, training: Dataset, validation: Dataset?, evaluator: Evaluator<B>, options: TrainingOptions
+    _ network: Network<B>, training: Dataset, validation: Dataset?, evaluator: Evaluator<B>?, options: TrainingOptions
   ) throws {
     recipe = network.recipe
     backend = network.backend
@@ -44,8 +45,10 @@ final class TrainingRun<B: Backend> {
     try recipe.validate(training)
     if let validation { try recipe.validate(validation) }
     let rows = min(recipe.batchSize, training.count)
+    try recipe.requireFit(backend, batch: rows)
     feed = try DataFeed(
-      training, on: backend, batchSize: rows, memoryLimit: options.residentBytes ?? backend.info.memory / 2)
+      training, on: backend, batchSize: rows,
+      memoryLimit: options.residentBytes ?? min(backend.info.memory / 2, backend.info.largestBuffer))
     workspace = try Workspace(network, rows: rows)
     if training.count % rows > 0 { _ = try workspace.batch(rows: training.count % rows) }
     moments = try (0..<recipe.optimizer.momentCount).map { _ in try network.backend.tensor(network.parameters.shape) }
@@ -102,7 +105,7 @@ final class TrainingRun<B: Backend> {
         philox: corruption, step: UInt64(first + index))
       try step.run(
         batch, optimizerStep(first + index, epochs: epochs),
-        books: books.slice(at: index * termCount, shape: [termCount]))
+        books: books.slice(at: index * termCount, shape: [termCount]), isFirst: first + index == 0)
     }
     let losses = try backend.read(books.prefix(rows: steps)).map { Double($0) }
     let seconds = (ContinuousClock.now - start).seconds
@@ -154,7 +157,7 @@ final class TrainingRun<B: Backend> {
       penalties: Dictionary(uniqueKeysWithValues: zip(recipe.penalties.names, means.dropFirst())),
       learningRate: optimizerStep(state.step - 1, epochs: epochs).learningRate,
       samplesPerSecond: Double(state.samples) / max(state.seconds, 1e-9), seconds: state.seconds)
-    if let validation {
+    if let validation, let evaluator {
       let result = try evaluator.evaluate(validation).reconstruction
       guard result.perSample.isFinite else {
         throw CinchError.diverged(
@@ -217,6 +220,7 @@ extension TrainingRun {
   }
 
   func restore(_ state: TrainingState, _ values: [String: [B.Scalar]]) throws {
+    let state = try checked(state)
     for (name, tensor) in arenas {
       guard let array = values[name], array.count == tensor.count else {
         throw CinchError.badData(
@@ -226,6 +230,24 @@ extension TrainingRun {
       try backend.write(array, to: tensor)
     }
     self.state = state
+  }
+
+  /// What a run of this recipe and these data can have come to.
+  /// - Throws: `CinchError.badData`.
+  private func checked(_ state: TrainingState) throws -> TrainingState {
+    let hasBest = state.bestEpoch != nil
+    guard state.epoch >= 0, state.epoch <= Recipe.mostEpochs, (0...stepsPerEpoch).contains(state.stepInEpoch),
+      state.step == state.epoch * stepsPerEpoch + state.stepInEpoch,
+      state.samples == min(state.stepInEpoch * batchSize, feed.count), state.history.count == state.epoch,
+      state.sums.count == termCount || (state.sums.isEmpty && state.step == 0), state.sums.allSatisfy(\.isFinite),
+      state.seconds.isFinite, state.seconds >= 0, hasBest == (state.bestValidation != nil),
+      !hasBest || best != nil || validation != nil, (0...state.epoch).contains(state.bestEpoch ?? 0)
+    else {
+      throw CinchError.badData(
+        "The checkpoint's counters contradict each other or the run's data: start a new run, or resume with the data it "
+          + "was started with.")
+    }
+    return state
   }
 }
 

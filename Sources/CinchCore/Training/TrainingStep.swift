@@ -9,9 +9,11 @@ struct TrainingStep<B: Backend> {
 
   /// - Parameters:
   ///   - books: receives the reconstruction loss per sample, then each penalty of `Penalties.names`.
-  func run(_ batch: Workspace<B>.Batch, _ optimizer: OptimizerStep, books: Tensor<B.Buffer>) throws {
+  func run(
+    _ batch: Workspace<B>.Batch, _ optimizer: OptimizerStep, books: Tensor<B.Buffer>, isFirst: Bool = false
+  ) throws {
     try forward(batch)
-    try penalties(batch)
+    try penalties(batch, isFirst: isFirst)
     try outputLayer(batch)
     try backward(batch)
     try tally(batch, books)
@@ -32,10 +34,12 @@ struct TrainingStep<B: Backend> {
   }
 
   /// What the penalties need of the code before the backward pass reaches it.
-  private func penalties(_ batch: Workspace<B>.Batch) throws {
+  private func penalties(_ batch: Workspace<B>.Batch, isFirst: Bool) throws {
     let layer = network.code.resolved
     let code = batch.outputs[network.encoderCount - 1].unitRows(layer.output)
-    if let settings = recipe.penalties.kl, let kl = workspace.kl {
+    if var settings = recipe.penalties.kl, let kl = workspace.kl {
+      // A moving average starts from the first batch's mean: from 0 it would take every unit for a silent one.
+      if isFirst { settings.momentum = 0 }
       try backend.klSparsity(code, settings, kl)
     }
     if let partials = batch.magnitudePartials {
