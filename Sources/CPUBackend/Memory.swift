@@ -6,7 +6,9 @@ extension CPUBackend {
     try require(count >= 0, "A buffer cannot hold \(count) elements.")
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
     // Past physical memory the system would grant the pages and kill the process when they are touched.
-    guard !overflow, count <= DeviceInfo.mostElements, bytes <= Int(cinch_memory_size()), let buffer = CPUBuffer(count: max(count, 1)) else {
+    guard !overflow, count <= DeviceInfo.mostElements, bytes <= Int(cinch_memory_size()),
+      let buffer = CPUBuffer(count: max(count, 1))
+    else {
       throw BackendError.outOfMemory(
         "The cpu device cannot allocate \(count) floats; this machine has \(cinch_memory_size() >> 20) MiB of memory. "
           + "Use a smaller batch or model.")

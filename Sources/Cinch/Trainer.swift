@@ -1,5 +1,7 @@
 import CinchBackend
 import CinchCore
+import Dispatch
+import Synchronization
 
 /// Trains an autoencoder of any variant on any device.
 ///
@@ -13,6 +15,8 @@ import CinchCore
 /// ```
 public final class Trainer: Sendable {
   public let model: Autoencoder
+  /// Counts the calls of `prepare`, each of which ends the run before it.
+  private let runs = Mutex(0)
 
   public var recipe: Recipe { model.recipe }
   public var device: DeviceInfo { model.device }
@@ -23,15 +27,22 @@ public final class Trainer: Sendable {
     model = try Autoencoder(recipe, on: device)
   }
 
+  /// Trains a model further from the weights it has, as a new run: moments, shuffles and counters start afresh.
+  public init(_ model: Autoencoder) { self.model = model }
+
   /// The epochs of a training run. Nothing runs until the sequence is asked for its first epoch; each epoch
-  /// runs when it is asked for, so between two of them the model holds exactly the weights of the last one.
+  /// runs when it is asked for, so between two of them the model holds exactly the weights of the last one. It runs on a
+  /// thread of its own, so that other tasks go on; whoever asks the model for something meanwhile waits.
+  ///
+  /// Every call is a new run from the weights at hand, and ends the run before it.
   ///
   /// - Parameters:
   ///   - validation: held-out samples; nil splits off the recipe's `validationSplit`.
   ///   - epochs: nil takes the recipe's.
   ///
   /// The sequence throws `CinchError.badData` where the data do not fit the model, `CinchError.diverged` where
-  /// the loss stops being a number, and `CancellationError` where its task is cancelled.
+  /// the loss stops being a number, `CinchError.usage` where another run has begun on this trainer, and
+  /// `CancellationError` where its task is cancelled.
   public func fit(
     _ data: Dataset, validation: Dataset? = nil, epochs: Int? = nil, options: TrainingOptions = TrainingOptions()
   ) -> Epochs {
@@ -52,15 +63,28 @@ public final class Trainer: Sendable {
 
     public struct Iterator: AsyncIteratorProtocol {
       let run: Epochs
-      var isPrepared = false
+      /// The trainer's count of runs, once this one is prepared.
+      private var number: Int?
+
+      init(run: Epochs) { self.run = run }
 
       public mutating func next() async throws -> Epoch? {
         try Task.checkCancellation()
-        if !isPrepared {
-          try run.trainer.prepare(run.data, validation: run.validation, options: run.options)
-          isPrepared = true
+        let (run, known) = (run, number)
+        let isCancelled = CancellationFlag()
+        let (outcome, number) = try await withTaskCancellationHandler {
+          try await onThread {
+            let number = try known ?? run.trainer.prepare(run.data, validation: run.validation, options: run.options)
+            let outcome = try run.trainer.model.withSession { session in
+              try run.trainer.requireCurrent(number)
+              return try session.trainEpoch(epochs: run.epochs) { _ in !isCancelled.value }
+            }
+            return (outcome, number)
+          }
+        } onCancel: {
+          isCancelled.set()
         }
-        let outcome = try run.trainer.trainEpoch(epochs: run.epochs) { _ in !Task.isCancelled }
+        self.number = number
         switch outcome {
         case .finished(let epoch): return epoch
         case .interrupted: throw CancellationError()
@@ -71,16 +95,30 @@ public final class Trainer: Sendable {
   }
 
   /// Makes data ready for `trainEpoch`: splits, checks and puts them on the device.
+  /// - Returns: how many runs have begun on this trainer, this one included.
+  @discardableResult
   public func prepare(
     _ data: Dataset, validation: Dataset? = nil, options: TrainingOptions = TrainingOptions()
-  ) throws {
+  ) throws -> Int {
     var (training, held) = (data, validation)
     if held == nil && recipe.validationSplit > 0 {
       let parts = try data.split(validation: recipe.validationSplit, seed: recipe.seed)
       (training, held) = (parts.training, parts.validation)
     }
     let (chosen, kept) = (training, held)
-    try model.withSession { try $0.prepare(training: chosen, validation: kept, options: options) }
+    return try model.withSession { session in
+      try session.prepare(training: chosen, validation: kept, options: options)
+      return runs.withLock { count in
+        count += 1
+        return count
+      }
+    }
+  }
+
+  private func requireCurrent(_ number: Int) throws {
+    guard runs.withLock({ $0 }) == number else {
+      throw CinchError.usage("Another run has begun on this trainer: give each its own trainer, or end one first.")
+    }
   }
 
   /// Runs, or goes on with, one epoch; see `TrainingRun`. `prepare` comes first.
@@ -93,5 +131,20 @@ public final class Trainer: Sendable {
   /// Finished epochs, position and history of the run.
   public var state: TrainingState {
     get throws { try model.withSession { $0.state } }
+  }
+}
+
+/// Set from the task's cancellation, read from the thread that trains.
+private final class CancellationFlag: Sendable {
+  private let flag = Atomic(false)
+
+  var value: Bool { flag.load(ordering: .relaxed) }
+  func set() { flag.store(true, ordering: .relaxed) }
+}
+
+/// Runs what takes long where it holds none of the few threads that tasks share.
+private func onThread<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+  try await withCheckedThrowingContinuation { continuation in
+    DispatchQueue.global().async { continuation.resume(with: Result(catching: body)) }
   }
 }

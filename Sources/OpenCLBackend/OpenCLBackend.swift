@@ -72,7 +72,8 @@ public final class OpenCLBackend: Backend {
     info = DeviceInfo(
       identifier: self.device.identifier, name: self.device.name,
       detail: "\(self.device.platformName), driver \(self.device.driver), \(self.family.rawValue) kernels",
-      memory: self.device.globalMemory / 4 * 3, largestBuffer: min(self.device.largestBuffer, 4 * DeviceInfo.mostElements))
+      memory: self.device.globalMemory / 4 * 3,
+      largestBuffer: min(self.device.largestBuffer, 4 * DeviceInfo.mostElements))
   }
 
   deinit {

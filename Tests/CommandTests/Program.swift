@@ -56,6 +56,15 @@ final class Sandbox: Sendable {
     return URL(fileURLWithPath: "cinch")
   }()
 
+  /// Changes a safetensors file's JSON header, its length included.
+  func editHeader(_ name: String, _ edit: (String) -> String) throws {
+    let file = try bytes(name)
+    let length = file.prefix(8).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
+    let header = Data(edit(String(decoding: file.dropFirst(8).prefix(length), as: UTF8.self)).utf8)
+    let size = Data((0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) })
+    try (size + header + file.dropFirst(8 + length)).write(to: folder.appendingPathComponent(name))
+  }
+
   func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
   func bytes(_ name: String) throws -> Data { try Data(contentsOf: folder.appendingPathComponent(name)) }
   func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }

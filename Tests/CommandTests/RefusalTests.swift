@@ -51,13 +51,14 @@ import Testing
     (64, "train deep --data wide.npy --layers 16,abc", "not 'abc' in '16,abc'"),
     (65, "train linear --device cpu --weight-decay 1e38", "try the usual --weight-decay 0.001"),
     (65, "train linear --device cpu --lr 1e39", "try the usual --lr 0.001"),
+    (65, "train deep --device cpu --epochs 1 --optimizer sgd --lr 1e38", "step 1 (epoch 1)"),
     (64, "train linear --data wide.npy --label-column 1", "only CSV files have"),
     (64, "train linear --data wide.npy --header yes", "only CSV files have"),
     (64, "train linear --momentum 0.5", "add --optimizer momentum"),
     (64, "train deep --contraction 1", "two numbers in --layers"),
     (64, "train deep --bogus", "see 'cinch train --help'"), (64, "train deep --los mse", "(did you mean '--loss'?)"),
     (64, "train deep --optimizer x", "please provide one of 'sgd'"),
-    (65, "train --recipe batch.json", "expected a whole number at 'batch_size'"),
+    (65, "train --recipe batch.json", "at 'batch_size', expected a whole number"),
     (65, "train --recipe unknown.json", "knows activation, batch_size"),
     (65, "train --recipe data.csv", "as 'cinch recipes --json' prints them"),
     (65, "train linear --validation wide.npy", "pass held-out samples of as many"),
@@ -93,6 +94,55 @@ import Testing
     let outcome = try await sandbox.run(line: words)
     #expect(outcome.refused(status), "\(words): \(outcome.status) \(outcome.output) \(outcome.errors)")
     #expect(outcome.errors.contains(part), "\(words): \(outcome.errors)")
+  }
+
+  /// A recipe file's mistakes are named with their places, and nothing in it is ignored in silence.
+  @Test(arguments: [
+    (65, #"{"layers": [16, 1.5]}"#, "at 'layers', expected a list of whole numbers"),
+    (65, #"{"layers": [16, 4], "batch_size": 1e30}"#, "at 'batch_size', expected a whole number"),
+    (65, #"{"layers": [16, 4], "seed": -1}"#, "at 'seed', expected a whole number of 0 or more"),
+    (65, #"{"layers": [16, 4], "loss": "mae"}"#, "at 'loss', 'mae' is none of sse, mse, bce"),
+    (65, #"{"layers": [16, 4], "corruption": {"kind": "masking", "levle": 0.1}}"#, "unknown setting 'levle'"),
+    (65, #"{"layers": [16, 4], "penalties": {"kl": {"rho": 0.1, "betta": 3}}}"#, "unknown setting 'betta'"),
+    (65, #"{"layers": [16, 4], "decoder": []}"#, "'decoder' needs an 'encoder'"),
+    (65, #"{"layers": [16, 4], "encoder": [{"type": "conv"}]}"#, "'layers' says nothing beside an 'encoder'"),
+    (65, #"{"encoder": [{"type": "conv"}]}"#, "at 'encoder.0.type', 'conv' is none of dense, convolution"),
+    (65, #"{"encoder": [{"type": "convolution", "filters": 1.5}]}"#, "at 'encoder.0.filters', expected a whole"),
+    (65, #"{"encoder": [{"type": "convolution", "filters": 2, "units": 5}]}"#, "unknown setting 'units'"),
+    (65, #"{"encoder": [{"type": "convolution", "filters": 2, "kernel": true}]}"#, "at 'encoder.0.kernel', expected"),
+    (65, #"{"encoder": [{"type": "convolution", "filters": 2, "padding": 0.5}]}"#, "at 'encoder.0.padding', expected"),
+    (65, #"{"encoder": [{"type": "convolution", "filters": 2, "activation": "gelu"}]}"#, "'gelu' is none of linear"),
+    (65, #"{"image": [1, 4], "encoder": [{"type": "convolution", "filters": 2}]}"#, "at 'image', expected [channels"),
+    (
+      64,
+      #"""
+      {"image": [1, 4, 4], "encoder": [{"type": "convolution", "filters": 2, "stride": 2}], "decoder": [{"type":
+      "transposed-convolution", "filters": 1, "stride": 2, "output_padding": 1, "activation": "sigmoid"}]}
+      """#, "leave one of them out"
+    ),
+  ])
+  func recipeFilesAreReadStrictly(status: Int32, text: String, part: String) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    try sandbox.write(text, to: "recipe.json")
+    let line = "train --recipe recipe.json --data data.csv --image-shape 4,4 --device reference"
+    let outcome = try await sandbox.run(line: line)
+    #expect(outcome.refused(status) && outcome.errors.contains(part), "\(outcome.status) \(outcome.errors)")
+  }
+
+  /// What a file leaves out has a default.
+  @Test func recipeFilesNeedNoMoreThanTheyMust() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    let text =
+      #"{"layers": [16, 4], "activation": "sigmoid", "epochs": 1, "penalties": {"kl": {"rho": 0.1, "beta": 3}}}"#
+    try sandbox.write(text, to: "recipe.json")
+    let outcome = try await sandbox.run(line: "train --recipe recipe.json --data data.csv --device reference --json")
+    #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+    // One that says another input than the data have is told of.
+    try sandbox.write(#"{"layers": [17, 4], "epochs": 1}"#, to: "other.json")
+    let other = try await sandbox.run(line: "train --recipe other.json --data data.csv --device reference --out other")
+    #expect(other.status == 0 && other.errors.contains("input of 17 gives way to the data's, 16"), "\(other.errors)")
   }
 
   @Test func emptyNamesAreRefused() async throws {

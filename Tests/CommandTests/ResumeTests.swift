@@ -51,6 +51,25 @@ import Testing
     #expect(try sandbox.bytes("parts/model.safetensors") == sandbox.bytes("straight/model.safetensors"))
   }
 
+  /// Counters that no run can have come to are refused, not trusted.
+  @Test(arguments: [
+    (#""epoch":2"#, #""epoch":-1"#), (#""epoch":2"#, #""epoch":9"#), (#""step":"#, #""step":-"#),
+    (#""step_in_epoch":0"#, #""step_in_epoch":-3"#), (#""step_in_epoch":0"#, #""step_in_epoch":9223372036854775807"#),
+    (#""samples":0"#, #""samples":7"#), (#""sums":["#, #""sums":[0.5,"#), (#""best_epoch":"#, #""best_epoch":-"#),
+  ])
+  func impossibleCheckpointsAreRefused(part: String, other: String) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    try await sandbox.run(line: "\(recipe) --device reference --epochs 2 --out run")
+    try sandbox.editHeader("run/checkpoint.safetensors") { header in
+      let quoted = { (text: String) in text.replacing("\"", with: "\\\"") }
+      #expect(header.contains(quoted(part)), "\(header)")
+      return header.replacing(quoted(part), with: quoted(other), maxReplacements: 1)
+    }
+    let resumed = try await sandbox.run(line: "train --resume run --epochs 4")
+    #expect(resumed.refused(65), "\(resumed.status) \(resumed.errors)")
+  }
+
   @Test func aKilledRunLeavesACheckpoint() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 400)

@@ -34,7 +34,7 @@ import Testing
         }
       ])
     #expect(
-      try parsed("conv 8 p1x2 same,conv 4 p1x2") == [
+      try parsed("conv 8 same,conv 4 p1x2") == [
         conv(8), conv(4) { $0.padding = .explicit(top: 1, bottom: 1, left: 2, right: 2) },
       ])
     #expect(

@@ -38,12 +38,29 @@ import Testing
 
   /// Outputs and δs of a step take little more than the outputs, which must be kept: a third less than both.
   @Test func aStepSharesMemory() throws {
-    let network = try Network(.convPool(), on: ReferenceBackend(), rows: 2)
+    let network = try Network(.convPool(), on: ReferenceBackend())
     let batch = try Workspace(network, rows: 2).batch(rows: 2)
     let apart = (batch.outputs + batch.deltas).reduce(0) { $0 + $1.count }
     let buffer = try #require(batch.deltas.first).buffer
     #expect((batch.outputs + batch.deltas).allSatisfy { $0.buffer === buffer })
     let end = (batch.outputs + batch.deltas).map { $0.offset + $0.count }.max() ?? 0
     #expect(3 * end <= 2 * apart)
+  }
+
+  /// Evaluation passes fewer of large samples at a time, and a batch that no device holds is refused with a way out.
+  @Test func memoryFollowsTheImage() throws {
+    #expect(Recipe.conv().evaluationRows == 1024)
+    let photo = ImageShape(channels: 3, height: 1024, width: 1024)
+    let recipe = Recipe.conv(image: photo)
+    #expect((1...8).contains(recipe.evaluationRows))
+    let backend = ReferenceBackend()
+    try recipe.requireFit(backend)
+    try recipe.requireFit(backend, batch: 1)
+    #expect {
+      try recipe.requireFit(backend, batch: 1 << 20)
+    } throws: { error in
+      "\(error)".contains("choose a smaller --batch-size")
+    }
+    #expect(throws: BackendError.self) { try backend.allocate(1 << 50) }
   }
 }

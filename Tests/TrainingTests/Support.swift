@@ -85,6 +85,14 @@ enum Variants {
     pools.decoder.insert(.upsample(Extent(2)), at: 1)
     pools.penalties.l1 = 0.02
     recipes.append(pools)
+    // A code that ends with pooling, sparse.
+    var pooled = Recipe.convPool(image: colour)
+    if let sigmoid = try? pooled.settingActivations(hidden: .tanh, code: .sigmoid, output: .sigmoid) {
+      pooled = sigmoid
+    }
+    pooled.name = "pooled"
+    pooled.penalties.kl = KLSettings(rho: 0.1, beta: 3, momentum: 0.5)
+    recipes.append(pooled)
     for index in recipes.indices {
       recipes[index].name += " \(recipes[index].input)\(recipes[index].tied ? " tied" : "")"
     }
@@ -128,7 +136,7 @@ struct StepFixture<B: Backend> {
 
   init(_ recipe: Recipe, on backend: B, x: [B.Scalar], input: [B.Scalar]? = nil) throws {
     let rows = x.count / recipe.input
-    network = try Network(recipe, on: backend, rows: rows)
+    network = try Network(recipe, on: backend)
     workspace = try Workspace(network, rows: rows)
     batch = try workspace.batch(rows: rows)
     let moments = try (0..<recipe.optimizer.momentCount).map { [network] _ in

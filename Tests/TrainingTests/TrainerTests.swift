@@ -47,6 +47,23 @@ import Testing
     #expect(stops > 0, "the run was interrupted inside an epoch")
   }
 
+  /// ρ̂'s moving average starts at the first batch's mean, so the first update is that of the mini-batch mean.
+  @Test(arguments: devices)
+  func theMovingAverageStartsAtTheFirstBatch(_ device: Device) throws {
+    let data = try Variants.data(count: 8, features: 13)
+    let losses = try [0, 0.9].map { momentum in
+      var recipe = recipe()
+      recipe.penalties.kl?.momentum = momentum
+      let trainer = try Trainer(recipe, on: device)
+      try trainer.prepare(data)
+      _ = try trainer.trainEpoch(epochs: 2)
+      _ = try trainer.trainEpoch(epochs: 2)
+      return try trainer.state.history.map { $0.penalties["kl"] ?? .nan }
+    }
+    #expect(losses[0][0] == losses[1][0])
+    #expect(losses[0][1] != losses[1][1])
+  }
+
   @Test(arguments: devices)
   func streamingChangesNothing(_ device: Device) throws {
     let data = try Variants.data(count: 61, features: 13)
@@ -179,6 +196,35 @@ import Testing
       #expect(try trainer.model.encode(data).features == 9)
     }
     #expect(numbers == [1, 2, 3, 4])
+  }
+
+  /// A run that another has ended says so, and does not go on with the other's data.
+  @Test func aLaterRunEndsTheOneBefore() async throws {
+    let data = try Variants.data(count: 20, features: 13)
+    let trainer = try Trainer(recipe(), on: .reference)
+    var first = trainer.fit(data, epochs: 5).makeAsyncIterator()
+    #expect(try await first.next()?.number == 1)
+    var second = trainer.fit(data, epochs: 5).makeAsyncIterator()
+    #expect(try await second.next()?.number == 1)
+    await #expect(throws: CinchError.self) { _ = try await first.next() }
+    #expect(try await second.next()?.number == 2)
+  }
+
+  /// Training further starts from the weights a model has.
+  @Test func aModelIsTrainedFurther() async throws {
+    let data = try Variants.data(count: 20, features: 13)
+    let trainer = try Trainer(recipe(), on: .cpu)
+    for try await _ in trainer.fit(data, epochs: 3) {}
+    let before = try trainer.model.parameters()
+    let further = Trainer(trainer.model)
+    #expect(try further.model.parameters() == before)
+    for try await _ in further.fit(data, epochs: 1) {}
+    let after = try further.model.parameters()
+    #expect(after != before)
+    let other = try Autoencoder(recipe(), on: .cpu)
+    try other.setParameters(before)
+    for try await _ in Trainer(other).fit(data, epochs: 1) {}
+    #expect(try other.parameters() == after)
   }
 
   @Test func cancellationStopsTheRun() async throws {

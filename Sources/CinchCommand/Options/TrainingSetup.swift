@@ -27,6 +27,10 @@ struct TrainingSetup {
       }
     } else {
       try recipe.adopt(raw, takesImages: options.layersAreText)
+      if !Recipe.all.contains(where: { $0.name == base.name }), base.input > 0, recipe.inputShape != base.inputShape {
+        Diagnostics.logger().notice(
+          "The recipe's input of \(base.inputShape) gives way to the data's, \(recipe.inputShape).")
+      }
       recipe = try options.apply(to: recipe)
     }
     self.data = data

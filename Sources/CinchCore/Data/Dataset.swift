@@ -104,7 +104,8 @@ public struct Dataset: Sendable {
   func requireOrder() throws {
     guard count <= Permutation.largestCount else {
       throw CinchError.badData(
-        "'\(name)' has \(count) samples, but only \(Permutation.largestCount) can be shuffled: train on a part of them.")
+        "'\(name)' has \(count) samples, but only \(Permutation.largestCount) can be shuffled: train on a part of them."
+      )
     }
   }
 

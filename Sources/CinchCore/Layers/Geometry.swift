@@ -21,10 +21,9 @@ public struct Extent: Sendable, Hashable, Codable, CustomStringConvertible {
       self.init(both)
       return
     }
-    let pair = try container.decode([Int].self)
-    guard pair.count == 2 else {
+    guard let pair = try? container.decode([Int].self), pair.count == 2 else {
       throw DecodingError.dataCorruptedError(
-        in: container, debugDescription: "An extent is one number or [rows, columns], not \(pair).")
+        in: container, debugDescription: "Expected a whole number, or [rows, columns]")
     }
     self.init(pair[0], pair[1])
   }
@@ -113,7 +112,7 @@ extension Padding: Codable, CustomStringConvertible {
     default:
       throw DecodingError.dataCorruptedError(
         in: container,
-        debugDescription: "Padding is \"valid\", \"same\", a number, or [top, bottom, left, right].")
+        debugDescription: "Expected \"valid\", \"same\", a whole number, or [top, bottom, left, right]")
     }
   }
 
@@ -152,10 +151,11 @@ public struct ImageShape: Sendable, Hashable, Codable, CustomStringConvertible {
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
-    let extents = try container.decode([Int].self)
-    guard extents.count == 3, extents.allSatisfy({ (1...65_536).contains($0) }) else {
+    guard let extents = try? container.decode([Int].self), extents.count == 3,
+      extents.allSatisfy({ (1...65_536).contains($0) })
+    else {
       throw DecodingError.dataCorruptedError(
-        in: container, debugDescription: "An image is [channels, height, width], each 1 to 65536, not \(extents).")
+        in: container, debugDescription: "Expected [channels, height, width], each 1 to 65536")
     }
     self.init(channels: extents[0], height: extents[1], width: extents[2])
   }

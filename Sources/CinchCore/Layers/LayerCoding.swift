@@ -13,23 +13,28 @@ extension LayerSpec: Codable {
     case maxPool = "max-pool"
     case averagePool = "average-pool"
     case unpool, upsample
+
+    var settings: [CodingKeys] {
+      let convolution: [CodingKeys] = [.type, .filters, .kernel, .stride, .dilation, .padding, .activation]
+      return switch self {
+      case .dense: [.type, .units, .activation]
+      case .convolution: convolution
+      case .transposedConvolution: convolution + [.outputPadding, .outputSize]
+      case .maxPool, .averagePool: [.type, .size, .stride]
+      case .unpool: [.type]
+      case .upsample: [.type, .size]
+      }
+    }
   }
 
   public init(from decoder: any Decoder) throws {
-    try decoder.refuseUnknownKeys(CodingKeys.self, in: "a layer")
     let container = try decoder.container(keyedBy: CodingKeys.self)
-    let type = try container.decode(String.self, forKey: .type)
-    guard let kind = Kind(rawValue: type) else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .type, in: container,
-        debugDescription: "Unknown layer type '\(type)', not one of "
-          + Kind.allCases.map(\.rawValue).joined(separator: ", ") + ".")
-    }
+    let kind = try container.choice(.type, as: Kind.self)
+    try decoder.refuseKeys(but: kind.settings, in: "a layer of type \(kind.rawValue)")
     switch kind {
     case .dense:
       self = .dense(
-        units: try container.decode(Int.self, forKey: .units),
-        activation: try container.decode(Activation.self, forKey: .activation))
+        units: try container.whole(.units), activation: try container.choice(.activation))
     case .convolution: self = .convolution(try Self.convolution(container))
     case .transposedConvolution: self = .transposedConvolution(try Self.convolution(container))
     case .maxPool: self = .maxPool(try Self.pool(container))
@@ -44,12 +49,12 @@ extension LayerSpec: Codable {
       try container.decodeIfPresent(Extent.self, forKey: key) ?? Extent(standard)
     }
     return ConvolutionSpec(
-      filters: try container.decode(Int.self, forKey: .filters), kernel: try extent(.kernel, 3),
+      filters: try container.whole(.filters), kernel: try extent(.kernel, 3),
       stride: try extent(.stride, 1), dilation: try extent(.dilation, 1),
       padding: try container.decodeIfPresent(Padding.self, forKey: .padding) ?? .same,
       outputPadding: try extent(.outputPadding, 0),
       outputSize: try container.decodeIfPresent(Extent.self, forKey: .outputSize),
-      activation: try container.decodeIfPresent(Activation.self, forKey: .activation) ?? .relu)
+      activation: try container.choiceIfPresent(.activation) ?? .relu)
   }
 
   private static func pool(_ container: KeyedDecodingContainer<CodingKeys>) throws -> PoolSpec {

@@ -39,8 +39,14 @@ public enum LayerText {
     case "conv", "convolution":
       guard let filters = Int(words[1]), filters > 0 else { throw refuse("'\(words[1])' is no number of filters") }
       var spec = ConvolutionSpec(filters: filters, activation: activation)
+      var said: [String: String] = [:]
       for word in rest {
-        guard try read(word, into: &spec) else { throw refuse("'\(word)' is no kernel, stride, padding or activation") }
+        guard let what = read(word, into: &spec) else {
+          throw refuse("'\(word)' is no kernel, stride, dilation, padding or activation")
+        }
+        if let before = said.updateValue(word, forKey: what) {
+          throw refuse("'\(before)' and '\(word)' both give its \(what)")
+        }
       }
       return .convolution(spec)
     case "maxpool", "pool", "avgpool":
@@ -55,28 +61,33 @@ public enum LayerText {
     }
   }
 
-  /// Reads one word of a convolution; false where it means nothing.
-  private static func read(_ word: String, into spec: inout ConvolutionSpec) throws -> Bool {
+  /// Reads one word of a convolution, and tells what it gives; nil where it means nothing.
+  private static func read(_ word: String, into spec: inout ConvolutionSpec) -> String? {
     if let activation = Activation(rawValue: word) {
       spec.activation = activation
-    } else if word == "valid" {
-      spec.padding = .valid
-    } else if word == "same" {
-      spec.padding = .same
-    } else if let kernel = extent(word) {
-      spec.kernel = kernel
-    } else if let value = extent(word.dropFirst()) {
-      switch word.first {
-      case "s": spec.stride = value
-      case "d": spec.dilation = value
-      case "p":
-        spec.padding = .explicit(top: value.height, bottom: value.height, left: value.width, right: value.width)
-      default: return false
-      }
-    } else {
-      return false
+      return "activation"
     }
-    return true
+    if word == "valid" || word == "same" {
+      spec.padding = word == "same" ? .same : .valid
+      return "padding"
+    }
+    if let kernel = extent(word) {
+      spec.kernel = kernel
+      return "kernel"
+    }
+    guard let value = extent(word.dropFirst()) else { return nil }
+    switch word.first {
+    case "s":
+      spec.stride = value
+      return "stride"
+    case "d":
+      spec.dilation = value
+      return "dilation"
+    case "p":
+      spec.padding = .explicit(top: value.height, bottom: value.height, left: value.width, right: value.width)
+      return "padding"
+    default: return nil
+    }
   }
 
   private static func extent(_ text: some StringProtocol) -> Extent? {

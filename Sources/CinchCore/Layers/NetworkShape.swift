@@ -144,6 +144,11 @@ struct NetworkShape: Sendable {
 
   private func transposed(_ settings: ConvolutionSpec, _ name: String, _ input: Image) throws -> ConvolutionGeometry {
     try checkSettings(settings, name)
+    guard settings.outputPadding == Extent(0) || (settings.outputSize == nil && settings.padding != .same) else {
+      throw CinchError.usage(
+        "Layer \(name) has an output padding beside \(settings.padding == .same ? "'same'" : "an output size"), which "
+          + "fixes its size already: leave one of them out.")
+    }
     func size(_ small: Int, _ kernel: Int, _ stride: Int, _ dilation: Int, _ extra: Int, vertical: Bool) -> Int {
       let reach = dilation * (kernel - 1) + 1
       return switch settings.padding {

@@ -42,7 +42,8 @@ struct PoolingLayer<B: Backend>: Layer {
   func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
     switch kind {
     case .maxPool(let switches): try backend.maxPool(x, geometry, into: h, switches: switches.prefix(rows: x.rows))
-    case .unpool(let switches): try backend.unpool(x, switches: switches.prefix(rows: x.rows), geometry, into: h, below: nil)
+    case .unpool(let switches):
+      try backend.unpool(x, switches: switches.prefix(rows: x.rows), geometry, into: h, below: nil)
     case .average: try backend.poolSum(x, geometry, mean: true, into: h, below: nil)
     case .upsample: try backend.poolSpread(x, geometry, mean: false, into: h, below: nil)
     }

@@ -20,30 +20,38 @@ extension Recipe: Codable {
       try container.decodeIfPresent(T.self, forKey: key)
     }
     try Self.refuseContradictions(container)
-    let activation = try value(.activation) ?? Activation.relu
+    let activation = try container.choiceIfPresent(.activation, as: Activation.self) ?? .relu
+    let outputActivation = try container.choiceIfPresent(.outputActivation, as: Activation.self) ?? .sigmoid
     self.init(
-      name: try value(.name) ?? "custom", layers: try value(.layers) ?? [], activation: activation,
-      codeActivation: try value(.codeActivation), outputActivation: try value(.outputActivation) ?? .sigmoid,
-      loss: try value(.loss) ?? .bce, tied: try value(.tied) ?? false,
+      name: try value(.name) ?? "custom", layers: try Self.layers(container), activation: activation,
+      codeActivation: try container.choiceIfPresent(.codeActivation), outputActivation: outputActivation,
+      loss: try container.choiceIfPresent(.loss) ?? .bce, tied: try value(.tied) ?? false,
       penalties: try value(.penalties) ?? Penalties(), corruption: try value(.corruption),
-      optimizer: try value(.optimizer) ?? Optimizer(), epochs: try value(.epochs) ?? 20)
+      optimizer: try value(.optimizer) ?? Optimizer(), epochs: try container.wholeIfPresent(.epochs) ?? 20)
     if let layers: [LayerSpec] = try value(.encoder) {
       encoder = layers
       image = try value(.image)
       // Images may leave their size to the data.
-      input = try value(.input) ?? image?.count ?? (isOfImages ? 0 : container.decode(Int.self, forKey: .input))
-      let output = try value(.outputActivation) ?? Activation.sigmoid
+      input = try container.wholeIfPresent(.input) ?? image?.count ?? (isOfImages ? 0 : container.whole(.input))
       // Where the encoder has no mirror, `validate` says why.
       self.decoder =
         try value(.decoder)
-        ?? (try? LayerSpec.mirror(of: layers, from: inputShape, outputActivation: output, pools: .upsample)) ?? []
+        ?? (try? LayerSpec.mirror(of: layers, from: inputShape, outputActivation: outputActivation, pools: .upsample))
+        ?? []
     }
     schedule = try value(.schedule) ?? schedule
     gradientClip = try value(.gradientClip)
-    batchSize = try value(.batchSize) ?? batchSize
-    seed = try value(.seed) ?? seed
+    batchSize = try container.wholeIfPresent(.batchSize) ?? batchSize
+    seed = try container.wholeIfPresent(.seed) ?? seed
     validationSplit = try value(.validationSplit) ?? validationSplit
-    patience = try value(.patience)
+    patience = try container.wholeIfPresent(.patience)
+  }
+
+  private static func layers(_ container: KeyedDecodingContainer<CodingKeys>) throws -> [Int] {
+    guard container.contains(.layers) else { return [] }
+    if let layers = try? container.decode([Int].self, forKey: .layers) { return layers }
+    throw DecodingError.dataCorruptedError(
+      forKey: .layers, in: container, debugDescription: "Expected a list of whole numbers such as [784, 32]")
   }
 
   /// `layers` and `encoder` are two ways to say the same; what only the other one reads must not be ignored in silence.
@@ -55,7 +63,7 @@ extension Recipe: Codable {
     throw DecodingError.dataCorruptedError(
       forKey: key, in: container,
       debugDescription: spelledOut
-        ? "'\(key.nameInFile)' says nothing where each layer is spelled out: give every layer its own activation"
+        ? "'\(key.nameInFile)' says nothing beside an 'encoder' and 'decoder' that spell their layers out"
         : "'\(key.nameInFile)' needs an 'encoder' that spells its layers out, in place of 'layers'")
   }
 
@@ -122,7 +130,8 @@ public enum JSONCoding {
     case .dataCorrupted(let context):
       let text = context.debugDescription
       let part = text.hasSuffix(".") ? text.dropLast() : text[...]
-      return part.prefix(1).lowercased() + part.dropFirst()
+      let place = at(context).dropFirst()
+      return (place.isEmpty ? "" : "\(place), ") + part.prefix(1).lowercased() + part.dropFirst()
     @unknown default: return "\(error)"
     }
   }

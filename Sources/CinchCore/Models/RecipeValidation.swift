@@ -31,9 +31,7 @@ extension Recipe {
     let shape = try shape()
     let rebuilt = shape.layers[shape.layers.count - 1].output
     guard rebuilt == inputShape else {
-      throw refuse(
-        "The decoder ends with \(rebuilt), but a sample is \(inputShape): change the last layer, or strides and "
-          + "pooling that divide the image evenly.")
+      throw refuse("The decoder ends with \(rebuilt), but a sample is \(inputShape): \(remedy(shape)).")
     }
     guard let last = decoder.last, last.hasParameters else {
       throw refuse(
@@ -67,8 +65,24 @@ extension Recipe {
     }
   }
 
+  /// What to change where the decoder does not lead back to the input's size.
+  private func remedy(_ shape: NetworkShape) -> String {
+    for layer in shape.layers[..<encoder.count] {
+      guard case .maxPool(let g) = layer.kind, let drop = g.leftOut else { continue }
+      return "\(layer.name) pools \(layer.input) to \(layer.output) and leaves \(drop) out; use images whose sides its "
+        + "stride divides, or other pooling"
+    }
+    let (down, up) = (shape.layers[..<encoder.count], Array(shape.layers[encoder.count...].reversed()))
+    guard down.count == up.count, let index = down.indices.last(where: { down[$0].input != up[$0].output }) else {
+      return "change the last layer, or strides and pooling that divide the image evenly"
+    }
+    return "\(down[index].name) makes \(down[index].output) of \(down[index].input), and \(up[index].name) makes "
+      + "\(up[index].output) of it again; use images, or strides and pooling, that divide evenly"
+  }
+
   private func validatePenalties() throws {
-    let code = encoder[encoder.count - 1].activation
+    // Pooling leaves values where they were, between the least and the largest.
+    let code = encoder.last(where: \.hasParameters)?.activation ?? .linear
     if let kl = penalties.kl {
       guard code.isProbability else {
         throw CinchError.usage(
@@ -167,5 +181,15 @@ extension Recipe {
         "The bce loss needs values in [0, 1], but row \(index / input + 1), feature \(index % input + 1) is "
           + "\(data.values[index]): use --scale minmax, or --loss sse with --output-activation linear.")
     }
+  }
+}
+
+extension PoolingGeometry {
+  /// What the last windows do not reach; nil where that is nothing.
+  fileprivate var leftOut: String? {
+    let rows = height - (outputHeight - 1) * strideHeight - kernelHeight
+    let columns = width - (outputWidth - 1) * strideWidth - kernelWidth
+    guard rows > 0 || columns > 0 else { return nil }
+    return rows > 0 ? "\(rows) row\(rows == 1 ? "" : "s")" : "\(columns) column\(columns == 1 ? "" : "s")"
   }
 }

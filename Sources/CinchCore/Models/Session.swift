@@ -130,7 +130,15 @@ final class ModelSession<B: Backend>: Session {
     }
   }
 
-  func evaluate(_ data: Dataset) throws -> Evaluation { try evaluator().evaluate(try input.channelsLast(data)) }
+  func evaluate(_ data: Dataset) throws -> Evaluation {
+    let evaluation = try evaluator().evaluate(try input.channelsLast(data))
+    guard evaluation.reconstruction.perSample.isFinite, evaluation.meanActivation.isFinite else {
+      throw CinchError.diverged(
+        "The model's loss on '\(data.name)' is no finite number: its weights or these samples are too large; train anew "
+          + "with a smaller --lr, or scale the data with --scale standard.")
+    }
+    return evaluation
+  }
 
   func corrupt(_ values: [Float], step: UInt64) throws -> [Float] {
     guard let corruption = recipe.corruption else { return values }

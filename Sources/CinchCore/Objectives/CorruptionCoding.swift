@@ -43,7 +43,7 @@ extension Corruption: Codable {
     try decoder.refuseUnknownKeys(CodingKeys.self, in: "corruption")
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
-      try container.decode(Kind.self, forKey: .kind), level: try container.decode(Double.self, forKey: .level))
+      try container.choice(.kind, as: Kind.self), level: try container.decode(Double.self, forKey: .level))
   }
 
   public func encode(to encoder: any Encoder) throws {

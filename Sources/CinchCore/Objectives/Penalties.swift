@@ -64,25 +64,3 @@ extension KLSettings: Codable {
     try container.encode(momentum, forKey: .momentum)
   }
 }
-
-/// A key of any name, to find keys that no one reads.
-private struct AnyKey: CodingKey {
-  var stringValue: String
-  var intValue: Int? { nil }
-  init(stringValue: String) { self.stringValue = stringValue }
-  init?(intValue: Int) { nil }
-}
-
-extension Decoder {
-  /// A misspelt setting must not be ignored in silence.
-  func refuseUnknownKeys<Key: CodingKey & CaseIterable>(_ keys: Key.Type, in place: String) throws {
-    let known = Set(Key.allCases.map(\.nameInFile))
-    let container = try self.container(keyedBy: AnyKey.self)
-    if let unknown = container.allKeys.first(where: { !known.contains($0.nameInFile) }) {
-      throw DecodingError.dataCorruptedError(
-        forKey: unknown, in: container,
-        debugDescription:
-          "Unknown setting '\(unknown.nameInFile)' in \(place), which knows \(known.sorted().joined(separator: ", "))")
-    }
-  }
-}

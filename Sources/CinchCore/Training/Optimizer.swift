@@ -65,7 +65,7 @@ public struct Optimizer: Sendable, Hashable, Codable {
       try container.decodeIfPresent(Double.self, forKey: key) ?? standard
     }
     self.init(
-      try container.decodeIfPresent(Rule.self, forKey: .rule) ?? standard.rule,
+      try container.choiceIfPresent(.rule, as: Rule.self) ?? standard.rule,
       learningRate: try value(.learningRate, standard.learningRate),
       momentum: try value(.momentum, standard.momentum), beta1: try value(.beta1, standard.beta1),
       beta2: try value(.beta2, standard.beta2), epsilon: try value(.epsilon, standard.epsilon),
@@ -124,9 +124,9 @@ public struct Schedule: Sendable, Hashable, Codable {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let standard = Schedule()
     self.init(
-      try container.decodeIfPresent(Kind.self, forKey: .kind) ?? .constant,
+      try container.choiceIfPresent(.kind, as: Kind.self) ?? .constant,
       decay: try container.decodeIfPresent(Double.self, forKey: .decay) ?? standard.decay,
-      every: try container.decodeIfPresent(Int.self, forKey: .every) ?? standard.every,
+      every: try container.wholeIfPresent(.every) ?? standard.every,
       floor: try container.decodeIfPresent(Double.self, forKey: .floor) ?? standard.floor,
       warmUpEpochs: try container.decodeIfPresent(Double.self, forKey: .warmUpEpochs) ?? 0)
   }

@@ -149,7 +149,23 @@ final class TrainingRun<B: Backend> {
       samplesPerSecond: rate, secondsLeft: left / max(rate, 1e-9))
   }
 
+  /// An update's loss is that of the weights before it. What the epoch's last update made is looked at here, before
+  /// anything is kept of it.
+  private func requireFinite() throws {
+    let batch = try workspace.batch(rows: batchSize)
+    let permutation = Permutation(count: feed.count, philox: shuffle, step: UInt64(state.epoch))
+    try feed.load(
+      SampleOrder(start: 0, permutation: permutation), into: batch, corruption: recipe.corruption,
+      philox: corruption, step: UInt64(state.step))
+    try step.probe(batch, books: books.slice(at: 0, shape: [termCount]))
+    let loss = Double(try backend.read(books.slice(at: 0, shape: [1]))[0])
+    guard loss.isFinite else {
+      throw CinchError.diverged(Divergence.explain(recipe, terms: [loss], step: state.step, epoch: state.epoch + 1))
+    }
+  }
+
   private func endEpoch(epochs: Int) throws -> Epoch {
+    try requireFinite()
     let means = state.sums.map { $0 / Double(state.samples) }
     var epoch = Epoch(
       number: state.epoch + 1, loss: means.reduce(0, +),

@@ -20,6 +20,14 @@ struct TrainingStep<B: Backend> {
     try update(optimizer)
   }
 
+  /// The reconstruction loss of a batch alone, into one row of the books: whether the weights still give numbers.
+  func probe(_ batch: Workspace<B>.Batch, books: Tensor<B.Buffer>) throws {
+    try forward(batch)
+    try outputLayer(batch)
+    try backend.total(
+      [SumTerm(batch.lossPartials, scale: 1 / Double(batch.rows))], into: books.slice(at: 0, shape: [1]))
+  }
+
   private var backend: B { network.backend }
   private var recipe: Recipe { network.recipe }
 
