@@ -51,6 +51,9 @@ VARIANTS = {
     "denoising": dict(layers=[7, 9], activation="sigmoid", corruption=dict(kind="masking", level=0.3)),
     "contractive": dict(layers=[7, 5], activation="sigmoid", penalties=dict(contraction=0.1)),
     "contractive-tanh": dict(layers=[7, 5], activation="tanh", penalties=dict(contraction=0.1)),
+    "hinton": dict(
+        input=7, encoder=[(6, "sigmoid"), (5, "sigmoid"), (4, "linear")],
+        decoder=[(5, "sigmoid"), (6, "sigmoid"), (7, "sigmoid")]),
     "tied": dict(layers=[7, 5, 3], activation="sigmoid", tied=True, penalties=dict(weight_decay=0.01)),
     "tied-contractive": dict(layers=[7, 5], activation="sigmoid", tied=True, penalties=dict(contraction=0.1)),
     "activations": dict(

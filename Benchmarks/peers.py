@@ -8,6 +8,9 @@ One JSON line a peer and workload: median, smallest and largest samples/s over t
 what a user's loop does: draw a mini-batch at random from Fashion-MNIST in memory, corrupt it where the workload says
 so, forward, loss, backward, Adam. With --cuda PyTorch and JAX run on the GPU, the data set on it too.
 
+PyTorch runs convolutions in both memory formats, channels first and channels last, while it warms up, and keeps the one
+that is faster here; the line says which.
+
 With --on-request the program measures one timed run for each line it reads, so that compare.py can take turns.
 To add a workload, add it to WORKLOADS and teach `TorchPeer` and `JaxPeer` what is new in it.
 """
@@ -71,24 +74,28 @@ def fashion_mnist():
 
 
 class TorchPeer:
-    """PyTorch, eager or through torch.compile. The optimiser is the fused Adam where that is the faster choice."""
+    """PyTorch, eager or through torch.compile, with its fused Adam. `layout` is the memory format of images."""
 
-    def __init__(self, data, work, threads, cuda, compiled):
+    LAYOUTS = ("channels_first", "channels_last")
+
+    def __init__(self, data, work, threads, cuda, compiled, layout="channels_first"):
         import torch
 
         torch.set_num_threads(threads)
         torch.manual_seed(0)
-        self.torch, self.work = torch, work
+        self.torch, self.work, self.layout = torch, work, layout
+        self.format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
         self.device = "cuda" if cuda else "cpu"
         self.data = torch.from_numpy(data).to(self.device)
         layers = [torch.nn.Linear(i, o) for i, o in zip(work.widths, work.widths[1:])]
         self.layers = torch.nn.ModuleList(self.image_layers() if work.images else layers).to(self.device)
+        if work.images:
+            self.layers.to(memory_format=self.format)
         self.functions = [
             {"relu": torch.relu, "sigmoid": torch.sigmoid, "linear": lambda a: a}[name] for name in work.activations]
         mode = "reduce-overhead" if cuda else "default"
         self.objective = torch.compile(self.loss, mode=mode) if compiled else self.loss
-        self.optimizer = torch.optim.Adam(
-            self.layers.parameters(), 1e-3, fused=True if compiled or cuda else None)
+        self.optimizer = torch.optim.Adam(self.layers.parameters(), 1e-3, fused=True)
 
     def image_layers(self):
         nn, channels, layers = self.torch.nn, 1, []
@@ -103,7 +110,7 @@ class TorchPeer:
         return layers
 
     def image_loss(self, x):
-        x = x.view(-1, 1, 28, 28)
+        x = x.view(-1, 1, 28, 28).to(memory_format=self.format)
         h = x
         for index, layer in enumerate(self.layers):
             h = layer(h)
@@ -261,8 +268,16 @@ def prepare(name, workload, data, options):
     """The peer, warm, and the steps of a timed run."""
     kind, compiled = PEERS[name]
     work = WORKLOADS[workload]
-    peer = kind(data, work, options.threads, options.cuda, compiled)
-    peer.run(5)
+    layouts = kind.LAYOUTS if kind is TorchPeer and work.images else ()
+    arguments = (data, work, options.threads, options.cuda, compiled)
+    candidates = [kind(*arguments, layout) for layout in layouts] or [kind(*arguments)]
+    for peer in candidates:
+        peer.run(5)
+    if len(candidates) > 1:   # in turns, so that whatever the machine does it does to both
+        rounds = [[rate(peer, work.steps, work.batch)[0] for peer in candidates] for _ in range(3)]
+        medians = [statistics.median(rates) for rates in zip(*rounds)]
+        peer = candidates[medians.index(max(medians))]
+    candidates.clear()
     steps = work.steps
     if options.cuda:   # as many as take about half a second
         steps = max(work.steps, int(0.5 * rate(peer, work.steps, work.batch)[0] / work.batch))
@@ -289,6 +304,8 @@ def main():
             about = dict(peer=name, workload=workload, batch=batch)
             try:
                 peer, steps = prepare(name, workload, data, options)
+                if WORKLOADS[workload].images and isinstance(peer, TorchPeer):
+                    about["layout"] = peer.layout
                 if options.on_request:
                     emit(**about, ready=True)
                     for _ in sys.stdin:

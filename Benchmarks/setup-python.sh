@@ -6,6 +6,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Pinned, so that figures can be compared: README.md was measured with these.
+torch='torch==2.15.0'
+jax_version='0.10.2'
+others=(numpy==2.4.6 safetensors==0.8.0)
+
 python="${PYTHON:-python3}"
 cuda=no
 [ "${1:-}" = "--cuda" ] && cuda=yes
@@ -21,11 +26,11 @@ fi
 }
 .venv/bin/pip install --quiet --upgrade pip
 if [ "$cuda" = yes ]; then
-  .venv/bin/pip install --quiet torch 'jax[cuda12]' numpy safetensors
+  .venv/bin/pip install --quiet "$torch" "jax[cuda12]==$jax_version" "${others[@]}"
 else
   # PyTorch's own index has builds without CUDA, a tenth of the size; without that index the usual one serves.
-  .venv/bin/pip install --quiet torch --index-url https://download.pytorch.org/whl/cpu ||
-    .venv/bin/pip install --quiet torch
-  .venv/bin/pip install --quiet jax numpy safetensors
+  .venv/bin/pip install --quiet "$torch" --index-url https://download.pytorch.org/whl/cpu ||
+    .venv/bin/pip install --quiet "$torch"
+  .venv/bin/pip install --quiet "jax==$jax_version" "jaxlib==$jax_version" "${others[@]}"
 fi
 .venv/bin/python -c "$modules; print('torch', torch.__version__, ' jax', jax.__version__, ' numpy', numpy.__version__)"

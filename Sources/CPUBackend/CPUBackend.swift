@@ -4,8 +4,8 @@ import CinchBackend
 
 /// The host's processor: OpenBLAS for products, vectorised C for everything else, on a thread pool of its own.
 ///
-/// Ops run at once and have run when they return. How work is cut depends on shapes alone, so any number of
-/// threads gives the same bits.
+/// Ops run at once and have run when they return. How work is cut depends on shapes alone, and for products on how many
+/// processors the machine is configured with, so any number of threads gives the same bits.
 public final class CPUBackend: Backend {
   public typealias Scalar = Float
   public typealias Buffer = CPUBuffer

@@ -106,17 +106,6 @@ extension CPUBackend: ConvolutionOps {
   }
 }
 
-extension cinch_loss {
-  init(_ loss: ReconstructionLoss) {
-    self =
-      switch loss {
-      case .sse: cinch_sse
-      case .mse: cinch_mse
-      case .bce: cinch_bce
-      }
-  }
-}
-
 extension cinch_convolution {
   fileprivate init(_ g: ConvolutionGeometry) {
     self.init(

@@ -25,16 +25,22 @@ extension CPUBackend {
   /// A reconstruction loss of pre-activations like `a`.
   func lossPass(of a: Tensor<CPUBuffer>, _ loss: FusedLoss<CPUBuffer>) throws -> cinch_epilogue {
     var pass = cinch_epilogue(like: a, cinch_epilogue_loss, loss.activation)
-    pass.loss =
-      switch loss.loss {
-      case .sse: cinch_sse
-      case .mse: cinch_mse
-      case .bce: cinch_bce
-      }
+    pass.loss = cinch_loss(loss.loss)
     pass.row = try loss.bias?.input
     pass.other = try loss.target.input
     pass.gradient_scale = Float(loss.gradientScale)
     pass.partials = try loss.partials.pointer
     return pass
+  }
+}
+
+extension cinch_loss {
+  init(_ loss: ReconstructionLoss) {
+    self =
+      switch loss {
+      case .sse: cinch_sse
+      case .mse: cinch_mse
+      case .bce: cinch_bce
+      }
   }
 }

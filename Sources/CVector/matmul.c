@@ -2,7 +2,8 @@
 
 // A product is cut into pieces of C, each one single-threaded sgemm followed by its epilogue while the piece
 // is still in the core's cache. That beats sgemm's own threads: one pool instead of two that fight for the
-// cores, and no second pass over C. The cuts depend on the shape alone.
+// cores, and no second pass over C. The cuts depend on the shape and on how many processors the machine is
+// configured with, not on threads: sgemm may sum in another order at a piece's edges than inside.
 
 enum {
   row_major = 101,

@@ -10,16 +10,18 @@ extension Autoencoder {
   /// ```
   ///
   /// `model.safetensors` holds `encoder.0.weight`, `encoder.0.bias`, …, `decoder.0.weight`, … as PyTorch lays them
-  /// out. A model that is already there is replaced.
+  /// out. A run that is already there is replaced: its checkpoint, history and pictures are of other weights, and go.
   ///
   /// - Parameters:
   ///   - folder: made where it is missing.
   ///   - data: the training set, whose scaling and sample shape go into `config.json`; nil keeps those of the
-  ///     folder the model was loaded from.
+  ///     folder the model was loaded from, or else takes the recipe's shape and no scaling.
   /// - Throws: `CinchError.inputOutput`.
   public func save(to folder: String, trainedOn data: Dataset? = nil) throws {
     let folder = RunFolder(folder)
     try folder.create()
+    // First, so that an end in between leaves no checkpoint beside a model that it does not belong to.
+    try folder.remove([.checkpoint, .history, .reconstructions, .filters, .features])
     var config = run ?? RunConfig(recipe: recipe, device: device)
     config.cinch = version
     config.recipe = recipe

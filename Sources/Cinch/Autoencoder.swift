@@ -90,7 +90,7 @@ public final class Autoencoder: Sendable {
   }
 
   private static func reporting<T>(_ body: () throws -> T) throws -> T {
-    do { return try body() } catch let error as BackendError { throw CinchError.unavailable(error.description) }
+    do { return try body() } catch let error as BackendError { throw CinchError(error) }
   }
 
   private func check(_ data: Dataset) throws {

@@ -22,6 +22,7 @@ public struct RunConfig: Sendable, Hashable, Codable {
   /// Whether training has ended, so that the weights are the run's result.
   public var isFinal: Bool
 
+  /// - Parameter sampleShape: nil takes the recipe's image, or plain features.
   public init(
     recipe: Recipe, data: DataSource? = nil, validation: DataSource? = nil, scaling: Scaling? = nil,
     sampleShape: Shape? = nil, device: DeviceInfo, isFinal: Bool = true
@@ -31,14 +32,16 @@ public struct RunConfig: Sendable, Hashable, Codable {
     self.data = data
     self.validation = validation
     self.scaling = scaling
-    self.sampleShape = sampleShape?.dimensions ?? [recipe.input]
+    self.sampleShape = (sampleShape ?? recipe.inputShape.sampleShape).dimensions
     self.device = device
     self.isFinal = isFinal
   }
 
-  /// One sample's shape; plain features where the file's own does not fit the recipe.
+  /// One sample's shape; the recipe's where the file's own does not fit it.
   public var shape: Shape {
-    guard let shape = Shape(checking: sampleShape), shape.count == recipe.input else { return [recipe.input] }
+    guard let shape = Shape(checking: sampleShape), shape.count == recipe.input else {
+      return recipe.inputShape.sampleShape
+    }
     return shape
   }
 

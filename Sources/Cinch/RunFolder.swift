@@ -51,6 +51,14 @@ public struct RunFolder: Sendable, Hashable {
     return folder
   }
 
+  /// Removes files, where they are there.
+  func remove(_ files: [File]) throws {
+    for file in files where unlink(path(of: file)) != 0 && errno != ENOENT {
+      throw CinchError.inputOutput(
+        "Cannot remove '\(path(of: file))': \(String(cString: strerror(errno))). Choose another folder.")
+    }
+  }
+
   /// Removes what programs that were killed had begun to write here.
   package func removeLeftovers() {
     for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {

@@ -31,7 +31,8 @@ struct CinchCommand: ParsableCommand {
     } catch let error as CinchError {
       leave(error.description, status: error.exitCode)
     } catch let error as BackendError {
-      leave(error.description, status: CinchError.unavailable("").exitCode)
+      let error = CinchError(error)
+      leave(error.description, status: error.exitCode)
     } catch {
       let status = exitCode(for: error).rawValue
       // Help, the version, and failures that have said what they had to say.

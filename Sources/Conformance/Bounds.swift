@@ -1,10 +1,5 @@
 import CinchBackend
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import Glibc
 
 /// How far a result may lie from the reference's: the one place where tolerances are made.
 ///

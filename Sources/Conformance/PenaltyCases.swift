@@ -23,17 +23,19 @@ struct KLSparsityCase: OpCase {
   var expectsNaN: Bool { blemish != nil }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
+    let units: Shape = [shape.columns]
     var h = Numbers.uniform(shape, 0.001...0.999, name)
+    var old = Numbers.uniform(units, 0.01...0.9, name + "means")
     if saturated {
       for i in h.indices where i % shape.columns % 3 < 2 { h[i] = Float(i % shape.columns % 3) }
+      for j in old.indices where j % 3 < 2 { old[j] = Float(j % 3) }
     }
     if let blemish { h[blemish] = .nan }
-    let units: Shape = [shape.columns]
     return [
       .input("h", shape, h),
       // Without momentum the old means are not read: they are poison.
       settings.momentum > 0
-        ? .update("means", units, Numbers.uniform(units, 0.01...0.9, name + "means")) : .output("means", units),
+        ? .update("means", units, old) : .output("means", units),
       .output("column", units), .output("values", units),
     ]
   }
@@ -53,8 +55,10 @@ struct KLSparsityCase: OpCase {
       if settings.momentum > 0 { mean = .rounded(settings.momentum) * .exact(old[j]) + share * mean }
       means.append(mean.error)
       let bounded = min(max(mean.value, KLSettings.clamp), 1 - KLSettings.clamp)
-      mean = bounded == mean.value ? mean : .rounded(bounded)
-      let off = Estimate.exact(1) - mean
+      // At a bound 1 − ρ̂ is a constant: the difference from the rounded ρ̂ would be some per cent off.
+      let isBounded = bounded != mean.value
+      mean = isBounded ? .rounded(bounded) : mean
+      let off = isBounded ? Estimate.rounded(1 - bounded) : Estimate.exact(1) - mean
       let slope = notRho / off - rho / mean
       columns.append((share * beta * .rounded(1 / Double(n)) * slope).error)
       values.append((beta * (rho * (rho / mean).logarithm + notRho * (notRho / off).logarithm)).error)

@@ -90,6 +90,8 @@ extension OpenCLBackend {
     let key = ConvolutionKey(mode: mode, geometry: geometry, samples: samples)
     if let plan = convolutions.plans[key] { return plan }
     let plan = try makePlan(mode, geometry, samples)
+    // Queued kernels keep the tables that they read: OpenCL frees a buffer when they are through.
+    if convolutions.plans.count >= ConvolutionState.mostPlans { convolutions.plans.removeAll() }
     convolutions.plans[key] = plan
     return plan
   }
@@ -310,6 +312,9 @@ struct KernelVariant: Hashable {
 
 /// What convolutions keep: plans, the kernels' variants, and scratch memory that grows to what shapes need.
 struct ConvolutionState {
+  /// Far more than a step has: a layer has three. Only numbers of samples that go on changing get there.
+  static let mostPlans = 256
+
   var plans: [ConvolutionKey: ConvolutionPlan] = [:]
   var kernels: [KernelVariant: cl_kernel] = [:]
   var scratch: OpenCLBuffer?

@@ -100,22 +100,32 @@ extension OpenCLBackend {
   }
 
   private func makeStaging() throws -> StagingRing {
-    var slots: [StagingRing.Slot] = []
-    for _ in 0..<2 {
-      var status = CL_SUCCESS
-      let flags = cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR)
-      guard let memory = clCreateBuffer(context, flags, StagingRing.slotBytes, nil, &status) else {
-        throw failure("making a pinned buffer", status)
-      }
-      counters.allocations += 1
-      guard
-        let mapped = clEnqueueMapBuffer(
-          queue, memory, cl_bool(CL_TRUE), cl_map_flags(CL_MAP_WRITE), 0, StagingRing.slotBytes, 0, nil, nil, &status)
-      else { throw failure("mapping a pinned buffer", status) }
-      counters.waits += 1
-      slots.append(StagingRing.Slot(memory: memory, mapped: mapped))
+    var ring = StagingRing(slots: [])
+    do {
+      for _ in 0..<2 { ring.slots.append(try makeSlot()) }
+    } catch {
+      ring.release(queue)
+      throw error
     }
-    return StagingRing(slots: slots)
+    return ring
+  }
+
+  private func makeSlot() throws -> StagingRing.Slot {
+    var status = CL_SUCCESS
+    let flags = cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR)
+    guard let memory = clCreateBuffer(context, flags, StagingRing.slotBytes, nil, &status) else {
+      throw failure("making a pinned buffer", status)
+    }
+    counters.allocations += 1
+    guard
+      let mapped = clEnqueueMapBuffer(
+        queue, memory, cl_bool(CL_TRUE), cl_map_flags(CL_MAP_WRITE), 0, StagingRing.slotBytes, 0, nil, nil, &status)
+    else {
+      clReleaseMemObject(memory)
+      throw failure("mapping a pinned buffer", status)
+    }
+    counters.waits += 1
+    return StagingRing.Slot(memory: memory, mapped: mapped)
   }
 
   /// Copies one piece to a slot of the ring and queues its way to the device.

@@ -39,6 +39,13 @@ import Testing
     expectError("cannot be written", exitCode: 64) { _ = try RasterImage(width: 1_000_000, height: 1_000_000) }
   }
 
+  @Test(arguments: [0, 11, 13])
+  func refusesImagesWithPixelsMissing(count: Int) throws {
+    var image = try RasterImage(width: 2, height: 2, channels: 3)
+    image.pixels = [UInt8](repeating: 0, count: count)
+    expectError("has 12 bytes, not \(count)", exitCode: 64) { _ = try PNG.encode(image) }
+  }
+
   @Test func tilesAreOnePixelApartAndEachToItsOwnRange() throws {
     let b = ImageGrid.background
     let image = try ImageGrid.tiles([0, 2, 4, 8, -1, 1, 5, 5], tileShape: [1, 2], columns: 3)

@@ -3,8 +3,8 @@
 // Vectorised passes over float32 arrays, cut into fixed tasks that a small thread pool runs.
 //
 // Every matrix is row-major and contiguous. The tasks of a pass, and the order in which their results are
-// combined, depend on the shapes alone: any number of threads gives the same bits. Nothing here allocates
-// once a shape has been seen.
+// combined, depend on the shapes alone, and of products on the processors that the machine is configured with: any
+// number of threads gives the same bits. Nothing here allocates once a shape has been seen.
 
 #include <stdbool.h>
 #include <stddef.h>

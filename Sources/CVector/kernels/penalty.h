@@ -13,9 +13,12 @@ static void kl_columns(const cinch_kl *kl, int64_t c0, int64_t c1) {
     vf mean = column_sum(cinch_linear, false, kl->h + c, kl->rows, kl->units, n) / n_rows;
     if (kl->momentum > 0) mean = momentum * load_some(kl->means + c, n) + share * mean;
     store_some(kl->means + c, mean, n);
+    // 1−ρ̂ is clamped on its own: the difference from a ρ̂ near 1 would keep few of its digits.
+    vf other = 1.0f - mean;
     mean = mean < low ? (vf)low : mean;
     mean = mean > high ? (vf)high : mean;
-    vf other = 1.0f - mean;
+    other = other < low ? (vf)low : other;
+    other = other > high ? (vf)high : other;
     store_some(kl->column + c, factor * (rest / other - rho / mean), n);
     store_some(kl->values + c, beta * ((float)own - rho * log_v(mean) - rest * log_v(other)), n);
   }

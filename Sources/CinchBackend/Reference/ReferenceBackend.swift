@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import Glibc
 
 /// The oracle: every op as plain loops in Double, in the order its formula is written. It is slow, and right.
 ///

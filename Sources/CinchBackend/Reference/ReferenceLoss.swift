@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import Glibc
 
 extension ReconstructionLoss {
   /// One element's share of the loss per sample, and its derivative by the pre-activation a.

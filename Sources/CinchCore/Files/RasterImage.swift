@@ -7,7 +7,7 @@ public struct RasterImage: Sendable, Hashable {
   public let height: Int
   /// 1 for grey, 3 for RGB.
   public let channels: Int
-  /// `height × width × channels` bytes, row-major, channels last.
+  /// `height × width × channels` bytes, row-major, channels last. `PNG` refuses any other number of them.
   public var pixels: [UInt8]
 
   /// An image of one level throughout.
@@ -32,8 +32,16 @@ public struct RasterImage: Sendable, Hashable {
 public enum PNG {
   /// The image as a PNG file's bytes.
   ///
-  /// - Throws: `CinchError.unavailable` if libpng refuses.
+  /// - Throws: `CinchError.usage` if the image has more or fewer bytes than pixels; `CinchError.unavailable` if libpng
+  ///   refuses.
   public static func encode(_ image: RasterImage) throws -> [UInt8] {
+    // libpng takes the pixels' address and no count.
+    let count = image.width * image.height * image.channels
+    guard image.pixels.count == count else {
+      throw CinchError.usage(
+        "an image of \(image.width) × \(image.height) pixels has \(count) bytes, not \(image.pixels.count); set them in place"
+      )
+    }
     // libpng's simplified interface reports errors in `png_image`; the classic one would longjmp over Swift frames.
     var control = png_image()
     control.version = UInt32(PNG_IMAGE_VERSION)

@@ -9,6 +9,7 @@ import CinchBackend
 ///
 /// An extent is one number, or rows x columns: `3`, `3x5`. Kernels are 3x3 and padding is `same` unless said.
 public enum LayerText {
+  /// The encoder's layers that a text names.
   ///
   /// - Parameters:
   ///   - activation: of every convolution that names none.

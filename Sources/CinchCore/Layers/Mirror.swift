@@ -40,6 +40,7 @@ extension LayerSpec {
       }
     }
   }
+
   private static func upsample(_ pool: ResolvedLayer, by factor: Extent) throws -> LayerSpec {
     guard case .image(_, let height, let width) = pool.input, case .image(_, let rows, let columns) = pool.output,
       height % factor.height == 0, height / factor.height == rows, width % factor.width == 0,

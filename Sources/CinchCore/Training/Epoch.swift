@@ -1,6 +1,6 @@
 /// A reconstruction error, always stated twice; the two differ by the number of features.
 public struct Reconstruction: Sendable, Hashable, Codable {
-  /// Summed over features, averaged over samples.
+  /// Summed over features, averaged over samples. `mse` minimises this divided by the features.
   public var perSample: Double
   /// Averaged over features too.
   public var perElement: Double
@@ -22,7 +22,8 @@ public struct Reconstruction: Sendable, Hashable, Codable {
 public struct Epoch: Sendable, Hashable, Codable {
   /// Counted from 1.
   public var number: Int
-  /// The objective: reconstruction per sample plus every penalty, averaged over the epoch's samples.
+  /// The objective: the recipe's loss plus every penalty, averaged over the epoch's samples. With `sse` and `bce` the
+  /// former is `reconstruction.perSample`, with `mse` `reconstruction.perElement`.
   public var loss: Double
   public var reconstruction: Reconstruction
   /// Each penalty's mean contribution to `loss`, by name.

@@ -1,0 +1,128 @@
+import CinchBackend
+import CinchCore
+import Testing
+
+@testable import Cinch
+@testable import OpenCLBackend
+
+/// How devices are named, and what `auto` takes.
+@Suite struct DeviceChoiceTests {
+  @Test(arguments: [
+    Device.automatic, .reference, .cpu, .opencl(), .opencl(family: .gpu), .opencl(platform: 1),
+    .opencl(platform: 1, device: 2), .opencl(platform: 0, device: 1, family: .cpu),
+  ])
+  func namesReadBack(_ device: Device) throws {
+    #expect(try Device(device.description) == device)
+  }
+
+  /// `opencl:1` would be another device: the first of platform 1.
+  @Test func aDeviceWithoutAPlatformIsOfTheFirst() throws {
+    #expect(Device.opencl(device: 1).description == "opencl:0:1")
+    #expect(Device.opencl(device: 1, family: .gpu).description == "opencl:0:1/gpu")
+    #expect(try Device("opencl:1") == .opencl(platform: 1))
+  }
+
+  private struct Broken: Error, CustomStringConvertible {
+    var description: String { "The driver is\nout of order." }
+  }
+
+  private func device(_ index: Int, _ kind: OpenCLDevice.Kind) -> OpenCLDevice {
+    OpenCLDevice(
+      platform: 0, device: index, name: "\(kind.rawValue)-\(index)", vendor: "", platformName: "", driver: "",
+      version: "",
+      kind: kind, computeUnits: 1, globalMemory: 1, largestBuffer: 1)
+  }
+
+  /// What `auto` takes where OpenCL lists these devices, of which `broken` do not open.
+  private func choice(
+    _ devices: [OpenCLDevice], broken: [Int] = [], hasCPU: Bool = true, cpuRate: Double = 1
+  ) -> AutomaticDevice.Choice {
+    AutomaticDevice(
+      devices: { devices },
+      openOpenCL: {
+        if broken.contains($0.device) { throw Broken() }
+        return ReferenceBackend()
+      },
+      openCPU: {
+        if !hasCPU { throw Broken() }
+        return ReferenceBackend()
+      },
+      rate: { [rates = Rates([cpuRate, 1])] _ in rates.next() }
+    ).choose()
+  }
+
+  /// The rates of cpu and OpenCL, in the order in which they are asked for.
+  private final class Rates {
+    private var values: [Double]
+    init(_ values: [Double]) { self.values = values }
+    func next() -> Double { values.removeFirst() }
+  }
+
+  @Test func aGPUComesFirst() {
+    let choice = choice([device(0, .cpu), device(1, .gpu)], cpuRate: 100)
+    #expect(choice.device == .opencl(platform: 0, device: 1))
+    #expect(choice.note == "auto: took the OpenCL GPU gpu-1")
+  }
+
+  @Test func aGPUThatDoesNotOpenLeavesTheNext() {
+    let choice = choice([device(0, .gpu), device(1, .gpu)], broken: [0])
+    #expect(choice.device == .opencl(platform: 0, device: 1))
+    #expect(
+      choice.note == "auto: the GPU gpu-0 does not open (The driver is out of order); took the OpenCL GPU gpu-1")
+  }
+
+  @Test func aGPUThatDoesNotOpenIsNamed() {
+    let choice = choice([device(0, .gpu), device(1, .cpu)], broken: [0])
+    #expect(choice.device == .opencl(platform: 0, device: 1))
+    #expect(!choice.note.contains("no GPU"))
+    #expect(choice.note.contains("the GPU gpu-0 does not open (The driver is out of order); took opencl (cpu 1,"))
+  }
+
+  @Test func everyOtherDeviceIsTried() {
+    let choice = choice([device(0, .cpu), device(1, .accelerator)], broken: [0])
+    #expect(choice.device == .opencl(platform: 0, device: 1))
+    #expect(choice.note.hasPrefix("auto: no GPU; opencl:0:0 does not open"))
+  }
+
+  @Test(arguments: [(1.2, Device.opencl(platform: 0, device: 0)), (1.3, .cpu)])
+  func cpuMustWinByAQuarter(rate: Double, device expected: Device) {
+    #expect(choice([device(0, .cpu)], cpuRate: rate).device == expected)
+  }
+
+  @Test func whatIsMissingIsSaid() {
+    #expect(choice([]).note == "auto: no OpenCL device found; took cpu")
+    let opencl = choice([device(0, .cpu)], hasCPU: false)
+    #expect(opencl.note == "auto: no GPU; cpu does not open (The driver is out of order); took opencl")
+    let nothing = choice([device(0, .gpu)], broken: [0], hasCPU: false)
+    #expect(nothing.device == .reference)
+    #expect(nothing.note.contains("the GPU gpu-0 does not open") && nothing.note.contains("slow reference device"))
+  }
+
+  /// The figures of a second race would differ.
+  @Test func autoChoosesOnce() async throws {
+    let first = try Device.automatic.open()
+    let others = try await withThrowingTaskGroup(of: (String, String?).self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          let opened = try Device.automatic.open()
+          return (opened.backend.info.identifier, opened.note)
+        }
+      }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    for other in others {
+      #expect(other.0 == first.backend.info.identifier)
+      #expect(other.1 == first.note)
+    }
+  }
+
+  @Test(arguments: [
+    (BackendError.unavailable("No device."), Int32(69)), (.device("It failed."), 69), (.outOfMemory("It is full."), 69),
+    (.invalidArgument("It does not fit."), 64),
+  ])
+  func errorsOfDevicesKeepTheirKind(error: BackendError, status: Int32) {
+    let worded = CinchError(error)
+    #expect(worded.exitCode == status)
+    if case .outOfMemory = error { #expect(worded.description == "It is full. Use a smaller batch or model.") }
+  }
+}
