@@ -127,9 +127,17 @@ extension RunFolder {
     guard let bytes = FileManager.default.contents(atPath: path(of: .config)) else {
       throw CinchError.inputOutput("Cannot read '\(path(of: .config))': check its permissions.")
     }
-    do { return try JSONCoding.decoder.decode(RunConfig.self, from: bytes) } catch let error as DecodingError {
-      throw CinchError.badData(
-        "'\(path(of: .config))' is damaged: \(JSONCoding.explain(error)); use an intact copy, or start a new run.")
+    func damaged(_ why: String) -> CinchError {
+      .badData("'\(path(of: .config))' is damaged: \(why); use an intact copy, or start a new run.")
+    }
+    do {
+      let config = try JSONCoding.decoder.decode(RunConfig.self, from: bytes)
+      try config.recipe.validate()
+      return config
+    } catch let error as DecodingError {
+      throw damaged(JSONCoding.explain(error))
+    } catch CinchError.usage(let why) {
+      throw damaged("its recipe makes no model (\(why.hasSuffix(".") ? String(why.dropLast()) : why))")
     }
   }
 

@@ -96,6 +96,21 @@ import Testing
     #expect(outcome.errors.contains(part), "\(words): \(outcome.errors)")
   }
 
+  /// A run whose recipe was edited into nonsense is refused before anything is read off it.
+  @Test(arguments: ["-1", "0", "1e30", "true", "1000000000000000000"])
+  func impossibleRunsAreRefused(input: String) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    try await sandbox.run(line: "train linear --data data.csv --layers 16,3 --device reference --epochs 1 --out run")
+    let config = String(decoding: try sandbox.bytes("run/config.json"), as: UTF8.self)
+    #expect(config.contains(#""input" : 16"#))
+    try sandbox.write(config.replacing(#""input" : 16"#, with: #""input" : \#(input)"#), to: "run/config.json")
+    for line in ["train --resume run --epochs 3", "info run", "eval run --device reference"] {
+      let outcome = try await sandbox.run(line: line)
+      #expect(outcome.refused(65) && outcome.errors.contains("damaged"), "\(line): \(outcome.errors)")
+    }
+  }
+
   /// A recipe file's mistakes are named with their places, and nothing in it is ignored in silence.
   @Test(arguments: [
     (65, #"{"layers": [16, 1.5]}"#, "at 'layers', expected a list of whole numbers"),
