@@ -20,8 +20,6 @@ extension Autoencoder {
   public func save(to folder: String, trainedOn data: Dataset? = nil) throws {
     let folder = RunFolder(folder)
     try folder.create()
-    // First, so that an end in between leaves no checkpoint beside a model that it does not belong to.
-    try folder.remove([.checkpoint, .history, .reconstructions, .filters, .features])
     var config = run ?? RunConfig(recipe: recipe, device: device)
     config.cinch = version
     config.recipe = recipe
@@ -32,6 +30,8 @@ extension Autoencoder {
     }
     try folder.write(config)
     try folder.writeModel(self)
+    // After the model, so that a full disk loses nothing.
+    try folder.remove([.checkpoint, .history, .reconstructions, .filters, .features])
     try folder.writeFilters(self, shape: config.shape)
   }
 
