@@ -15,8 +15,6 @@ import Synchronization
 /// ```
 public final class Trainer: Sendable {
   public let model: Autoencoder
-  /// Counts the calls of `prepare`, each of which ends the run before it.
-  private let runs = Mutex(0)
 
   public var recipe: Recipe { model.recipe }
   public var device: DeviceInfo { model.device }
@@ -34,14 +32,14 @@ public final class Trainer: Sendable {
   /// runs when it is asked for, so between two of them the model holds exactly the weights of the last one. It runs on a
   /// thread of its own, so that other tasks go on; whoever asks the model for something meanwhile waits.
   ///
-  /// Every call is a new run from the weights at hand, and ends the run before it.
+  /// Every call is a new run from the weights at hand, and ends the model's run before it.
   ///
   /// - Parameters:
   ///   - validation: held-out samples; nil splits off the recipe's `validationSplit`.
   ///   - epochs: nil takes the recipe's.
   ///
   /// The sequence throws `CinchError.badData` where the data do not fit the model, `CinchError.diverged` where
-  /// the loss stops being a number, `CinchError.usage` where another run has begun on this trainer, and
+  /// the loss stops being a number, `CinchError.usage` where another run has begun on this model, and
   /// `CancellationError` where its task is cancelled.
   public func fit(
     _ data: Dataset, validation: Dataset? = nil, epochs: Int? = nil, options: TrainingOptions = TrainingOptions()
@@ -63,39 +61,49 @@ public final class Trainer: Sendable {
 
     public struct Iterator: AsyncIteratorProtocol {
       let run: Epochs
-      /// The trainer's count of runs, once this one is prepared.
+      /// The model's count of runs, once this one is prepared.
       private var number: Int?
 
       init(run: Epochs) { self.run = run }
 
       public mutating func next() async throws -> Epoch? {
         try Task.checkCancellation()
-        let (run, known) = (run, number)
+        let run = run
+        let number = try await prepared()
         let isCancelled = CancellationFlag()
-        let (outcome, number) = try await withTaskCancellationHandler {
+        let outcome = try await withTaskCancellationHandler {
           try await onThread {
-            let number = try known ?? run.trainer.prepare(run.data, validation: run.validation, options: run.options)
-            let outcome = try run.trainer.model.withSession { session in
-              try run.trainer.requireCurrent(number)
+            try run.trainer.model.withSession { session in
+              guard session.runs == number else {
+                throw CinchError.usage("Another run has begun on this model: give each a model, or end one first.")
+              }
               return try session.trainEpoch(epochs: run.epochs) { _ in !isCancelled.value }
             }
-            return (outcome, number)
           }
         } onCancel: {
           isCancelled.set()
         }
-        self.number = number
         switch outcome {
         case .finished(let epoch): return epoch
         case .interrupted: throw CancellationError()
         case .complete: return nil
         }
       }
+
+      private mutating func prepared() async throws -> Int {
+        if let number { return number }
+        let run = run
+        let number = try await onThread {
+          try run.trainer.prepare(run.data, validation: run.validation, options: run.options)
+        }
+        self.number = number
+        return number
+      }
     }
   }
 
   /// Makes data ready for `trainEpoch`: splits, checks and puts them on the device.
-  /// - Returns: how many runs have begun on this trainer, this one included.
+  /// - Returns: how many runs have begun on this model, this one included.
   @discardableResult
   public func prepare(
     _ data: Dataset, validation: Dataset? = nil, options: TrainingOptions = TrainingOptions()
@@ -108,16 +116,7 @@ public final class Trainer: Sendable {
     let (chosen, kept) = (training, held)
     return try model.withSession { session in
       try session.prepare(training: chosen, validation: kept, options: options)
-      return runs.withLock { count in
-        count += 1
-        return count
-      }
-    }
-  }
-
-  private func requireCurrent(_ number: Int) throws {
-    guard runs.withLock({ $0 }) == number else {
-      throw CinchError.usage("Another run has begun on this trainer: give each its own trainer, or end one first.")
+      return session.runs
     }
   }
 

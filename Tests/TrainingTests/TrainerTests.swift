@@ -204,7 +204,8 @@ import Testing
     let trainer = try Trainer(recipe(), on: .reference)
     var first = trainer.fit(data, epochs: 5).makeAsyncIterator()
     #expect(try await first.next()?.number == 1)
-    var second = trainer.fit(data, epochs: 5).makeAsyncIterator()
+    // A trainer of its own, but of the same model.
+    var second = Trainer(trainer.model).fit(data, epochs: 5).makeAsyncIterator()
     #expect(try await second.next()?.number == 1)
     await #expect(throws: CinchError.self) { _ = try await first.next() }
     #expect(try await second.next()?.number == 2)

@@ -9,6 +9,8 @@ package protocol Session: AnyObject {
   /// Every update's loss, where `TrainingOptions.keepsStepLosses` asked for it.
   var stepLosses: [Double] { get }
   var isStreamed: Bool { get }
+  /// Calls of `prepare` so far, each of which ended the run before it.
+  var runs: Int { get }
 
   func encode(_ values: [Float]) throws -> [Float]
   func decode(_ codes: [Float]) throws -> [Float]
@@ -76,6 +78,7 @@ final class ModelSession<B: Backend>: Session {
   private let network: Network<B>
   private var ownEvaluator: Evaluator<B>?
   private var run: TrainingRun<B>?
+  private(set) var runs = 0
 
   init(_ recipe: Recipe, on backend: B) throws {
     self.recipe = recipe
@@ -162,6 +165,7 @@ final class ModelSession<B: Backend>: Session {
     run = try TrainingRun(
       network, training: try input.channelsLast(training), validation: try validation.map(input.channelsLast),
       evaluator: validation == nil ? nil : evaluator(), options: options)
+    runs += 1
   }
 
   private func prepared() throws -> TrainingRun<B> {
