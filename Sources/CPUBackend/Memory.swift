@@ -10,8 +10,8 @@ extension CPUBackend {
       let buffer = CPUBuffer(count: max(count, 1))
     else {
       throw BackendError.outOfMemory(
-        "The cpu device cannot allocate \(count) floats; this machine has \(cinch_memory_size() >> 20) MiB of memory. "
-          + "Use a smaller batch or model.")
+        "The cpu device cannot allocate \(count) floats; this machine has \(cinch_memory_size() >> 20) MiB of memory, and "
+          + "a buffer holds \(DeviceInfo.mostElements) floats at most. Use a smaller batch or model.")
     }
     counters.allocations += 1
     return buffer

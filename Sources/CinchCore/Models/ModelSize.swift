@@ -65,7 +65,11 @@ extension Recipe {
     }
     let columns = layerSizes.reduce(Double(input)) { $0 + $1.outputs }
     let smallest = parameterElements + columns
-    guard parameterCount != nil, smallest * scalar <= Double(device.memory) else {
+    // Parameters lie in one buffer.
+    let arena = Double(parameterCount ?? 0)
+    guard parameterCount != nil, smallest * scalar <= Double(device.memory),
+      arena * scalar <= Double(device.largestBuffer)
+    else {
       throw refuse("A network of layers", smallest, advice: "narrower --layers")
     }
     guard let batch else { return }
