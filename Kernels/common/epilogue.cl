@@ -1,7 +1,7 @@
 // What is done to each element of a product before it is stored.
 
 enum { NONE, ACCUMULATE, FORWARD, BACKWARD, LOSS, DENSE_GRADIENT };
-enum { HAS_U = 1, HAS_W = 2, ADD_TO_C = 4 };
+enum { HAS_U = 1, HAS_W = 2, ADD_TO_C = 4, ADD_TO_SUMS = 8 };
 
 // `u` is bias, column or row scale by `mode`; `v` is output, target or weight; `w` is row norms.
 typedef struct {
@@ -10,6 +10,9 @@ typedef struct {
   int m, n, mode, flags, function, loss;
   float scale, l1, lossScale;
 } Epilogue;
+
+// A product before anything is added to it: a dense gradient's has a factor, in the place of `l1`.
+INLINE V scaled(const Epilogue *e, V x) { return e->mode == DENSE_GRADIENT ? x * e->l1 : x; }
 
 // Ends one vector of the product: row i, columns j ..< j+count.
 INLINE V finish(const Epilogue *e, V x, int i, int j, int count, Losses *losses) {

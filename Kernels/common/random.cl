@@ -155,14 +155,14 @@ INLINE void normals(VU a, VU b, V *first, V *second) {
   *second = radius * sine;
 }
 
-// Corrupts or draws the 4·VW elements from e on, where they lie below `end`. `low` and `high` are thresholds,
-// which 2³², passed as `always`, exceeds.
+// Corrupts or draws the 4·VW elements from e on, where they lie below `end`. Element 0 begins block `first`. `low`
+// and `high` are thresholds, which 2³², passed as `always`, exceeds.
 INLINE void corruptAt(
-  const global float *x, global float *y, long e, long end, int kind, uint2 step, uint2 key, uint low, uint high,
-  int always, float sigma) {
+  const global float *x, global float *y, long e, long end, int kind, uint2 step, uint2 key, uint first, uint low,
+  uint high, int always, float sigma) {
   VU w[4];
   V noise[4];
-  philox(LANES_U + (uint)(e / 4), step.s0, step.s1, key.s0, key.s1, w);
+  philox(LANES_U + (first + (uint)(e / 4)), step.s0, step.s1, key.s0, key.s1, w);
   if (kind == GAUSSIAN) {
     normals(w[0], w[1], noise, noise + 1);
     normals(w[2], w[3], noise + 2, noise + 3);
@@ -192,9 +192,9 @@ INLINE void corruptAt(
 // y = C(x), element by element, or draws with probabilities x. y may be x.
 kernel GROUP_1D void corrupt(
   const global float *x, ulong x0, global float *y, ulong y0, long count, int chunk, int kind, uint2 step, uint2 key,
-  uint low, uint high, int always, float sigma) {
+  uint first, uint low, uint high, int always, float sigma) {
   FOR_BLOCKS(e, count, chunk)
-  corruptAt(x + x0, y + y0, e, eEnd, kind, step, key, low, high, always, sigma);
+  corruptAt(x + x0, y + y0, e, eEnd, kind, step, key, first, low, high, always, sigma);
 }
 
 // `gather` and `corrupt` in one pass. On a CPU `chunk` counts rows, four or a multiple: a work-item's first
@@ -202,7 +202,7 @@ kernel GROUP_1D void corrupt(
 kernel GROUP_1D void gatherCorrupt(
   const global float *source, ulong source0, global float *batch, ulong batch0, global float *y, ulong y0, int rows,
   int columns, int chunk, long start, int permuted, uint orderCount, uint4 orderKey, uint halfBits, int kind,
-  uint2 step, uint2 key, uint low, uint high, int always, float sigma) {
+  uint2 step, uint2 key, uint first, uint low, uint high, int always, float sigma) {
   source += source0;
   batch += batch0;
   y += y0;
@@ -213,7 +213,7 @@ kernel GROUP_1D void gatherCorrupt(
       storePart(loadPart(from + c, columns - c, 0.0f), batch + r * columns + c, columns - c);
   }
   FOR_BLOCKS(e, (long)rows * columns, chunk * columns)
-  corruptAt(batch, y, e, eEnd, kind, step, key, low, high, always, sigma);
+  corruptAt(batch, y, e, eEnd, kind, step, key, first, low, high, always, sigma);
 #else
   FOR_BLOCKS(e, (long)rows * columns, chunk) {
     for (int q = 0; q < 4; q++) {
@@ -222,7 +222,7 @@ kernel GROUP_1D void gatherCorrupt(
         batch[i] = source
           [sourceRow(i / columns, start, permuted, orderCount, orderKey, halfBits) * columns + i % columns];
     }
-    corruptAt(batch, y, e, eEnd, kind, step, key, low, high, always, sigma);
+    corruptAt(batch, y, e, eEnd, kind, step, key, first, low, high, always, sigma);
   }
 #endif
 }
@@ -230,10 +230,10 @@ kernel GROUP_1D void gatherCorrupt(
 // Zeroes exactly `zeroed` components of each row: those whose place in the row's own permutation is below it.
 kernel GROUP_2D void maskExactly(
   const global float *x, ulong x0, global float *y, ulong y0, int rows, int columns, int chunk, uint zeroed,
-  uint halfBits, uint2 step, uint2 key) {
+  uint halfBits, uint2 step, uint2 key, uint first) {
   FOR_ROWS(r, rows, chunk) {
     VU w[4];
-    philox((VU)(uint)r, step.s0, step.s1, key.s0, key.s1, w);
+    philox((VU)(first + (uint)r), step.s0, step.s1, key.s0, key.s1, w);
     uint4 rowKey = (uint4)(FIRST(w[0]), FIRST(w[1]), FIRST(w[2]), FIRST(w[3]));
     FOR_COLUMNS(c, columns) {
       int count = columns - c;

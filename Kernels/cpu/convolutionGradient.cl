@@ -168,10 +168,11 @@ kernel GROUP_1D void GRADIENT_KERNEL(
   }
 }
 
-// dW = Σ slices (+ dW), and db = Σ slices. A work-item takes some rows of dW [taps · channels, n]; the last one db.
+// dW = Σ slices (+ dW), and db = Σ slices (+ db). A work-item takes some rows of dW [taps · channels, n]; the last one db.
 kernel GROUP_1D void sumSlices(
   const global float *slices, ulong slices0, global float *gradient, ulong gradient0, global float *bias,
-  ulong bias0, Plan plan, ulong plan0, int rows, int chunk, int biasCount, int accumulate) {
+  ulong bias0, Plan plan, ulong plan0, int rows, int chunk, int biasCount, int accumulate,
+  int accumulateBias) {
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
   size_t size = plan[SLICE];
   FOR_ITEMS(row, rows, chunk) {
@@ -200,6 +201,6 @@ kernel GROUP_1D void sumSlices(
     for (int k = 0; k < biasCount; k++) {
       float sum = 0.0f;
       for (int s = 0; s < plan[SLICES]; s++) sum += slices[(s + 1) * size - biasCount + k];
-      bias[bias0 + k] = sum;
+      bias[bias0 + k] = accumulateBias ? bias[bias0 + k] + sum : sum;
     }
 }

@@ -101,7 +101,7 @@ INLINE void store(
     for (int j = column; j < min(column + PANEL, e->n); j += VW) {
       int count = e->n - j;
       global float *c = e->c + (size_t)(i + r) * e->n + j;
-      V x = LOAD(tile + r * PANEL + (j - column));
+      V x = scaled(e, LOAD(tile + r * PANEL + (j - column)));
       if (add) x += loadPart(c, count, 0.0f);
       if (ends) x = finish(e, x, i + r, j, count, losses);
       storePart(x, c, count);
@@ -167,7 +167,7 @@ INLINE void multiply(
 kernel GROUP_1D void matmul(MATMUL_ARGUMENTS) { MATMUL_BODY(0) }
 
 // A is [k,m]. With `DENSE_GRADIENT`, A is δ [samples, out] and the work-items of one panel, the narrow one, also sum
-// its columns into `partials`, the bias gradient.
+// its columns into `partials`, the bias gradient, or add them to it.
 kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
   MATMUL_BODY(1)
   if (mode == DENSE_GRADIENT && get_global_id(1) == 0) {
@@ -175,6 +175,8 @@ kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
     for (int i = get_global_id(0) * chunk; i < end; i += VW) {
       V sum = (V)0.0f;
       for (int p = 0; p < k; p++) sum += loadPart(a + a0 + (size_t)p * m + i, end - i, 0.0f);
+      sum *= l1;
+      if (flags & ADD_TO_SUMS) sum += loadPart(partials + partials0 + i, end - i, 0.0f);
       storePart(sum, partials + partials0 + i, end - i);
     }
   }

@@ -81,6 +81,7 @@ kernel GROUP_TILE void matmul(
         size_t at = (size_t)i * n + j;
         float value = sum[r][s];
         if (!slices) {
+          value = scaled(&e, value);
           if (flags & ADD_TO_C) value += out[at];
           value = finish(&e, value, i, j, 1, &losses);
         }
@@ -106,6 +107,6 @@ kernel GROUP_1D void matmulSlices(
     float value = flags & ADD_TO_C ? e.c[at] : 0.0f;
     float product = 0.0f;
     for (int s = 0; s < count; s++) product += slices[slices0 + s * size + at];
-    e.c[at] = finish(&e, value + product, at / n, at % n, 1, &unused);
+    e.c[at] = finish(&e, value + scaled(&e, product), at / n, at % n, 1, &unused);
   }
 }

@@ -24,7 +24,7 @@ extension CPUBackend: ConvolutionOps {
 
   public func convolutionGradient(
     x: Tensor<CPUBuffer>, y: Tensor<CPUBuffer>, _ geometry: ConvolutionGeometry, weightGradient: Tensor<CPUBuffer>,
-    biasGradient: Tensor<CPUBuffer>, delta: ConvolutionSide, accumulate: Bool
+    biasGradient: Tensor<CPUBuffer>, delta: ConvolutionSide, accumulate: Bool, accumulateBias: Bool
   ) throws {
     let samples = try checkConvolutionGradient(
       x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta)
@@ -35,8 +35,8 @@ extension CPUBackend: ConvolutionOps {
     counters.launches += 1
     guard
       try cinch_convolution_gradient(
-        device, &shape, Int64(samples), x.input, y.input, delta == .large, accumulate, weightGradient.pointer,
-        biasGradient.pointer)
+        device, &shape, Int64(samples), x.input, y.input, delta == .large, accumulate, accumulateBias,
+        weightGradient.pointer, biasGradient.pointer)
     else { throw noRoom() }
   }
 

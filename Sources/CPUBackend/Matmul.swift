@@ -11,6 +11,7 @@ extension CPUBackend {
     try require(!c.overlaps(a) && !c.overlaps(b), "A product of \(c.shape) cannot be stored over its own factors.")
 
     var product = cinch_product()
+    product.scale = 1
     product.a = try a.input
     product.b = try b.input
     product.c = try c.pointer
@@ -37,7 +38,8 @@ extension CPUBackend {
 
   public func denseGradient(
     delta: Tensor<CPUBuffer>, input: Tensor<CPUBuffer>, weightGradient: Tensor<CPUBuffer>,
-    biasGradient: Tensor<CPUBuffer>, accumulate: Bool, rowPull: RowPull<CPUBuffer>?
+    biasGradient: Tensor<CPUBuffer>, scale: Double, accumulate: Bool, accumulateBias: Bool,
+    rowPull: RowPull<CPUBuffer>?
   ) throws {
     let (n, inputs, out) = try checkDenseGradient(
       delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
@@ -50,7 +52,9 @@ extension CPUBackend {
     product.b = try input.input
     product.c = try weightGradient.pointer
     product.transpose_a = true
+    product.scale = Float(scale)
     product.accumulate = accumulate
+    product.accumulate_sums = accumulateBias
     (product.m, product.n, product.k) = (Int64(out), Int64(inputs), Int64(n))
     product.column_sums = try biasGradient.pointer
     guard let rowPull else { return run(&product, nil) }

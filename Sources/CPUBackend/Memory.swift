@@ -42,7 +42,5 @@ extension CPUBackend {
     counters.launches += 1
   }
 
-  public func flush() throws {}
-
   public func synchronize() throws { counters.waits += 1 }
 }

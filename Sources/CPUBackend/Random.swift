@@ -8,35 +8,33 @@ extension CPUBackend {
   }
 
   public func corrupt(
-    _ x: Tensor<CPUBuffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64, into corrupted: Tensor<CPUBuffer>
+    _ x: Tensor<CPUBuffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<CPUBuffer>
   ) throws {
-    try checkCorrupt(x, corruption, into: corrupted)
+    try checkCorrupt(x, corruption, draws, into: corrupted)
     var job = cinch_gather()
     job.source = try x.input
     (job.rows, job.columns) = (Int64(x.rows), Int64(x.columns))
     job.corrupted = try corrupted.pointer
-    job.corruption = damage(corruption, columns: x.columns, philox, step)
+    job.corruption = cinch_corruption(corruption, columns: x.columns, draws)
     run(&job)
   }
 
   public func gather(
     _ source: Tensor<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>, _ corruption: Corruption,
-    _ philox: Philox, step: UInt64, corrupted: Tensor<CPUBuffer>
+    _ draws: Draws, corrupted: Tensor<CPUBuffer>
   ) throws {
-    try checkCorrupt(batch, corruption, into: corrupted)
+    try checkCorrupt(batch, corruption, draws, into: corrupted)
     var job = try gathering(source, order, into: batch)
     job.corrupted = try corrupted.pointer
-    job.corruption = damage(corruption, columns: batch.columns, philox, step)
+    job.corruption = cinch_corruption(corruption, columns: batch.columns, draws)
     run(&job)
   }
 
-  public func bernoulli(
-    _ p: Tensor<CPUBuffer>, _ philox: Philox, step: UInt64, into draws: Tensor<CPUBuffer>
-  ) throws {
-    try checkBernoulli(p, into: draws)
+  public func bernoulli(_ p: Tensor<CPUBuffer>, _ draws: Draws, into samples: Tensor<CPUBuffer>) throws {
+    try checkBernoulli(p, draws, into: samples)
     counters.launches += 1
-    var stream = cinch_stream(philox, step)
-    try cinch_bernoulli(device, p.input, Int64(p.count), &stream, draws.pointer)
+    var stream = cinch_stream(draws, first: draws.firstBlock(columns: p.columns))
+    try cinch_bernoulli(device, p.input, Int64(p.count), &stream, samples.pointer)
   }
 
   private func run(_ job: inout cinch_gather) {
@@ -60,34 +58,35 @@ extension CPUBackend {
     }
     return job
   }
+}
 
-  private func damage(
-    _ corruption: Corruption, columns: Int, _ philox: Philox, _ step: UInt64
-  ) -> cinch_corruption {
-    var result = cinch_corruption()
-    result.stream = cinch_stream(philox, step)
+extension cinch_corruption {
+  fileprivate init(_ corruption: Corruption, columns: Int, _ draws: Draws) {
+    self.init()
+    stream = cinch_stream(draws, first: draws.firstBlock(columns: columns))
     switch corruption {
     case .masking(let share):
-      result.kind = cinch_corrupt_masking
-      result.threshold = Philox.threshold(share)
+      kind = cinch_corrupt_masking
+      threshold = Philox.threshold(share)
     case .maskingExact(let share):
-      result.kind = cinch_corrupt_masking_exact
-      result.zeroed = UInt32((share * Double(columns)).rounded())
-      if columns > 0 { result.half_bits = Permutation(count: columns, key: .zero).halfBits }
-    case .gaussian(let sigma):
-      result.kind = cinch_corrupt_gaussian
-      result.sigma = Float(sigma)
+      kind = cinch_corrupt_masking_exact
+      zeroed = UInt32((share * Double(columns)).rounded())
+      if columns > 0 { half_bits = Permutation(count: columns, key: .zero).halfBits }
+      // A row's key is the block of its number.
+      stream.first = UInt32(truncatingIfNeeded: draws.firstRow)
+    case .gaussian(let deviation):
+      kind = cinch_corrupt_gaussian
+      sigma = Float(deviation)
     case .saltPepper(let share):
-      result.kind = cinch_corrupt_salt_pepper
-      result.threshold = Philox.threshold(share / 2)
-      result.threshold_one = Philox.threshold(share)
+      kind = cinch_corrupt_salt_pepper
+      threshold = Philox.threshold(share / 2)
+      threshold_one = Philox.threshold(share)
     }
-    return result
   }
 }
 
 extension cinch_stream {
-  init(_ philox: Philox, _ step: UInt64) {
-    self.init(key: (philox.key.x, philox.key.y), step: step)
+  init(_ draws: Draws, first: UInt32) {
+    self.init(key: (draws.philox.key.x, draws.philox.key.y), step: draws.step, first: first)
   }
 }

@@ -2,10 +2,12 @@ import CVector
 import CinchBackend
 
 extension CPUBackend {
-  public func columnSums(_ x: Tensor<CPUBuffer>, scale: Double, into sums: Tensor<CPUBuffer>) throws {
+  public func columnSums(
+    _ x: Tensor<CPUBuffer>, scale: Double, accumulate: Bool, into sums: Tensor<CPUBuffer>
+  ) throws {
     try checkColumnSums(x, into: sums)
     counters.launches += 1
-    try cinch_column_sums(device, x.input, Int64(x.rows), Int64(x.columns), Float(scale), sums.pointer)
+    try cinch_column_sums(device, x.input, Int64(x.rows), Int64(x.columns), Float(scale), accumulate, sums.pointer)
   }
 
   public func rowSquares(_ x: Tensor<CPUBuffer>, into sums: Tensor<CPUBuffer>) throws {

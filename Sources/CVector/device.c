@@ -41,7 +41,6 @@ void cinch_device_destroy(cinch_device *device) {
   free(device);
 }
 
-int cinch_device_threads(const cinch_device *device) { return device->threads; }
 const char *cinch_device_instructions(const cinch_device *device) { return device->kernels->name; }
 
 int cinch_processor_count(void) {

@@ -34,7 +34,7 @@ typedef struct {
 static void add_channels(const gradient_job *job, const float *x, int64_t count, float *sums, float *memory) {
   const int64_t channels = job->channels, columns = cinch_repeat_columns(channels), rows = count * channels / columns;
   for (int64_t c = 0; c < columns; c++) memory[c] = 0;
-  if (rows > 0) job->device->kernels->column_sums(x, rows, columns, 1, memory, 0, columns);
+  if (rows > 0) job->device->kernels->column_sums(x, rows, columns, 1, false, memory, 0, columns);
   x += rows * columns;
   for (int64_t c = 0; c < count * channels - rows * columns; c++) memory[c] += x[c];
   for (int64_t start = 0; start < columns; start += channels)
@@ -117,7 +117,7 @@ static void clear_task(void *context, int64_t chunk) {
 static void total_task(void *context, int64_t task) {
   const gradient_job *job = context;
   const int64_t c0 = task * total_block, c1 = cinch_min(c0 + total_block, job->chunk);
-  job->device->kernels->column_sums(job->partials, job->chunks, job->chunk, 1, job->totals, c0, c1);
+  job->device->kernels->column_sums(job->partials, job->chunks, job->chunk, 1, false, job->totals, c0, c1);
 }
 
 /// Rows of the weight's gradient, one a tap and channel of x, from where the sums lie.
@@ -143,7 +143,7 @@ static void map_task(void *context, int64_t task) {
 
 bool cinch_convolution_gradient(
     cinch_device *device, const cinch_convolution *g, int64_t samples, const float *x, const float *y,
-    bool delta_large, bool accumulate, float *weight_gradient, float *bias_gradient) {
+    bool delta_large, bool accumulate, bool accumulate_bias, float *weight_gradient, float *bias_gradient) {
   gradient_job job = {.device = device, .g = g, .x = x, .y = y, .delta_large = delta_large};
   job.accumulate = accumulate;
   job.weight_gradient = weight_gradient;
@@ -197,6 +197,7 @@ bool cinch_convolution_gradient(
   cinch_pool_run(device->pool, total_task, &job, cinch_blocks(job.chunk, total_block));
   const int64_t rows = job.run_count * job.run_length, rows_each = cinch_max(1, map_block / outputs);
   cinch_pool_run(device->pool, map_task, &job, cinch_blocks(rows, rows_each));
-  memcpy(bias_gradient, job.totals + job.bias, (size_t)job.channels * sizeof(float));
+  const float *bias = job.totals + job.bias;
+  for (int64_t c = 0; c < job.channels; c++) bias_gradient[c] = accumulate_bias ? bias_gradient[c] + bias[c] : bias[c];
   return true;
 }

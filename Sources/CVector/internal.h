@@ -53,7 +53,8 @@ typedef struct {
       const float *logits, const float *labels, int64_t r0, int64_t r1, int64_t classes, float gradient_scale,
       float *gradient, float *losses);
 
-  void (*column_sums)(const float *x, int64_t rows, int64_t columns, float scale, float *sums, int64_t c0, int64_t c1);
+  void (*column_sums)(
+      const float *x, int64_t rows, int64_t columns, float scale, bool accumulate, float *sums, int64_t c0, int64_t c1);
   void (*row_squares)(const float *x, int64_t columns, float *sums, int64_t r0, int64_t r1);
   float (*sum_squares)(const float *x, int64_t count);
   float (*sum_magnitudes)(const float *x, int64_t count);

@@ -63,7 +63,8 @@ static void matmul_task(void *context, int64_t task) {
   const cinch_product *p = job->product;
   if (task < job->sums) {
     int64_t c0 = task * cinch_column_block, c1 = cinch_min(c0 + cinch_column_block, p->m);
-    job->device->kernels->column_sums(p->a, p->k, p->m, 1, p->column_sums, c0, c1);
+    job->device->kernels->column_sums(
+        p->a, p->k, p->m, p->scale, p->accumulate_sums, p->column_sums, c0, c1);
     return;
   }
   task -= job->sums;
@@ -79,7 +80,7 @@ static void matmul_task(void *context, int64_t task) {
     const int64_t lda = p->transpose_a ? p->m : p->k, ldb = p->transpose_b ? p->k : p->n;
     job->device->sgemm(
         row_major, p->transpose_a ? transposed : plain, p->transpose_b ? transposed : plain, (int)(r1 - r0),
-        (int)(c1 - c0), (int)p->k, 1.0f, p->a + (p->transpose_a ? r0 : r0 * lda), (int)lda,
+        (int)(c1 - c0), (int)p->k, p->scale, p->a + (p->transpose_a ? r0 : r0 * lda), (int)lda,
         p->b + (p->transpose_b ? c0 * ldb : c0), (int)ldb, p->accumulate ? 1.0f : 0.0f, p->c + r0 * p->n + c0,
         (int)p->n);
   } else if (!p->accumulate) {

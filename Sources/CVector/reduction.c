@@ -7,18 +7,20 @@ typedef struct {
   const float *x;
   int64_t rows, columns, rows_each;
   float scale;
-  bool squares;
+  bool squares, accumulate;
   float *sums;
 } sum_job;
 
 static void column_task(void *context, int64_t task) {
   const sum_job *job = context;
   int64_t c0 = task * cinch_column_block, c1 = cinch_min(c0 + cinch_column_block, job->columns);
-  job->device->kernels->column_sums(job->x, job->rows, job->columns, job->scale, job->sums, c0, c1);
+  job->device->kernels->column_sums(job->x, job->rows, job->columns, job->scale, job->accumulate, job->sums, c0, c1);
 }
 
-void cinch_column_sums(cinch_device *device, const float *x, int64_t rows, int64_t columns, float scale, float *sums) {
+void cinch_column_sums(
+    cinch_device *device, const float *x, int64_t rows, int64_t columns, float scale, bool accumulate, float *sums) {
   sum_job job = {.device = device, .x = x, .rows = rows, .columns = columns, .scale = scale, .sums = sums};
+  job.accumulate = accumulate;
   cinch_pool_run(device->pool, column_task, &job, cinch_blocks(columns, cinch_column_block));
 }
 

@@ -173,10 +173,21 @@ package func checkGather<Buffer>(_ source: Tensor<Buffer>, _ order: SampleOrder,
   }
 }
 
+/// A block holds four draws, and is drawn whole; 2³² of them make a step.
+private func checkDraws(_ draws: Draws, columns: Int, _ op: String) throws {
+  let (start, overflows) = draws.firstRow.multipliedReportingOverflow(by: columns)
+  guard draws.firstRow >= 0, !overflows, start < 1 << 34, start % 4 == 0 else {
+    throw fail(
+      "\(op): a batch cannot begin at row \(draws.firstRow) of \(columns) columns: the product of the two must be a "
+        + "multiple of 4, at least 0 and below 2³⁴.")
+  }
+}
+
 package func checkCorrupt<Buffer>(
-  _ x: Tensor<Buffer>, _ corruption: Corruption, into corrupted: Tensor<Buffer>
+  _ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>
 ) throws {
   try checkMatrix(corrupted, rows: x.rows, columns: x.columns, "corrupt", "the corrupted copy")
+  try checkDraws(draws, columns: x.columns, "corrupt")
   switch corruption {
   case .masking(let level), .maskingExact(let level), .saltPepper(let level):
     guard level >= 0, level <= 1 else { throw fail("corrupt: \(level) is not a probability.") }
@@ -185,8 +196,9 @@ package func checkCorrupt<Buffer>(
   }
 }
 
-package func checkBernoulli<Buffer>(_ p: Tensor<Buffer>, into draws: Tensor<Buffer>) throws {
-  try checkMatrix(draws, rows: p.rows, columns: p.columns, "bernoulli", "the tensor of draws")
+package func checkBernoulli<Buffer>(_ p: Tensor<Buffer>, _ draws: Draws, into samples: Tensor<Buffer>) throws {
+  try checkMatrix(samples, rows: p.rows, columns: p.columns, "bernoulli", "the tensor of samples")
+  try checkDraws(draws, columns: p.columns, "bernoulli")
 }
 
 package func checkOptimizerStep<Buffer>(

@@ -2,7 +2,7 @@
 /// as easy as 1, 2, 3" (SC 2011).
 ///
 /// A block of four 32-bit words is a pure function of a 64-bit key and a 128-bit counter, so every device,
-/// thread count and resumption draws the same numbers. Cinch keys by (seed, stream) and counts by
+/// thread count and resumption draws the same numbers. Cinch keys by (seed, stream, site) and counts by
 /// (element block, step): element `e` of step `t` is word `e % 4` of the block with counter
 /// `(e / 4, t low, t high, 0)`.
 public struct Philox: Sendable, Hashable {
@@ -15,8 +15,11 @@ public struct Philox: Sendable, Hashable {
   public let key: SIMD2<UInt32>
 
   /// The generator of `stream` under `seed`. SplitMix64 spreads both over the key.
-  public init(seed: UInt64, stream: Stream) {
+  ///
+  /// - Parameter site: which of several places that draw from one stream in one step: a layer, or a round of a chain.
+  public init(seed: UInt64, stream: Stream, site: Int = 0) {
     var z = seed &+ UInt64(stream.rawValue) &* 0x9E37_79B9_7F4A_7C15
+    z = z &+ UInt64(bitPattern: Int64(site)) &* 0xD1B5_4A32_D192_ED03
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
     z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
     z ^= z >> 31

@@ -190,11 +190,13 @@ struct ConvolutionGradientCase: OpCase {
   let image: ImageGeometry<ConvolutionGeometry>
   let delta: ConvolutionSide
   let accumulate: Bool
+  var accumulateBias = false
   var blemish: (argument: String, index: Int)?
 
   let op = "convolutionGradient"
   var name: String {
     "\(image.name), δ \(delta == .small ? "small" : "large")" + (accumulate ? ", accumulate" : "")
+      + (accumulateBias ? ", accumulate biases" : "")
       + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
@@ -203,6 +205,7 @@ struct ConvolutionGradientCase: OpCase {
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     let weight = geometry.weightShape
+    let biases: Shape = [delta == .small ? geometry.outputChannels : geometry.channels]
     func input(_ argument: String, _ shape: Shape) -> Argument {
       let values = Numbers.uniform(shape, -1...1, name + argument)
       guard let blemish, blemish.argument == argument else { return .input(argument, shape, values) }
@@ -211,23 +214,24 @@ struct ConvolutionGradientCase: OpCase {
     return [
       input("x", geometry.large(image.samples)), input("y", geometry.small(image.samples)),
       accumulate ? .update("dW", weight, Numbers.uniform(weight, -1...1, name + "dW")) : .output("dW", weight),
-      .output("db", [delta == .small ? geometry.outputChannels : geometry.channels]),
+      accumulateBias ? .update("db", biases, Numbers.uniform(biases, -1...1, name + "db")) : .output("db", biases),
     ]
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
     try backend.convolutionGradient(
       x: t["x"], y: t["y"], geometry, weightGradient: t["dW"], biasGradient: t["db"], delta: delta,
-      accumulate: accumulate)
+      accumulate: accumulate, accumulateBias: accumulateBias)
   }
 
   func errors(_ v: CaseValues) throws -> [String: [Double]] {
     var weights = try Bounds.convolutionGradient(x: v["x"], y: v["y"], geometry, samples: image.samples)
     if accumulate { weights = zip(weights, v["dW"]).map { $0 + .exact($1) } }
     let channels = delta == .small ? geometry.outputChannels : geometry.channels
-    let side = v[delta == .small ? "y" : "x"]
+    let side = v[delta == .small ? "y" : "x"], held = v["db"]
     let biases = (0..<channels).map { c in
-      Estimate.sum(stride(from: c, to: side.count, by: channels).map { .exact(side[$0]) }).error
+      let sum = Estimate.sum(stride(from: c, to: side.count, by: channels).map { .exact(side[$0]) })
+      return (accumulateBias ? sum + .exact(held[c]) : sum).error
     }
     return ["dW": weights.map(\.error), "db": biases]
   }
@@ -235,7 +239,8 @@ struct ConvolutionGradientCase: OpCase {
   static var all: [ConvolutionGradientCase] {
     let plain = Conformance.convolutions.enumerated().flatMap { i, image in
       [ConvolutionSide.small, .large].enumerated().map { j, delta in
-        ConvolutionGradientCase(image: image, delta: delta, accumulate: (i + j) % 2 == 1)
+        ConvolutionGradientCase(
+          image: image, delta: delta, accumulate: (i + j) % 2 == 1, accumulateBias: (i / 2 + j) % 2 == 1)
       }
     }
     // Without padding: see `ConvolutionCase.notNumbers`.

@@ -210,11 +210,14 @@ extension MatmulCase {
 struct DenseGradientCase: OpCase {
   let samples: Int, inputs: Int, outputs: Int
   let accumulate: Bool, pull: Bool
+  var scale = 1.0
+  var accumulateBias = false
   var blemish: (argument: String, index: Int)?
 
   let op = "denseGradient"
   var name: String {
-    "\(samples) samples, \(inputs) → \(outputs)" + (accumulate ? ", accumulate" : "") + (pull ? ", row pull" : "")
+    "\(samples) samples, \(inputs) → \(outputs)" + (scale == 1 ? "" : ", times \(scale)")
+      + (accumulate ? ", accumulate" : "") + (accumulateBias ? ", accumulate biases" : "") + (pull ? ", row pull" : "")
       + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
@@ -230,7 +233,9 @@ struct DenseGradientCase: OpCase {
     var result = [input("delta", [samples, outputs]), input("input", [samples, inputs])]
     result.append(
       accumulate ? .update("dW", weight, Numbers.uniform(weight, -1...1, name + "dW")) : .output("dW", weight))
-    result.append(.output("db", [outputs]))
+    result.append(
+      accumulateBias
+        ? .update("db", [outputs], Numbers.uniform([outputs], -1...1, name + "db")) : .output("db", [outputs]))
     if pull { result += [input("scale", [outputs]), input("weight", weight)] }
     return result
   }
@@ -238,20 +243,24 @@ struct DenseGradientCase: OpCase {
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
     let rowPull = pull ? RowPull(scale: t["scale"], weight: t["weight"], factor: Self.factor) : nil
     try backend.denseGradient(
-      delta: t["delta"], input: t["input"], weightGradient: t["dW"], biasGradient: t["db"], accumulate: accumulate,
-      rowPull: rowPull)
+      delta: t["delta"], input: t["input"], weightGradient: t["dW"], biasGradient: t["db"], scale: scale,
+      accumulate: accumulate, accumulateBias: accumulateBias, rowPull: rowPull)
   }
 
   func errors(_ v: CaseValues) throws -> [String: [Double]] {
-    let delta = v["delta"], weight = v["weight"], scale = v["scale"], held = v["dW"]
+    let delta = v["delta"], weight = v["weight"], pulls = v["scale"], held = v["dW"], heldBias = v["db"]
+    // A factor of 1 costs nothing.
+    func scaled(_ x: Estimate) -> Estimate { scale == 1 ? x : x * .rounded(scale) }
     var gradients = Bounds.product(
       delta, transposeA: true, v["input"], transposeB: false, m: outputs, n: inputs, k: samples)
     for i in gradients.indices {
-      if pull { gradients[i] = gradients[i] + .rounded(Self.factor) * .exact(scale[i / inputs]) * .exact(weight[i]) }
+      gradients[i] = scaled(gradients[i])
+      if pull { gradients[i] = gradients[i] + .rounded(Self.factor) * .exact(pulls[i / inputs]) * .exact(weight[i]) }
       if accumulate { gradients[i] = gradients[i] + .exact(held[i]) }
     }
     let biases = (0..<outputs).map { j in
-      Estimate.sum((0..<samples).map { .exact(delta[$0 * outputs + j]) }).error
+      let sum = scaled(Estimate.sum((0..<samples).map { .exact(delta[$0 * outputs + j]) }))
+      return (accumulateBias ? sum + .exact(heldBias[j]) : sum).error
     }
     return ["dW": gradients.map(\.error), "db": biases]
   }
@@ -272,6 +281,14 @@ struct DenseGradientCase: OpCase {
     let notNumbers = [("delta", 20), ("input", 40), ("scale", 3), ("weight", 99)].map {
       DenseGradientCase(samples: 9, inputs: 20, outputs: 7, accumulate: true, pull: true, blemish: $0)
     }
-    return plain + options + training + notNumbers
+    // The two phases of contrastive divergence, and every pair of flags.
+    let scaled = [(1, 1, 1), (9, 20, 7), (128, 64, 32), (300, 17, 129), (33, 784, 65)].enumerated().flatMap { i, size in
+      [(false, false), (false, true), (true, false), (true, true)].map {
+        DenseGradientCase(
+          samples: size.0, inputs: size.1, outputs: size.2, accumulate: $0, pull: i % 2 == 1,
+          scale: $0 ? 1 / Double(size.0 + 1) : -0.7, accumulateBias: $1)
+      }
+    }
+    return plain + options + training + scaled + notNumbers
   }
 }

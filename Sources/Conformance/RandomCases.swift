@@ -7,6 +7,11 @@ extension Conformance {
         Rejection("gather", "rows past the end", .gather([5, 4], SampleOrder(start: 3), [3, 4])),
         Rejection("gather", "a batch of another width", .gather([5, 4], SampleOrder(start: 0), [3, 5])),
         Rejection("corrupt", "a copy of another shape", .corrupt([5, 4], .masking(0.5), [4, 5])),
+        Rejection(
+          "corrupt", "a first row that begins within a block", .corrupt([5, 3], .masking(0.5), [5, 3], firstRow: 2)),
+        Rejection("corrupt", "a negative first row", .corrupt([5, 4], .gaussian(1), [5, 4], firstRow: -1)),
+        Rejection("bernoulli", "a first row that begins within a block", .bernoulli([5, 2], firstRow: 3)),
+        Rejection("bernoulli", "a first row past the last block", .bernoulli([5, 4], firstRow: .max)),
       ]
   }
 
@@ -25,12 +30,14 @@ struct GatherCase: OpCase {
   var permuted: Int?
   var corruption: Corruption?
   var draw = Conformance.draws[1]
+  var firstRow = 0
   var blemish: Int?
 
   let op = "gather"
   var name: String {
     "\(rows) rows from \(start) of \(source)" + (permuted.map { ", \($0) permuted" } ?? "")
       + (corruption.map { ", \($0), seed \(draw.seed), step \(draw.step)" } ?? "")
+      + (firstRow > 0 ? ", batch from row \(firstRow)" : "")
       + (blemish.map { ", NaN at \($0)" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
@@ -51,7 +58,8 @@ struct GatherCase: OpCase {
       })
     guard let corruption else { return try backend.gather(t["source"], order, into: t["batch"]) }
     try backend.gather(
-      t["source"], order, into: t["batch"], corruption, Philox(seed: draw.seed, stream: .corruption), step: draw.step,
+      t["source"], order, into: t["batch"], corruption,
+      Draws(Philox(seed: draw.seed, stream: .corruption), step: draw.step, firstRow: firstRow),
       corrupted: t["corrupted"])
   }
 
@@ -77,7 +85,10 @@ struct GatherCase: OpCase {
         source: [65, 33], rows: 31, start: 16, permuted: 65, corruption: corruption,
         draw: Conformance.draws[i % Conformance.draws.count])
     }
-    return plain + [part, one] + corrupted
+    let continued = [Corruption.masking(0.3), .maskingExact(0.3), .gaussian(0.5), .saltPepper(0.5)].map {
+      GatherCase(source: [65, 33], rows: 31, start: 16, permuted: 65, corruption: $0, firstRow: 12)
+    }
+    return plain + [part, one] + corrupted + continued
       + [GatherCase(source: [9, 7], rows: 9, start: 0, permuted: 9, corruption: .masking(0.4), blemish: 30)]
   }
 }
@@ -87,10 +98,14 @@ struct CorruptCase: OpCase {
   let shape: Shape
   let corruption: Corruption
   var draw = Conformance.draws[1]
+  var firstRow = 0
   var blemish = false
 
   let op = "corrupt"
-  var name: String { "\(corruption), \(shape), seed \(draw.seed), step \(draw.step)" + (blemish ? ", all NaN" : "") }
+  var name: String {
+    "\(corruption), \(shape), seed \(draw.seed), step \(draw.step)"
+      + (firstRow > 0 ? ", batch from row \(firstRow)" : "") + (blemish ? ", all NaN" : "")
+  }
   var expectsNaN: Bool { blemish }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
@@ -99,8 +114,8 @@ struct CorruptCase: OpCase {
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
-    try backend.corrupt(
-      t["x"], corruption, Philox(seed: draw.seed, stream: .corruption), step: draw.step, into: t["corrupted"])
+    let draws = Draws(Philox(seed: draw.seed, stream: .corruption), step: draw.step, firstRow: firstRow)
+    try backend.corrupt(t["x"], corruption, draws, into: t["corrupted"])
   }
 
   func errors(_ v: CaseValues) throws -> [String: [Double]] {
@@ -128,7 +143,14 @@ struct CorruptCase: OpCase {
     let notNumbers = [Corruption.masking(0.5), .maskingExact(0.5), .saltPepper(0.5), .gaussian(0.1)].map {
       CorruptCase(shape: [9, 11], corruption: $0, blemish: true)
     }
-    return every + notNumbers
+    // The last begins past 2³² elements.
+    let places: [(shape: Shape, firstRow: Int)] = [
+      ([33, 17], 4), ([5, 784], 3), ([129, 2], 130), ([64, 64], 1 << 27),
+    ]
+    let continued = [Corruption.masking(0.25), .maskingExact(0.3), .gaussian(0.5), .saltPepper(0.5)].flatMap { kind in
+      places.map { CorruptCase(shape: $0.shape, corruption: kind, firstRow: $0.firstRow) }
+    }
+    return every + continued + notNumbers
   }
 }
 
@@ -136,6 +158,7 @@ struct CorruptCase: OpCase {
 struct BernoulliCase: OpCase {
   let shape: Shape
   var draw = Conformance.draws[1]
+  var firstRow = 0
   var inPlace = false
   /// The same probability everywhere, or a random one for each element.
   var probability: Float?
@@ -143,17 +166,17 @@ struct BernoulliCase: OpCase {
   let op = "bernoulli"
   var name: String {
     "\(shape), p \(probability.map { "\($0)" } ?? "random"), seed \(draw.seed), step \(draw.step)"
-      + (inPlace ? ", in place" : "")
+      + (firstRow > 0 ? ", batch from row \(firstRow)" : "") + (inPlace ? ", in place" : "")
   }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     let p = probability.map { [Float](repeating: $0, count: shape.count) } ?? Numbers.uniform(shape, 0...1, name)
-    return inPlace ? [.update("p", shape, p)] : [.input("p", shape, p), .output("draws", shape)]
+    return inPlace ? [.update("p", shape, p)] : [.input("p", shape, p), .output("samples", shape)]
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
-    try backend.bernoulli(
-      t["p"], Philox(seed: draw.seed, stream: .bernoulli), step: draw.step, into: inPlace ? t["p"] : t["draws"])
+    let draws = Draws(Philox(seed: draw.seed, stream: .bernoulli, site: 2), step: draw.step, firstRow: firstRow)
+    try backend.bernoulli(t["p"], draws, into: inPlace ? t["p"] : t["samples"])
   }
 
   static var all: [BernoulliCase] {
@@ -163,5 +186,6 @@ struct BernoulliCase: OpCase {
         BernoulliCase(shape: shape, draw: Conformance.draws[i % Conformance.draws.count], inPlace: inPlace)
       }
     } + [0, 1, 0.5, 1e-7].map { BernoulliCase(shape: [17, 65], probability: $0) }
+      + [(4, [33, 17]), (3, [5, 784]), (130, [129, 2])].map { BernoulliCase(shape: $0.1, firstRow: $0.0) }
   }
 }

@@ -9,7 +9,7 @@ extension Conformance {
 
 /// Sums over the rows or the columns of a matrix.
 struct MatrixSumCase: OpCase {
-  enum Kind: Sendable { case columnSums(scale: Double), rowSquares }
+  enum Kind: Sendable { case columnSums(scale: Double, accumulate: Bool = false), rowSquares }
 
   let kind: Kind
   let shape: Shape
@@ -21,34 +21,44 @@ struct MatrixSumCase: OpCase {
     case .rowSquares: "rowSquares"
     }
   }
-  var name: String { "\(shape)" + (blemish.map { ", NaN at \($0)" } ?? "") }
+  var name: String {
+    "\(shape)" + (accumulates ? ", accumulate" : "") + (blemish.map { ", NaN at \($0)" } ?? "")
+  }
   var expectsNaN: Bool { blemish != nil }
+  private var accumulates: Bool {
+    if case .columnSums(_, true) = kind { true } else { false }
+  }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     var values = Numbers.uniform(shape, -1...1, op + name)
     if let blemish { values[blemish] = .nan }
-    let count =
+    let sums: Shape =
       switch kind {
-      case .columnSums: shape.columns
-      case .rowSquares: shape.rows
+      case .columnSums: [shape.columns]
+      case .rowSquares: [shape.rows]
       }
-    return [.input("x", shape, values), .output("sums", [count])]
+    return [
+      .input("x", shape, values),
+      accumulates ? .update("sums", sums, Numbers.uniform(sums, -1...1, name + "sums")) : .output("sums", sums),
+    ]
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
     switch kind {
-    case .columnSums(let scale): try backend.columnSums(t["x"], scale: scale, into: t["sums"])
+    case .columnSums(let scale, let accumulate):
+      try backend.columnSums(t["x"], scale: scale, accumulate: accumulate, into: t["sums"])
     case .rowSquares: try backend.rowSquares(t["x"], into: t["sums"])
     }
   }
 
   func errors(_ v: CaseValues) throws -> [String: [Double]] {
-    let x = v["x"], columns = shape.columns
+    let x = v["x"], held = v["sums"], columns = shape.columns
     let bounds =
       switch kind {
-      case .columnSums(let scale):
+      case .columnSums(let scale, let accumulate):
         (0..<columns).map { j in
-          (Estimate.sum((0..<shape.rows).map { .exact(x[$0 * columns + j]) }) * .rounded(scale)).error
+          let sum = Estimate.sum((0..<shape.rows).map { .exact(x[$0 * columns + j]) }) * .rounded(scale)
+          return (accumulate ? sum + .exact(held[j]) : sum).error
         }
       case .rowSquares:
         (0..<shape.rows).map { i in
@@ -64,8 +74,11 @@ struct MatrixSumCase: OpCase {
       sizes.indices.map { [sizes[$0], sizes[(8 * $0 + 5) % sizes.count]] }
       + [[1, 784], [1000, 1], [1000, 3], [128, 196]]
     let sums = shapes.map { MatrixSumCase(kind: .columnSums(scale: 1 / Double($0.rows)), shape: $0) }
+    let added = shapes.filter { $0.columns % 3 != 1 }.map {
+      MatrixSumCase(kind: .columnSums(scale: 0.3, accumulate: true), shape: $0)
+    }
     let squares = shapes.map { MatrixSumCase(kind: .rowSquares, shape: $0) }
-    return sums + [MatrixSumCase(kind: .columnSums(scale: -2), shape: [65, 33], blemish: 700)] + squares
+    return sums + added + [MatrixSumCase(kind: .columnSums(scale: -2), shape: [65, 33], blemish: 700)] + squares
       + [MatrixSumCase(kind: .rowSquares, shape: [65, 33], blemish: 700)]
   }
 }

@@ -39,7 +39,8 @@ enum BadCall: Sendable {
   case bce(Shape, Activation)
   case klSparsity(Shape, means: Shape)
   case gather(Shape, SampleOrder, Shape)
-  case corrupt(Shape, Corruption, Shape)
+  case corrupt(Shape, Corruption, Shape, firstRow: Int = 0)
+  case bernoulli(Shape, firstRow: Int)
   case adamWithoutMoments(Shape)
   case copy(Shape, Shape)
   case write(Shape, count: Int)
@@ -70,8 +71,12 @@ enum BadCall: Sendable {
       try backend.klSparsity(
         t(h), KLSettings(rho: 0.1, beta: 1), KLResult(means: t(means), column: t([h.columns]), values: t([h.columns])))
     case .gather(let source, let order, let batch): try backend.gather(t(source), order, into: t(batch))
-    case .corrupt(let x, let corruption, let corrupted):
-      try backend.corrupt(t(x), corruption, Philox(seed: 1, stream: .test), step: 0, into: t(corrupted))
+    case .corrupt(let x, let corruption, let corrupted, let firstRow):
+      let draws = Draws(Philox(seed: 1, stream: .test), step: 0, firstRow: firstRow)
+      try backend.corrupt(t(x), corruption, draws, into: t(corrupted))
+    case .bernoulli(let shape, let firstRow):
+      let draws = Draws(Philox(seed: 1, stream: .test), step: 0, firstRow: firstRow)
+      try backend.bernoulli(t(shape), draws, into: t(shape))
     case .adamWithoutMoments(let shape):
       let rule = OptimizerStep.Rule.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, step: 1)
       try backend.optimizerStep(

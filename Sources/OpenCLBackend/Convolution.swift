@@ -31,22 +31,25 @@ extension OpenCLBackend: ConvolutionOps {
 
   public func convolutionGradient(
     x: Tensor<OpenCLBuffer>, y: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry,
-    weightGradient: Tensor<OpenCLBuffer>, biasGradient: Tensor<OpenCLBuffer>, delta: ConvolutionSide, accumulate: Bool
+    weightGradient: Tensor<OpenCLBuffer>, biasGradient: Tensor<OpenCLBuffer>, delta: ConvolutionSide,
+    accumulate: Bool, accumulateBias: Bool
   ) throws {
     let samples = try checkConvolutionGradient(
       x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta)
     guard samples > 0 else {
       if !accumulate { try fill(weightGradient, with: 0) }
-      return try fill(biasGradient, with: 0)
+      if !accumulateBias { try fill(biasGradient, with: 0) }
+      return
     }
     switch family {
     case .cpu:
-      try gradientOnCPU(x, y, geometry, samples, weightGradient, biasGradient, delta, accumulate)
+      try gradientOnCPU(x, y, geometry, samples, weightGradient, biasGradient, delta, accumulate, accumulateBias)
     case .gpu:
       try gradientOnGPU(x, y, geometry, samples, weightGradient, accumulate)
       let pixels = delta == .large ? x : y
       let channels = biasGradient.count
-      try columnSums(pixels.reshaped([pixels.count / channels, channels]), scale: 1, into: biasGradient)
+      try columnSums(
+        pixels.reshaped([pixels.count / channels, channels]), scale: 1, accumulate: accumulateBias, into: biasGradient)
     }
   }
 
@@ -100,7 +103,7 @@ extension OpenCLBackend: ConvolutionOps {
   private func gradientOnCPU(
     _ x: Tensor<OpenCLBuffer>, _ y: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry, _ samples: Int,
     _ weightGradient: Tensor<OpenCLBuffer>, _ biasGradient: Tensor<OpenCLBuffer>, _ delta: ConvolutionSide,
-    _ accumulate: Bool
+    _ accumulate: Bool, _ accumulateBias: Bool
   ) throws {
     let plan = try convolutionPlan(.gradient, geometry, samples)
     let slices = try reserve(\.slices, plan.slicesCount)
@@ -125,6 +128,7 @@ extension OpenCLBackend: ConvolutionOps {
     second.add(grid.chunk)
     second.add(biasGradient.count)
     second.add(accumulate)
+    second.add(accumulateBias)
     try run(second, grid)
   }
 

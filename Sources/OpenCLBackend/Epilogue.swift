@@ -6,6 +6,8 @@ struct EpilogueArguments {
 
   var mode = Mode.none
   var accumulates = false
+  /// Of a dense gradient: whether the bias gradient is added to.
+  var accumulatesSums = false
   var function: Int32 = 0
   var loss: Int32 = 0
   /// Bias, column term or row scale; output, target or weight; row norms; loss partials or bias gradient.
@@ -16,6 +18,12 @@ struct EpilogueArguments {
   var scale = 0.0
   var l1 = 0.0
   var lossScale = 0.0
+  /// The factor of a dense gradient's product and sums. It travels in the place of `l1`, which a gradient of weights
+  /// has not.
+  var productScale: Double {
+    get { l1 }
+    set { l1 = newValue }
+  }
 
   init(_ mode: Mode) { self.mode = mode }
 
@@ -60,7 +68,7 @@ struct EpilogueArguments {
   @inline(__always)
   func addNumbers(to call: inout Call) {
     call.add(mode.rawValue)
-    call.add((u == nil ? 0 : 1) | (w == nil ? 0 : 2) | (accumulates ? 4 : 0))
+    call.add((u == nil ? 0 : 1) | (w == nil ? 0 : 2) | (accumulates ? 4 : 0) | (accumulatesSums ? 8 : 0))
     call.add(function)
     call.add(loss)
     call.add(scale)

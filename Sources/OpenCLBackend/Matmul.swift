@@ -21,12 +21,15 @@ extension OpenCLBackend {
 
   public func denseGradient(
     delta: Tensor<OpenCLBuffer>, input: Tensor<OpenCLBuffer>, weightGradient: Tensor<OpenCLBuffer>,
-    biasGradient: Tensor<OpenCLBuffer>, accumulate: Bool, rowPull: RowPull<OpenCLBuffer>?
+    biasGradient: Tensor<OpenCLBuffer>, scale: Double, accumulate: Bool, accumulateBias: Bool,
+    rowPull: RowPull<OpenCLBuffer>?
   ) throws {
     let (samples, columns, out) = try checkDenseGradient(
       delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
     var arguments = EpilogueArguments(.denseGradient)
     arguments.accumulates = accumulate
+    arguments.accumulatesSums = accumulateBias
+    arguments.productScale = scale
     arguments.partials = biasGradient
     if let rowPull {
       arguments.u = rowPull.scale
@@ -35,7 +38,9 @@ extension OpenCLBackend {
     }
     try product(delta, true, input, false, weightGradient, out, columns, samples, arguments)
     // The CPU's kernel sums δ's columns in passing.
-    if family == .gpu || out == 0 || columns == 0 { try columnSums(delta, scale: 1, into: biasGradient) }
+    if family == .gpu || out == 0 || columns == 0 {
+      try columnSums(delta, scale: scale, accumulate: accumulateBias, into: biasGradient)
+    }
   }
 
   public func lossPartialCount(rows: Int, columns: Int) -> Int {

@@ -197,11 +197,6 @@ extension OpenCLBackend {
     counters.launches += 1
   }
 
-  public func flush() throws {
-    let status = clFlush(queue)
-    guard status == CL_SUCCESS else { throw failure("starting queued work", status) }
-  }
-
   public func synchronize() throws {
     counters.waits += 1
     let status = clFinish(queue)

@@ -31,10 +31,9 @@ private struct Draw {
     high = always ? UInt32.max : UInt32(threshold)
   }
 
-  func add(_ philox: Philox, _ step: UInt64, to call: inout Call) {
+  func add(_ draws: Draws, columns: Int, to call: inout Call) {
     call.add(kind)
-    call.add(SIMD2(UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: step >> 32)))
-    call.add(philox.key)
+    call.add(draws, first: draws.firstBlock(columns: columns))
     call.add(low)
     call.add(high)
     call.add(always)
@@ -61,26 +60,23 @@ extension OpenCLBackend {
   }
 
   public func corrupt(
-    _ x: Tensor<OpenCLBuffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64,
-    into corrupted: Tensor<OpenCLBuffer>
+    _ x: Tensor<OpenCLBuffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<OpenCLBuffer>
   ) throws {
-    try checkCorrupt(x, corruption, into: corrupted)
+    try checkCorrupt(x, corruption, draws, into: corrupted)
     guard x.count > 0 else { return }
-    if case .maskingExact(let share) = corruption {
-      return try maskExactly(x, share, philox, step: step, into: corrupted)
-    }
-    try draw(x, Draw(corruption), philox, step: step, into: corrupted)
+    if case .maskingExact(let share) = corruption { return try maskExactly(x, share, draws, into: corrupted) }
+    try draw(x, Draw(corruption), draws, into: corrupted)
   }
 
   public func gather(
     _ source: Tensor<OpenCLBuffer>, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>, _ corruption: Corruption,
-    _ philox: Philox, step: UInt64, corrupted: Tensor<OpenCLBuffer>
+    _ draws: Draws, corrupted: Tensor<OpenCLBuffer>
   ) throws {
     try checkGather(source, order, into: batch)
-    try checkCorrupt(batch, corruption, into: corrupted)
+    try checkCorrupt(batch, corruption, draws, into: corrupted)
     if case .maskingExact = corruption {
       try gather(source, order, into: batch)
-      return try corrupt(batch, corruption, philox, step: step, into: corrupted)
+      return try corrupt(batch, corruption, draws, into: corrupted)
     }
     guard batch.count > 0 else { return }
     let (rows, columns) = (batch.rows, batch.columns)
@@ -93,20 +89,18 @@ extension OpenCLBackend {
     call.add(columns)
     call.add(grid.chunk)
     add(order, to: &call)
-    Draw(corruption).add(philox, step, to: &call)
+    Draw(corruption).add(draws, columns: columns, to: &call)
     try run(call, grid)
   }
 
-  public func bernoulli(
-    _ p: Tensor<OpenCLBuffer>, _ philox: Philox, step: UInt64, into draws: Tensor<OpenCLBuffer>
-  ) throws {
-    try checkBernoulli(p, into: draws)
+  public func bernoulli(_ p: Tensor<OpenCLBuffer>, _ draws: Draws, into samples: Tensor<OpenCLBuffer>) throws {
+    try checkBernoulli(p, draws, into: samples)
     guard p.count > 0 else { return }
-    try draw(p, Draw(), philox, step: step, into: draws)
+    try draw(p, Draw(), draws, into: samples)
   }
 
   private func draw(
-    _ x: Tensor<OpenCLBuffer>, _ draw: Draw, _ philox: Philox, step: UInt64, into y: Tensor<OpenCLBuffer>
+    _ x: Tensor<OpenCLBuffer>, _ draw: Draw, _ draws: Draws, into y: Tensor<OpenCLBuffer>
   ) throws {
     let grid = family == .cpu ? elements(x.count) : elements((x.count + 3) / 4)
     var call = try call(.corrupt)
@@ -114,12 +108,12 @@ extension OpenCLBackend {
     call.add(y)
     call.add(long: x.count)
     call.add(grid.chunk)
-    draw.add(philox, step, to: &call)
+    draw.add(draws, columns: x.columns, to: &call)
     try run(call, grid)
   }
 
   private func maskExactly(
-    _ x: Tensor<OpenCLBuffer>, _ share: Double, _ philox: Philox, step: UInt64, into y: Tensor<OpenCLBuffer>
+    _ x: Tensor<OpenCLBuffer>, _ share: Double, _ draws: Draws, into y: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, columns) = (x.rows, x.columns)
     let zeroed = (share * Double(columns)).rounded()
@@ -133,8 +127,8 @@ extension OpenCLBackend {
     call.add(UInt32(zeroed))
     // The width of the network is the row length's; each row makes its own key.
     call.add(Permutation(count: columns, key: SIMD4()).halfBits)
-    call.add(SIMD2(UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: step >> 32)))
-    call.add(philox.key)
+    // A row's key is the block of its number.
+    call.add(draws, first: UInt32(truncatingIfNeeded: draws.firstRow))
     try run(call, grid)
   }
 
@@ -144,5 +138,14 @@ extension OpenCLBackend {
     call.add(UInt32(order.permutation?.count ?? 1))
     call.add(order.permutation?.key ?? SIMD4())
     call.add(order.permutation?.halfBits ?? 1)
+  }
+}
+
+extension Call {
+  /// The step, the key and the first block that a batch draws from.
+  mutating func add(_ draws: Draws, first: UInt32) {
+    add(SIMD2(UInt32(truncatingIfNeeded: draws.step), UInt32(truncatingIfNeeded: draws.step >> 32)))
+    add(draws.philox.key)
+    add(first)
   }
 }

@@ -6,7 +6,9 @@ enum PartialKind: Int32 {
 }
 
 extension OpenCLBackend {
-  public func columnSums(_ x: Tensor<OpenCLBuffer>, scale: Double, into sums: Tensor<OpenCLBuffer>) throws {
+  public func columnSums(
+    _ x: Tensor<OpenCLBuffer>, scale: Double, accumulate: Bool, into sums: Tensor<OpenCLBuffer>
+  ) throws {
     let columns = x.columns
     try checkColumnSums(x, into: sums)
     guard columns > 0 else { return }
@@ -16,6 +18,7 @@ extension OpenCLBackend {
     call.add(x.rows)
     call.add(columns)
     call.add(scale)
+    call.add(accumulate)
     try run(call, columnBlocks(columns))
   }
 

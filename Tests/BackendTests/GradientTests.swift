@@ -62,7 +62,7 @@ extension GradientCase {
     return (scale * (try backend.read(losses)).reduce(0, +), try backend.read(gradient))
   }
 
-  static let products = [dense, tied, fusedLoss, decay(scaled: false), decay(scaled: true)]
+  static let products = [dense, scaledDense, tied, fusedLoss, decay(scaled: false), decay(scaled: true)]
 
   /// ⟨u, XWᵀ + b⟩ by W and b.
   private static let dense = GradientCase(name: "denseGradient", start: numbers(20 + 4, step: 6)) { backend, values in
@@ -75,6 +75,22 @@ extension GradientCase {
     try backend.denseGradient(
       delta: delta, input: x, weightGradient: dW, biasGradient: db, accumulate: false, rowPull: nil)
     return (dot(u, try backend.read(y)), try backend.read(dW) + backend.read(db))
+  }
+
+  /// −⅔·⟨u, XWᵀ + b⟩ + ⟨v, (W, b)⟩ by W and b: added to gradients that hold v, as a negative phase is.
+  private static let scaledDense = GradientCase(name: "denseGradient, scaled and added", start: numbers(24, step: 18)) {
+    backend, values in
+    let u = numbers(3 * 4, step: 19), v = numbers(24, step: 20), scale = -2 / 3.0
+    let x = try backend.tensor([3, 5], numbers(15, step: 21)), delta = try backend.tensor([3, 4], u)
+    let w = try backend.tensor([4, 5], Array(values[..<20])), b = try backend.tensor([4], Array(values[20...]))
+    let y = try backend.tensor([3, 4])
+    let dW = try backend.tensor([4, 5], Array(v[..<20])), db = try backend.tensor([4], Array(v[20...]))
+    try backend.matmul(
+      x, transposeA: false, w, transposeB: true, into: y, epilogue: .forward(bias: b, activation: .linear))
+    try backend.denseGradient(
+      delta: delta, input: x, weightGradient: dW, biasGradient: db, scale: scale, accumulate: true,
+      accumulateBias: true, rowPull: nil)
+    return (scale * dot(u, try backend.read(y)) + dot(v, values), try backend.read(dW) + backend.read(db))
   }
 
   /// ⟨u, XWᵀW⟩ by W: a tied autoencoder, whose one weight sums two gradients.

@@ -52,6 +52,19 @@ struct KnownAnswer: Sendable, CustomTestStringConvertible {
     #expect(keys.count == seeds.count * Philox.Stream.allCases.count)
   }
 
+  @Test("Site 0 has the key of the stream alone, as runs on record drew; every other site one of its own")
+  func sites() {
+    #expect(Philox(seed: 0, stream: .initialisation).key == SIMD2(0x7B1D_CDAF, 0xE220_A839))
+    #expect(Philox(seed: 2026, stream: .corruption).key == SIMD2(0xCDE2_B88E, 0xAAD7_1E75))
+    #expect(Philox(seed: 7, stream: .sampling, site: 0).key == SIMD2(0xCBBE_AA11, 0x3FDA_BE86))
+    #expect(Philox(seed: .max, stream: .test, site: 0).key == SIMD2(0x0208_3FA5, 0xF14F_2CF8))
+    // Written down once and for all: checkpoints do not hold draws, so a resumed run must make the same.
+    #expect(Philox(seed: 2026, stream: .corruption, site: 1).key == SIMD2(0xA299_6614, 0x02FF_43E7))
+    let streams = Philox.Stream.allCases, sites = -1...100
+    let keys = Set(streams.flatMap { stream in sites.map { Philox(seed: 3, stream: stream, site: $0).key } })
+    #expect(keys.count == streams.count * sites.count)
+  }
+
   @Test("Uniforms lie in [0, 1) with the moments of the uniform distribution")
   func uniforms() {
     #expect(Philox.uniform(0) == 0)
@@ -132,7 +145,7 @@ struct KnownAnswer: Sendable, CustomTestStringConvertible {
     let backend = ReferenceBackend()
     let ones = [Double](repeating: 1, count: rows * columns)
     let x = try backend.tensor([rows, columns], ones), corrupted = try backend.tensor([rows, columns])
-    try backend.corrupt(x, .maskingExact(level), philox, step: 5, into: corrupted)
+    try backend.corrupt(x, .maskingExact(level), Draws(philox, step: 5), into: corrupted)
     let values = try backend.read(corrupted)
     let masked = Int((level * Double(columns)).rounded())
     var counts = [Int](repeating: 0, count: columns)
@@ -150,5 +163,41 @@ struct KnownAnswer: Sendable, CustomTestStringConvertible {
     let freedom = Double(columns - 1)
     let statistic = squares.reduce(0, +) * freedom / Double(columns)
     #expect(abs(statistic - freedom) < 6 * (2 * freedom).squareRoot())
+  }
+}
+
+/// Parts of a batch draw what the whole draws, whatever the op.
+@Suite("Draws") struct DrawsTests {
+  private let backend = ReferenceBackend()
+  private let philox = Philox(seed: 9, stream: .corruption, site: 4)
+
+  @Test(
+    "The second part of a batch draws what it would in the whole",
+    arguments: [Corruption.masking(0.5), .maskingExact(0.5), .gaussian(1), .saltPepper(0.5)])
+  func corruption(_ corruption: Corruption) throws {
+    let columns = 6, values = numbers(10 * columns, step: 1)
+    let whole = try corrupted(values, columns, corruption, firstRow: 0)
+    let second = try corrupted(Array(values[(4 * columns)...]), columns, corruption, firstRow: 4)
+    #expect(Array(whole[(4 * columns)...]) == second)
+    // The draws of its own first rows are others.
+    #expect(try corrupted(Array(values[(4 * columns)...]), columns, corruption, firstRow: 0) != second)
+  }
+
+  private func corrupted(
+    _ values: [Double], _ columns: Int, _ corruption: Corruption, firstRow: Int
+  ) throws -> [Double] {
+    let shape: Shape = [values.count / columns, columns]
+    let x = try backend.tensor(shape, values), result = try backend.tensor(shape)
+    try backend.corrupt(x, corruption, Draws(philox, step: 3, firstRow: firstRow), into: result)
+    return try backend.read(result)
+  }
+
+  @Test("Bernoulli samples too")
+  func bernoulli() throws {
+    let p = try backend.tensor([8, 5], [Double](repeating: 0.5, count: 40)), whole = try backend.tensor([8, 5])
+    let part = try backend.tensor([4, 5])
+    try backend.bernoulli(p, Draws(philox, step: 3), into: whole)
+    try backend.bernoulli(p.prefix(rows: 4), Draws(philox, step: 3, firstRow: 4), into: part)
+    #expect(Array(try backend.read(whole)[20...]) == (try backend.read(part)))
   }
 }

@@ -15,12 +15,12 @@ extension SaboteurBackend: ConvolutionOps, PoolingOps {
   }
   func convolutionGradient(
     x: Tensor<Buffer>, y: Tensor<Buffer>, _ geometry: ConvolutionGeometry, weightGradient: Tensor<Buffer>,
-    biasGradient: Tensor<Buffer>, delta: ConvolutionSide, accumulate: Bool
+    biasGradient: Tensor<Buffer>, delta: ConvolutionSide, accumulate: Bool, accumulateBias: Bool
   ) throws {
     try run(weightGradient, inputs: [x]) {
       try reference.convolutionGradient(
         x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta,
-        accumulate: accumulate)
+        accumulate: accumulate, accumulateBias: accumulateBias)
     }
   }
   func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {

@@ -81,7 +81,6 @@ final class SaboteurBackend: Backend {
   func copy(_ source: Tensor<Buffer>, to destination: Tensor<Buffer>) throws {
     try run(destination, inputs: [source]) { try reference.copy(source, to: destination) }
   }
-  func flush() throws {}
   func synchronize() throws { try reference.synchronize() }
 
   func matmul(
@@ -94,12 +93,12 @@ final class SaboteurBackend: Backend {
   }
   func denseGradient(
     delta: Tensor<Buffer>, input: Tensor<Buffer>, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>,
-    accumulate: Bool, rowPull: RowPull<Buffer>?
+    scale: Double, accumulate: Bool, accumulateBias: Bool, rowPull: RowPull<Buffer>?
   ) throws {
     try run(weightGradient, inputs: [delta]) {
       try reference.denseGradient(
-        delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, accumulate: accumulate,
-        rowPull: rowPull)
+        delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, scale: scale,
+        accumulate: accumulate, accumulateBias: accumulateBias, rowPull: rowPull)
     }
   }
   func lossPartialCount(rows: Int, columns: Int) -> Int { reference.lossPartialCount(rows: rows, columns: columns) }
@@ -115,8 +114,8 @@ final class SaboteurBackend: Backend {
     }
   }
 
-  func columnSums(_ x: Tensor<Buffer>, scale: Double, into sums: Tensor<Buffer>) throws {
-    try run(sums, inputs: [x]) { try reference.columnSums(x, scale: scale, into: sums) }
+  func columnSums(_ x: Tensor<Buffer>, scale: Double, accumulate: Bool, into sums: Tensor<Buffer>) throws {
+    try run(sums, inputs: [x]) { try reference.columnSums(x, scale: scale, accumulate: accumulate, into: sums) }
   }
   func rowSquares(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {
     try run(sums, inputs: [x]) { try reference.rowSquares(x, into: sums) }
@@ -161,14 +160,12 @@ final class SaboteurBackend: Backend {
     try run(batch, inputs: [source]) { try reference.gather(source, order, into: batch) }
   }
   func corrupt(
-    _ x: Tensor<Buffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64, into corrupted: Tensor<Buffer>
+    _ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>
   ) throws {
-    try run(corrupted, inputs: [x]) {
-      try reference.corrupt(x, corruption, philox, step: step, into: corrupted)
-    }
+    try run(corrupted, inputs: [x]) { try reference.corrupt(x, corruption, draws, into: corrupted) }
   }
-  func bernoulli(_ p: Tensor<Buffer>, _ philox: Philox, step: UInt64, into draws: Tensor<Buffer>) throws {
-    try run(draws, inputs: [p]) { try reference.bernoulli(p, philox, step: step, into: draws) }
+  func bernoulli(_ p: Tensor<Buffer>, _ draws: Draws, into samples: Tensor<Buffer>) throws {
+    try run(samples, inputs: [p]) { try reference.bernoulli(p, draws, into: samples) }
   }
 
   func optimizerStep(

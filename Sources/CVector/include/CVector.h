@@ -21,7 +21,6 @@ typedef struct cinch_device cinch_device;
 /// A device with `threads` threads, the caller's included; NULL where they cannot be started.
 cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm);
 void cinch_device_destroy(cinch_device *device);
-int cinch_device_threads(const cinch_device *device);
 /// "AVX-512", "AVX2" or "baseline".
 const char *cinch_device_instructions(const cinch_device *device);
 /// The processors that this process may use, by affinity and by its control group's quota.
@@ -85,13 +84,14 @@ void cinch_softmax_loss(
 
 // MARK: Products
 
-/// c = epilogue(op(a)·op(b)), `[m, n]`. With `column_sums`, `[m]`, it receives the sums of a's columns too,
-/// which needs `transpose_a`.
+/// c = epilogue(scale·op(a)·op(b)), `[m, n]`, or what c holds and that. With `column_sums`, `[m]`, it receives the sums
+/// of a's columns too, times `scale` and added or not, which needs `transpose_a`.
 typedef struct {
   const float *a, *b;
   float *c;
-  bool transpose_a, transpose_b, accumulate;
+  bool transpose_a, transpose_b, accumulate, accumulate_sums;
   int64_t m, n, k;
+  float scale;
   float *column_sums;
 } cinch_product;
 
@@ -114,10 +114,10 @@ bool cinch_convolve(
     const float *weight, float *result, const cinch_epilogue *epilogue);
 /// How many partial sums `cinch_convolve` writes for a loss.
 int64_t cinch_convolution_partial_count(const cinch_convolution *geometry, bool transposed, int64_t samples);
-/// The gradients of the weight and of the bias of `delta`, the large image or the small one.
+/// The gradients of the weight and of the bias of `delta`, the large image or the small one, each added or not.
 bool cinch_convolution_gradient(
     cinch_device *device, const cinch_convolution *geometry, int64_t samples, const float *x, const float *y,
-    bool delta_large, bool accumulate, float *weight_gradient, float *bias_gradient);
+    bool delta_large, bool accumulate, bool accumulate_bias, float *weight_gradient, float *bias_gradient);
 
 // MARK: Pooling
 
@@ -149,8 +149,9 @@ bool cinch_pool_images(cinch_device *device, const cinch_pooling *pooling, const
 
 // MARK: Reductions
 
-/// sums[j] = scale · Σ_k x_kj.
-void cinch_column_sums(cinch_device *device, const float *x, int64_t rows, int64_t columns, float scale, float *sums);
+/// sums[j] = scale · Σ_k x_kj, or that and what it holds.
+void cinch_column_sums(
+    cinch_device *device, const float *x, int64_t rows, int64_t columns, float scale, bool accumulate, float *sums);
 /// sums[k] = Σ_j x_kj².
 void cinch_row_squares(cinch_device *device, const float *x, int64_t rows, int64_t columns, float *sums);
 int64_t cinch_sum_partial_count(int64_t count);
@@ -176,10 +177,11 @@ void cinch_contractive(
 
 // MARK: Randomness
 
-/// A Philox4x32-10 stream: element e of the step is word e % 4 of block e / 4.
+/// A Philox4x32-10 stream: element e of a batch is word e % 4 of block first + e / 4.
 typedef struct {
   uint32_t key[2];
   uint64_t step;
+  uint32_t first;
 } cinch_stream;
 
 /// A Feistel permutation of 0 ..< count; count 0 for the identity.

@@ -15,9 +15,9 @@ INLINE vu lanes_from(uint32_t first) {
   return lane + first;
 }
 
-/// Words w[0…3] of CINCH_WIDTH blocks from `first` on.
-INLINE void philox(const cinch_stream *stream, uint32_t first, vu w[4]) {
-  vu c0 = lanes_from(first), c1 = (uint32_t)stream->step, c2 = (uint32_t)(stream->step >> 32), c3 = 0;
+/// Words w[0…3] of CINCH_WIDTH blocks of the batch from `block` on.
+INLINE void philox(const cinch_stream *stream, uint32_t block, vu w[4]) {
+  vu c0 = lanes_from(stream->first + block), c1 = (uint32_t)stream->step, c2 = (uint32_t)(stream->step >> 32), c3 = 0;
   uint32_t k0 = stream->key[0], k1 = stream->key[1];
 #pragma clang loop unroll(full)
   for (int round = 0; round < 10; round++) {

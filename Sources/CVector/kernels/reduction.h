@@ -32,10 +32,12 @@ INLINE vf column_sum(
 }
 
 static void column_sums(
-    const float *x, int64_t rows, int64_t columns, float scale, float *sums, int64_t c0, int64_t c1) {
+    const float *x, int64_t rows, int64_t columns, float scale, bool accumulate, float *sums, int64_t c0, int64_t c1) {
   for (int64_t c = c0; c < c1; c += CINCH_WIDTH) {
     int64_t n = c1 - c;
-    store_some(sums + c, column_sum(cinch_linear, false, x + c, rows, columns, n) * scale, n);
+    vf sum = column_sum(cinch_linear, false, x + c, rows, columns, n) * scale;
+    if (accumulate) sum += load_some(sums + c, n);
+    store_some(sums + c, sum, n);
   }
 }
 

@@ -27,15 +27,28 @@ public protocol ConvolutionOps: MatmulOps {
   /// - Parameters:
   ///   - x: a convolution's input, or a transposed convolution's δ: `geometry.large(n)`.
   ///   - y: a convolution's δ, or a transposed convolution's input: `geometry.small(n)`.
-  ///   - biasGradient: the sums of `delta`'s channels; overwritten.
+  ///   - biasGradient: the sums of `delta`'s channels.
   ///   - delta: which side is δ.
   ///   - accumulate: adds to `weightGradient` instead of overwriting it.
+  ///   - accumulateBias: adds to `biasGradient` instead of overwriting it.
   func convolutionGradient(
     x: Tensor<Buffer>, y: Tensor<Buffer>, _ geometry: ConvolutionGeometry, weightGradient: Tensor<Buffer>,
-    biasGradient: Tensor<Buffer>, delta: ConvolutionSide, accumulate: Bool) throws
+    biasGradient: Tensor<Buffer>, delta: ConvolutionSide, accumulate: Bool, accumulateBias: Bool) throws
 
   /// How many partial sums the `loss` epilogue writes: for `convolve` (`side` is `.small`) or `convolveTransposed`.
   func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int
+}
+
+extension ConvolutionOps {
+  /// With a bias gradient that is overwritten.
+  public func convolutionGradient(
+    x: Tensor<Buffer>, y: Tensor<Buffer>, _ geometry: ConvolutionGeometry, weightGradient: Tensor<Buffer>,
+    biasGradient: Tensor<Buffer>, delta: ConvolutionSide, accumulate: Bool
+  ) throws {
+    try convolutionGradient(
+      x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta,
+      accumulate: accumulate, accumulateBias: false)
+  }
 }
 
 /// One of the two images a convolution relates.

@@ -12,20 +12,33 @@ public protocol MatmulOps: MemoryOps {
     _ a: Tensor<Buffer>, transposeA: Bool, _ b: Tensor<Buffer>, transposeB: Bool, into c: Tensor<Buffer>,
     epilogue: Epilogue<Buffer>) throws
 
-  /// The gradients of a dense layer's weight and bias: dW = δᵀX and db = Σₙ δₙ.
+  /// The gradients of a dense layer's weight and bias: dW = scale·δᵀX and db = scale·Σₙ δₙ.
   ///
   /// - Parameters:
   ///   - delta: δ, the gradient at the pre-activation, `[n, out]`.
   ///   - input: X, the layer's input, `[n, in]`.
   ///   - weightGradient: `[out, in]`; added to if `accumulate` (weights used twice, as tied ones are).
-  ///   - biasGradient: `[out]`; always overwritten.
+  ///   - biasGradient: `[out]`; added to if `accumulateBias`, whatever `accumulate` says.
+  ///   - scale: multiplies the products and the sums, but neither what is added to nor `rowPull`.
   ///   - rowPull: adds `factor · scale[j] · weight[j, :]` to row j: the contractive penalty's direct term.
   func denseGradient(
     delta: Tensor<Buffer>, input: Tensor<Buffer>, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>,
-    accumulate: Bool, rowPull: RowPull<Buffer>?) throws
+    scale: Double, accumulate: Bool, accumulateBias: Bool, rowPull: RowPull<Buffer>?) throws
 
   /// How many partial sums the `loss` epilogue and `reconstructionLoss` write for an output of this shape.
   func lossPartialCount(rows: Int, columns: Int) -> Int
+}
+
+extension MatmulOps {
+  /// With a scale of 1 and a bias gradient that is overwritten.
+  public func denseGradient(
+    delta: Tensor<Buffer>, input: Tensor<Buffer>, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>,
+    accumulate: Bool, rowPull: RowPull<Buffer>?
+  ) throws {
+    try denseGradient(
+      delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, scale: 1,
+      accumulate: accumulate, accumulateBias: false, rowPull: rowPull)
+  }
 }
 
 /// What a matrix product does to each element before storing it.

@@ -23,9 +23,6 @@ public protocol MemoryOps: AnyObject {
   /// Copies `source` to `destination`, which must not overlap.
   func copy(_ source: Tensor<Buffer>, to destination: Tensor<Buffer>) throws
 
-  /// Starts queued work without waiting for it.
-  func flush() throws
-
   /// Waits until everything queued so far has run.
   func synchronize() throws
 }

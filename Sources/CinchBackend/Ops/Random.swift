@@ -1,5 +1,5 @@
-/// Drawing batches, corruption and Bernoulli samples. The same `Philox` key and step give the same draws
-/// on every device: masks and indices bit for bit, Gaussians to a few ulp.
+/// Drawing batches, corruption and Bernoulli samples. The same `Draws` are the same numbers on every device: masks
+/// and indices bit for bit, Gaussians to a few ulp.
 public protocol RandomOps: MemoryOps {
   /// Copies rows of a data set into a batch.
   ///
@@ -10,27 +10,44 @@ public protocol RandomOps: MemoryOps {
   func gather(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws
 
   /// C(x̃|x): a corrupted copy of `x`. See `Corruption`.
-  func corrupt(
-    _ x: Tensor<Buffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64, into corrupted: Tensor<Buffer>
-  ) throws
+  func corrupt(_ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>) throws
 
   /// `gather` and `corrupt` in one pass.
   func gather(
     _ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>, _ corruption: Corruption,
-    _ philox: Philox, step: UInt64, corrupted: Tensor<Buffer>) throws
+    _ draws: Draws, corrupted: Tensor<Buffer>) throws
 
-  /// 1 with probability `p`, else 0: element e is 1 iff `Philox.uniform(word e) < p_e`. `draws` may be `p`.
-  func bernoulli(_ p: Tensor<Buffer>, _ philox: Philox, step: UInt64, into draws: Tensor<Buffer>) throws
+  /// 1 with probability `p`, else 0: element e is 1 iff `Philox.uniform(word e) < p_e`. `samples` may be `p`.
+  func bernoulli(_ p: Tensor<Buffer>, _ draws: Draws, into samples: Tensor<Buffer>) throws
 }
 
 extension RandomOps {
   public func gather(
     _ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>, _ corruption: Corruption,
-    _ philox: Philox, step: UInt64, corrupted: Tensor<Buffer>
+    _ draws: Draws, corrupted: Tensor<Buffer>
   ) throws {
     try gather(source, order, into: batch)
-    try corrupt(batch, corruption, philox, step: step, into: corrupted)
+    try corrupt(batch, corruption, draws, into: corrupted)
   }
+}
+
+/// Which random numbers an op draws: element e of row r of a batch takes the word of element
+/// `(firstRow + r)·columns + e` of the step. So parts of a batch draw what the whole batch would.
+public struct Draws: Sendable, Hashable {
+  public var philox: Philox
+  public var step: UInt64
+  /// Where the batch begins in the step's whole one. Words come in blocks of four, so an op refuses a batch whose
+  /// `firstRow · columns` is no multiple of 4.
+  public var firstRow: Int
+
+  public init(_ philox: Philox, step: UInt64, firstRow: Int = 0) {
+    self.philox = philox
+    self.step = step
+    self.firstRow = firstRow
+  }
+
+  /// The first block of a batch of so many columns, as the kernels count.
+  package func firstBlock(columns: Int) -> UInt32 { UInt32(truncatingIfNeeded: firstRow * columns / 4) }
 }
 
 /// Which rows of a data set make up a batch.
@@ -51,7 +68,7 @@ public enum Corruption: Sendable, Hashable {
   /// Each component is zeroed with probability ν: iff its word is below `Philox.threshold(ν)`.
   case masking(Double)
   /// Exactly round(ν·d) components of every sample are zeroed: component i of sample k is iff
-  /// π_k(i) < round(ν·d), π_k being the `Permutation` of d with `philox.block(index: k, step:)` as its key.
+  /// π_k(i) < round(ν·d), π_k being the `Permutation` of d with `philox.block(index: firstRow + k, step:)` as its key.
   case maskingExact(Double)
   /// x + N(0, σ²), by Box–Muller: words (w0, w1) of a block give elements 0 and 1, (w2, w3) elements 2 and 3,
   /// as √(−2 ln u)·cos 2πv and √(−2 ln u)·sin 2πv, with u = ((w_a >> 8) + 1)·2⁻²⁴ and v = (w_b >> 8)·2⁻²⁴.

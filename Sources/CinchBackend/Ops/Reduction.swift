@@ -1,7 +1,8 @@
 /// Sums, each in a fixed order: the same input gives the same bits on every run.
 public protocol ReductionOps: MemoryOps {
-  /// Σ over rows: `x` is `[n, d]`, `sums` is `[d]`; scaled by `scale` (1/n for means).
-  func columnSums(_ x: Tensor<Buffer>, scale: Double, into sums: Tensor<Buffer>) throws
+  /// Σ over rows: `x` is `[n, d]`, `sums` is `[d]`; scaled by `scale` (1/n for means), and added to what `sums` holds if
+  /// `accumulate`.
+  func columnSums(_ x: Tensor<Buffer>, scale: Double, accumulate: Bool, into sums: Tensor<Buffer>) throws
 
   /// Σ over each row of x²: `x` is `[n, d]`, `sums` is `[n]`.
   func rowSquares(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws
@@ -18,6 +19,13 @@ public protocol ReductionOps: MemoryOps {
   /// `terms.count` (at most 4) numbers, each `scale · Σ partials`, into `result[0..<terms.count]`.
   /// One launch ends a training step's books.
   func total(_ terms: [SumTerm<Buffer>], into result: Tensor<Buffer>) throws
+}
+
+extension ReductionOps {
+  /// With sums that are overwritten.
+  public func columnSums(_ x: Tensor<Buffer>, scale: Double, into sums: Tensor<Buffer>) throws {
+    try columnSums(x, scale: scale, accumulate: false, into: sums)
+  }
 }
 
 /// One number of a step's books: `scale · Σ partials`.

@@ -43,7 +43,7 @@ extension ReferenceBackend: ConvolutionOps {
   public func convolutionGradient(
     x: Tensor<ReferenceBuffer>, y: Tensor<ReferenceBuffer>, _ geometry: ConvolutionGeometry,
     weightGradient: Tensor<ReferenceBuffer>, biasGradient: Tensor<ReferenceBuffer>, delta: ConvolutionSide,
-    accumulate: Bool
+    accumulate: Bool, accumulateBias: Bool
   ) throws {
     let samples = try checkConvolutionGradient(
       x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta)
@@ -60,7 +60,7 @@ extension ReferenceBackend: ConvolutionOps {
       }
     }
     for i in 0..<dW.count { dW[i] = accumulate ? dW[i] + sums[i] : sums[i] }
-    db.update(repeating: 0)
+    if !accumulateBias { db.update(repeating: 0) }
     for (i, value) in (delta == .large ? large : small).enumerated() { db[i % db.count] += value }
   }
 

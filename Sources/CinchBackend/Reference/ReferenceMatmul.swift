@@ -28,22 +28,24 @@ extension ReferenceBackend {
 
   public func denseGradient(
     delta: Tensor<ReferenceBuffer>, input: Tensor<ReferenceBuffer>, weightGradient: Tensor<ReferenceBuffer>,
-    biasGradient: Tensor<ReferenceBuffer>, accumulate: Bool, rowPull: RowPull<ReferenceBuffer>?
+    biasGradient: Tensor<ReferenceBuffer>, scale: Double, accumulate: Bool, accumulateBias: Bool,
+    rowPull: RowPull<ReferenceBuffer>?
   ) throws {
     let (samples, inputs, outputs) = try checkDenseGradient(
       delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
     counters.launches += 1
     let d = try view(delta), x = try view(input)
     let dW = try view(weightGradient), db = try view(biasGradient)
-    let scale = try (rowPull?.scale).map(view), weight = try (rowPull?.weight).map(view)
+    let pull = try (rowPull?.scale).map(view), weight = try (rowPull?.weight).map(view)
     for j in 0..<outputs {
       var bias = 0.0
       for s in 0..<samples { bias += d[s * outputs + j] }
-      db[j] = bias
+      db[j] = accumulateBias ? db[j] + scale * bias : scale * bias
       for i in 0..<inputs {
         var sum = 0.0
         for s in 0..<samples { sum += d[s * outputs + j] * x[s * inputs + i] }
-        if let rowPull, let scale, let weight { sum += rowPull.factor * scale[j] * weight[j * inputs + i] }
+        sum *= scale
+        if let rowPull, let pull, let weight { sum += rowPull.factor * pull[j] * weight[j * inputs + i] }
         dW[j * inputs + i] = accumulate ? dW[j * inputs + i] + sum : sum
       }
     }

@@ -31,7 +31,5 @@ extension ReferenceBackend {
     for i in 0..<from.count { to[i] = from[i] }
   }
 
-  public func flush() throws {}
-
   public func synchronize() throws { counters.waits += 1 }
 }

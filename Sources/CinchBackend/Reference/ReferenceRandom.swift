@@ -14,45 +14,47 @@ extension ReferenceBackend {
   }
 
   public func corrupt(
-    _ x: Tensor<ReferenceBuffer>, _ corruption: Corruption, _ philox: Philox, step: UInt64,
-    into corrupted: Tensor<ReferenceBuffer>
+    _ x: Tensor<ReferenceBuffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<ReferenceBuffer>
   ) throws {
-    try checkCorrupt(x, corruption, into: corrupted)
+    try checkCorrupt(x, corruption, draws, into: corrupted)
+    guard x.count > 0 else { return }
     counters.launches += 1
     let values = try view(x), result = try view(corrupted)
+    let (philox, step, first) = (draws.philox, draws.step, draws.firstRow * x.columns)
     switch corruption {
     case .masking(let level):
       let threshold = Philox.threshold(level)
       for e in 0..<values.count {
-        result[e] = UInt64(philox.word(element: e, step: step)) < threshold ? 0 : values[e]
+        result[e] = UInt64(philox.word(element: first + e, step: step)) < threshold ? 0 : values[e]
       }
     case .maskingExact(let level):
       let masked = Int((level * Double(x.columns)).rounded())
       for k in 0..<x.rows {
-        let order = Permutation(count: x.columns, philox: philox, index: k, step: step)
+        let order = Permutation(count: x.columns, philox: philox, index: draws.firstRow + k, step: step)
         for i in 0..<x.columns {
           result[k * x.columns + i] = order(i) < masked ? 0 : values[k * x.columns + i]
         }
       }
     case .gaussian(let sigma):
-      for e in 0..<values.count { result[e] = values[e] + sigma * philox.gaussian(element: e, step: step) }
+      for e in 0..<values.count { result[e] = values[e] + sigma * philox.gaussian(element: first + e, step: step) }
     case .saltPepper(let level):
       let zero = Philox.threshold(level / 2), one = Philox.threshold(level)
       for e in 0..<values.count {
-        let word = UInt64(philox.word(element: e, step: step))
+        let word = UInt64(philox.word(element: first + e, step: step))
         result[e] = word < zero ? 0 : word < one ? 1 : values[e]
       }
     }
   }
 
   public func bernoulli(
-    _ p: Tensor<ReferenceBuffer>, _ philox: Philox, step: UInt64, into draws: Tensor<ReferenceBuffer>
+    _ p: Tensor<ReferenceBuffer>, _ draws: Draws, into samples: Tensor<ReferenceBuffer>
   ) throws {
-    try checkBernoulli(p, into: draws)
+    try checkBernoulli(p, draws, into: samples)
     counters.launches += 1
-    let probabilities = try view(p), result = try view(draws)
+    let probabilities = try view(p), result = try view(samples)
+    let first = draws.firstRow * p.columns
     for e in 0..<probabilities.count {
-      let uniform = Double(Philox.uniform(philox.word(element: e, step: step)))
+      let uniform = Double(Philox.uniform(draws.philox.word(element: first + e, step: draws.step)))
       result[e] = uniform < probabilities[e] ? 1 : 0
     }
   }

@@ -1,12 +1,14 @@
 extension ReferenceBackend {
-  public func columnSums(_ x: Tensor<ReferenceBuffer>, scale: Double, into sums: Tensor<ReferenceBuffer>) throws {
+  public func columnSums(
+    _ x: Tensor<ReferenceBuffer>, scale: Double, accumulate: Bool, into sums: Tensor<ReferenceBuffer>
+  ) throws {
     try checkColumnSums(x, into: sums)
     counters.launches += 1
     let values = try view(x), result = try view(sums)
     for j in 0..<x.columns {
       var sum = 0.0
       for i in 0..<x.rows { sum += values[i * x.columns + j] }
-      result[j] = scale * sum
+      result[j] = accumulate ? result[j] + scale * sum : scale * sum
     }
   }
 

@@ -148,8 +148,8 @@ final class ModelSession<B: Backend>: Session {
     let shape: Shape = [values.count / recipe.input, recipe.input]
     let x = try backend.tensor(shape, input.channelsLast(values).map { B.Scalar($0) })
     let corrupted = try backend.tensor(shape)
-    try backend.corrupt(
-      x, corruption, Philox(seed: recipe.seed, stream: .corruption), step: step, into: corrupted)
+    let draws = Draws(Philox(seed: recipe.seed, stream: .corruption), step: step)
+    try backend.corrupt(x, corruption, draws, into: corrupted)
     return input.channelsFirst(try backend.read(corrupted).map { Float($0) })
   }
 

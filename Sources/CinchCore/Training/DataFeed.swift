@@ -45,12 +45,12 @@ final class DataFeed<B: Backend> {
   ) throws {
     guard let resident else {
       try stage(order, into: batch.x)
-      if let corruption { try backend.corrupt(batch.x, corruption, philox, step: step, into: batch.input) }
+      if let corruption { try backend.corrupt(batch.x, corruption, Draws(philox, step: step), into: batch.input) }
       return
     }
     if let corruption {
       try backend.gather(
-        resident, order, into: batch.x, corruption, philox, step: step, corrupted: batch.input)
+        resident, order, into: batch.x, corruption, Draws(philox, step: step), corrupted: batch.input)
     } else {
       try backend.gather(resident, order, into: batch.x)
     }
