@@ -29,10 +29,11 @@ let package = Package(
       name: "EmbedKernelsPlugin", capability: .buildTool(), dependencies: ["EmbedKernels"],
       path: "Sources/EmbedKernelsPlugin"),
 
-    // Autoencoders, generic over a backend; and the library that picks the device.
-    .target(name: "CinchCore", dependencies: ["CinchBackend", "CPNG", "CZlib"]),
-    .target(name: "Cinch", dependencies: ["CinchCore", "CinchBackend", "CPUBackend", "OpenCLBackend"]),
-    .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchBackend"]),
+    // Data sets and files; autoencoders, generic over a backend; and the library that picks the device.
+    .target(name: "CinchData", dependencies: ["CinchBackend", "CPNG", "CZlib"]),
+    .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData"]),
+    .target(name: "Cinch", dependencies: ["CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend"]),
+    .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"]),
     .executableTarget(
       name: "CinchCommand",
       dependencies: [
@@ -44,9 +45,10 @@ let package = Package(
     // Proof.
     .testTarget(name: "BackendTests", dependencies: ["CinchBackend", "Conformance"], resources: [.copy("Golden")]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend"]),
-    .testTarget(name: "DataTests", dependencies: ["CinchCore"]),
+    .testTarget(name: "DataTests", dependencies: ["CinchData", "CinchBackend"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchBackend"], resources: [.copy("Golden")]),
+      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"],
+      resources: [.copy("Golden")]),
     .testTarget(name: "CommandTests", dependencies: ["Cinch", "CinchCommand"]),
   ],
   swiftLanguageModes: [.v6]

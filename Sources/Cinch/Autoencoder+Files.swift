@@ -1,5 +1,6 @@
 import CinchBackend
 import CinchCore
+import CinchData
 
 extension Autoencoder {
   /// Saves the model as a run folder: `config.json`, `model.safetensors` and `filters.png`.

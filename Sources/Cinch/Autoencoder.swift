@@ -1,5 +1,6 @@
 import CinchBackend
 import CinchCore
+import CinchData
 import Synchronization
 
 /// An autoencoder on a device: encodes, decodes, reconstructs, evaluates; is saved and loaded.

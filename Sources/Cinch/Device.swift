@@ -1,6 +1,7 @@
 import CPUBackend
 import CinchBackend
 import CinchCore
+import CinchData
 import OpenCLBackend
 
 /// Where a model trains.

@@ -1,5 +1,6 @@
 import CinchBackend
 import CinchCore
+import CinchData
 
 extension CinchError {
   /// A device's error in the words of the library.

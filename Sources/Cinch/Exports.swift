@@ -1,5 +1,6 @@
 // One import gives recipes, data sets, files and the op-level types they mention.
 @_exported import CinchBackend
 @_exported import CinchCore
+@_exported import CinchData
 // Named by `Device.opencl`; the rest of that backend is nobody else's business.
 @_exported import enum OpenCLBackend.KernelFamily

@@ -1,5 +1,6 @@
 import CinchBackend
 import CinchCore
+import CinchData
 import FoundationEssentials
 import Glibc
 

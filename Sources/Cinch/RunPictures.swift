@@ -1,5 +1,6 @@
 import CinchBackend
 import CinchCore
+import CinchData
 
 extension RunFolder {
   /// The most tiles of `filters.png`, and of one layer in `features.png`.
@@ -67,8 +68,8 @@ extension RunFolder {
     let samples = try data.prefix(count)
     let corrupted = model.recipe.corruption == nil ? nil : try model.corrupt(samples).values
     let reconstructions = try model.reconstruct(samples).values
-    let image = try ImageGrid.reconstructions(
-      originals: samples.values, corrupted: corrupted, reconstructions: reconstructions, tileShape: Self.tile(shape),
+    let image = try ImageGrid.compared(
+      [samples.values, corrupted, reconstructions].compactMap { $0 }, tileShape: Self.tile(shape),
       contrast: .fixed(Self.range(samples.values)), magnification: magnification)
     try PNG.write(image, to: path(of: .reconstructions))
   }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 @Suite struct AtomicFileTests {
   struct Stop: Error {}

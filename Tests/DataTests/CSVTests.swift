@@ -1,6 +1,6 @@
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 @Suite struct CSVTests {
   func read(_ text: String, header: CSVHeader = .automatic, label: String? = nil) throws -> CSV {

@@ -2,7 +2,7 @@ import CinchBackend
 import Foundation
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 @Suite struct DatasetTests {
   func numbered(_ count: Int, features: Int = 2) throws -> Dataset {

@@ -1,7 +1,7 @@
 import CinchBackend
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 /// Damaged files end in a `CinchError` or are read, never in a trap.
 @Suite struct FuzzTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 @Suite struct IDXTests {
   @Test func readsEveryElementType() throws {

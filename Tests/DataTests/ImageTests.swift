@@ -1,7 +1,7 @@
 import CinchBackend
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 @Suite struct ImageTests {
   func word(_ bytes: [UInt8], _ at: Int) -> Int { bytes[at..<(at + 4)].reduce(0) { $0 << 8 | Int($1) } }
@@ -91,15 +91,14 @@ import Testing
     #expect(ten.pixels.suffix(2) == [ImageGrid.background, ImageGrid.background])
   }
 
-  @Test func reconstructionsAreColumnsOfSamples() throws {
-    let two = try ImageGrid.reconstructions(originals: [0, 1], reconstructions: [1, 0], tileShape: [1, 1])
+  @Test func versionsOfSamplesAreRows() throws {
+    let two = try ImageGrid.compared([[0, 1], [1, 0]], tileShape: [1, 1])
     let b = ImageGrid.background
     #expect(two.pixels == [0, b, 255, b, b, b, 255, b, 0])
-    let three = try ImageGrid.reconstructions(
-      originals: [0, 1], corrupted: [0, 0], reconstructions: [1, 0], tileShape: [1, 1], magnification: 2)
+    let three = try ImageGrid.compared([[0, 1], [0, 0], [1, 0]], tileShape: [1, 1], magnification: 2)
     #expect([three.width, three.height] == [5, 8])
     expectError("differ in size", exitCode: 64) {
-      _ = try ImageGrid.reconstructions(originals: [0, 1], reconstructions: [1], tileShape: [1, 1])
+      _ = try ImageGrid.compared([[0, 1], [1]], tileShape: [1, 1])
     }
     expectError("do not fill tiles", exitCode: 64) { _ = try ImageGrid.tiles([1, 2, 3], tileShape: [2]) }
     expectError("do not fill tiles", exitCode: 64) { _ = try ImageGrid.tiles([], tileShape: [2]) }

@@ -1,7 +1,7 @@
 import CinchBackend
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 @Suite struct NPYTests {
   static let dictionary = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"

@@ -1,7 +1,7 @@
 import CinchBackend
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 @Suite struct SafetensorsTests {
   func file(_ header: String, data: [UInt8] = []) -> [UInt8] {

@@ -2,7 +2,7 @@ import CinchBackend
 import Foundation
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 @Suite struct ScalingTests {
   /// Feature 0 spans −1…3, feature 1 is constant, feature 2 spans 10…30.

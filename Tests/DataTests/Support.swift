@@ -2,7 +2,7 @@ import CinchBackend
 import Foundation
 import Testing
 
-@testable import CinchCore
+@testable import CinchData
 
 /// A folder that exists during one test.
 final class TemporaryFolder {

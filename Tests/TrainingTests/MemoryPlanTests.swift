@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 import Testing
 
 @testable import CinchCore

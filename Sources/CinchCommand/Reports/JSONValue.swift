@@ -1,4 +1,5 @@
 import CinchCore
+import CinchData
 import FoundationEssentials
 import Glibc
 

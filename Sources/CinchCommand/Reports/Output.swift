@@ -1,4 +1,5 @@
 import CinchCore
+import CinchData
 import Glibc
 
 /// Whoever read standard output has gone away: the program ends without a word.

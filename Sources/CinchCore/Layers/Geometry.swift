@@ -81,6 +81,11 @@ public enum Padding: Sendable, Hashable {
   /// So many zeros on each side.
   case explicit(top: Int, bottom: Int, left: Int, right: Int)
 
+  /// So many zeros on every side.
+  public static func all(_ amount: Int) -> Padding {
+    .explicit(top: amount, bottom: amount, left: amount, right: amount)
+  }
+
   /// The zeros before and after an axis of `size`.
   func amounts(size: Int, kernel: Int, stride: Int, dilation: Int, vertical: Bool) -> (before: Int, after: Int) {
     switch self {
@@ -131,37 +136,5 @@ extension Padding: Codable, CustomStringConvertible {
     case .same: "same padding"
     case .explicit(let top, let bottom, let left, let right): "padding \(top), \(bottom), \(left), \(right)"
     }
-  }
-}
-
-/// What one sample of an image data set is: `[channels, height, width]` in files.
-public struct ImageShape: Sendable, Hashable, Codable, CustomStringConvertible {
-  public var channels: Int
-  public var height: Int
-  public var width: Int
-
-  public init(channels: Int, height: Int, width: Int) {
-    self.channels = channels
-    self.height = height
-    self.width = width
-  }
-
-  public var count: Int { channels * height * width }
-  public var description: String { "\(channels)×\(height)×\(width)" }
-
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    guard let extents = try? container.decode([Int].self), extents.count == 3,
-      extents.allSatisfy({ (1...65_536).contains($0) })
-    else {
-      throw DecodingError.dataCorruptedError(
-        in: container, debugDescription: "Expected [channels, height, width], each 1 to 65536")
-    }
-    self.init(channels: extents[0], height: extents[1], width: extents[2])
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode([channels, height, width])
   }
 }

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// A layer on a device. Forward and backward are explicit: each call queues ops and returns.
 ///

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// `{"type": "convolution", "filters": 16, "kernel": 3, "stride": 2, "padding": "same", "activation": "relu"}`, and
 /// alike for the other kinds.

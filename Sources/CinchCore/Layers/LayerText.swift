@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// Layers as the command line writes them: `conv 16 3x3 s2, conv 32 3x3 s2` or `conv 16 3x3, maxpool 2, conv 8 3x3`.
 ///

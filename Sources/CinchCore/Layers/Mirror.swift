@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// What undoes a max-pool in a mirrored decoder.
 public enum PoolInverse: Sendable, Hashable {

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// A layer whose shapes are known.
 struct ResolvedLayer: Sendable {

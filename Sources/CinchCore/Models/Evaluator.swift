@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// The mean reconstruction and code of a data set.
 public struct Evaluation: Sendable, Hashable, Codable {

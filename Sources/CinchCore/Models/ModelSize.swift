@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 // What a model takes on a device. In floating point, so that no size overflows.
 extension Recipe {

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// An autoencoder's layers and parameters on a device.
 ///

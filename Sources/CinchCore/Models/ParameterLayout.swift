@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// Where each layer's weight and bias lie in the arena, and how files order them.
 struct ParameterLayout: Sendable {

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// A variant of autoencoder and how it is trained, as data: every variant is a recipe of one trainer.
 ///
@@ -121,18 +122,6 @@ public struct Recipe: Sendable, Hashable {
 }
 
 // The variants, with the numbers their sources use.
-extension ImageShape {
-  /// A grey image of 28×28, as in MNIST and Fashion-MNIST.
-  public static let fashion = ImageShape(channels: 1, height: 28, width: 28)
-}
-
-extension Padding {
-  /// So many zeros on every side.
-  public static func all(_ amount: Int) -> Padding {
-    .explicit(top: amount, bottom: amount, left: amount, right: amount)
-  }
-}
-
 extension Recipe {
   /// Linear encoder and decoder with `sse`: learns the subspace of PCA (Baldi & Hornik 1989).
   public static func linear(layers: [Int] = [784, 32]) -> Recipe {

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 import FoundationEssentials
 import Glibc
 
@@ -100,54 +101,4 @@ extension Recipe: Codable {
         "'\(path)' is not a recipe: \(JSONCoding.explain(error)); write one as 'cinch recipes --json' prints them.")
     }
   }
-}
-
-/// One way to write and read JSON: snake_case keys, sorted, readable.
-public enum JSONCoding {
-  public static var encoder: JSONEncoder {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return encoder
-  }
-
-  public static var decoder: JSONDecoder {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return decoder
-  }
-
-  /// A decoding error as a part of a sentence, without its end, that names the place.
-  public static func explain(_ error: DecodingError) -> String {
-    func at(_ context: DecodingError.Context) -> String {
-      let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.nameInFile }.joined(separator: ".")
-      return path.isEmpty ? "" : " at '\(path)'"
-    }
-    switch error {
-    case .keyNotFound(let key, let context): return "'\(key.nameInFile)' is missing\(at(context))"
-    case .typeMismatch(let type, let context): return "expected \(name(type))\(at(context))"
-    case .valueNotFound(let type, let context): return "expected \(name(type)), found null\(at(context))"
-    case .dataCorrupted(let context):
-      let text = context.debugDescription
-      let part = text.hasSuffix(".") ? text.dropLast() : text[...]
-      let place = at(context).dropFirst()
-      return (place.isEmpty ? "" : "\(place), ") + part.prefix(1).lowercased() + part.dropFirst()
-    @unknown default: return "\(error)"
-    }
-  }
-
-  private static func name(_ type: Any.Type) -> String {
-    switch type {
-    case is any FixedWidthInteger.Type: "a whole number"
-    case is any BinaryFloatingPoint.Type: "a number"
-    case is Bool.Type: "true or false"
-    case is String.Type: "text"
-    default: "\(type)".hasPrefix("Array") ? "a list" : "an object"
-    }
-  }
-}
-
-extension CodingKey {
-  /// The key as files spell it: batch_size of batchSize.
-  var nameInFile: String { stringValue.map { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" }.joined() }
 }

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 // Recipes of images: networks of convolutions and pooling.
 extension Recipe {

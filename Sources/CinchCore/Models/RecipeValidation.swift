@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 extension Recipe {
   /// Times the samples of an epoch, this still fits an Int.

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// A model on some device, with the device's type erased: the one place where generic code becomes dynamic.
 package protocol Session: AnyObject {

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 extension Corruption {
   /// The kinds by the names the command line and recipe files use.

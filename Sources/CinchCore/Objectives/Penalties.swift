@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// What is added to the reconstruction loss. A zero, or nil, leaves a term out.
 ///

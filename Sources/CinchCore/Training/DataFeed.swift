@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// Puts mini-batches of a data set into the workspace.
 ///

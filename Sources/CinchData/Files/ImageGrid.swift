@@ -1,6 +1,6 @@
 import CinchBackend
 
-/// Pictures of many samples or filters: tiles in a grid, one pixel apart unless said.
+/// Pictures of many arrays, such as samples or weights: tiles in a grid, one pixel apart unless said.
 ///
 /// A tile shows one row of values. A shape of `[height, width]` or `[1, height, width]` is grey, `[3, height, width]`
 /// is RGB. Any other is laid out row by row on the smallest near-square that holds it (784 values as 28 × 28, 10 as
@@ -8,7 +8,7 @@ import CinchBackend
 public enum ImageGrid {
   /// Which values become black and white.
   public enum Contrast: Sendable, Hashable {
-    /// Each tile's smallest and largest value; a constant tile is mid-grey. For filters.
+    /// Each tile's smallest and largest value; a constant tile is mid-grey. For weights.
     case perTile
     /// The same range for all; values outside are clamped. For samples, `0...1`.
     case fixed(ClosedRange<Float>)
@@ -41,25 +41,24 @@ public enum ImageGrid {
     return canvas.image
   }
 
-  /// One column a sample: the original above, what the model was given where that was corrupted, and the
-  /// reconstruction below.
+  /// Versions of the same samples below each other: one column per sample, one row per version.
   ///
   /// - Parameters:
-  ///   - originals: samples × `tileShape.count` values, row-major; the others are of the same size.
+  ///   - versions: each samples × `tileShape.count` values, row-major; all of one size.
   ///   - contrast: the range that all tiles share, `0...1` for values scaled so.
-  ///   - magnification: pixels a value either way.
+  ///   - magnification: pixels per value either way.
   /// - Throws: `CinchError.usage` as `tiles`, or if the sizes differ.
-  public static func reconstructions(
-    originals: [Float], corrupted: [Float]? = nil, reconstructions: [Float], tileShape: Shape,
-    contrast: Contrast = .fixed(0...1), magnification: Int = 1
+  public static func compared(
+    _ versions: [[Float]], tileShape: Shape, contrast: Contrast = .fixed(0...1), magnification: Int = 1
   ) throws -> RasterImage {
-    let count = try tileCount(originals, tileShape)
-    let rows = [originals, corrupted, reconstructions].compactMap { $0 }
-    guard rows.allSatisfy({ $0.count == originals.count }) else {
-      throw CinchError.usage("originals and reconstructions differ in size; pass the same samples for both")
+    let first = versions.first ?? []
+    let count = try tileCount(first, tileShape)
+    guard versions.allSatisfy({ $0.count == first.count }) else {
+      throw CinchError.usage("the versions of samples differ in size; pass the same samples for all")
     }
-    var canvas = try Canvas(tile: Tile(tileShape), columns: count, rows: rows.count, magnification: magnification)
-    for (row, values) in rows.enumerated() {
+    var canvas = try Canvas(
+      tile: Tile(tileShape), columns: count, rows: versions.count, magnification: magnification)
+    for (row, values) in versions.enumerated() {
       for index in 0..<count { canvas.draw(values, index, column: index, row: row, contrast: contrast) }
     }
     return canvas.image

@@ -8,12 +8,12 @@ private struct AnyKey: CodingKey {
 
 extension Decoder {
   /// A misspelt setting must not be ignored in silence.
-  func refuseUnknownKeys<Key: CodingKey & CaseIterable>(_ keys: Key.Type, in place: String) throws {
+  package func refuseUnknownKeys<Key: CodingKey & CaseIterable>(_ keys: Key.Type, in place: String) throws {
     try refuseKeys(but: Array(Key.allCases), in: place)
   }
 
   /// Neither must one that belongs elsewhere.
-  func refuseKeys(but keys: [some CodingKey], in place: String) throws {
+  package func refuseKeys(but keys: [some CodingKey], in place: String) throws {
     let known = Set(keys.map(\.nameInFile))
     let container = try self.container(keyedBy: AnyKey.self)
     if let unknown = container.allKeys.first(where: { !known.contains($0.nameInFile) }) {
@@ -27,7 +27,7 @@ extension Decoder {
 
 // Foundation calls 1.5 or 1e30 invalid JSON where a whole number should be, and says neither where nor what is allowed.
 extension KeyedDecodingContainer {
-  func whole<T: FixedWidthInteger & Decodable>(_ key: Key, as type: T.Type = T.self) throws -> T {
+  package func whole<T: FixedWidthInteger & Decodable>(_ key: Key, as type: T.Type = T.self) throws -> T {
     do { return try decode(T.self, forKey: key) } catch {
       if let error = error as? DecodingError, case .keyNotFound = error { throw error }
       throw DecodingError.dataCorruptedError(
@@ -35,12 +35,12 @@ extension KeyedDecodingContainer {
     }
   }
 
-  func wholeIfPresent<T: FixedWidthInteger & Decodable>(_ key: Key, as type: T.Type = T.self) throws -> T? {
+  package func wholeIfPresent<T: FixedWidthInteger & Decodable>(_ key: Key, as type: T.Type = T.self) throws -> T? {
     guard contains(key), try !decodeNil(forKey: key) else { return nil }
     return try whole(key, as: T.self)
   }
 
-  func choice<T: CaseIterable & RawRepresentable & Decodable>(
+  package func choice<T: CaseIterable & RawRepresentable & Decodable>(
     _ key: Key, as type: T.Type = T.self
   ) throws -> T where T.RawValue == String {
     let text = try decode(String.self, forKey: key)
@@ -50,7 +50,7 @@ extension KeyedDecodingContainer {
       debugDescription: "'\(text)' is none of \(T.allCases.map(\.rawValue).joined(separator: ", "))")
   }
 
-  func choiceIfPresent<T: CaseIterable & RawRepresentable & Decodable>(
+  package func choiceIfPresent<T: CaseIterable & RawRepresentable & Decodable>(
     _ key: Key, as type: T.Type = T.self
   ) throws -> T? where T.RawValue == String {
     guard contains(key), try !decodeNil(forKey: key) else { return nil }

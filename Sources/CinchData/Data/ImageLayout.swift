@@ -8,31 +8,6 @@ public enum ImageLayout: String, Sendable, Codable, CaseIterable {
   case nhwc
 }
 
-extension ImageShape {
-  /// What samples of `[height, width]` or `[channels, height, width]` are; nil for any other shape.
-  public init?(_ sample: Shape) {
-    let extents = sample.dimensions
-    switch extents.count {
-    case 2: self.init(channels: 1, height: extents[0], width: extents[1])
-    case 3: self.init(channels: extents[0], height: extents[1], width: extents[2])
-    default: return nil
-    }
-  }
-
-  /// `[channels, height, width]`.
-  public var shape: Shape { [channels, height, width] }
-
-  /// A sample's shape in a file of this layout.
-  public func shape(in layout: ImageLayout) -> Shape { layout == .nchw ? shape : [height, width, channels] }
-
-  /// Samples with channels first, as a file of `layout` orders them.
-  public func ordered(_ values: [Float], as layout: ImageLayout) -> [Float] {
-    layout == .nchw ? values : features.channelsLast(values)
-  }
-
-  var features: FeatureShape { .image(channels: channels, height: height, width: width) }
-}
-
 extension Dataset {
   /// Samples of a file as they are seen here: of the shape asked for, if any, with channels first.
   ///
@@ -69,9 +44,9 @@ extension Dataset {
         "Samples of \(name) are \(own.count == 1 ? "flat" : "\(self.sampleShape)"): with --layout nhwc say what they are, "
           + "with --image-shape CHANNELS,HEIGHT,WIDTH.")
     }
-    let names = columnNames.map { image.features.channelsFirst($0) }
+    let names = columnNames.map { image.channelsFirst($0) }
     return Dataset(
-      unchecked: image.features.channelsFirst(values), count: count, sampleShape: image.shape, labels: labels,
+      unchecked: image.channelsFirst(values), count: count, sampleShape: image.shape, labels: labels,
       name: name, scaling: scaling, columnNames: names)
   }
 

@@ -101,7 +101,7 @@ public struct Dataset: Sendable {
   }
 
   /// - Throws: `CinchError.badData` where there are more samples than can be shuffled.
-  func requireOrder() throws {
+  package func requireOrder() throws {
     guard count <= Permutation.largestCount else {
       throw CinchError.badData(
         "'\(name)' has \(count) samples, but only \(Permutation.largestCount) can be shuffled: train on a part of them."
@@ -171,7 +171,7 @@ extension Dataset {
 
   /// Where the first value outside `range` is. A plain loop: closures over every value of a large data set take
   /// seconds in debug builds.
-  func firstIndex(outside range: ClosedRange<Float>) -> Int? {
+  package func firstIndex(outside range: ClosedRange<Float>) -> Int? {
     let (low, high) = (range.lowerBound, range.upperBound)
     return values.withUnsafeBufferPointer { buffer in
       guard let start = buffer.baseAddress else { return nil }
