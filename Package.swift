@@ -47,9 +47,9 @@ let package = Package(
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend"]),
     .testTarget(name: "DataTests", dependencies: ["CinchData", "CinchBackend"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"],
+      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"], exclude: ["Launches"],
       resources: [.copy("Golden")]),
-    .testTarget(name: "CommandTests", dependencies: ["Cinch", "CinchCommand"]),
+    .testTarget(name: "CommandTests", dependencies: ["Cinch", "CinchData", "CinchCommand"], exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6]
 )

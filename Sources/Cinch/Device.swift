@@ -65,19 +65,28 @@ package struct OpenedDevice {
 
 extension Device {
   /// - Throws: `CinchError.unavailable`, with what to install or name instead.
+  ///
+  /// With `CINCH_TRACE=1` in the environment it tells of every op on standard error; see `TracePrinter`.
   package func open() throws -> OpenedDevice {
     do {
-      switch self {
-      case .automatic: return AutomaticDevice.open()
-      case .reference: return OpenedDevice(backend: ReferenceBackend(), note: nil)
-      case .cpu: return OpenedDevice(backend: try CPUBackend(), note: nil)
-      case .opencl(let platform, let device, let family):
-        let chosen = try Self.choose(platform: platform, device: device)
-        return OpenedDevice(
-          backend: try OpenCLBackend(platform: chosen.platform, device: chosen.device, family: family), note: nil)
-      }
+      guard TracePrinter.isWanted else { return try openPlain(profiling: false) }
+      let opened = try openPlain(profiling: true)
+      return OpenedDevice(backend: TracePrinter.tracing(opened.backend), note: opened.note)
     } catch let error as BackendError {
       throw CinchError(error)
+    }
+  }
+
+  private func openPlain(profiling: Bool) throws -> OpenedDevice {
+    switch self {
+    case .automatic: return AutomaticDevice.open()
+    case .reference: return OpenedDevice(backend: ReferenceBackend(), note: nil)
+    case .cpu: return OpenedDevice(backend: try CPUBackend(), note: nil)
+    case .opencl(let platform, let device, let family):
+      let chosen = try Self.choose(platform: platform, device: device)
+      return OpenedDevice(
+        backend: try OpenCLBackend(
+          platform: chosen.platform, device: chosen.device, family: family, profiling: profiling), note: nil)
     }
   }
 

@@ -11,6 +11,14 @@ public protocol Backend: MemoryOps, MatmulOps, ActivationOps, ReductionOps, Loss
 {
   /// What the device is, for people.
   var info: DeviceInfo { get }
+
+  /// The kernels that have run since the last call, in order, where the backend was opened for profiling; else none.
+  /// Waits for them.
+  func takeLaunches() throws -> [KernelLaunch]
+}
+
+extension Backend {
+  public func takeLaunches() throws -> [KernelLaunch] { [] }
 }
 
 /// Names and limits of a device.

@@ -32,12 +32,18 @@ public final class OpenCLBackend: Backend {
   var slices: OpenCLBuffer?
   /// What `clipScale` sums in.
   var clipPartials: OpenCLBuffer?
+  /// Whether every launch leaves an event for `takeLaunches`.
+  let isProfiling: Bool
+  var profile: [(id: KernelID, grid: Grid, event: cl_event)] = []
 
   /// Opens a device.
   ///
-  /// - Parameter family: which kernels run; by default those for the device's type.
+  /// - Parameters:
+  ///   - family: which kernels run; by default those for the device's type.
+  ///   - profiling: keeps the time of every kernel for `takeLaunches`.
   /// - Throws: `BackendError.unavailable` where there is no such device.
-  public init(platform: Int, device index: Int, family: KernelFamily? = nil) throws {
+  public init(platform: Int, device index: Int, family: KernelFamily? = nil, profiling: Bool = false) throws {
+    isProfiling = profiling
     Self.setUp.lock()
     defer { Self.setUp.unlock() }
     let platforms = Self.platforms()
@@ -61,7 +67,10 @@ public final class OpenCLBackend: Backend {
     guard let context = clCreateContext(&properties, 1, &device, nil, nil, &status) else {
       throw BackendError.device("\(self.device.description) gives no context: \(errorName(status)).")
     }
-    guard let queue = clCreateCommandQueue(context, handle, 0, &status) else {
+    guard
+      let queue = clCreateCommandQueue(
+        context, handle, profiling ? cl_command_queue_properties(CL_QUEUE_PROFILING_ENABLE) : 0, &status)
+    else {
       clReleaseContext(context)
       throw BackendError.device("\(self.device.description) gives no command queue: \(errorName(status)).")
     }
@@ -78,6 +87,7 @@ public final class OpenCLBackend: Backend {
 
   deinit {
     clFinish(queue)
+    for entry in profile { clReleaseEvent(entry.event) }
     staging?.release(queue)
     for case let kernel? in kernels { clReleaseKernel(kernel) }
     for kernel in convolutions.kernels.values { clReleaseKernel(kernel) }

@@ -201,4 +201,23 @@ import Testing
       #expect(report["cases"] is Int && report["worst_error"] is Double)
     }
   }
+
+  /// `CINCH_TRACE=1` tells of every op with its tensors and time, and leaves results as they are.
+  @Test(arguments: ["cpu", "opencl"])
+  func aTraceTellsOfEveryOp(device: String) async throws {
+    let sandbox = try Sandbox()
+    guard try await sandbox.run(line: "selftest --device \(device) --op fill").status == 0 else { return }
+    try sandbox.writeData(rows: 20)
+    let line = "train sparse --layers 16,5 --data data.csv --epochs 1 --device \(device) --quiet --out"
+    let plain = try await sandbox.run(line: "\(line) plain")
+    let traced = try await sandbox.run(line: "\(line) traced", environment: ["CINCH_TRACE": "1"])
+    #expect(plain.status == 0 && traced.status == 0)
+    #expect(!plain.errors.contains("optimizerStep"))
+    let ops = traced.errors.split(separator: "\n")
+    #expect(ops.allSatisfy { $0.hasSuffix(" µs") })
+    let product = try #require(ops.first { $0.hasPrefix("matmul ") })
+    #expect(product.contains("[20×16]") && product.contains("→ c=") && product.contains("forward sigmoid"))
+    #expect(ops.contains { $0.hasPrefix("optimizerStep ") && $0.contains("~parameters=") })
+    #expect(try sandbox.bytes("plain/model.safetensors") == sandbox.bytes("traced/model.safetensors"))
+  }
 }

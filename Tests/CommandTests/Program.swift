@@ -89,13 +89,16 @@ final class Sandbox: Sendable {
   }
 
   /// Starts the program; what it prints goes to files, so that no pipe can fill up.
-  func start(_ arguments: [String], output: FileHandle? = nil) throws -> Running {
+  func start(
+    _ arguments: [String], output: FileHandle? = nil, environment additions: [String: String] = [:]
+  ) throws -> Running {
     let process = Process()
     process.executableURL = Self.program
     process.arguments = arguments
     process.currentDirectoryURL = folder
     var environment = ProcessInfo.processInfo.environment
     environment["NO_COLOR"] = "1"
+    environment.merge(additions) { $1 }
     process.environment = environment
     let name = UUID().uuidString
     let (out, errors) = (path(name + ".out"), path(name + ".err"))
@@ -116,8 +119,8 @@ final class Sandbox: Sendable {
 
   /// Runs a line of words; none of them may hold a space.
   @discardableResult
-  func run(line: String) async throws -> Outcome {
-    try await start(line.split(separator: " ").map(String.init)).wait()
+  func run(line: String, environment: [String: String] = [:]) async throws -> Outcome {
+    try await start(line.split(separator: " ").map(String.init), environment: environment).wait()
   }
 }
 

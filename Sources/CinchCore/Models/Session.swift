@@ -53,7 +53,7 @@ package struct FeatureMaps: Sendable {
 }
 
 /// A training run's whole state between two updates, in the device's own precision.
-package struct Checkpoint: Sendable {
+package struct Checkpoint: Sendable, Hashable {
   package var state: TrainingState
   package var arenas: [String: Arena]
 
@@ -78,7 +78,7 @@ final class ModelSession<B: Backend>: Session {
   private let backend: B
   private let network: Network<B>
   private var ownEvaluator: Evaluator<B>?
-  private var run: TrainingRun<B>?
+  private(set) var run: TrainingRun<B>?
   private(set) var runs = 0
 
   init(_ recipe: Recipe, on backend: B) throws {

@@ -218,7 +218,7 @@ final class TrainingRun<B: Backend> {
 
 // Checkpoints: the arenas by name, as the device's own scalars, so that nothing is rounded.
 extension TrainingRun {
-  private var arenas: [(name: String, tensor: Tensor<B.Buffer>)] {
+  var arenas: [(name: String, tensor: Tensor<B.Buffer>)] {
     var arenas = [("parameters", network.parameters)]
     for (index, moment) in moments.enumerated() { arenas.append(("moment.\(index)", moment)) }
     if let best { arenas.append(("best", best)) }

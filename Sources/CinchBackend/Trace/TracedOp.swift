@@ -1,0 +1,93 @@
+/// One op as it was called, with every tensor that it may read or write.
+public struct TracedOp<Buffer: AnyObject> {
+  /// The method's name in the op protocols.
+  public var name: String
+  public var operands: [Operand]
+  /// The scalars: modes, flags and factors, in one line.
+  public var settings: String
+  /// The kernels that ran for it, where the device tells; see `Backend.takeLaunches`.
+  public var launches: [KernelLaunch]
+  /// What the call took on the host's clock. Where ops are queued, this is the time to queue it.
+  public var seconds: Double
+
+  /// A tensor by its role in the op.
+  public struct Operand {
+    public enum Access: Sendable, Hashable { case read, write, update }
+
+    public var role: String
+    public var access: Access
+    public var tensor: Tensor<Buffer>
+
+    public static func read(_ role: String, _ tensor: Tensor<Buffer>) -> Operand {
+      Operand(role: role, access: .read, tensor: tensor)
+    }
+
+    /// Every element is overwritten, and none is read.
+    public static func write(_ role: String, _ tensor: Tensor<Buffer>) -> Operand {
+      Operand(role: role, access: .write, tensor: tensor)
+    }
+
+    /// Read, then written.
+    public static func update(_ role: String, _ tensor: Tensor<Buffer>) -> Operand {
+      Operand(role: role, access: .update, tensor: tensor)
+    }
+  }
+}
+
+/// One kernel that a device ran.
+public struct KernelLaunch: Sendable, Hashable {
+  public var kernel: String
+  /// Work-items, and those of one work-group.
+  public var global: [Int]
+  public var local: [Int]
+  /// On the device's own clock.
+  public var microseconds: Double
+
+  public init(kernel: String, global: [Int], local: [Int], microseconds: Double) {
+    self.kernel = kernel
+    self.global = global
+    self.local = local
+    self.microseconds = microseconds
+  }
+}
+
+/// Writes traced ops as lines such as `matmul a=A[8×13] b=B[9×13] bias=B+117[9] → c=C[8×9] | bᵀ forward sigmoid`.
+///
+/// Buffers are named A, B, … in the order in which they are first met; `+117` is where in its buffer a tensor starts.
+/// What stands behind the arrow is written, and read too where it is marked with `~`.
+public struct TraceFormat {
+  private var names: [ObjectIdentifier: String] = [:]
+
+  public init() {}
+
+  public mutating func line<Buffer>(_ op: TracedOp<Buffer>) -> String {
+    // In the order of the call, so that names follow it.
+    let operands = op.operands.map { ($0.access, text($0)) }
+    let reads = operands.filter { $0.0 == .read }.map(\.1)
+    let writes = operands.filter { $0.0 != .read }.map(\.1)
+    var parts = [op.name] + reads
+    if !writes.isEmpty { parts += ["→"] + writes }
+    if !op.settings.isEmpty { parts += ["|", op.settings] }
+    return parts.joined(separator: " ")
+  }
+
+  private mutating func text<Buffer>(_ operand: TracedOp<Buffer>.Operand) -> String {
+    let tensor = operand.tensor
+    let start = tensor.offset == 0 ? "" : "+\(tensor.offset)"
+    let extents = tensor.shape.dimensions.map(String.init).joined(separator: "×")
+    return "\(operand.access == .update ? "~" : "")\(operand.role)=\(name(tensor.buffer))\(start)[\(extents)]"
+  }
+
+  private mutating func name(_ buffer: AnyObject) -> String {
+    let key = ObjectIdentifier(buffer)
+    if let name = names[key] { return name }
+    var name = ""
+    var number = names.count
+    repeat {
+      name = String(UnicodeScalar(UInt8(65 + number % 26))) + name
+      number = number / 26 - 1
+    } while number >= 0
+    names[key] = name
+    return name
+  }
+}
