@@ -44,7 +44,8 @@ let package = Package(
 
     // Proof.
     .testTarget(name: "BackendTests", dependencies: ["CinchBackend", "Conformance"], resources: [.copy("Golden")]),
-    .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend"]),
+    .testTarget(
+      name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend", "Kernels"]),
     .testTarget(name: "DataTests", dependencies: ["CinchData", "CinchBackend"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"], exclude: ["Launches"],

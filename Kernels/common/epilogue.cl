@@ -1,37 +1,68 @@
-// What is done to each element of a product before it is stored.
+// What is done to each element of a product C [m,n] before it is stored.
+//
+// Kernels take it as slots, which hold other things in each mode; the host fills them in Epilogue.swift. This file alone
+// takes them out:
+//
+//                    tensor0     tensor1   tensor2   sums           number0         number1
+//     FORWARD        bias
+//     BACKWARD       column      output    norms                    l1              curvature
+//     LOSS           bias        target              partials       gradientScale   lossScale
+//     DENSE_GRADIENT pullScale   weight              biasGradient   pullFactor      productScale
+//
+// Flags say which tensors are there; ADD_TO_C serves any mode, ADD_TO_SUMS a dense gradient.
 
-enum { NONE, ACCUMULATE, FORWARD, BACKWARD, LOSS, DENSE_GRADIENT };
-enum { HAS_U = 1, HAS_W = 2, ADD_TO_C = 4, ADD_TO_SUMS = 8 };
+#define EPILOGUE_ARGUMENTS                                                                                \
+  const global float *tensor0, ulong tensor0At, const global float *tensor1, ulong tensor1At,             \
+    const global float *tensor2, ulong tensor2At, global float *sums, ulong sumsAt, int mode, int flags,  \
+    int activation, int loss, float number0, float number1
 
-// `u` is bias, column or row scale by `mode`; `v` is output, target or weight; `w` is row norms.
+// A mode sets what is its own, and reads nothing else.
 typedef struct {
   global float *c;
-  const global float *u, *v, *w;
-  int m, n, mode, flags, function, loss;
-  float scale, l1, lossScale;
+  int m, n, mode, flags, activation, loss;
+  // [n]: added to every row, and the squared norms of the contractive penalty.
+  const global float *bias, *column, *norms;
+  // [m,n].
+  const global float *output, *target, *weight;
+  // [m].
+  const global float *pullScale;
+  float l1, curvature, gradientScale, lossScale, pullFactor, productScale;
+  // A loss's sum for each work-item or work-group; the sums of δ's columns.
+  global float *partials, *biasGradient;
 } Epilogue;
 
-// A product before anything is added to it: a dense gradient's has a factor, in the place of `l1`.
-INLINE V scaled(const Epilogue *e, V x) { return e->mode == DENSE_GRADIENT ? x * e->l1 : x; }
+#define EPILOGUE(C, M, N)                                                                                 \
+  {                                                                                                       \
+    .c = C, .m = M, .n = N, .mode = mode, .flags = flags, .activation = activation, .loss = loss,         \
+    .bias = tensor0 + tensor0At, .column = tensor0 + tensor0At, .pullScale = tensor0 + tensor0At,         \
+    .output = tensor1 + tensor1At, .target = tensor1 + tensor1At, .weight = tensor1 + tensor1At,          \
+    .norms = tensor2 + tensor2At, .partials = sums + sumsAt, .biasGradient = sums + sumsAt,               \
+    .l1 = number0, .gradientScale = number0, .pullFactor = number0, .curvature = number1,                 \
+    .lossScale = number1, .productScale = number1,                                                        \
+  }
+
+// A product before anything is added to it.
+INLINE V scaled(const Epilogue *e, V x) { return e->mode == DENSE_GRADIENT ? x * e->productScale : x; }
 
 // Ends one vector of the product: row i, columns j ..< j+count.
 INLINE V finish(const Epilogue *e, V x, int i, int j, int count, Losses *losses) {
   size_t at = (size_t)i * e->n + j;
   switch (e->mode) {
   case FORWARD:
-    if (e->flags & HAS_U) x += loadPart(e->u + j, count, 0.0f);
-    return activate(x, e->function);
+    if (e->flags & HAS_BIAS) x += loadPart(e->bias + j, count, 0.0f);
+    return activate(x, e->activation);
   case BACKWARD: {
-    V column = e->flags & HAS_U ? loadPart(e->u + j, count, 0.0f) : (V)0.0f;
-    V norm = e->flags & HAS_W ? loadPart(e->w + j, count, 0.0f) : (V)0.0f;
-    return gradientAt(x, loadPart(e->v + at, count, 0.0f), column, norm, e->function, e->l1, e->scale);
+    V column = e->flags & HAS_COLUMN ? loadPart(e->column + j, count, 0.0f) : (V)0.0f;
+    V norm = e->flags & HAS_NORMS ? loadPart(e->norms + j, count, 0.0f) : (V)0.0f;
+    return gradientAt(x, loadPart(e->output + at, count, 0.0f), column, norm, e->activation, e->l1, e->curvature);
   }
   case LOSS:
-    if (e->flags & HAS_U) x += loadPart(e->u + j, count, 0.0f);
+    if (e->flags & HAS_BIAS) x += loadPart(e->bias + j, count, 0.0f);
     return lossAt(
-      x, loadPart(e->v + at, count, 0.0f), e->loss, e->function, e->scale, e->lossScale, count, losses);
+      x, loadPart(e->target + at, count, 0.0f), e->loss, e->activation, e->gradientScale, e->lossScale, count, losses);
   case DENSE_GRADIENT:
-    if (e->flags & HAS_U) x = fma((V)(e->scale * e->u[i]), loadPart(e->v + at, count, 0.0f), x);
+    if (e->flags & HAS_PULL)
+      x = fma((V)(e->pullFactor * e->pullScale[i]), loadPart(e->weight + at, count, 0.0f), x);
     return x;
   default: return x;
   }

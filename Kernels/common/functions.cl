@@ -1,9 +1,6 @@
 // Activations, their derivatives and the losses, on vectors: the library's own exp and log would cost a
 // CPU device more than the products they end. All stay within about 2 ulp and pass NaN on.
 
-enum { LINEAR, SIGMOID, RELU, TANH, SOFTPLUS, LEAKY_RELU };
-enum { SSE, MSE, BCE };
-
 // eˣ for x ≤ 0: 2ⁿ·eʳ with n = round(x/ln 2). Adding 1.5·2²³ rounds, and leaves n in the low bits; 127
 // more make them the exponent of 2ⁿ. Below −87.3, where the result would not be normal, it stays at 1.2e-38.
 INLINE V expNegative(V x) {

@@ -1,5 +1,3 @@
-enum { SGD, MOMENTUM, NESTEROV, ADAM };
-
 // λ for parameters below `decayCount`, 0 beyond.
 INLINE V decayAt(long i, long decayCount, float decay) {
   if (i + VW <= decayCount) return (V)decay;

@@ -1,6 +1,4 @@
-// Fused multiply-adds on registers alone, the rate that no kernel can exceed: enough independent chains to hide
-// the latency of two units, few enough for 16 registers.
-#define CHAINS 12
+// Fused multiply-adds on registers alone, the rate that no kernel can exceed: CHAINS of them, independent.
 
 kernel GROUP_1D void peak(global float *result, ulong result0, float x, float y, int turns) {
   V sum[CHAINS];

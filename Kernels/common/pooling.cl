@@ -8,9 +8,7 @@
 
 #define BELOW                                                                                             \
   const global float *output, ulong output0, const global float *column, ulong column0,                   \
-    const global float *norms, ulong norms0, int flags, int function, float l1, float curvature
-
-enum { GIVEN = 1, HAS_COLUMN = 2, HAS_NORMS = 4 };
+    const global float *norms, ulong norms0, int mode, int flags, int activation, float l1, float curvature
 
 // Where windows tile the large image and channels fill vectors the host defines TILE_HEIGHT and TILE_WIDTH: loops
 // over a window have no end to look for then, and no vector is cut.
@@ -32,13 +30,13 @@ enum { GIVEN = 1, HAS_COLUMN = 2, HAS_NORMS = 4 };
 #endif
 
 #define FINISH(value, at, c, count)                                                                       \
-  (!(flags & GIVEN) ? (value)                                                                             \
-   : flags == GIVEN && l1 == 0.0f                                                                         \
-     ? (value) * slope(loadPart(output + output0 + (at) + (c), count, 0.0f), function)                    \
+  (mode != BACKWARD ? (value)                                                                             \
+   : flags == 0 && l1 == 0.0f                                                                             \
+     ? (value) * slope(loadPart(output + output0 + (at) + (c), count, 0.0f), activation)                  \
      : gradientAt(                                                                                        \
      value, loadPart(output + output0 + (at) + (c), count, 0.0f),                                         \
      flags & HAS_COLUMN ? loadPart(column + column0 + (c), count, 0.0f) : (V)0.0f,                        \
-     flags & HAS_NORMS ? loadPart(norms + norms0 + (c), count, 0.0f) : (V)0.0f, function, l1, curvature))
+     flags & HAS_NORMS ? loadPart(norms + norms0 + (c), count, 0.0f) : (V)0.0f, activation, l1, curvature))
 
 // FOR_PIXELS walks the pixels p of row r, and their channels c by vectors.
 #ifdef CPU_FAMILY

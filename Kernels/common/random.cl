@@ -124,8 +124,6 @@ kernel GROUP_2D void gather(
   }
 }
 
-enum { MASKING, GAUSSIAN, SALT_PEPPER, BERNOULLI };
-
 // sin 2πv and cos 2πv for v in [0, 1), a multiple of 2⁻²⁴: the reduction to an eighth of a turn is exact.
 INLINE V sinCosTurns(V v, V *cosine) {
   V quarter = rint(v * 4.0f);

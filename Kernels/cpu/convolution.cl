@@ -6,10 +6,7 @@
 // before.
 
 // With few input channels a run is short: the host makes its length a constant. STEP, the floats between pixels, is
-// one wherever there is enough to do, so that a row needs one pointer.
-#ifndef STEP
-#define STEP step
-#endif
+// one wherever there is enough to do, so that a row needs one pointer; elsewhere it is `step`.
 #ifdef RUN
 #define LENGTH RUN
 #define UNROLL _Pragma("unroll")
@@ -55,14 +52,11 @@ TILE(tileWide, 2)
 
 kernel GROUP_1D void correlate(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
-  ulong result0, const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,
-  global float *partials, ulong partials0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, int mode,
-  int flags, int function, int loss, float scale, float l1, float lossScale) {
+  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, EPILOGUE_ARGUMENTS) {
   float tile[ROWS * PIXELS * WIDE * VW];
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
   int bx = plan[B_X], by = plan[B_Y], height = plan[OUT_HEIGHT], width = plan[OUT_WIDTH];
-  Epilogue e = {
-    result + result0, u + u0, v + v0, w + w0, 0, n, mode, flags, function, loss, scale, l1, lossScale};
+  Epilogue e = EPILOGUE(result + result0, 0, n);
   Losses losses = {(V)0.0f, (V)0.0f};
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   int pitch = plan[PAD_WIDTH] * channels;
@@ -77,11 +71,11 @@ kernel GROUP_1D void correlate(
       unit == start);
     for (int j = 0; j < n; j += WIDE * VW) {
       int vectors = WIDE == 2 && n - j > VW ? 2 : 1;
-      V bias[WIDE], norm[WIDE];
+      V row[WIDE], norm[WIDE];
       for (int k = 0; k < vectors; k++) {
         int count = n - j - k * VW;
-        bias[k] = flags & HAS_U ? loadPart(e.u + j + k * VW, count, 0.0f) : (V)0.0f;
-        norm[k] = flags & HAS_W ? loadPart(e.w + j + k * VW, count, 0.0f) : (V)0.0f;
+        row[k] = loadRow(&e, j + k * VW, count);
+        norm[k] = loadNorms(&e, j + k * VW, count);
       }
       for (int phase = 0; phase < by * bx; phase++) {
         int ry = phase / bx, rx = phase % bx;
@@ -101,18 +95,18 @@ kernel GROUP_1D void correlate(
             for (int r = q; r < min(q + ROWS, rows); r++) {
               int y = (q0 + r) * by + ry;
               if (y >= height) break;
-              size_t row = ((size_t)sample * height + y) * width + rx;
+              size_t line = ((size_t)sample * height + y) * width + rx;
               const float *from = tile + ((r - top) * PIXELS + p - left) * vectors * VW;
               int pixels = min(PIXELS, columns - p);
               for (int k = 0; k < vectors; k++) {
                 int column = j + k * VW;
-                size_t at = (row + p * bx) * n + column;
+                size_t at = (line + p * bx) * n + column;
                 if (n - column >= VW)
-                  endVectors(&e, from + k * VW, vectors * VW, at, bx * n, pixels, bias[k], norm[k], &losses);
+                  endVectors(&e, from + k * VW, vectors * VW, at, bx * n, pixels, row[k], norm[k], &losses);
                 else
                   for (int s = 0; s < pixels; s++)
                     endVector(
-                      &e, LOAD(from + (s * vectors + k) * VW), at + s * bx * n, bias[k], norm[k], n - column,
+                      &e, LOAD(from + (s * vectors + k) * VW), at + s * bx * n, row[k], norm[k], n - column,
                       &losses);
               }
             }
@@ -121,5 +115,5 @@ kernel GROUP_1D void correlate(
       }
     }
   }
-  if (mode == LOSS) partials[partials0 + get_global_id(0)] = sumLanes(losses.sum);
+  if (mode == LOSS) e.partials[get_global_id(0)] = sumLanes(losses.sum);
 }

@@ -98,24 +98,22 @@ INLINE void padPlanes(const global float *image, int first, global float *pad, P
   }
 }
 
-// The vector whose lane l belongs to channel l mod n.
-INLINE V repeated(const global float *x, int n, bool given) {
-  float lanes[VW];
-  for (int l = 0; l < VW; l++) lanes[l] = given ? x[l % n] : 0.0f;
+// The vector whose lane l holds lane l mod n of x.
+INLINE V repeated(V x, int n) {
+  float first[VW], lanes[VW];
+  STORE(x, first);
+  for (int l = 0; l < VW; l++) lanes[l] = first[l % n];
   return LOAD(lanes);
 }
 
 kernel GROUP_1D void correlatePlanes(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
-  ulong result0, const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,
-  global float *partials, ulong partials0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, int mode,
-  int flags, int function, int loss, float scale, float l1, float lossScale) {
+  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, EPILOGUE_ARGUMENTS) {
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], bx = plan[B_X], width = plan[PLANE_WIDTH];
-  Epilogue e = {
-    result + result0, u + u0, v + v0, w + w0, 0, n, mode, flags, function, loss, scale, l1, lossScale};
+  Epilogue e = EPILOGUE(result + result0, 0, n);
   Losses losses = {(V)0.0f, (V)0.0f};
 #if WOVEN
-  V bias = repeated(e.u, n, flags & HAS_U), norm = repeated(e.w, n, flags & HAS_W);
+  V row = repeated(loadRow(&e, 0, n), n), norm = repeated(loadNorms(&e, 0, n), n);
 #endif
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   // Both ends of the planes may be read beyond.
@@ -163,19 +161,18 @@ kernel GROUP_1D void correlatePlanes(
     int all = (y1 - y0) * floats;
     int i = 0;
     for (; i + VW <= all; i += 32 * VW) {
-      endVectors(&e, lines + i, VW, at + i, VW, min((all - i) / VW, 32), bias, norm, &losses);
+      endVectors(&e, lines + i, VW, at + i, VW, min((all - i) / VW, 32), row, norm, &losses);
       if (mode == LOSS) settle(&losses);
     }
-    if (all % VW > 0) endVector(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, bias, norm, all % VW, &losses);
+    if (all % VW > 0) endVector(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, row, norm, all % VW, &losses);
 #else
-    V bias = flags & HAS_U ? loadPart(e.u, n, 0.0f) : (V)0.0f;
-    V norm = flags & HAS_W ? loadPart(e.w, n, 0.0f) : (V)0.0f;
+    V row = loadRow(&e, 0, n), norm = loadNorms(&e, 0, n);
     for (int i = 0; i < (y1 - y0) * floats; i += n) {
-      endVector(&e, loadPart(lines + i, n, 0.0f), at + i, bias, norm, n, &losses);
+      endVector(&e, loadPart(lines + i, n, 0.0f), at + i, row, norm, n, &losses);
       if (mode == LOSS) settle(&losses);
     }
 #endif
     if (mode == LOSS) settle(&losses);
   }
-  if (mode == LOSS) partials[partials0 + get_global_id(0)] = sumLanes(losses.sum);
+  if (mode == LOSS) e.partials[get_global_id(0)] = sumLanes(losses.sum);
 }

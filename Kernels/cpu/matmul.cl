@@ -110,7 +110,7 @@ INLINE void store(
 
 INLINE void multiply(
   const global float *a, const global float *b, const Epilogue *e, int k, int kBlock, int chunk, int transposeB,
-  global float *partials, int transposed) {
+  int transposed) {
   float block[KC * PANEL];
   float tile[MR * PANEL];
   size_t lda = transposed ? e->m : k;
@@ -150,24 +150,22 @@ INLINE void multiply(
       i += count;
     }
   }
-  if (e->mode == LOSS) partials[get_global_id(1) * get_global_size(0) + get_global_id(0)] = sumLanes(losses.sum);
+  if (e->mode == LOSS) e->partials[get_global_id(1) * get_global_size(0) + get_global_id(0)] = sumLanes(losses.sum);
 }
 
 #define MATMUL_ARGUMENTS                                                                                  \
   const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,            \
-    const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,    \
-    global float *partials, ulong partials0, int m, int n, int k, int kBlock, int chunk, int transposeB,  \
-    int mode, int flags, int function, int loss, float scale, float l1, float lossScale
+    int m, int n, int k, int kBlock, int chunk, int transposeB, EPILOGUE_ARGUMENTS
 
 #define MATMUL_BODY(TRANSPOSED)                                                                           \
-  Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale}; \
-  multiply(a + a0, b + b0, &e, k, kBlock, chunk, transposeB, partials + partials0, TRANSPOSED);
+  Epilogue e = EPILOGUE(c + c0, m, n);                                                                    \
+  multiply(a + a0, b + b0, &e, k, kBlock, chunk, transposeB, TRANSPOSED);
 
 // A is [m,k].
 kernel GROUP_1D void matmul(MATMUL_ARGUMENTS) { MATMUL_BODY(0) }
 
 // A is [k,m]. With `DENSE_GRADIENT`, A is δ [samples, out] and the work-items of one panel, the narrow one, also sum
-// its columns into `partials`, the bias gradient, or add them to it.
+// its columns into the bias gradient, or add them to it.
 kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
   MATMUL_BODY(1)
   if (mode == DENSE_GRADIENT && get_global_id(1) == 0) {
@@ -175,9 +173,9 @@ kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
     for (int i = get_global_id(0) * chunk; i < end; i += VW) {
       V sum = (V)0.0f;
       for (int p = 0; p < k; p++) sum += loadPart(a + a0 + (size_t)p * m + i, end - i, 0.0f);
-      sum *= l1;
-      if (flags & ADD_TO_SUMS) sum += loadPart(partials + partials0 + i, end - i, 0.0f);
-      storePart(sum, partials + partials0 + i, end - i);
+      sum *= e.productScale;
+      if (flags & ADD_TO_SUMS) sum += loadPart(e.biasGradient + i, end - i, 0.0f);
+      storePart(sum, e.biasGradient + i, end - i);
     }
   }
 }

@@ -7,8 +7,6 @@
 #define COLUMN (get_global_id(0) * VW)
 #define OWNS_COLUMN(j, columns) ((j) < (columns))
 
-enum { SQUARES, MAGNITUDES, OBJECTIVE };
-
 // Σ over rows of VW columns from j on, of x or of f′(x)².
 INLINE V sumColumns(const global float *x, int rows, int columns, int j, bool slopes, int activation) {
   V sum = (V)0.0f;

@@ -8,7 +8,6 @@
 //
 // Neighbouring work-items read neighbouring channels.
 
-#define TILE 32
 #define STEP 16
 #define GROUP_TILE __attribute__((reqd_work_group_size(16, 16, 1)))
 
@@ -40,11 +39,9 @@ INLINE long smallPixel(const Geometry *g, int large, int tap) {
 
 #define ARGUMENTS                                                                                         \
   const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,            \
-    const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,    \
-    global float *partials, ulong partials0, int height, int width, int channels, int outputHeight,       \
-    int outputWidth, int outputs, int kernelHeight, int kernelWidth, int strideY, int strideX,            \
-    int dilationY, int dilationX, int top, int left, int m, int n, int k, int kBlock, int mode, int flags, \
-    int function, int loss, float scale, float l1, float lossScale
+    int height, int width, int channels, int outputHeight, int outputWidth, int outputs,                  \
+    int kernelHeight, int kernelWidth, int strideY, int strideX, int dilationY, int dilationX, int top,   \
+    int left, int m, int n, int k, int kBlock, EPILOGUE_ARGUMENTS
 
 // FETCH_A and FETCH_B give elements (row, p) and (p, column), whose indices lie inside. P_FIRST says which index
 // neighbouring work-items differ in.
@@ -54,7 +51,7 @@ INLINE long smallPixel(const Geometry *g, int large, int tap) {
   local float scratch[256];                                                                               \
   Geometry g = {height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth,   \
                 strideY, strideX, dilationY, dilationX, top, left};                                       \
-  Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale}; \
+  Epilogue e = EPILOGUE(c + c0, m, n);                                                                    \
   a += a0;                                                                                                \
   b += b0;                                                                                                \
   int x = get_local_id(0), y = get_local_id(1), item = y * 16 + x;                                        \
@@ -94,7 +91,7 @@ INLINE long smallPixel(const Geometry *g, int large, int tap) {
   if (mode == LOSS) {                                                                                     \
     settle(&losses);                                                                                      \
     float total = treeSum(losses.sum, scratch);                                                           \
-    if (item == 0) partials[partials0 + get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;   \
+    if (item == 0) e.partials[get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;             \
   }
 
 INLINE float windowOfLarge(const Geometry *g, const global float *x, int pixel, int p) {

@@ -31,13 +31,11 @@ INLINE void fetch(
 
 kernel GROUP_TILE void matmul(
   const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,
-  const global float *u, ulong u0, const global float *v, ulong v0, const global float *w, ulong w0,
-  global float *partials, ulong partials0, int m, int n, int k, int kBlock, int transposeA, int transposeB,
-  int mode, int flags, int function, int loss, float scale, float l1, float lossScale) {
+  int m, int n, int k, int kBlock, int transposeA, int transposeB, EPILOGUE_ARGUMENTS) {
   local float as[STEP * (TILE + 1)];
   local float bs[STEP * (TILE + 1)];
   local float scratch[256];
-  Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale};
+  Epilogue e = EPILOGUE(c + c0, m, n);
   int x = get_local_id(0), y = get_local_id(1);
   int item = y * 16 + x;
   int j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;
@@ -91,16 +89,15 @@ kernel GROUP_TILE void matmul(
   if (mode == LOSS && !slices) {
     settle(&losses);
     float total = treeSum(losses.sum, scratch);
-    if (item == 0) partials[partials0 + get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;
+    if (item == 0) e.partials[get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;
   }
 }
 
 // The second pass over a product in slices: C = epilogue(Σ slices), added in order.
 kernel GROUP_1D void matmulSlices(
-  const global float *slices, ulong slices0, global float *c, ulong c0, const global float *u, ulong u0,
-  const global float *v, ulong v0, const global float *w, ulong w0, int m, int n, int count, int mode, int flags,
-  int function, int loss, float scale, float l1, float lossScale) {
-  Epilogue e = {c + c0, u + u0, v + v0, w + w0, m, n, mode, flags, function, loss, scale, l1, lossScale};
+  const global float *slices, ulong slices0, global float *c, ulong c0, int m, int n, int count,
+  EPILOGUE_ARGUMENTS) {
+  Epilogue e = EPILOGUE(c + c0, m, n);
   size_t size = (size_t)m * n;
   Losses unused = {0.0f, 0.0f};
   FOR_ITEMS(at, size, 0) {

@@ -9,8 +9,6 @@
 // After the tree the first row of work-items holds the sums.
 #define OWNS_COLUMN(j, columns) ((j) < (columns) && get_local_id(1) == 0)
 
-enum { SQUARES, MAGNITUDES, OBJECTIVE };
-
 INLINE float sumColumns(
   const global float *x, int rows, int columns, int j, bool slopes, int activation, local float *scratch) {
   int lane = get_local_id(0), line = get_local_id(1);

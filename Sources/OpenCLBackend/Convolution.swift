@@ -92,11 +92,9 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(x)
     call.add(weights)
     call.add(result)
-    ending.addTensors(result, to: &call)
-    call.add(ending.partials ?? result)
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
-    ending.addNumbers(to: &call)
+    ending.add(to: &call, c: result)
     try run(call, Grid(global: (plan.items, 1, 1), local: (1, 1, 1)))
   }
 
@@ -135,7 +133,7 @@ extension OpenCLBackend: ConvolutionOps {
   // MARK: - GPUs
 
   /// The side of a work-group's block.
-  private static let imageTile = 32
+  static let imageTile = 32
 
   /// The rows, columns and steps of the product that a mode is.
   private func extents(_ id: KernelID, _ g: ConvolutionGeometry, _ samples: Int) -> (m: Int, n: Int, k: Int) {
@@ -158,13 +156,11 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(a)
     call.add(b)
     call.add(c)
-    ending.addTensors(c, to: &call)
-    call.add(ending.partials ?? c)
     for number in [
       g.height, g.width, g.channels, g.outputHeight, g.outputWidth, g.outputChannels, g.kernelHeight, g.kernelWidth,
       g.strideHeight, g.strideWidth, g.dilationHeight, g.dilationWidth, g.top, g.left, m, n, k, kBlock,
     ] { call.add(number) }
-    ending.addNumbers(to: &call)
+    ending.add(to: &call, c: c)
     let (across, down) = ((n + Self.imageTile - 1) / Self.imageTile, (m + Self.imageTile - 1) / Self.imageTile)
     try run(call, Grid(global: (across * 16, down * 16, (k + kBlock - 1) / kBlock), local: (16, 16, 1)))
   }
@@ -179,13 +175,13 @@ extension OpenCLBackend: ConvolutionOps {
     let wanted = max(1, min(4 * device.computeUnits / blocks, k / 64, 128))
     let kBlock = ((k + wanted - 1) / wanted + 15) / 16 * 16
     let count = (k + kBlock - 1) / kBlock
-    let ending = EpilogueArguments(count == 1 && accumulate ? .accumulate : .none, features: 1)
     if count == 1 {
+      let ending = accumulate ? EpilogueArguments.accumulate : .none
       try product(.convolutionGradientTiles, x, y, g, samples, into: weightGradient, ending, kBlock: kBlock)
       return
     }
     let slices = Tensor(try reserve(\.slices, count * m * n), shape: [count * m * n])
-    try product(.convolutionGradientTiles, x, y, g, samples, into: slices, ending, kBlock: kBlock)
+    try product(.convolutionGradientTiles, x, y, g, samples, into: slices, .none, kBlock: kBlock)
     var second = try call(.convolutionSlices)
     second.add(slices)
     second.add(weightGradient)

@@ -294,29 +294,14 @@ extension OpenCLBackend {
     if vectorWidth < 16 { return outputs == 4 ? 2 : outputs == 2 ? 4 : 6 }
     return outputs == 8 ? 3 : outputs == 4 ? 5 : 6
   }
-
-  /// A kernel of one variant of a module.
-  func variant(_ id: KernelID, _ module: Module) throws -> (KernelID, cl_kernel) {
-    let key = KernelVariant(id: id, module: module)
-    if let kernel = convolutions.kernels[key] { return (id, kernel) }
-    let kernel = try makeKernel(id, in: module)
-    convolutions.kernels[key] = kernel
-    return (id, kernel)
-  }
 }
 
-struct KernelVariant: Hashable {
-  var id: KernelID
-  var module: Module
-}
-
-/// What convolutions keep: plans, the kernels' variants, and scratch memory that grows to what shapes need.
+/// What convolutions keep: plans, and scratch memory that grows to what shapes need.
 struct ConvolutionState {
   /// Far more than a step has: a layer has three. Only numbers of samples that go on changing get there.
   static let mostPlans = 256
 
   var plans: [ConvolutionKey: ConvolutionPlan] = [:]
-  var kernels: [KernelVariant: cl_kernel] = [:]
   var scratch: OpenCLBuffer?
   var weights: OpenCLBuffer?
   var slices: OpenCLBuffer?

@@ -63,7 +63,7 @@ struct Grid {
 extension OpenCLBackend {
   @inline(__always)
   func call(_ id: KernelID) throws -> Call {
-    if let kernel = kernels[id.rawValue] { return Call(id, kernel) }
+    if let kernel = kernels[id] { return Call(id, kernel) }
     return Call(id, try makeKernel(id))
   }
 

@@ -26,17 +26,9 @@ extension OpenCLBackend {
   ) throws {
     let (samples, columns, out) = try checkDenseGradient(
       delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
-    var arguments = EpilogueArguments(.denseGradient)
-    arguments.accumulates = accumulate
-    arguments.accumulatesSums = accumulateBias
-    arguments.productScale = scale
-    arguments.partials = biasGradient
-    if let rowPull {
-      arguments.u = rowPull.scale
-      arguments.v = rowPull.weight
-      arguments.scale = rowPull.factor
-    }
-    try product(delta, true, input, false, weightGradient, out, columns, samples, arguments)
+    let ending = EpilogueArguments.denseGradient(
+      biasGradient: biasGradient, scale: scale, accumulate: accumulate, accumulateBias: accumulateBias, pull: rowPull)
+    try product(delta, true, input, false, weightGradient, out, columns, samples, ending)
     // The CPU's kernel sums δ's columns in passing.
     if family == .gpu || out == 0 || columns == 0 {
       try columnSums(delta, scale: scale, accumulate: accumulateBias, into: biasGradient)
@@ -57,12 +49,12 @@ extension OpenCLBackend {
 
   private func product(
     _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
-    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ arguments: EpilogueArguments
+    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
     guard m > 0 && n > 0 else { return }
     switch family {
-    case .cpu: try productOnCPU(a, transposeA, b, transposeB, c, m, n, k, arguments)
-    case .gpu: try productOnGPU(a, transposeA, b, transposeB, c, m, n, k, arguments)
+    case .cpu: try productOnCPU(a, transposeA, b, transposeB, c, m, n, k, ending)
+    case .gpu: try productOnGPU(a, transposeA, b, transposeB, c, m, n, k, ending)
     }
   }
 
@@ -70,7 +62,7 @@ extension OpenCLBackend {
 
   private func productOnCPU(
     _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
-    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ arguments: EpilogueArguments
+    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
     let plan = plan(m, n)
     // Blocks of k of one size, so that the last is not a sliver.
@@ -80,15 +72,13 @@ extension OpenCLBackend {
     call.add(a)
     call.add(b)
     call.add(c)
-    arguments.addTensors(c, to: &call)
-    call.add(arguments.partials ?? c)
     call.add(m)
     call.add(n)
     call.add(k)
     call.add(kBlock)
     call.add(plan.chunk)
     call.add(transposeB)
-    arguments.addNumbers(to: &call)
+    ending.add(to: &call, c: c)
     try run(call, Grid(global: (plan.chunks, plan.panels, 1), local: (1, 1, 1)))
   }
 
@@ -142,14 +132,14 @@ extension OpenCLBackend {
 
   private func productOnGPU(
     _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
-    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ arguments: EpilogueArguments
+    _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
     let tile = tile(m, n)
     let across = (n + tile - 1) / tile
     let down = (m + tile - 1) / tile
     // A loss leaves a partial sum a block, in one pass; anything else may be cut along k.
     let idle = 2 * device.computeUnits / (across * down)
-    let wanted = arguments.mode == .loss ? 1 : max(1, min(idle, k / 64, 32))
+    let wanted = ending.mode == .loss ? 1 : max(1, min(idle, k / 64, 32))
     let kBlock = max(((k + wanted - 1) / wanted + 15) / 16 * 16, 16)
     let count = max((k + kBlock - 1) / kBlock, 1)
 
@@ -161,26 +151,23 @@ extension OpenCLBackend {
     } else {
       call.add(try sliceBuffer(count * m * n))
     }
-    arguments.addTensors(c, to: &call)
-    call.add(arguments.partials ?? c)
     call.add(m)
     call.add(n)
     call.add(k)
     call.add(kBlock)
     call.add(transposeA)
     call.add(transposeB)
-    arguments.addNumbers(to: &call)
+    ending.add(to: &call, c: c)
     try run(call, Grid(global: (across * 16, down * 16, count), local: (16, 16, 1)))
 
     if count > 1 {
       var second = try self.call(.matmulSlices)
       second.add(try sliceBuffer(count * m * n))
       second.add(c)
-      arguments.addTensors(c, to: &second)
       second.add(m)
       second.add(n)
       second.add(count)
-      arguments.addNumbers(to: &second)
+      ending.add(to: &second, c: c)
       try run(second, elements(m * n))
     }
   }

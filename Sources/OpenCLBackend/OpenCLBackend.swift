@@ -22,8 +22,7 @@ public final class OpenCLBackend: Backend {
   /// Rows of a CPU matmul's register tile: 2·rows + 3 vectors must fit the registers.
   let tileRows: Int
 
-  /// Kernels by `KernelID`, made at first use.
-  var kernels = [cl_kernel?](repeating: nil, count: KernelID.allCases.count)
+  var kernels = KernelCache()
   var programs: [Module: cl_program] = [:]
   var plans: [UInt64: MatmulPlan] = [:]
   var convolutions = ConvolutionState()
@@ -89,8 +88,7 @@ public final class OpenCLBackend: Backend {
     clFinish(queue)
     for entry in profile { clReleaseEvent(entry.event) }
     staging?.release(queue)
-    for case let kernel? in kernels { clReleaseKernel(kernel) }
-    for kernel in convolutions.kernels.values { clReleaseKernel(kernel) }
+    kernels.release()
     for program in programs.values { clReleaseProgram(program) }
     clReleaseCommandQueue(queue)
     clReleaseContext(context)

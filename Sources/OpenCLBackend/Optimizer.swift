@@ -10,19 +10,19 @@ extension OpenCLBackend {
     let count = parameters.count
     try checkOptimizerStep(
       step, parameters: parameters, gradients: gradients, first: first, second: second, gradientScale: gradientScale)
-    var rule = 0
+    var rule = OptimizerCode.sgd
     var rate = step.learningRate
     var (beta1, beta2, correction, epsilon) = (0.0, 0.0, 0.0, 0.0)
     switch step.rule {
     case .sgd: break
     case .momentum(let mu):
-      rule = 1
+      rule = .momentum
       beta1 = mu
     case .nesterov(let mu):
-      rule = 2
+      rule = .nesterov
       beta1 = mu
     case .adam(let b1, let b2, let small, let t):
-      rule = 3
+      rule = .adam
       (beta1, beta2, epsilon) = (b1, b2, small)
       rate /= 1 - pow(b1, Double(t))
       correction = 1 / (1 - pow(b2, Double(t))).squareRoot()
@@ -37,7 +37,7 @@ extension OpenCLBackend {
     call.add(gradientScale ?? gradients)
     call.add(long: count)
     call.add(grid.chunk)
-    call.add(rule)
+    call.add(rule.code)
     call.add(step.decoupled)
     call.add(gradientScale != nil)
     call.add(long: step.decayCount)

@@ -3,6 +3,9 @@ import FoundationEssentials
 import Glibc
 
 extension OpenCLBackend {
+  /// Independent chains of multiply-adds: enough to hide the latency of two units, few enough for 16 registers.
+  static let peakChains = 12
+
   /// The float32 rate of fused multiply-adds on registers alone, in GFLOP/s: the best of several runs.
   public func measurePeakGFLOPS() throws -> Double {
     let result = try allocate(1)
@@ -13,8 +16,8 @@ extension OpenCLBackend {
     case .gpu:
       grid = Grid(global: (device.computeUnits * 8 * 256, 1, 1), local: (256, 1, 1))
     }
-    // Twelve chains of vectors, two operations a step, as the kernel has them.
-    let flopsPerTurn = Double(grid.global.0 * 12 * vectorWidth * 2)
+    // A step of a chain is two operations on a vector.
+    let flopsPerTurn = Double(grid.global.0 * Self.peakChains * vectorWidth * 2)
     var best = 0.0
     var turns = 1000
     for _ in 0..<24 {

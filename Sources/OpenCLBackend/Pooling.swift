@@ -78,8 +78,9 @@ extension OpenCLBackend: PoolingOps {
       call.add(below?.output ?? result)
       call.add(below?.column ?? result)
       call.add(below?.curvature?.norms ?? result)
-      call.add((below == nil ? 0 : 1) | (below?.column == nil ? 0 : 2) | (below?.curvature == nil ? 0 : 4))
-      call.add(below?.activation.code ?? 0)
+      call.add((below == nil ? EpilogueArguments.Mode.none : .backward).code)
+      call.add(below?.flags ?? 0)
+      call.add((below?.activation ?? .linear).code)
       call.add(below?.l1 ?? 0)
       call.add(below?.curvature?.factor ?? 0)
     }

@@ -39,7 +39,9 @@ enum KernelID: Int, CaseIterable {
     }
   }
 
-  var module: Module {
+  /// The module of a kernel that comes in one form. Others are compiled for what they are given: the caller names the
+  /// module.
+  var module: Module? {
     switch self {
     case .matmul, .matmulTransposed: .matmul
     case .matmul32, .matmulSlices: .matmulTile(32)
@@ -49,14 +51,38 @@ enum KernelID: Int, CaseIterable {
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale: .reduction
     case .gather, .corrupt, .gatherCorrupt, .maskExactly: .random
     case .peak: .peak
-    case .correlate: .correlation(rows: 1, pixels: 1, wide: 1, run: 0, step: 0)
-    case .correlatePlanes: .correlationPlanes(outputs: 1, block: 1, woven: 1, split: 1)
-    case .gradientSlices, .sumSlices: .gradient(wide: 1)
-    case .gradientSlicesOfFew: .gradientOfFew(outputs: 1)
     case .packWeights: .convolutionPacking
     case .convolveTiles, .convolveTransposedTiles, .convolutionGradientTiles, .convolutionSlices: .convolutionTiles
-    case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: .pooling(width: 1, tileHeight: 0, tileWidth: 0)
+    case .correlate, .correlatePlanes, .gradientSlices, .gradientSlicesOfFew, .sumSlices: nil
+    case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: nil
     }
+  }
+}
+
+/// Kernels, made at first use.
+struct KernelCache {
+  private struct Key: Hashable {
+    var id: KernelID
+    var module: Module
+  }
+
+  /// Those of one form, by `KernelID`.
+  private var single = [cl_kernel?](repeating: nil, count: KernelID.allCases.count)
+  private var variants: [Key: cl_kernel] = [:]
+
+  subscript(id: KernelID) -> cl_kernel? {
+    @inline(__always) get { single[id.rawValue] }
+    set { single[id.rawValue] = newValue }
+  }
+
+  subscript(id: KernelID, module: Module) -> cl_kernel? {
+    get { variants[Key(id: id, module: module)] }
+    set { variants[Key(id: id, module: module)] = newValue }
+  }
+
+  func release() {
+    for case let kernel? in single { clReleaseKernel(kernel) }
+    for kernel in variants.values { clReleaseKernel(kernel) }
   }
 }
 
@@ -65,7 +91,7 @@ extension OpenCLBackend {
   /// as they are used. Half of it would lie in the first, but the sums would go to memory and back twice as often.
   static let packedSteps = 512
 
-  private func sources(_ module: Module) -> [String] {
+  func sources(_ module: Module) -> [String] {
     let family = self.family.rawValue
     let functions = ["common/prelude", "common/functions"]
     switch module {
@@ -87,32 +113,51 @@ extension OpenCLBackend {
     }
   }
 
-  private func options(_ module: Module) -> String {
+  /// What stands before a program's sources: the numbers that they share with the host, and what this module is
+  /// compiled for.
+  func prefix(_ module: Module) -> String {
     var width = vectorWidth
     if case .pooling(let narrower, _, _) = module { width = narrower }
-    var options = "-cl-std=CL1.2 -cl-mad-enable -DVW=\(width) -DLEAKY_SLOPE=\(Float(Activation.leakySlope))f"
-    if family == .cpu { options += " -DCPU_FAMILY -DMR=\(tileRows) -DKC=\(Self.packedSteps)" }
+    var text = kernelCodes.map { $0.declaration }.joined()
+    func define(_ name: String, _ value: some CustomStringConvertible) { text += "#define \(name) \(value)\n" }
+    define("VW", width)
+    define("LEAKY_SLOPE", "\(Float(Activation.leakySlope))f")
+    if family == .cpu {
+      define("CPU_FAMILY", 1)
+      define("MR", tileRows)
+      define("KC", Self.packedSteps)
+    }
     switch module {
-    case .matmulTile(let size): options += " -DTILE=\(size)"
+    case .matmulTile(let size): define("TILE", size)
+    case .convolutionTiles: define("TILE", Self.imageTile)
     case .correlation(let rows, let pixels, let wide, let run, let step):
-      options += " -DCORRELATION -DROWS=\(rows) -DPIXELS=\(pixels) -DWIDE=\(wide)"
-      if step > 0 { options += " -DSTEP=\(step)" }
-      if run > 0 { options += " -DRUN=\(run)" }
+      define("CORRELATION", 1)
+      define("ROWS", rows)
+      define("PIXELS", pixels)
+      define("WIDE", wide)
+      define("STEP", step > 0 ? "\(step)" : "step")
+      if run > 0 { define("RUN", run) }
     case .correlationPlanes(let outputs, let block, let woven, let split):
-      options += " -DCORRELATION -DOUTPUTS=\(outputs) -DBLOCK=\(block) -DWOVEN=\(woven) -DSPLIT=\(split)"
-    case .gradient(let wide): options += " -DWIDE=\(wide)"
-    case .gradientOfFew(let outputs): options += " -DOUTPUTS=\(outputs)"
+      define("CORRELATION", 1)
+      define("OUTPUTS", outputs)
+      define("BLOCK", block)
+      define("WOVEN", woven)
+      define("SPLIT", split)
+    case .gradient(let wide): define("WIDE", wide)
+    case .gradientOfFew(let outputs): define("OUTPUTS", outputs)
     case .pooling(_, let height, let width) where height > 0:
-      options += " -DTILE_HEIGHT=\(height) -DTILE_WIDTH=\(width)"
+      define("TILE_HEIGHT", height)
+      define("TILE_WIDTH", width)
+    case .peak: define("CHAINS", Self.peakChains)
     default: break
     }
-    return options
+    return text
   }
 
   private func program(_ module: Module) throws -> cl_program {
     if let program = programs[module] { return program }
     let embedded = Kernels.sources
-    let text = sources(module).map { embedded[$0 + ".cl"] ?? "" }.joined(separator: "\n")
+    let text = ([prefix(module)] + sources(module).map { embedded[$0 + ".cl"] ?? "" }).joined(separator: "\n")
     var status = CL_SUCCESS
     let created = text.withCString { pointer in
       var pointer: UnsafePointer<CChar>? = pointer
@@ -120,7 +165,7 @@ extension OpenCLBackend {
     }
     guard let program = created else { throw failure("making the program \(module)", status) }
     var device: cl_device_id? = handle
-    status = clBuildProgram(program, 1, &device, options(module), nil, nil)
+    status = clBuildProgram(program, 1, &device, "-cl-std=CL1.2 -cl-mad-enable", nil, nil)
     guard status == CL_SUCCESS else {
       let key = cl_program_build_info(CL_PROGRAM_BUILD_LOG)
       let log = Self.text { clGetProgramBuildInfo(program, handle, key, $0, $1, $2) }
@@ -136,14 +181,23 @@ extension OpenCLBackend {
     return program
   }
 
+  /// A kernel of one form.
   func makeKernel(_ id: KernelID) throws -> cl_kernel {
-    let kernel = try makeKernel(id, in: id.module)
-    kernels[id.rawValue] = kernel
+    guard let module = id.module else { preconditionFailure("\(id.name) comes in variants: name its module") }
+    let kernel = try makeKernel(id, in: module)
+    kernels[id] = kernel
     return kernel
   }
 
-  /// A kernel of a module that comes in variants; the caller keeps it.
-  func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
+  /// A kernel as one module has it.
+  func variant(_ id: KernelID, _ module: Module) throws -> (id: KernelID, kernel: cl_kernel) {
+    if let kernel = kernels[id, module] { return (id, kernel) }
+    let kernel = try makeKernel(id, in: module)
+    kernels[id, module] = kernel
+    return (id, kernel)
+  }
+
+  private func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
     var status = CL_SUCCESS
     guard let kernel = clCreateKernel(try program(module), id.name, &status) else {
       throw failure("making the kernel \(id.name)", status)

@@ -1,8 +1,8 @@
 import CinchBackend
 
-/// A corruption as the kernels want it. `kind` is theirs too.
+/// A corruption as the kernels want it.
 private struct Draw {
-  var kind: Int32 = 0
+  var kind = DrawCode.masking
   var low: UInt32 = 0
   var high: UInt32 = 0
   /// Whether `high` stands for 2³², below which every word lies.
@@ -14,17 +14,17 @@ private struct Draw {
     case .masking(let probability): limit(Philox.threshold(probability))
     case .maskingExact: break
     case .gaussian(let deviation):
-      kind = 1
+      kind = .gaussian
       sigma = deviation
     case .saltPepper(let probability):
-      kind = 2
+      kind = .saltPepper
       low = UInt32(Philox.threshold(probability / 2))
       limit(Philox.threshold(probability))
     }
   }
 
   /// Bernoulli samples.
-  init() { kind = 3 }
+  init() { kind = .bernoulli }
 
   private mutating func limit(_ threshold: UInt64) {
     always = threshold > UInt64(UInt32.max)
@@ -32,7 +32,7 @@ private struct Draw {
   }
 
   func add(_ draws: Draws, columns: Int, to call: inout Call) {
-    call.add(kind)
+    call.add(kind.code)
     call.add(draws, first: draws.firstBlock(columns: columns))
     call.add(low)
     call.add(high)

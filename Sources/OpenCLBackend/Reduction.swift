@@ -1,10 +1,5 @@
 import CinchBackend
 
-/// What `sumPartials` sums; the values are the kernel's.
-enum PartialKind: Int32 {
-  case squares, magnitudes, objective
-}
-
 extension OpenCLBackend {
   public func columnSums(
     _ x: Tensor<OpenCLBuffer>, scale: Double, accumulate: Bool, into sums: Tensor<OpenCLBuffer>
@@ -58,7 +53,7 @@ extension OpenCLBackend {
   /// - Parameter objective: θ, its first `decayCount` elements, and λ, where the gradient of the whole objective
   ///   is squared.
   func sumPartials(
-    _ x: Tensor<OpenCLBuffer>, _ kind: PartialKind, into partials: Tensor<OpenCLBuffer>,
+    _ x: Tensor<OpenCLBuffer>, _ kind: PartialCode, into partials: Tensor<OpenCLBuffer>,
     objective: (parameters: Tensor<OpenCLBuffer>, decayCount: Int, decay: Double)? = nil
   ) throws {
     let grid = partialGrid(x.count)
@@ -68,7 +63,7 @@ extension OpenCLBackend {
     call.add(partials)
     call.add(long: x.count)
     call.add(grid.chunk)
-    call.add(kind.rawValue)
+    call.add(kind.code)
     call.add(long: objective?.decayCount ?? 0)
     call.add(objective?.decay ?? 0)
     try run(call, grid)

@@ -1,0 +1,74 @@
+import CinchBackend
+import Kernels
+import Testing
+
+@testable import OpenCLBackend
+
+/// The numbers that the host and the kernels share are made in Swift: the kernels have the names from the prefix.
+@Suite("Host and kernels") struct KernelContractTests {
+  /// The names of C enum constants and macros that a source defines, with what they stand for where that is a number.
+  private func definitions(_ source: String) -> [(name: String, value: Int?)] {
+    let constants = source.matches(of: /enum\s*\w*\s*\{([^}]*)\}/).flatMap { block in
+      block.1.matches(of: /(\w+)\s*(?:=\s*(-?\d+))?\s*(?:,|$)/).map { (String($0.1), $0.2.flatMap { Int($0) }) }
+    }
+    let macros = source.matches(of: /(?m)^\s*#\s*define\s+(\w+)[ \t]*(-?\d+)?/).map {
+      (String($0.1), $0.2.flatMap { Int($0) })
+    }
+    return constants + macros
+  }
+
+  /// A module of each kind that a family has.
+  private static func modules(_ family: KernelFamily) -> [Module] {
+    let common: [Module] = [
+      .elementwise, .reduction, .random, .peak, .pooling(width: 1, tileHeight: 2, tileWidth: 3),
+    ]
+    switch family {
+    case .cpu:
+      return common + [
+        .matmul, .correlation(rows: 2, pixels: 3, wide: 1, run: 4, step: 5),
+        .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5), .gradient(wide: 1), .gradientOfFew(outputs: 2),
+        .convolutionPacking,
+      ]
+    case .gpu: return common + [.matmulTile(32), .convolutionTiles]
+    }
+  }
+
+  @Test("The prefix of every module holds every case with its number", arguments: KernelFamily.allCases)
+  func prefix(_ family: KernelFamily) throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
+    for module in Self.modules(family) {
+      let found = definitions(backend.prefix(module))
+      let names = found.map(\.name)
+      #expect(Set(names).count == names.count, "\(module) defines a name twice")
+      for code in kernelCodes {
+        for (name, value) in constants(of: code) {
+          #expect(found.contains { $0.name == name && $0.value == value }, "\(module) lacks \(name) = \(value)")
+        }
+      }
+    }
+  }
+
+  @Test("No kernel source defines what the prefix does", arguments: KernelFamily.allCases)
+  func sources(_ family: KernelFamily) throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
+    for module in Self.modules(family) {
+      let shared = Set(definitions(backend.prefix(module)).map(\.name))
+      for name in backend.sources(module) {
+        let source = try #require(Kernels.sources[name + ".cl"], "there is no source \(name)")
+        let own = definitions(source).map(\.name).filter(shared.contains)
+        #expect(own == [], "\(name).cl defines \(own), which \(module) has from the host")
+      }
+    }
+  }
+
+  @Test("Names are the cases' in capitals")
+  func names() {
+    #expect(Activation.leakyReLU.constant == "LEAKY_RELU")
+    #expect(DrawCode.saltPepper.constant == "SALT_PEPPER")
+    #expect(EpilogueArguments.Mode.denseGradient.constant == "DENSE_GRADIENT")
+  }
+
+  private func constants<T: KernelCode>(of: T.Type) -> [(String, Int)] {
+    T.allCases.map { ($0.constant, Int($0.code)) }
+  }
+}
