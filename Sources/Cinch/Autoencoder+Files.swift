@@ -22,7 +22,7 @@ extension Autoencoder {
     let folder = RunFolder(folder)
     try folder.create()
     var config = run ?? RunConfig(recipe: recipe, device: device)
-    config.cinch = version
+    config.cinch = CinchVersion.current
     config.recipe = recipe
     config.device = device
     if let data {
@@ -74,7 +74,8 @@ extension RunFolder {
   package func writeModel(_ model: Autoencoder) throws {
     var file = Safetensors()
     file.metadata = [
-      "format": "pt", "cinch": version, "recipe": model.recipe.name, "tied": model.recipe.tied ? "true" : "false",
+      "format": "pt", "cinch": CinchVersion.current, "recipe": model.recipe.name,
+      "tied": model.recipe.tied ? "true" : "false",
     ]
     for parameter in try model.parameters() {
       try file.add(parameter.name, shape: parameter.shape, .float32(parameter.values))

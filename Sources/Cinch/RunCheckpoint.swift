@@ -13,7 +13,7 @@ extension RunFolder {
     let encoder = JSONCoding.encoder
     encoder.outputFormatting = [.sortedKeys]
     file.metadata = [
-      "format": Self.format, "cinch": version,
+      "format": Self.format, "cinch": CinchVersion.current,
       "state": String(decoding: try encoder.encode(checkpoint.state), as: UTF8.self),
     ]
     for (name, arena) in checkpoint.arenas.sorted(by: { $0.key < $1.key }) {

@@ -28,7 +28,7 @@ public struct RunConfig: Sendable, Hashable, Codable {
     recipe: Recipe, data: DataSource? = nil, validation: DataSource? = nil, scaling: Scaling? = nil,
     sampleShape: Shape? = nil, device: DeviceInfo, isFinal: Bool = true
   ) {
-    cinch = version
+    cinch = CinchVersion.current
     self.recipe = recipe
     self.data = data
     self.validation = validation

@@ -1,2 +1,4 @@
 /// The version of this library and of the `cinch` program.
-public let version = "0.1.0"
+public enum CinchVersion {
+  public static let current = "0.1.0"
+}

@@ -14,7 +14,7 @@ struct CinchCommand: ParsableCommand {
       Exit status: 0 success, 1 a self-test failed, 64 usage, 65 bad data or a diverged run, 69 something is not \
       available on this machine, 74 input or output failed, 130 interrupted.
       """,
-    version: Cinch.version,
+    version: CinchVersion.current,
     subcommands: [
       TrainCommand.self, EvalCommand.self, EncodeCommand.self, DecodeCommand.self, ReconstructCommand.self,
       InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self, BenchCommand.self,

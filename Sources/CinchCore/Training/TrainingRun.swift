@@ -283,7 +283,7 @@ public struct TrainingOptions: Sendable, Hashable {
 
 extension Duration {
   /// Seconds as a number.
-  public var seconds: Double {
+  package var seconds: Double {
     Double(components.seconds) + Double(components.attoseconds) * 1e-18
   }
 }
