@@ -1,8 +1,6 @@
 import CinchBackend
 import CinchCore
 import CinchData
-import FoundationEssentials
-import Glibc
 
 /// What `config.json` of a run folder holds: everything that evaluating, encoding and going on with a run need
 /// beside the numbers.
@@ -59,7 +57,7 @@ public struct RunConfig: Sendable, Hashable, Codable {
   }
 
   /// How the run's data order an image's values, and files of its output with them.
-  public var layout: ImageLayout { data?.layout ?? .nchw }
+  public var layout: ImageLayout { data?.options.layout ?? .nchw }
 
   /// The model's output in the data's own units: undoes `minmax` and `standard` scaling. Bytes stay in [0, 1].
   public func restore(_ values: [Float]) throws -> [Float] {
@@ -67,72 +65,5 @@ public struct RunConfig: Sendable, Hashable, Codable {
     case .minmax, .standard: try scaling?.invert(values) ?? values
     default: values
     }
-  }
-}
-
-/// A data set by its name or path, and how to read it: enough to load it again.
-public struct DataSource: Sendable, Hashable, Codable {
-  /// `fashion-mnist`, or an absolute path.
-  public var source: String
-  public var split: String
-  public var labelColumn: String?
-  public var labels: String?
-  public var header: String
-  /// One sample's shape, channels first, where the file does not say.
-  public var sampleShape: [Int]?
-  /// The order of an image's values in the file; nil for channels first.
-  public var layout: ImageLayout?
-  /// How many samples there were, to notice another file under the same name.
-  public var samples: Int?
-
-  public init(_ source: String, options: Dataset.LoadOptions = Dataset.LoadOptions()) {
-    let names = ["fashion-mnist", "fashion-mnist-test"]
-    self.source = names.contains(source) ? source : Self.absolute(source)
-    split = options.split.rawValue
-    labelColumn = options.labelColumn
-    labels = options.labels.map(Self.absolute)
-    header = options.header.rawValue
-    sampleShape = options.sampleShape?.dimensions
-    layout = options.layout == .nchw ? nil : options.layout
-  }
-
-  private static func absolute(_ path: String) -> String {
-    URL(fileURLWithPath: path).standardizedFileURL.path
-  }
-
-  /// - Throws: as `Dataset.load`; `CinchError.badData` where it has other samples than it had.
-  public func load() throws -> Dataset {
-    var options = Dataset.LoadOptions()
-    options.split = Dataset.Split(rawValue: split) ?? options.split
-    options.labelColumn = labelColumn
-    options.labels = labels
-    options.header = CSVHeader(rawValue: header) ?? options.header
-    options.layout = layout ?? options.layout
-    if let sampleShape {
-      guard let shape = Shape(checking: sampleShape) else {
-        throw CinchError.badData("No sample of '\(source)' can have the shape \(sampleShape).")
-      }
-      options.sampleShape = shape
-    }
-    let data = try Dataset.load(source, options: options)
-    if let samples, samples != data.count {
-      throw CinchError.badData(
-        "'\(source)' had \(samples) samples when the run was started and has \(data.count) now: "
-          + "bring the old file back, or start a new run.")
-    }
-    return data
-  }
-}
-
-extension Shape {
-  /// Nil where an extent is not positive or their product does not fit an Int.
-  package init?(checking extents: [Int]) {
-    var count = 1
-    for extent in extents {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard extent > 0, !overflow else { return nil }
-      count = product
-    }
-    self.init(extents)
   }
 }

@@ -32,9 +32,9 @@ extension DataOptions {
       throw CinchError.usage("This run does not say which data it was trained on: name some with --data.")
     }
     // Other data of a run are ordered as its own, and what is flat is what its own is.
-    if data != nil, layout == nil { source.layout = config.data?.layout }
-    if data != nil, imageShape == nil, source.layout == .nhwc, config.recipe.image != nil {
-      source.sampleShape = config.shape.dimensions
+    if data != nil, layout == nil { source.options.layout = config.layout }
+    if data != nil, imageShape == nil, source.options.layout == .nhwc, config.recipe.image != nil {
+      source.options.sampleShape = config.shape
     }
     return try config.prepare(try source.load())
   }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Whether the first row of a CSV file names the columns.
-public enum CSVHeader: String, Sendable, CaseIterable {
+public enum CSVHeader: String, Sendable, Codable, CaseIterable {
   /// It does if one of its cells is neither a number nor empty.
   case automatic
   case present

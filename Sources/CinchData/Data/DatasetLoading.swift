@@ -2,14 +2,14 @@ import CinchBackend
 import Glibc
 
 extension Dataset {
-  public enum Split: String, Sendable, CaseIterable {
+  public enum Split: String, Sendable, Codable, CaseIterable {
     case train, test
 
     fileprivate var prefix: String { self == .train ? "train" : "t10k" }
   }
 
   /// How to read a file, where it does not say so itself.
-  public struct LoadOptions: Sendable {
+  public struct LoadOptions: Sendable, Hashable {
     /// Which part of a folder of MNIST-like files.
     public var split: Split = .train
     /// Whether the first row of a CSV file names the columns.

@@ -87,6 +87,12 @@ enum IDX {
 }
 
 extension Shape {
+  /// Nil where an extent is not positive or their product does not fit an Int.
+  package init?(checking extents: [Int]) {
+    guard extents.allSatisfy({ $0 > 0 }), checkedProduct(extents) != nil else { return nil }
+    self.init(extents)
+  }
+
   /// Extents as a shape is printed, without multiplying them (a file's may overflow).
   static func text(_ extents: [Int]) -> String { extents.map(String.init).joined(separator: " × ") }
 }

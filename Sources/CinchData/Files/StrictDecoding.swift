@@ -13,8 +13,8 @@ extension Decoder {
   }
 
   /// Neither must one that belongs elsewhere.
-  package func refuseKeys(but keys: [some CodingKey], in place: String) throws {
-    let known = Set(keys.map(\.nameInFile))
+  package func refuseKeys(but keys: [any CodingKey], in place: String) throws {
+    let known = Set(keys.map { $0.nameInFile })
     let container = try self.container(keyedBy: AnyKey.self)
     if let unknown = container.allKeys.first(where: { !known.contains($0.nameInFile) }) {
       throw DecodingError.dataCorruptedError(
