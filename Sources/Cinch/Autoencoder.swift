@@ -41,7 +41,7 @@ public final class Autoencoder: Sendable {
   /// - Throws: `CinchError.badData` where the features do not fit.
   public func encode(_ data: Dataset) throws -> Dataset {
     try check(data)
-    return try result(of: data, "codes", recipe.codeShape.sampleShape) { try $0.encode(data.values) }
+    return try result(of: data, "codes", recipe.codeShape.sampleShape) { try $0.encode(data) }
   }
 
   /// Samples from codes, as `encode` gives them or flattened.
@@ -54,13 +54,13 @@ public final class Autoencoder: Sendable {
         "The codes in '\(codes.name)' are \(codes.sampleShape), but this model's are \(shape): "
           + "pass codes that it encoded itself.")
     }
-    return try result(of: codes, "decoded", recipe.inputShape.sampleShape) { try $0.decode(codes.values) }
+    return try result(of: codes, "decoded", recipe.inputShape.sampleShape) { try $0.decode(codes) }
   }
 
   /// x̂ of every sample; the input is not corrupted.
   public func reconstruct(_ data: Dataset) throws -> Dataset {
     try check(data)
-    return try result(of: data, "reconstructions", data.sampleShape) { try $0.reconstruct(data.values) }
+    return try result(of: data, "reconstructions", data.sampleShape) { try $0.reconstruct(data) }
   }
 
   /// The mean reconstruction loss and the mean activation of the code.
@@ -72,7 +72,7 @@ public final class Autoencoder: Sendable {
   /// Samples as the encoder of a denoising autoencoder sees them at an update.
   public func corrupt(_ data: Dataset, step: UInt64 = 0) throws -> Dataset {
     try check(data)
-    return try result(of: data, "corrupted", data.sampleShape) { try $0.corrupt(data.values, step: step) }
+    return try result(of: data, "corrupted", data.sampleShape) { try $0.corrupt(data, step: step) }
   }
 
   /// Every weight and bias under its file name, shaped as PyTorch's layers have them: `encoder.0.weight` `[out, in]`,

@@ -40,8 +40,9 @@ extension RunFolder {
   /// own range.
   package func writeFeatures(_ model: Autoencoder, of data: Dataset, shape: Shape) throws {
     guard model.recipe.isOfImages else { return }
-    let sample = try data.prefix(1).values
-    let layers = try model.withSession { try $0.featureMaps(sample) }
+    let first = try data.prefix(1)
+    let sample = first.values
+    let layers = try model.withSession { try $0.featureMaps(first) }
     guard !layers.isEmpty else { return }
     var pictures = [
       try ImageGrid.tiles(

@@ -9,12 +9,11 @@ extension FeatureShape {
   /// `[samples, height, width, channels]` to `[samples, channels, height, width]`.
   package func channelsFirst<Value>(_ values: [Value]) -> [Value] { image?.channelsFirst(values) ?? values }
 
-  func channelsLast(_ data: Dataset) throws -> Dataset {
-    guard case .image(let channels, _, _) = self, channels > 1, data.features == count else { return data }
-    return try Dataset(
-      values: channelsLast(data.values), count: data.count, sampleShape: data.sampleShape, labels: data.labels,
-      name: data.name, scaling: data.scaling)
-  }
+  /// Samples as a device has them: free where they came with channels last.
+  func channelsLast(_ data: Dataset) -> Dataset { image.map { data.ordered(.nhwc, as: $0) } ?? data.ordered(.nchw) }
+
+  /// Values of samples as a device has them.
+  func channelsLast(valuesOf data: Dataset) -> [Float] { channelsLast(data).stored }
 
   /// The image that this is; nil for a vector.
   var image: ImageShape? {

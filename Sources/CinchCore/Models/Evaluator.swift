@@ -94,7 +94,7 @@ final class Evaluator<B: Backend> {
     for start in stride(from: 0, to: data.count, by: rows) {
       let n = min(rows, data.count - start)
       let batch = x.prefix(rows: n)
-      try load(data.values, start * recipe.input, into: batch)
+      try load(data.stored, start * recipe.input, into: batch)
       let codes = try forward(batch, layers: 0..<network.encoderCount)
       try backend.columnSums(codes.unitRows(code), scale: 1, into: sums)
       activation += try backend.read(sums).reduce(0.0) { $0 + Double($1) }

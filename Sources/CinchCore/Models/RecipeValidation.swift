@@ -177,10 +177,10 @@ extension Recipe {
     try requireImages(data)
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
     try data.requireOrder()
-    if loss == .bce, let index = data.firstIndex(outside: 0...1) {
+    if loss == .bce, let found = data.first(outside: 0...1) {
       throw CinchError.badData(
-        "The bce loss needs values in [0, 1], but row \(index / input + 1), feature \(index % input + 1) is "
-          + "\(data.values[index]): use --scale minmax, or --loss sse with --output-activation linear.")
+        "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "
+          + "\(found.value): use --scale minmax, or --loss sse with --output-activation linear.")
     }
   }
 }

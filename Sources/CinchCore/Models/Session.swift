@@ -13,14 +13,14 @@ package protocol Session: AnyObject {
   /// Calls of `prepare` so far, each of which ended the run before it.
   var runs: Int { get }
 
-  func encode(_ values: [Float]) throws -> [Float]
-  func decode(_ codes: [Float]) throws -> [Float]
-  func reconstruct(_ values: [Float]) throws -> [Float]
+  func encode(_ data: Dataset) throws -> [Float]
+  func decode(_ codes: Dataset) throws -> [Float]
+  func reconstruct(_ data: Dataset) throws -> [Float]
   /// The outputs of the encoder's convolutions, each with its name and shape.
-  func featureMaps(_ values: [Float]) throws -> [FeatureMaps]
+  func featureMaps(_ data: Dataset) throws -> [FeatureMaps]
   func evaluate(_ data: Dataset) throws -> Evaluation
   /// A corrupted copy of samples, as the encoder sees them at `step`.
-  func corrupt(_ values: [Float], step: UInt64) throws -> [Float]
+  func corrupt(_ data: Dataset, step: UInt64) throws -> [Float]
 
   /// Every weight and bias under its file name, in `[out, in]` order.
   func parameters() throws -> [NamedParameter]
@@ -107,25 +107,25 @@ final class ModelSession<B: Backend>: Session {
   private var input: FeatureShape { network.input }
   private var code: FeatureShape { network.code.resolved.output }
 
-  func encode(_ values: [Float]) throws -> [Float] {
-    code.channelsFirst(try evaluator().encode(input.channelsLast(values)))
+  func encode(_ data: Dataset) throws -> [Float] {
+    code.channelsFirst(try evaluator().encode(input.channelsLast(valuesOf: data)))
   }
 
-  func decode(_ codes: [Float]) throws -> [Float] {
+  func decode(_ codes: Dataset) throws -> [Float] {
     if let layer = network.layers.first(where: { if case .unpool = $0.resolved.kind { true } else { false } }) {
       throw CinchError.usage(
         "Layer \(layer.resolved.name) puts values where the encoder's max-pool found them, which codes alone do not "
           + "tell: use reconstruct, or a recipe that upsamples.")
     }
-    return input.channelsFirst(try evaluator().decode(code.channelsLast(codes)))
+    return input.channelsFirst(try evaluator().decode(code.channelsLast(valuesOf: codes)))
   }
 
-  func reconstruct(_ values: [Float]) throws -> [Float] {
-    input.channelsFirst(try evaluator().reconstruct(input.channelsLast(values)))
+  func reconstruct(_ data: Dataset) throws -> [Float] {
+    input.channelsFirst(try evaluator().reconstruct(input.channelsLast(valuesOf: data)))
   }
 
-  func featureMaps(_ values: [Float]) throws -> [FeatureMaps] {
-    let images = input.channelsLast(values)
+  func featureMaps(_ data: Dataset) throws -> [FeatureMaps] {
+    let images = input.channelsLast(valuesOf: data)
     return try (0..<network.encoderCount).compactMap { index in
       let layer = network.layers[index].resolved
       guard layer.spec.hasParameters, case .image = layer.output else { return nil }
@@ -135,7 +135,7 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func evaluate(_ data: Dataset) throws -> Evaluation {
-    let evaluation = try evaluator().evaluate(try input.channelsLast(data))
+    let evaluation = try evaluator().evaluate(input.channelsLast(data))
     guard evaluation.reconstruction.perSample.isFinite, evaluation.meanActivation.isFinite else {
       throw CinchError.diverged(
         "The model's loss on '\(data.name)' is no finite number: its weights or these samples are too large; train anew "
@@ -144,10 +144,10 @@ final class ModelSession<B: Backend>: Session {
     return evaluation
   }
 
-  func corrupt(_ values: [Float], step: UInt64) throws -> [Float] {
-    guard let corruption = recipe.corruption else { return values }
-    let shape: Shape = [values.count / recipe.input, recipe.input]
-    let x = try backend.tensor(shape, input.channelsLast(values).map { B.Scalar($0) })
+  func corrupt(_ data: Dataset, step: UInt64) throws -> [Float] {
+    guard let corruption = recipe.corruption else { return data.values }
+    let shape: Shape = [data.count, recipe.input]
+    let x = try backend.tensor(shape, input.channelsLast(valuesOf: data).map { B.Scalar($0) })
     let corrupted = try backend.tensor(shape)
     let draws = Draws(Philox(seed: recipe.seed, stream: .corruption), step: step)
     try backend.corrupt(x, corruption, draws, into: corrupted)
@@ -164,7 +164,7 @@ final class ModelSession<B: Backend>: Session {
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
     run = try TrainingRun(
-      network, training: try input.channelsLast(training), validation: try validation.map(input.channelsLast),
+      network, training: input.channelsLast(training), validation: validation.map { input.channelsLast($0) },
       evaluator: validation == nil ? nil : evaluator(), options: options)
     runs += 1
   }

@@ -18,10 +18,10 @@ final class DataFeed<B: Backend> {
     self.data = data
     self.backend = backend
     count = data.count
-    let bytes = data.values.count * MemoryLayout<B.Scalar>.size
+    let bytes = data.stored.count * MemoryLayout<B.Scalar>.size
     if bytes <= memoryLimit {
       let tensor = try backend.tensor([data.count, data.features])
-      try Self.upload(data.values, to: tensor, backend)
+      try Self.upload(data.stored, to: tensor, backend)
       resident = tensor
       staging = []
     } else {
@@ -62,7 +62,7 @@ final class DataFeed<B: Backend> {
     for row in 0..<x.rows {
       let source = (order.permutation?(order.start + row) ?? order.start + row) * features
       for feature in 0..<features {
-        staging[row * features + feature] = B.Scalar(data.values[source + feature])
+        staging[row * features + feature] = B.Scalar(data.stored[source + feature])
       }
     }
     try staging.withUnsafeBufferPointer { staging in

@@ -1,12 +1,17 @@
 import CinchBackend
 
-/// Samples to train or evaluate on: a matrix of finite floats, one row a sample.
+/// Samples to train or evaluate on: a matrix of finite floats, one row per sample.
+///
+/// Images keep the order of channels that they came with, and are put into another where someone asks for it.
 public struct Dataset: Sendable {
-  /// `count` rows of `features` values, row-major.
-  public let values: [Float]
+  /// `count` rows of `features` values, row-major, in the order `layout`.
+  package let stored: [Float]
+  /// How `stored` orders the values of an image. Anything but an image is `.nchw`.
+  package let layout: ImageLayout
   /// Samples, at least 1.
   public let count: Int
-  /// One sample's shape: `[28, 28]`, `[3, 32, 32]` (channels, height, width) or `[features]`.
+  /// One sample's shape, whatever the order of `stored`: `[28, 28]`, `[3, 32, 32]` (channels, height, width) or
+  /// `[features]`.
   public let sampleShape: Shape
   /// One class a sample, where known. Training never uses them.
   public let labels: [Int]?
@@ -16,6 +21,11 @@ public struct Dataset: Sendable {
   public let scaling: Scaling?
   /// One name a feature, where the file has a header.
   public let columnNames: [String]?
+  /// Shared by copies, so that values are scanned once.
+  let knownRange: KnownRange
+
+  /// `count` rows of `features` values, row-major; of images with channels first.
+  public var values: [Float] { values(in: .nchw) }
 
   /// Values in a sample: the product of `sampleShape`.
   public var features: Int { sampleShape.count }
@@ -62,10 +72,13 @@ public struct Dataset: Sendable {
 
   /// For values that are known to be finite and to fit, such as rows of another data set.
   init(
-    unchecked values: [Float], count: Int, sampleShape: Shape, labels: [Int]?, name: String, scaling: Scaling?,
-    columnNames: [String]?
+    unchecked stored: [Float], count: Int, sampleShape: Shape, layout: ImageLayout = .nchw, labels: [Int]?,
+    name: String,
+    scaling: Scaling?, columnNames: [String]?, knownRange: KnownRange = KnownRange()
   ) {
-    self.values = values
+    self.knownRange = knownRange
+    self.stored = stored
+    self.layout = ImageShape(sampleShape) == nil ? .nchw : layout
     self.count = count
     self.sampleShape = sampleShape
     self.labels = labels
@@ -74,8 +87,11 @@ public struct Dataset: Sendable {
     self.columnNames = columnNames
   }
 
-  /// One sample's values.
-  public func sample(_ index: Int) -> ArraySlice<Float> { values[(index * features)..<((index + 1) * features)] }
+  /// One sample's values; of an image with channels first.
+  public func sample(_ index: Int) -> ArraySlice<Float> {
+    let row = stored[(index * features)..<((index + 1) * features)]
+    return layout == .nchw ? row : inOrder(Array(row), .nchw)[...]
+  }
 
   /// The samples of a range.
   ///
@@ -87,8 +103,8 @@ public struct Dataset: Sendable {
     }
     if range.count == count { return self }
     return Dataset(
-      unchecked: Array(values[(range.lowerBound * features)..<(range.upperBound * features)]), count: range.count,
-      sampleShape: sampleShape, labels: labels.map { Array($0[range]) }, name: name, scaling: scaling,
+      unchecked: Array(stored[(range.lowerBound * features)..<(range.upperBound * features)]), count: range.count,
+      sampleShape: sampleShape, layout: layout, labels: labels.map { Array($0[range]) }, name: name, scaling: scaling,
       columnNames: columnNames)
   }
 
@@ -139,6 +155,7 @@ public struct Dataset: Sendable {
       throw CinchError.usage(
         "a sample of \(name) has \(features) values, which do not fill \(shape); choose a shape that they fill")
     }
+    if shape == sampleShape { return self }
     return Dataset(
       unchecked: values, count: count, sampleShape: shape, labels: labels, name: name, scaling: scaling,
       columnNames: columnNames)
@@ -147,7 +164,7 @@ public struct Dataset: Sendable {
   private func gather(_ rows: ArraySlice<Int>) -> Dataset {
     let features = features
     let gathered = [Float](unsafeUninitializedCapacity: rows.count * features) { target, initialised in
-      values.withUnsafeBufferPointer { source in
+      stored.withUnsafeBufferPointer { source in
         for (position, row) in rows.enumerated() {
           (target.baseAddress! + position * features)
             .initialize(from: source.baseAddress! + row * features, count: features)
@@ -156,49 +173,8 @@ public struct Dataset: Sendable {
       initialised = rows.count * features
     }
     return Dataset(
-      unchecked: gathered, count: rows.count, sampleShape: sampleShape,
+      unchecked: gathered, count: rows.count, sampleShape: sampleShape, layout: layout,
       labels: labels.map { all in rows.map { all[$0] } },
       name: name, scaling: scaling, columnNames: columnNames)
-  }
-}
-
-extension Dataset {
-  func forEachRow(_ body: (UnsafeBufferPointer<Float>) -> Void) {
-    values.withUnsafeBufferPointer { all in
-      for row in 0..<count { body(UnsafeBufferPointer(rebasing: all[(row * features)..<((row + 1) * features)])) }
-    }
-  }
-
-  /// Where the first value outside `range` is. A plain loop: closures over every value of a large data set take
-  /// seconds in debug builds.
-  package func firstIndex(outside range: ClosedRange<Float>) -> Int? {
-    let (low, high) = (range.lowerBound, range.upperBound)
-    return values.withUnsafeBufferPointer { buffer in
-      guard let start = buffer.baseAddress else { return nil }
-      let count = buffer.count
-      var index = 0
-      while index < count {
-        let value = start[index]
-        if !(value >= low && value <= high) { return index }
-        index &+= 1
-      }
-      return nil
-    }
-  }
-
-  /// Throws `CinchError.usage` if a fitted scaling has been applied, after which raw values are not exactly known.
-  func requireRaw() throws {
-    if let kind = scaling?.kind, kind == .minmax || kind == .standard {
-      throw CinchError.usage("\(name) has been scaled already (\(kind.rawValue)); load it again to scale it otherwise")
-    }
-  }
-
-  /// Throws `CinchError.badData` if a value lies outside `range`.
-  func require(_ range: ClosedRange<Float>, for kind: Scaling.Kind) throws {
-    guard let index = firstIndex(outside: range) else { return }
-    let (row, column) = index.quotientAndRemainder(dividingBy: features)
-    throw CinchError.badData(
-      "\(name) has \(values[index]) in row \(row + 1), column \(column + 1), outside \(range) that \(kind.rawValue) "
-        + "scaling needs; use another scaling")
   }
 }

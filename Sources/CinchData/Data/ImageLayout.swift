@@ -1,6 +1,6 @@
 import CinchBackend
 
-/// How a file orders the values of an image. Cinch's own order is channels first.
+/// How the values of an image are ordered. The library's own order is channels first.
 public enum ImageLayout: String, Sendable, Codable, CaseIterable {
   /// Channels, height, width: PyTorch's order.
   case nchw
@@ -9,7 +9,7 @@ public enum ImageLayout: String, Sendable, Codable, CaseIterable {
 }
 
 extension Dataset {
-  /// Samples of a file as they are seen here: of the shape asked for, if any, with channels first.
+  /// Samples of a file as they are seen here: of the shape asked for, if any. Values stay in the file's order.
   ///
   /// - Parameters:
   ///   - sampleShape: `[channels, height, width]`, `[height, width]` or any other of as many values; nil keeps the
@@ -44,10 +44,9 @@ extension Dataset {
         "Samples of \(name) are \(own.count == 1 ? "flat" : "\(self.sampleShape)"): with --layout nhwc say what they are, "
           + "with --image-shape CHANNELS,HEIGHT,WIDTH.")
     }
-    let names = columnNames.map { image.channelsFirst($0) }
     return Dataset(
-      unchecked: image.channelsFirst(values), count: count, sampleShape: image.shape, labels: labels,
-      name: name, scaling: scaling, columnNames: names)
+      unchecked: stored, count: count, sampleShape: image.shape, layout: .nhwc, labels: labels, name: name,
+      scaling: scaling, columnNames: columnNames.map { image.channelsFirst($0) })
   }
 
   /// Refuses to see images as others of as many values, which would shuffle their pixels. Flat samples may be any.

@@ -101,7 +101,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     switch kind {
     case .none: return data
     case .bytes:
-      if isBytes || data.firstIndex(outside: 0...1) == nil { return data }
+      if isBytes || data.first(outside: 0...1) == nil { return data }
       try data.require(0...255, for: .bytes)
     case .minmax, .standard:
       guard data.features == offset.count else {
@@ -110,9 +110,10 @@ public struct Scaling: Sendable, Hashable, Codable {
             + "use data with the same columns")
       }
     }
+    let own = Scaling(kind: kind, offset: data.asStored(perFeature: offset), scale: data.asStored(perFeature: scale))
     return Dataset(
-      unchecked: try apply(to: data.values, rawScale: isBytes ? 255 : 1), count: data.count,
-      sampleShape: data.sampleShape, labels: data.labels, name: data.name, scaling: self,
+      unchecked: try own.apply(to: data.stored, rawScale: isBytes ? 255 : 1), count: data.count,
+      sampleShape: data.sampleShape, layout: data.layout, labels: data.labels, name: data.name, scaling: self,
       columnNames: data.columnNames)
   }
 
@@ -156,7 +157,9 @@ public struct Scaling: Sendable, Hashable, Codable {
       }
     }
     let rawScale = data.scaling?.kind == .bytes ? 255.0 : 1
-    return (low.map { Double($0) * rawScale }, high.map { Double($0) * rawScale })
+    return (
+      data.inOrder(low.map { Double($0) * rawScale }, .nchw), data.inOrder(high.map { Double($0) * rawScale }, .nchw)
+    )
   }
 
   private static func moments(of data: Dataset) -> (mean: [Double], deviation: [Double]) {
@@ -174,6 +177,9 @@ public struct Scaling: Sendable, Hashable, Codable {
       }
     }
     let rawScale = data.scaling?.kind == .bytes ? 255.0 : 1
-    return (mean.map { $0 * rawScale }, squares.map { ($0 / count).squareRoot() * rawScale })
+    return (
+      data.inOrder(mean.map { $0 * rawScale }, .nchw),
+      data.inOrder(squares.map { ($0 / count).squareRoot() * rawScale }, .nchw)
+    )
   }
 }

@@ -1,0 +1,60 @@
+import CinchBackend
+import Testing
+
+@testable import CinchData
+
+/// The same images with channels first and last are the same data set.
+@Suite struct ChannelOrderTests {
+  let image = ImageShape(channels: 3, height: 2, width: 2)
+  let first: Dataset
+  let last: Dataset
+
+  init() throws {
+    let values = (0..<60).map { Float(($0 * 37) % 61) }
+    first = try Dataset(values: values, count: 5, sampleShape: image.shape)
+    last = try Dataset(values: image.channelsLast(values), count: 5, sampleShape: [2, 2, 3]).seen(
+      as: nil, layout: .nhwc)
+  }
+
+  private func expectSame(_ a: Dataset, _ b: Dataset, _ what: Comment) {
+    #expect(a.layout == .nchw && b.layout == .nhwc, what)
+    #expect(a.values == b.values && a.sampleShape == b.sampleShape, what)
+    #expect(a.values(in: .nhwc) == b.stored && b.values(in: .nhwc) == b.stored, what)
+    #expect((0..<a.count).allSatisfy { a.sample($0) == b.sample($0) }, what)
+  }
+
+  @Test func whateverIsDoneToThem() throws {
+    expectSame(first, last, "as loaded")
+    expectSame(try first.subset(1..<4), try last.subset(1..<4), "subset")
+    let (parts, others) = (try first.split(validation: 0.4, seed: 7), try last.split(validation: 0.4, seed: 7))
+    expectSame(parts.training, others.training, "training")
+    expectSame(parts.validation, others.validation, "validation")
+    for kind in [Scaling.Kind.minmax, .standard, .bytes] {
+      let scaling = try Scaling.fit(kind, to: last)
+      #expect(try scaling == Scaling.fit(kind, to: first))
+      expectSame(try scaling.apply(to: first), try scaling.apply(to: last), "\(kind)")
+    }
+    #expect(try last.reshaped([12]).values == first.values)
+    #expect(first.ordered(.nhwc).stored == last.stored && last.ordered(.nchw).stored == first.stored)
+    let flat = try Dataset(values: first.values, count: 5, features: 12)
+    #expect(flat.ordered(.nhwc, as: image).stored == last.stored && flat.ordered(.nhwc).stored == first.stored)
+  }
+
+  @Test func noCopyWhereTheOrderIsRight() {
+    let base = last.stored.withUnsafeBufferPointer(\.baseAddress)
+    #expect(last.ordered(.nhwc, as: image).stored.withUnsafeBufferPointer(\.baseAddress) == base)
+    #expect(last.values(in: .nhwc).withUnsafeBufferPointer(\.baseAddress) == base)
+  }
+
+  @Test func aValueOutsideIsFoundByItsFeature() throws {
+    #expect(first.range == last.range && first.range == 0...60)
+    for limit in [Float(59), 30] {
+      let (a, b) = (try #require(first.first(outside: 0...limit)), try #require(last.first(outside: 0...limit)))
+      for found in [a, b] {
+        #expect(first.values[found.row * 12 + found.feature] == found.value && found.value > limit)
+      }
+      #expect(a.row == b.row)
+    }
+    #expect(last.first(outside: 0...60) == nil)
+  }
+}
