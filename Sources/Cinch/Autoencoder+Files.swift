@@ -48,7 +48,7 @@ extension Autoencoder {
     guard folder.has(.model) else {
       throw CinchError.inputOutput(
         "'\(folder.path)' has no \(RunFolder.File.model.rawValue) yet: finish it with "
-          + "'cinch train --resume \(folder.path)'.")
+          + "\(.resume, folder.path).")
     }
     let file = try Safetensors(contentsOf: folder.path(of: .model))
     let parameters = try file.entries.map { entry -> NamedParameter in

@@ -39,7 +39,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
     default:
       throw CinchError.usage(
         "There is no device '\(text)'. Use auto, reference, cpu, opencl, opencl:P or opencl:P:D; "
-          + "'cinch devices' lists what is here.")
+          + "\(.devices) lists what is here.")
     }
   }
 

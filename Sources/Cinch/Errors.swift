@@ -10,10 +10,10 @@ extension CinchError {
   package init(_ error: BackendError) {
     self =
       switch error {
-      case .unavailable(let text), .device(let text): .unavailable(text)
+      case .unavailable(let text), .device(let text): .unavailable("\(text)")
       case .outOfMemory(let text):
-        .unavailable(text.contains("smaller batch") ? text : text + " Use a smaller batch or model.")
-      case .invalidArgument(let text): .usage(text)
+        .unavailable(text.contains("smaller batch") ? "\(text)" : "\(text) Use a smaller batch or model.")
+      case .invalidArgument(let text): .usage("\(text)")
       }
   }
 }

@@ -45,7 +45,7 @@ public struct RunFolder: Sendable, Hashable {
     // A checkpoint alone is what an end before the first update leaves.
     if folder.has(.config) || folder.has(.model) {
       throw CinchError.usage(
-        "'\(path)' already holds a run: choose another --out, or go on with it by 'cinch train --resume \(path)'.")
+        "'\(path)' already holds a run: choose another \(.folder), or go on with it by \(.resume, path).")
     }
     try folder.create()
     folder.removeLeftovers()
@@ -79,7 +79,7 @@ public struct RunFolder: Sendable, Hashable {
       if mkdir(path, 0o777) == 0 { return RunFolder(path) }
       guard errno == EEXIST else { throw refusal(path) }
     }
-    throw CinchError.inputOutput("'\(stem)' and 9998 numbered ones exist already: choose a folder with --out.")
+    throw CinchError.inputOutput("'\(stem)' and 9998 numbered ones exist already: choose a folder with \(.folder).")
   }
 
   /// Makes the folder and those above it, where they are missing.
@@ -87,7 +87,7 @@ public struct RunFolder: Sendable, Hashable {
     var isFolder = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
       guard isFolder else {
-        throw CinchError.inputOutput("'\(path)' is a file, not a folder: choose another --out.")
+        throw CinchError.inputOutput("'\(path)' is a file, not a folder: choose another \(.folder).")
       }
       guard access(path, W_OK | X_OK) == 0 else { throw Self.refusal(path) }
       return
@@ -98,7 +98,8 @@ public struct RunFolder: Sendable, Hashable {
   }
 
   private static func refusal(_ path: String) -> CinchError {
-    .inputOutput("Cannot write to the folder '\(path)': \(String(cString: strerror(errno))). Choose another --out.")
+    .inputOutput(
+      "Cannot write to the folder '\(path)': \(String(cString: strerror(errno))). Choose another \(.folder).")
   }
 
   private static var today: String {
@@ -119,16 +120,16 @@ extension RunFolder {
       throw CinchError.inputOutput("There is no run folder '\(path)': check the path.")
     }
     guard isFolder else {
-      throw CinchError.inputOutput("'\(path)' is a file, not a run: name the folder that 'cinch train' saved.")
+      throw CinchError.inputOutput("'\(path)' is a file, not a run: name the folder that \(.training) saved.")
     }
     guard has(.config) else {
       throw CinchError.inputOutput(
-        "'\(path)' holds no run, for it has no \(File.config.rawValue): name a folder that 'cinch train' saved.")
+        "'\(path)' holds no run, for it has no \(File.config.rawValue): name a folder that \(.training) saved.")
     }
     guard let bytes = FileManager.default.contents(atPath: path(of: .config)) else {
       throw CinchError.inputOutput("Cannot read '\(path(of: .config))': check its permissions.")
     }
-    func damaged(_ why: String) -> CinchError {
+    func damaged(_ why: CinchError.Message) -> CinchError {
       .badData("'\(path(of: .config))' is damaged: \(why); use an intact copy, or start a new run.")
     }
     do {
@@ -136,9 +137,9 @@ extension RunFolder {
       try config.recipe.validate()
       return config
     } catch let error as DecodingError {
-      throw damaged(JSONCoding.explain(error))
+      throw damaged("\(JSONCoding.explain(error))")
     } catch CinchError.usage(let why) {
-      throw damaged("its recipe makes no model (\(why.hasSuffix(".") ? String(why.dropLast()) : why))")
+      throw damaged("its recipe makes no model (\(why.clause))")
     }
   }
 

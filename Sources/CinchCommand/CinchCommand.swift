@@ -29,10 +29,10 @@ struct CinchCommand: ParsableCommand {
     } catch is OutputClosed {
       Glibc.exit(0)
     } catch let error as CinchError {
-      leave(error.description, status: error.exitCode)
+      leave(error.typed, status: error.exitCode)
     } catch let error as BackendError {
       let error = CinchError(error)
-      leave(error.description, status: error.exitCode)
+      leave(error.typed, status: error.exitCode)
     } catch {
       let status = exitCode(for: error).rawValue
       // Help, the version, and failures that have said what they had to say.

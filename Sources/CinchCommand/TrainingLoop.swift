@@ -106,7 +106,7 @@ final class TrainingLoop {
 
   /// A picture that cannot be drawn is no reason to lose a run; a full disk is.
   private func picture(_ draw: () throws -> Void) throws {
-    do { try draw() } catch CinchError.usage(let text) { log.warning("no picture: \(text)") }
+    do { try draw() } catch CinchError.usage(let text) { log.warning("no picture: \(CinchError.usage(text).typed)") }
   }
 
   private func writeCheckpoint() throws {

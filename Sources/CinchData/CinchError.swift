@@ -6,15 +6,15 @@ import Glibc
 /// Each case has the process exit status of sysexits.h that a command should end with.
 public enum CinchError: Error, Equatable, Sendable, CustomStringConvertible, LocalizedError {
   /// The request itself does not make sense: an option, a name or a count.
-  case usage(String)
+  case usage(Message)
   /// A file or data set does not hold what it should.
-  case badData(String)
+  case badData(Message)
   /// Something the request needs is not on this machine: a data set, a device, a library.
-  case unavailable(String)
+  case unavailable(Message)
   /// The system refused to read or write.
-  case inputOutput(String)
+  case inputOutput(Message)
   /// The loss stopped being a number.
-  case diverged(String)
+  case diverged(Message)
   /// The user asked to stop.
   case interrupted
 
@@ -29,7 +29,10 @@ public enum CinchError: Error, Equatable, Sendable, CustomStringConvertible, Loc
     }
   }
 
-  public var description: String {
+  public var description: String { message.description }
+
+  /// What went wrong, with the settings it names.
+  public var message: Message {
     switch self {
     case .usage(let text), .badData(let text), .unavailable(let text), .inputOutput(let text), .diverged(let text): text
     case .interrupted: "interrupted; resume from the last checkpoint to go on"

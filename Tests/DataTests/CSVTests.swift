@@ -28,7 +28,7 @@ import Testing
     expectError("line 1, column 1", "“a”", "not a number") { _ = try read("a,b\n1,2\n", header: .absent) }
     expectError("header but no rows") { _ = try read("a,b\n") }
     // A damaged cell in the first row must not cost that row.
-    expectError("line 1 mixes names and numbers", "--header no") { _ = try read("1,2,x\n4,5,6\n") }
+    expectError("line 1 mixes names and numbers", "header absent") { _ = try read("1,2,x\n4,5,6\n") }
     #expect(try read("a,1\n4,5\n", header: .present).columnNames == ["a", "1"])
     #expect(try read("a,,b\n4,5,6\n").columnNames?.count == 3)
   }

@@ -13,6 +13,15 @@ extension ImageLayout: ExpressibleByArgument {}
 enum HeaderChoice: String, CaseIterable, ExpressibleByArgument {
   case auto, yes, no
 
+  init(_ header: CSVHeader) {
+    self =
+      switch header {
+      case .automatic: .auto
+      case .present: .yes
+      case .absent: .no
+      }
+  }
+
   var header: CSVHeader {
     switch self {
     case .auto: .automatic

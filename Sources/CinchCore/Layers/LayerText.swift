@@ -32,7 +32,7 @@ public enum LayerText {
 
   private static func layer(_ words: [String], _ activation: Activation, text: String) throws -> LayerSpec {
     func refuse(_ why: String) -> CinchError {
-      .usage("'\(text.trimmed)' is not a layer, for \(why): write --layers \"conv 16 3x3 s2, conv 32 3x3 s2\".")
+      .usage("'\(text.trimmed)' is not a layer, for \(why): write \(.layers, #""conv 16 3x3 s2, conv 32 3x3 s2""#).")
     }
     guard let kind = words.first else { throw refuse("it is empty") }
     guard words.count > 1 else { throw refuse("'\(kind)' needs a number behind it") }

@@ -95,7 +95,7 @@ struct NetworkShape: Sendable {
     guard case .image(let channels, let height, let width) = shape else {
       throw CinchError.usage(
         "Layer \(name) works on images, but its input is a vector of \(shape): say what the samples are with "
-          + "--image-shape CHANNELS,HEIGHT,WIDTH, and put dense layers elsewhere.")
+          + "\(.imageShape, "CHANNELS,HEIGHT,WIDTH"), and put dense layers elsewhere.")
     }
     return (channels, height, width)
   }

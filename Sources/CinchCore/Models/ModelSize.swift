@@ -59,7 +59,7 @@ extension Recipe {
   func requireFit<B: Backend>(_ backend: B, batch: Int? = nil) throws {
     let device = backend.info
     let scalar = Double(MemoryLayout<B.Scalar>.size)
-    func refuse(_ what: String, _ elements: Double, advice: String) -> CinchError {
+    func refuse(_ what: String, _ elements: Double, advice: CinchError.Message) -> CinchError {
       .usage(
         "\(what) \(widths) takes about \(gigabytes(elements * scalar)) of memory to train, but \(device.identifier) has "
           + "\(gigabytes(Double(device.memory))) for a model: choose \(advice).")
@@ -71,13 +71,13 @@ extension Recipe {
     guard parameterCount != nil, smallest * scalar <= Double(device.memory),
       arena * scalar <= Double(device.largestBuffer)
     else {
-      throw refuse("A network of layers", smallest, advice: "narrower --layers")
+      throw refuse("A network of layers", smallest, advice: "narrower \(.layers)")
     }
     guard let batch else { return }
     let needed = parameterElements + Double(try elementsPerSample()) * Double(batch)
     let widest = Double(widths.max() ?? 0) * Double(batch)
     guard needed * scalar <= Double(device.memory), widest * scalar <= Double(device.largestBuffer) else {
-      throw refuse("A batch of \(batch) samples through layers", needed, advice: "a smaller --batch-size")
+      throw refuse("A batch of \(batch) samples through layers", needed, advice: "a smaller \(.batchSize)")
     }
   }
 

@@ -98,7 +98,7 @@ extension Recipe: Codable {
     }
     do { return try JSONCoding.decoder.decode(Recipe.self, from: data) } catch let error as DecodingError {
       throw CinchError.badData(
-        "'\(path)' is not a recipe: \(JSONCoding.explain(error)); write one as 'cinch recipes --json' prints them.")
+        "'\(path)' is not a recipe: \(JSONCoding.explain(error)); write one as \(.recipes) prints them.")
     }
   }
 }

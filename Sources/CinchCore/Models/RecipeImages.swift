@@ -71,7 +71,7 @@ extension Recipe {
     let reversed = given.shape == image.shape(in: .nhwc)
     throw CinchError.badData(
       "Samples of \(data.name) are \(given), but the model takes images of \(image): "
-        + (reversed ? "read them with --layout nhwc." : "pass images of that shape."))
+        + (reversed ? "read them with \(.layout) nhwc." : "pass images of that shape."))
   }
 }
 

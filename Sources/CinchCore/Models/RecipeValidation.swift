@@ -8,14 +8,14 @@ extension Recipe {
   /// Checks that the settings make a network that can be trained.
   /// - Throws: `CinchError.usage`, naming the setting to change.
   public func validate() throws {
-    func refuse(_ text: String) -> CinchError { .usage(text) }
+    func refuse(_ text: CinchError.Message) -> CinchError { .usage(text) }
     if isOfImages, image == nil {
       throw refuse(
-        "The recipe '\(name)' is made of images: say what they are with --image-shape CHANNELS,HEIGHT,WIDTH.")
+        "The recipe '\(name)' is made of images: say what they are with \(.imageShape) CHANNELS,HEIGHT,WIDTH.")
     }
     guard input > 0, !encoder.isEmpty else {
       throw refuse(
-        "The layers \(widths) make no autoencoder: give at least an input and a code, each 1 or more (--layers 784,32)."
+        "The layers \(widths) make no autoencoder: give at least an input and a code, each 1 or more (\(.layers, "784,32"))."
       )
     }
     if let image, [image.channels, image.height, image.width].contains(where: { !(1...65_536).contains($0) }) {
@@ -42,7 +42,7 @@ extension Recipe {
     let output = last.activation
     if loss == .bce && output != .sigmoid {
       throw refuse(
-        "The bce loss reads the output as a probability: use --output-activation sigmoid, not \(output.rawValue).")
+        "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
     }
     try validatePenalties()
     try validateTraining()
@@ -87,19 +87,20 @@ extension Recipe {
     if let kl = penalties.kl {
       guard code.isProbability else {
         throw CinchError.usage(
-          "KL sparsity needs a code in [0, 1]: use --activation sigmoid, not \(code.rawValue), or --l1 instead.")
+          "KL sparsity needs a code in [0, 1]: use \(.activation, "sigmoid"), not \(code.rawValue), or \(.l1) instead.")
       }
-      guard kl.rho > 0 && kl.rho < 1 else { throw CinchError.usage("--rho must lie between 0 and 1, not \(kl.rho).") }
+      guard kl.rho > 0 && kl.rho < 1 else { throw CinchError.usage("\(.rho) must lie between 0 and 1, not \(kl.rho).") }
       guard kl.beta >= 0, kl.beta.isFinite else {
-        throw CinchError.usage("--beta cannot be \(kl.beta); use 0 or more.")
+        throw CinchError.usage("\(.beta) cannot be \(kl.beta); use 0 or more.")
       }
       guard (0..<1).contains(kl.momentum) else {
         throw CinchError.usage("The momentum of KL sparsity must be at least 0 and below 1, not \(kl.momentum).")
       }
     }
-    for (name, value) in [
-      ("--weight-decay", penalties.weightDecay), ("--l1", penalties.l1), ("--contraction", penalties.contraction),
-    ] where !(value >= 0 && value.isFinite) {
+    let weights: [(CinchError.Setting, Double)] = [
+      (.weightDecay, penalties.weightDecay), (.l1, penalties.l1), (.contraction, penalties.contraction),
+    ]
+    for (name, value) in weights where !(value >= 0 && value.isFinite) {
       throw CinchError.usage("\(name) cannot be \(value); use 0 or more.")
     }
     var isDense = false
@@ -107,46 +108,48 @@ extension Recipe {
     if penalties.contraction > 0 && (encoder.count != 1 || !isDense) {
       throw CinchError.usage(
         "The contractive penalty needs an encoder of one dense layer: "
-          + "use \(isOfImages ? "the contractive recipe" : "two numbers in --layers"), or leave --contraction out.")
+          + "use \(isOfImages ? "the contractive recipe" : "two numbers in \(.layers)"), or leave \(.contraction) out.")
     }
     if name == "undercomplete" && codeUnits >= input {
       throw CinchError.usage(
         "An undercomplete code is narrower than its input, but \(codeUnits) units are not fewer than \(input): "
-          + "choose --layers \(input),\(max(1, input / 4)), or the overcomplete recipe.")
+          + "choose \(.layers, "\(input),\(max(1, input / 4))"), or the overcomplete recipe.")
     }
     if name == "overcomplete" && codeUnits <= input {
       throw CinchError.usage(
         "An overcomplete code is wider than its input, but \(codeUnits) units are not more than \(input): "
-          + "choose --layers \(input),\(input * 2), or the undercomplete recipe.")
+          + "choose \(.layers, "\(input),\(input * 2)"), or the undercomplete recipe.")
     }
   }
 
   private func validateTraining() throws {
     guard (1...Permutation.largestCount).contains(batchSize) else {
-      throw CinchError.usage("--batch-size must lie between 1 and \(Permutation.largestCount), not \(batchSize).")
+      throw CinchError.usage("\(.batchSize) must lie between 1 and \(Permutation.largestCount), not \(batchSize).")
     }
     guard (0...Self.mostEpochs).contains(epochs) else {
-      throw CinchError.usage("--epochs must lie between 0 and \(Self.mostEpochs), not \(epochs).")
+      throw CinchError.usage("\(.epochs) must lie between 0 and \(Self.mostEpochs), not \(epochs).")
     }
     guard optimizer.learningRate > 0, optimizer.learningRate.isFinite else {
-      throw CinchError.usage("--lr must be a positive number, not \(optimizer.learningRate).")
+      throw CinchError.usage("\(.learningRate) must be a positive number, not \(optimizer.learningRate).")
     }
-    for (name, value) in [("--momentum", optimizer.momentum), ("beta1", optimizer.beta1), ("beta2", optimizer.beta2)]
-    where !(0..<1).contains(value) {
+    let averages: [(CinchError.Message, Double)] = [
+      ("\(.momentum)", optimizer.momentum), ("beta1", optimizer.beta1), ("beta2", optimizer.beta2),
+    ]
+    for (name, value) in averages where !(0..<1).contains(value) {
       throw CinchError.usage("\(name) must be at least 0 and below 1, not \(value).")
     }
     guard optimizer.epsilon > 0, optimizer.epsilon.isFinite else {
       throw CinchError.usage("The optimiser's epsilon must be a positive number, not \(optimizer.epsilon).")
     }
     guard (0..<1).contains(validationSplit) else {
-      throw CinchError.usage("--validation-split must be at least 0 and below 1, not \(validationSplit).")
+      throw CinchError.usage("\(.validationSplit) must be at least 0 and below 1, not \(validationSplit).")
     }
-    if let patience, patience < 1 { throw CinchError.usage("--patience must be 1 or more, not \(patience).") }
+    if let patience, patience < 1 { throw CinchError.usage("\(.patience) must be 1 or more, not \(patience).") }
     if let clip = gradientClip, !(clip > 0 && clip.isFinite) {
-      throw CinchError.usage("--clip must be a positive number, not \(clip).")
+      throw CinchError.usage("\(.gradientClip) must be a positive number, not \(clip).")
     }
     guard schedule.warmUpEpochs >= 0, schedule.warmUpEpochs.isFinite else {
-      throw CinchError.usage("--warm-up cannot be \(schedule.warmUpEpochs) epochs; use 0 or more.")
+      throw CinchError.usage("\(.warmUpEpochs) cannot be \(schedule.warmUpEpochs) epochs; use 0 or more.")
     }
     guard (1...Self.mostEpochs).contains(schedule.every), schedule.decay > 0, schedule.decay.isFinite,
       (0...1).contains(schedule.floor)
@@ -160,8 +163,8 @@ extension Recipe {
       guard level >= 0 && level <= limit && level.isFinite else {
         throw CinchError.usage(
           corruption.kind == .gaussian
-            ? "--corruption-level is σ for gaussian noise and cannot be \(level)."
-            : "--corruption-level is a probability between 0 and 1, not \(level).")
+            ? "\(.corruptionLevel) is σ for gaussian noise and cannot be \(level)."
+            : "\(.corruptionLevel) is a probability between 0 and 1, not \(level).")
       }
     }
   }
@@ -172,7 +175,7 @@ extension Recipe {
     guard data.features == input else {
       throw CinchError.badData(
         "The data have \(data.features) features a sample, but the model takes \(inputShape): "
-          + (image == nil ? "pass --layers \(data.features),… or other data." : "pass images of that shape."))
+          + (image == nil ? "pass \(.layers, "\(data.features),…") or other data." : "pass images of that shape."))
     }
     try requireImages(data)
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
@@ -180,7 +183,7 @@ extension Recipe {
     if loss == .bce, let found = data.first(outside: 0...1) {
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "
-          + "\(found.value): use --scale minmax, or --loss sse with --output-activation linear.")
+          + "\(found.value): use \(.scaling, "minmax"), or \(.loss, "sse") with \(.outputActivation) linear.")
     }
   }
 }

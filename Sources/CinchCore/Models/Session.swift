@@ -139,7 +139,7 @@ final class ModelSession<B: Backend>: Session {
     guard evaluation.reconstruction.perSample.isFinite, evaluation.meanActivation.isFinite else {
       throw CinchError.diverged(
         "The model's loss on '\(data.name)' is no finite number: its weights or these samples are too large; train anew "
-          + "with a smaller --lr, or scale the data with --scale standard.")
+          + "with a smaller \(.learningRate), or scale the data with \(.scaling) standard.")
     }
     return evaluation
   }

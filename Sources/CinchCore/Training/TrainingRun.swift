@@ -61,7 +61,7 @@ final class TrainingRun<B: Backend> {
     corruption = Philox(seed: recipe.seed, stream: .corruption)
     if recipe.patience != nil && validation == nil {
       throw CinchError.usage(
-        "Early stopping needs held-out samples: add --validation-split 0.1, or leave --patience out.")
+        "Early stopping needs held-out samples: add \(.validationSplit, "0.1"), or leave \(.patience) out.")
     }
   }
 

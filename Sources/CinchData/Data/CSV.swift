@@ -97,7 +97,8 @@ struct CSV {
     let names = cells.count { parse($0) == nil }
     guard names == 0 || names == cells.count else {
       throw CinchError.badData(
-        "\(path), line 1 mixes names and numbers: say whether it is a header, with --header yes or --header no")
+        "\(path), line 1 mixes names and numbers: say whether it is a header, with \(.header, CSVHeader.present.rawValue) or \(.header, CSVHeader.absent.rawValue)"
+      )
     }
     return names > 0
   }

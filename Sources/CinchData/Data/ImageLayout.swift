@@ -20,7 +20,7 @@ extension Dataset {
     if let sampleShape, sampleShape.count != features {
       throw CinchError.badData(
         "Samples of \(name) have \(features) values (\(self.sampleShape)), which do not fill an image of \(sampleShape): "
-          + "pass an --image-shape that they fill.")
+          + "pass an \(.imageShape) that they fill.")
     }
     guard layout == .nhwc else {
       if let sampleShape { try requireOrder(of: sampleShape) }
@@ -33,7 +33,7 @@ extension Dataset {
       guard own.count == 1 || image.shape(in: .nhwc).dimensions == own || own.count == 2 && image.channels == 1 else {
         throw CinchError.badData(
           "Samples of \(name) are \(self.sampleShape), not \(image.shape(in: .nhwc)) as an image of \(image) has it with "
-            + "its channels last: correct --image-shape CHANNELS,HEIGHT,WIDTH or --layout.")
+            + "its channels last: correct \(.imageShape, "CHANNELS,HEIGHT,WIDTH") or \(.layout).")
       }
     } else if own.count == 3 {
       image = ImageShape(channels: own[2], height: own[0], width: own[1])
@@ -41,8 +41,8 @@ extension Dataset {
       return self
     } else {
       throw CinchError.usage(
-        "Samples of \(name) are \(own.count == 1 ? "flat" : "\(self.sampleShape)"): with --layout nhwc say what they are, "
-          + "with --image-shape CHANNELS,HEIGHT,WIDTH.")
+        "Samples of \(name) are \(own.count == 1 ? "flat" : "\(self.sampleShape)"): with \(.layout, "nhwc") say what they are, "
+          + "with \(.imageShape) CHANNELS,HEIGHT,WIDTH.")
     }
     return Dataset(
       unchecked: stored, count: count, sampleShape: image.shape, layout: .nhwc, labels: labels, name: name,
@@ -58,6 +58,6 @@ extension Dataset {
     let isLast = ImageShape(sampleShape).map { $0.shape(in: .nhwc) == own } ?? false
     throw CinchError.badData(
       "Samples of \(name) are \(own), not \(sampleShape): "
-        + (isLast ? "their channels come last, so add --layout nhwc." : "leave --image-shape out, or correct it."))
+        + (isLast ? "their channels come last, so add \(.layout) nhwc." : "leave \(.imageShape) out, or correct it."))
   }
 }

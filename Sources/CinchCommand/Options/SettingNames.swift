@@ -1,0 +1,53 @@
+import Cinch
+
+extension CinchError.Setting {
+  /// The option that sets it; nil where a command does.
+  var option: String? {
+    switch self {
+    case .layers: "--layers"
+    case .activation: "--activation"
+    case .outputActivation: "--output-activation"
+    case .loss: "--loss"
+    case .learningRate: "--lr"
+    case .momentum: "--momentum"
+    case .warmUpEpochs: "--warm-up"
+    case .gradientClip: "--clip"
+    case .batchSize: "--batch-size"
+    case .epochs: "--epochs"
+    case .weightDecay: "--weight-decay"
+    case .rho: "--rho"
+    case .beta: "--beta"
+    case .l1: "--l1"
+    case .contraction: "--contraction"
+    case .corruptionLevel: "--corruption-level"
+    case .validationSplit: "--validation-split"
+    case .patience: "--patience"
+    case .scaling: "--scale"
+    case .imageShape: "--image-shape"
+    case .layout: "--layout"
+    case .header: "--header"
+    case .folder: "--out"
+    case .resume: "--resume"
+    case .recipes, .devices, .training: nil
+    }
+  }
+
+  /// As it would be typed: `--batch-size`, or with a value `--activation sigmoid`.
+  func typed(_ value: String?) -> String {
+    switch self {
+    case .recipes: return "'cinch recipes --json'"
+    case .training: return "'cinch train'"
+    case .devices: return "'cinch devices'"
+    case .resume: return "'cinch train --resume \(value ?? "RUN")'"
+    default: break
+    }
+    var value = value
+    if self == .header, let header = value.flatMap(CSVHeader.init) { value = HeaderChoice(header).rawValue }
+    return [option ?? rawValue, value].compactMap { $0 }.joined(separator: " ")
+  }
+}
+
+extension CinchError {
+  /// The sentence with settings as the options of this program.
+  var typed: String { message.worded { $0.typed($1) } }
+}
