@@ -8,6 +8,8 @@ import Synchronization
 /// Safe to share between tasks: calls take turns.
 public final class Autoencoder: Sendable {
   public let recipe: Recipe
+  /// What follows from the recipe's layers: shapes and parameters.
+  public let network: ResolvedNetwork
   /// Where it runs.
   public let device: DeviceInfo
   /// What there is to say about the choice of device; nil where it was named.
@@ -31,6 +33,7 @@ public final class Autoencoder: Sendable {
     let opened = try device.open()
     let session = try Autoencoder.reporting { try openSession(recipe, on: opened.backend) }
     self.recipe = recipe
+    network = try recipe.resolved()
     self.device = session.device
     deviceNote = opened.note
     self.run = run
@@ -41,14 +44,14 @@ public final class Autoencoder: Sendable {
   /// - Throws: `CinchError.badData` where the features do not fit.
   public func encode(_ data: Dataset) throws -> Dataset {
     try check(data)
-    return try result(of: data, "codes", recipe.codeShape.sampleShape) { try $0.encode(data) }
+    return try result(of: data, "codes", network.codeShape.sampleShape) { try $0.encode(data) }
   }
 
   /// Samples from codes, as `encode` gives them or flattened.
   /// - Throws: `CinchError.badData` where the codes are of another shape; `CinchError.usage` where the decoder needs
   ///   more than codes, as one that unpools does.
   public func decode(_ codes: Dataset) throws -> Dataset {
-    let shape = recipe.codeShape.sampleShape
+    let shape = network.codeShape.sampleShape
     guard codes.features == shape.count, codes.sampleShape.dimensions.count < 3 || codes.sampleShape == shape else {
       throw CinchError.badData(
         "The codes in '\(codes.name)' are \(codes.sampleShape), but this model's are \(shape): "

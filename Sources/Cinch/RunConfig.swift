@@ -31,7 +31,7 @@ public struct RunConfig: Sendable, Hashable, Codable {
     self.data = data
     self.validation = validation
     self.scaling = scaling
-    self.sampleShape = (sampleShape ?? recipe.inputShape.sampleShape).dimensions
+    self.sampleShape = sampleShape?.dimensions ?? recipe.inputShape.extents
     self.device = device
     self.isFinal = isFinal
   }

@@ -97,7 +97,7 @@ import Testing
     try #require(outcome.status == 0, "\(outcome.errors)")
     let config = try RunFolder(sandbox.path("run")).config()
     let recipe = config.recipe
-    #expect(recipe.widths == [16, 12, 5, 12, 16])
+    #expect(try recipe.resolved().widths == [16, 12, 5, 12, 16])
     #expect(recipe.encoder.map(\.activation) == [.tanh, .tanh] && recipe.decoder.last?.activation == .linear)
     #expect(recipe.loss == .sse && recipe.tied && recipe.seed == 7 && recipe.batchSize == 32)
     #expect(recipe.optimizer.rule == .momentum && recipe.optimizer.momentum == 0.8)
@@ -112,7 +112,7 @@ import Testing
     let outcome = try await sandbox.run(
       line: "train denoising --data data.csv --device reference --epochs 1 --out run --json")
     #expect(try outcome.objects().first?["features"] as? Int == 16)
-    #expect(try RunFolder(sandbox.path("run")).config().recipe.widths == [16, 1024, 16])
+    #expect(try RunFolder(sandbox.path("run")).config().recipe.resolved().widths == [16, 1024, 16])
   }
 
   @Test func aRecipeFileTrains() async throws {

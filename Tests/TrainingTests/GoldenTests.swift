@@ -117,7 +117,7 @@ import Testing
   }
 
   private func checkGradients<B: Backend>(
-    _ golden: Golden, _ fixture: StepFixture<B>, _ layout: ParameterLayout, _ tolerance: Double
+    _ golden: Golden, _ fixture: StepFixture<B>, _ layout: ParameterList, _ tolerance: Double
   ) throws {
     // The optimiser adds weight decay itself, so the arena holds the gradient without it.
     let parameters = try arena(golden.parameters, layout)
@@ -127,22 +127,13 @@ import Testing
   }
 
   /// The arena of named parameters, in Double.
-  private func arena(_ named: [String: Array], _ layout: ParameterLayout) throws -> [Double] {
+  private func arena(_ named: [String: Array], _ layout: ParameterList) throws -> [Double] {
     var values = [Double](repeating: .nan, count: layout.count)
-    for (index, layer) in layout.layers.enumerated() {
-      guard let slot = layout.slots[index] else {
-        #expect(named[layer.name + ".weight"] == nil)
-        continue
-      }
-      if !slot.isTied {
-        let weight = try #require(named[layer.name + ".weight"])
-        #expect(weight.shape == layout.fileShape(index).dimensions)
-        for (offset, value) in zip(layout.deviceOffsets(index, slot), weight.values) {
-          values[slot.weight + offset] = value
-        }
-      }
-      let bias = try #require(named[layer.name + ".bias"])
-      values.replaceSubrange(slot.bias..<slot.bias + bias.values.count, with: bias.values)
+    #expect(Set(named.keys).isSubset(of: layout.uses.map(\.name)))
+    for use in layout.uses where !use.isShared {
+      let parameter = try #require(named[use.name])
+      #expect(parameter.shape == layout.fileShape(use).dimensions)
+      for (offset, value) in zip(layout.offsets(use), parameter.values) { values[offset] = value }
     }
     return values
   }
@@ -151,20 +142,12 @@ import Testing
   ///
   /// What an update rounds is relative to both its terms, so `before` counts where a bias passes near 0.
   private func compare(
-    _ got: [Double], _ want: [Double], from before: [Double] = [], _ layout: ParameterLayout, _ tolerance: Double,
+    _ got: [Double], _ want: [Double], from before: [Double] = [], _ layout: ParameterList, _ tolerance: Double,
     _ what: String
   ) {
-    for (index, layer) in layout.layers.enumerated() {
-      guard let slot = layout.slots[index] else { continue }
-      let parts = [
-        ("weight", slot.weight..<slot.weight + slot.weightShape.count),
-        ("bias", slot.bias..<slot.bias + slot.biasCount),
-      ]
-      for (part, range) in parts {
-        close(
-          got[range], want[range], from: before.isEmpty ? [] : before[range], tolerance, "\(what) \(layer.name).\(part)"
-        )
-      }
+    for use in layout.uses where !use.isShared {
+      let range = layout.range(use.parameter)
+      close(got[range], want[range], from: before.isEmpty ? [] : before[range], tolerance, "\(what) \(use.name)")
     }
   }
 

@@ -50,10 +50,10 @@ import Testing
 
   /// Evaluation passes fewer of large samples at a time, and a batch that no device holds is refused with a way out.
   @Test func memoryFollowsTheImage() throws {
-    #expect(Recipe.conv().evaluationRows == 1024)
+    #expect(try Recipe.conv().evaluationRows == 1024)
     let photo = ImageShape(channels: 3, height: 1024, width: 1024)
     let recipe = Recipe.conv(image: photo)
-    #expect((1...8).contains(recipe.evaluationRows))
+    #expect((1...8).contains(try recipe.evaluationRows))
     let backend = ReferenceBackend()
     try recipe.requireFit(backend)
     try recipe.requireFit(backend, batch: 1)

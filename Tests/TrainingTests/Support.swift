@@ -47,6 +47,11 @@ enum Variants {
 
   /// Convolutional variants on small images: odd sizes, one and three channels.
   static let convolutional: [Recipe] = {
+    // A variant that cannot be must not become another one in silence.
+    do { return try makeConvolutional() } catch { fatalError("\(error)") }
+  }()
+
+  private static func makeConvolutional() throws -> [Recipe] {
     let small = ImageShape(channels: 1, height: 9, width: 7)
     let colour = ImageShape(channels: 3, height: 8, width: 8)
     var recipes: [Recipe] = [
@@ -63,8 +68,7 @@ enum Variants {
     recipes.append(every)
     var average = Recipe.conv(image: colour)
     average.name = "average"
-    // The layers fit the image, so this cannot throw.
-    try? average.setLayers(
+    try average.setLayers(
       image: colour,
       encoder: [
         .convolution(ConvolutionSpec(filters: 5, dilation: Extent(2), activation: .tanh)),
@@ -75,7 +79,7 @@ enum Variants {
     // Pools above pools, and one that follows the code: δ's slopes are taken at different places.
     var pools = Recipe.convSparse(image: colour)
     pools.name = "pools"
-    try? pools.setLayers(
+    try pools.setLayers(
       image: colour,
       encoder: [
         .convolution(ConvolutionSpec(filters: 5, activation: .tanh)), .maxPool(PoolSpec(Extent(2))),
@@ -86,10 +90,8 @@ enum Variants {
     pools.penalties.l1 = 0.02
     recipes.append(pools)
     // A code that ends with pooling, sparse.
-    var pooled = Recipe.convPool(image: colour)
-    if let sigmoid = try? pooled.settingActivations(hidden: .tanh, code: .sigmoid, output: .sigmoid) {
-      pooled = sigmoid
-    }
+    var pooled = try Recipe.convPool(image: colour).settingActivations(
+      hidden: .tanh, code: .sigmoid, output: .sigmoid)
     pooled.name = "pooled"
     pooled.penalties.kl = KLSettings(rho: 0.1, beta: 3, momentum: 0.5)
     recipes.append(pooled)
@@ -97,7 +99,7 @@ enum Variants {
       recipes[index].name += " \(recipes[index].input)\(recipes[index].tied ? " tied" : "")"
     }
     return recipes
-  }()
+  }
 
   /// Samples in [0, 1] with some structure: smooth bumps at random places.
   static func data(count: Int, features: Int, seed: UInt64 = 3) throws -> Dataset {

@@ -282,7 +282,7 @@ import Testing
     }
     let short = #"{"layers": [20, 8, 3], "activation": "tanh", "output_activation": "linear", "loss": "mse"}"#
     let recipe = try JSONCoding.decoder.decode(Recipe.self, from: Data(short.utf8))
-    #expect(recipe.widths == [20, 8, 3, 8, 20])
+    #expect(try recipe.resolved().widths == [20, 8, 3, 8, 20])
     let typo = #"{"layers": [20, 8], "lerning_rate": 3}"#
     #expect(throws: DecodingError.self) { try JSONCoding.decoder.decode(Recipe.self, from: Data(typo.utf8)) }
   }

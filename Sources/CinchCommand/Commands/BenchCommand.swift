@@ -57,7 +57,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measureOps(of chosen: [Workload]) throws {
-    let convolutional = chosen.filter { !$0.recipe.convolutions.isEmpty }
+    let convolutional = try chosen.filter { try !$0.recipe.resolved().convolutions.isEmpty }
     guard !convolutional.isEmpty else {
       throw CinchError.usage(
         "--ops measures convolutions, and \(workloads.joined(separator: ", ")) has none: use conv.")
@@ -67,7 +67,7 @@ struct BenchCommand: ParsableCommand {
     var table = OpsTable(device: opened.backend.info, json: json)
     for workload in convolutional {
       let bench = OpsBench(workload: workload.name, batch: batchSize ?? workload.batch, repeats: repeats, peak: peak)
-      for convolution in workload.recipe.convolutions {
+      for convolution in try workload.recipe.resolved().convolutions {
         for row in try bench.measure(convolution, on: opened.backend) { try table.add(row) }
       }
     }
@@ -101,7 +101,8 @@ struct BenchCommand: ParsableCommand {
     let peaks = [before, try peak(of: backend)].compactMap(\.self)
     return BenchRow(
       workload: workload.name, device: backend.info.identifier, deviceName: backend.info.name,
-      batch: recipe.batchSize, rates: rates.sorted(), flopsPerSample: recipe.stepFlops, peak: peaks.max())
+      batch: recipe.batchSize, rates: rates.sorted(), flopsPerSample: try recipe.resolved().stepFlops, peak: peaks.max()
+    )
   }
 }
 

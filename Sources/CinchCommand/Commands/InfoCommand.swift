@@ -14,7 +14,7 @@ struct InfoCommand: ParsableCommand {
 
   private struct Document: Encodable {
     var config: RunConfig
-    var parameters: Int?
+    var parameters: Int
     var epochs: Int
     var steps: Int
     var ended: EndReason?
@@ -32,7 +32,8 @@ struct InfoCommand: ParsableCommand {
       return try Output.result(
         JSONValue.document(
           Document(
-            config: config, parameters: config.recipe.parameterCount, epochs: state.epoch, steps: state.step,
+            config: config, parameters: try config.recipe.resolved().parameterCount, epochs: state.epoch,
+            steps: state.step,
             ended: state.ended, bestEpoch: state.bestEpoch, last: state.history.last, files: files)))
     }
     let recipe = config.recipe
@@ -41,8 +42,8 @@ struct InfoCommand: ParsableCommand {
     facts.add("recipe", recipe.name)
     facts.add(
       "model",
-      "\(recipe.layersText) \(recipe.activationsText)\(recipe.tied ? ", tied" : ""), "
-        + "\(recipe.parameterCount.map(Numbers.grouped) ?? "?") parameters")
+      "\(try recipe.layersText()) \(recipe.activationsText)\(recipe.tied ? ", tied" : ""), "
+        + "\(Numbers.grouped(try recipe.resolved().parameterCount)) parameters")
     facts.add("loss", recipe.objectiveText)
     facts.add("noise", recipe.corruptionText)
     facts.add("train", recipe.trainingText)

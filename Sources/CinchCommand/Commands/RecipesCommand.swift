@@ -20,9 +20,9 @@ struct RecipesCommand: ParsableCommand {
     if json {
       return try Output.result(try named.map { try JSONValue.document($0) } ?? JSONValue.document(Recipe.all))
     }
-    let texts = (named.map { [$0] } ?? Recipe.all).map { recipe in
+    let texts = try (named.map { [$0] } ?? Recipe.all).map { recipe in
       var facts = Facts()
-      facts.add(recipe.name, "\(recipe.layersText) \(recipe.activationsText)")
+      facts.add(recipe.name, "\(try recipe.layersText()) \(recipe.activationsText)")
       facts.add("", recipe.objectiveText + (recipe.corruptionText.map { ", corruption \($0)" } ?? ""))
       facts.add("", recipe.trainingText)
       return facts.text(width: 15)

@@ -96,7 +96,7 @@ struct EvalCommand: ParsableCommand {
       "loss",
       "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
         + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(config.recipe.loss.rawValue))")
-    facts.add("code", config.recipe.codeText(meanActivation: evaluation.meanActivation))
+    facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("samples", Numbers.grouped(evaluation.samples))
     try Output.result(facts.text)
   }

@@ -79,7 +79,7 @@ struct TrainCommand: ParsableCommand {
     recipe.epochs = epochs ?? recipe.epochs
     let device = try deviceOptions.choice
     let setup = try TrainingSetup(
-      recipe, options: recipeOptions, data: data,
+      recipe, isFromFile: file != nil, options: recipeOptions, data: data,
       validation: try validation.map { DataSource($0, options: try dataOptions.loadOptions) }, scale: scale ?? .none)
     try check(setup)
     log.debug("read \(setup.training.count) training samples from \(data.source)")

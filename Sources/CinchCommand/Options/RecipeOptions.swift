@@ -186,16 +186,16 @@ extension RecipeOptions {
           "The recipe '\(recipe.name)' is made of images: write its layers as --layers \"conv 16 3x3 s2, conv 32 3x3 s2\", "
             + "or choose a dense recipe.")
       }
+    }
+    guard let layers else {
       recipe = try recipe.settingActivations(hidden: hidden, code: ownCode ?? hidden, output: output)
       return
     }
-    let widths = try layers.map { try parseExtents($0, option: "--layers", example: "--layers 784,128,32") }
-    if let widths, widths.count < 2 {
-      throw CinchError.usage("--layers needs an input and a code at least, not '\(layers ?? "")' (--layers 784,32).")
+    let widths = try parseExtents(layers, option: "--layers", example: "--layers 784,128,32")
+    if widths.count < 2 {
+      throw CinchError.usage("--layers needs an input and a code at least, not '\(layers)' (--layers 784,32).")
     }
-    recipe.setLayers(
-      widths ?? Array(recipe.widths.prefix(recipe.encoder.count + 1)), activation: hidden, codeActivation: ownCode,
-      outputActivation: output)
+    recipe.setLayers(widths, activation: hidden, codeActivation: ownCode, outputActivation: output)
   }
 
   private func applyPenalties(to recipe: inout Recipe) throws {
@@ -223,9 +223,11 @@ extension RecipeOptions {
 extension Recipe {
   /// Fits the input and output to the data, the layers between staying as they are.
   ///
-  /// - Parameter takesImages: whether the network is or will be one of images.
+  /// - Parameters:
+  ///   - takesImages: whether the network is or will be one of images.
+  ///   - isFromFile: whether the recipe's own image is the user's, not a named recipe's default.
   /// - Throws: `CinchError.usage` where the data do not say what image a sample is.
-  mutating func adopt(_ data: Dataset, takesImages: Bool) throws {
+  mutating func adopt(_ data: Dataset, takesImages: Bool, isFromFile: Bool) throws {
     guard takesImages || isOfImages else {
       guard data.features != input, let last = decoder.last else { return }
       input = data.features
@@ -233,8 +235,7 @@ extension Recipe {
       return
     }
     guard let shape = ImageShape(data.sampleShape) else {
-      // A recipe that is not one of the named may say it all.
-      if let image, image.count == data.features, !Recipe.all.contains(where: { $0.name == name }) { return }
+      if isFromFile, let image, image.count == data.features { return }
       throw CinchError.usage(
         "Samples of '\(data.name)' are vectors of \(data.features) values, but the layers work on images: say what they "
           + "are with --image-shape CHANNELS,HEIGHT,WIDTH.")

@@ -12,9 +12,12 @@ struct TrainingSetup {
 
   /// A new run.
   ///
-  /// - Parameter base: the recipe before `options`, which may need to know what images the data are.
+  /// - Parameters:
+  ///   - base: the recipe before `options`, which may need to know what images the data are.
+  ///   - isFromFile: whether `base` is the user's own, not a named one.
   init(
-    _ base: Recipe, options: RecipeOptions, data: DataSource, validation: DataSource?, scale: Scaling.Kind
+    _ base: Recipe, isFromFile: Bool, options: RecipeOptions, data: DataSource, validation: DataSource?,
+    scale: Scaling.Kind
   ) throws {
     var recipe = base
     let raw = try data.load()
@@ -26,8 +29,8 @@ struct TrainingSetup {
             + "pass --layers \(raw.features),… or other data.")
       }
     } else {
-      try recipe.adopt(raw, takesImages: options.layersAreText)
-      if !Recipe.all.contains(where: { $0.name == base.name }), base.input > 0, recipe.inputShape != base.inputShape {
+      try recipe.adopt(raw, takesImages: options.layersAreText, isFromFile: isFromFile)
+      if isFromFile, base.input > 0, recipe.inputShape != base.inputShape {
         Diagnostics.logger().notice(
           "The recipe's input of \(base.inputShape) gives way to the data's, \(recipe.inputShape).")
       }

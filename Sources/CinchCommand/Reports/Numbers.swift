@@ -59,7 +59,7 @@ enum Numbers {
 
 extension Recipe {
   /// 784 → 196 → 784, or 1×28×28 → 16×14×14 → 1×28×28
-  var layersText: String { shapes.map(\.description).joined(separator: " → ") }
+  func layersText() throws -> String { try resolved().shapes.map(\.description).joined(separator: " → ") }
 
   /// The activations in use, each once: `relu, sigmoid`.
   var activationsText: String {

@@ -29,13 +29,14 @@ struct TrainingReport {
 
   func start(_ setup: TrainingSetup, device: DeviceInfo, resumedFrom state: TrainingState?) throws {
     let recipe = setup.recipe
+    let parameters = try recipe.resolved().parameterCount
     switch style {
     case .quiet: break
     case .json:
       try Output.result(
         JSONValue.object([
           "event": .string("start"), "recipe": .string(recipe.name), "device": .string(device.identifier),
-          "device_name": .string(device.name), "parameters": .integer(recipe.parameterCount ?? 0),
+          "device_name": .string(device.name), "parameters": .integer(parameters),
           "samples": .integer(setup.training.count),
           "validation_samples": setup.held.map { .integer($0.count) } ?? .null,
           "features": .integer(recipe.input), "epochs": .integer(recipe.epochs),
@@ -48,7 +49,7 @@ struct TrainingReport {
       header("device", "\(device.identifier)  \(device.name) (\(device.detail))", "data", samples + held)
       header(
         "model",
-        "\(recipe.layersText) \(recipe.activationsText), \(Numbers.grouped(recipe.parameterCount ?? 0)) parameters",
+        "\(try recipe.layersText()) \(recipe.activationsText), \(Numbers.grouped(parameters)) parameters",
         "loss", recipe.objectiveText)
       header(
         "train", recipe.trainingText, "noise", recipe.corruptionText)
@@ -103,7 +104,7 @@ struct TrainingReport {
   }
 
   func end(_ result: Result) throws {
-    guard style == .json else { return try Output.result(learned(result)) }
+    guard style == .json else { return try Output.result(try learned(result)) }
     try Output.result(
       JSONValue.object([
         "event": .string("end"), "run": .string(result.folder.path), "seconds": .number(result.seconds),
@@ -116,7 +117,7 @@ struct TrainingReport {
       ]).description)
   }
 
-  private func learned(_ result: Result) -> String {
+  private func learned(_ result: Result) throws -> String {
     let (recipe, evaluation) = (result.recipe, result.evaluation)
     var facts = Facts()
     facts.add(
@@ -124,7 +125,7 @@ struct TrainingReport {
       "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
         + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(recipe.loss.rawValue)) on "
         + Numbers.counted(evaluation.samples, result.isHeld ? "held-out sample" : "training sample"))
-    facts.add("code", recipe.codeText(meanActivation: evaluation.meanActivation))
+    facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")
     } else if let best = result.state.bestEpoch, recipe.patience != nil {
@@ -138,7 +139,9 @@ struct TrainingReport {
 
 extension Recipe {
   /// 784 → 196 (4 to 1), mean activation 0.0503 against ρ 0.05; of images 3×32×32 → 8×8×8 (6 to 1)
-  func codeText(meanActivation: Double) -> String {
+  func codeText(meanActivation: Double) throws -> String {
+    let codeShape = try resolved().codeShape
+    let codeUnits = codeShape.count
     let ratio = Double(max(input, codeUnits)) / Double(min(input, codeUnits))
     let factor = Numbers.plain((ratio * 10).rounded() / 10)
     let kind = codeUnits <= input ? "\(factor) to 1" : "1 to \(factor)"

@@ -14,10 +14,4 @@ extension FeatureShape {
 
   /// Values of samples as a device has them.
   func channelsLast(valuesOf data: Dataset) -> [Float] { channelsLast(data).stored }
-
-  /// The image that this is; nil for a vector.
-  var image: ImageShape? {
-    guard case .image(let channels, let height, let width) = self else { return nil }
-    return ImageShape(channels: channels, height: height, width: width)
-  }
 }

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// Rows and columns of a window, a stride or an image. In files `[rows, columns]`, or one number for both.
 public struct Extent: Sendable, Hashable, Codable, CustomStringConvertible {
@@ -37,13 +38,22 @@ public struct Extent: Sendable, Hashable, Codable, CustomStringConvertible {
 /// What one sample looks like between two layers.
 public enum FeatureShape: Sendable, Hashable, CustomStringConvertible {
   case flat(Int)
-  case image(channels: Int, height: Int, width: Int)
+  case image(ImageShape)
 
-  /// Values in all.
+  public static func image(channels: Int, height: Int, width: Int) -> FeatureShape {
+    .image(ImageShape(channels: channels, height: height, width: width))
+  }
+
+  /// Nil for a vector.
+  public var image: ImageShape? {
+    if case .image(let image) = self { image } else { nil }
+  }
+
+  /// Values in all; `Int.max` where their number does not fit an Int.
   public var count: Int {
     switch self {
     case .flat(let count): count
-    case .image(let channels, let height, let width): channels * height * width
+    case .image(let image): image.count
     }
   }
 
@@ -51,22 +61,25 @@ public enum FeatureShape: Sendable, Hashable, CustomStringConvertible {
   public var units: Int {
     switch self {
     case .flat(let count): count
-    case .image(let channels, _, _): channels
+    case .image(let image): image.channels
     }
   }
 
-  /// One sample's shape in files: `[count]`, or `[channels, height, width]`.
-  public var sampleShape: Shape {
+  /// One sample's extents in files: `[count]`, or `[channels, height, width]`.
+  package var extents: [Int] {
     switch self {
     case .flat(let count): [count]
-    case .image(let channels, let height, let width): [channels, height, width]
+    case .image(let image): [image.channels, image.height, image.width]
     }
   }
+
+  /// `extents` of a shape that a network has.
+  package var sampleShape: Shape { Shape(extents) }
 
   public var description: String {
     switch self {
     case .flat(let count): "\(count)"
-    case .image(let channels, let height, let width): "\(channels)×\(height)×\(width)"
+    case .image(let image): "\(image)"
     }
   }
 }

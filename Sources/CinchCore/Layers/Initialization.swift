@@ -21,19 +21,6 @@ public enum Initialization {
     }
   }
 
-  /// What one output sums over, and how many outputs one input feeds. A transposed convolution's output meets only
-  /// every stride-th tap.
-  static func fans(of layer: ResolvedLayer) -> (in: Int, out: Int) {
-    switch layer.kind {
-    case .convolution(let g):
-      return (g.kernelHeight * g.kernelWidth * g.channels, g.kernelHeight * g.kernelWidth * g.outputChannels)
-    case .transposedConvolution(let g):
-      let taps = g.kernelHeight * g.kernelWidth
-      return (max(1, taps * g.outputChannels / (g.strideHeight * g.strideWidth)), taps * g.channels)
-    default: return (layer.input.count, layer.output.count)
-    }
-  }
-
   /// `count` draws from U(−limit, limit). `index` sets the layers of one model apart.
   public static func uniform(count: Int, limit: Float, seed: UInt64, index: Int) -> [Float] {
     let philox = Philox(seed: seed, stream: .initialisation)

@@ -10,6 +10,9 @@ protocol Layer<B> {
 
   var resolved: ResolvedLayer { get }
 
+  /// Makes room for what it keeps of batches of so many samples between forward and backward.
+  func reserve(rows: Int) throws
+
   /// h = f(a), where x is `[samples, …]` and h is too.
   func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws
 
@@ -27,19 +30,19 @@ protocol Layer<B> {
   func lossPartialCount(samples: Int) -> Int
 }
 
-/// The part of a layer that is learned: views of the parameter and gradient arenas.
-struct LayerParameters<Buffer: AnyObject> {
-  let weight: Tensor<Buffer>
-  let weightGradient: Tensor<Buffer>
-  let bias: Tensor<Buffer>
-  let biasGradient: Tensor<Buffer>
-  /// Whether `weight` is the mirrored encoder layer's.
-  let isTied: Bool
-  /// Whether a tied decoder layer has already written `weightGradient` in this backward pass.
+/// A tensor that a layer learns or keeps: views of the parameter and gradient arenas.
+struct LayerParameter<Buffer: AnyObject> {
+  let value: Tensor<Buffer>
+  let gradient: Tensor<Buffer>
+  /// Whether it is another layer's, as a tied decoder layer's weight is its mirror's.
+  let isShared: Bool
+  /// Whether a layer above has already written `gradient` in this backward pass.
   let accumulates: Bool
 }
 
 extension Layer {
+  func reserve(rows: Int) throws {}
+
   func lossPartialCount(samples: Int) -> Int { 0 }
 
   func gradients(delta: Tensor<B.Buffer>, input: Tensor<B.Buffer>, rowPull: RowPull<B.Buffer>?) throws {}

@@ -10,6 +10,13 @@ import CinchData
 ///
 /// An extent is one number, or rows x columns: `3`, `3x5`. Kernels are 3x3 and padding is `same` unless said.
 public enum LayerText {
+  /// Why a text is not a layer, as a part of a sentence.
+  struct Refusal: Error {
+    let why: String
+
+    init(_ why: String) { self.why = why }
+  }
+
   /// The encoder's layers that a text names.
   ///
   /// - Parameters:
@@ -20,79 +27,42 @@ public enum LayerText {
     _ text: String, activation: Activation, codeActivation: Activation? = nil
   ) throws -> [LayerSpec] {
     let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-      (text: String(part), words: part.split(whereSeparator: \.isWhitespace).map(String.init))
+      part.split(whereSeparator: \.isWhitespace).map(String.init)
     }
-    let code = parts.lastIndex { $0.words.first.map(convolutions.contains) ?? false }
-    return try parts.enumerated().map { index, part in
-      try layer(part.words, index == code ? codeActivation ?? activation : activation, text: part.text)
-    }
-  }
-
-  private static let convolutions = ["conv", "convolution"]
-
-  private static func layer(_ words: [String], _ activation: Activation, text: String) throws -> LayerSpec {
-    func refuse(_ why: String) -> CinchError {
-      .usage("'\(text.trimmed)' is not a layer, for \(why): write \(.layers, #""conv 16 3x3 s2, conv 32 3x3 s2""#).")
-    }
-    guard let kind = words.first else { throw refuse("it is empty") }
-    guard words.count > 1 else { throw refuse("'\(kind)' needs a number behind it") }
-    let rest = words.dropFirst(2)
-    switch kind {
-    case "conv", "convolution":
-      guard let filters = Int(words[1]), filters > 0 else { throw refuse("'\(words[1])' is no number of filters") }
-      var spec = ConvolutionSpec(filters: filters, activation: activation)
-      var said: [String: String] = [:]
-      for word in rest {
-        guard let what = read(word, into: &spec) else {
-          throw refuse("'\(word)' is no kernel, stride, dilation, padding or activation")
-        }
-        if let before = said.updateValue(word, forKey: what) {
-          throw refuse("'\(before)' and '\(word)' both give its \(what)")
-        }
+    let code = parts.lastIndex { kind($0.first)?.hasParameters ?? false }
+    return try parts.enumerated().map { index, words in
+      do {
+        return try layer(words, index == code ? codeActivation ?? activation : activation)
+      } catch let refusal as Refusal {
+        throw CinchError.usage(
+          "'\(words.joined(separator: " "))' is not a layer, for \(refusal.why): "
+            + "write \(.layers, #""conv 16 3x3 s2, conv 32 3x3 s2""#).")
       }
-      return .convolution(spec)
-    case "maxpool", "pool", "avgpool":
-      guard let size = extent(words[1]) else { throw refuse("'\(words[1])' is no window size") }
-      var spec = PoolSpec(size)
-      for word in rest {
-        guard word.hasPrefix("s"), let stride = extent(word.dropFirst()) else { throw refuse("'\(word)' is no stride") }
-        spec.stride = stride
-      }
-      return kind == "avgpool" ? .averagePool(spec) : .maxPool(spec)
-    default: throw refuse("there is no layer '\(kind)'; there are conv, maxpool and avgpool")
     }
   }
 
-  /// Reads one word of a convolution, and tells what it gives; nil where it means nothing.
-  private static func read(_ word: String, into spec: inout ConvolutionSpec) -> String? {
-    if let activation = Activation(rawValue: word) {
-      spec.activation = activation
-      return "activation"
-    }
-    if word == "valid" || word == "same" {
-      spec.padding = word == "same" ? .same : .valid
-      return "padding"
-    }
-    if let kernel = extent(word) {
-      spec.kernel = kernel
-      return "kernel"
-    }
-    guard let value = extent(word.dropFirst()) else { return nil }
-    switch word.first {
-    case "s":
-      spec.stride = value
-      return "stride"
-    case "d":
-      spec.dilation = value
-      return "dilation"
-    case "p":
-      spec.padding = .explicit(top: value.height, bottom: value.height, left: value.width, right: value.width)
-      return "padding"
-    default: return nil
-    }
+  private static func kind(_ word: String?) -> (any LayerDefinition.Type)? {
+    LayerSpec.kinds.first { kind in word.map(kind.words.contains) ?? false }
   }
 
-  private static func extent(_ text: some StringProtocol) -> Extent? {
+  private static func layer(_ words: [String], _ activation: Activation) throws -> LayerSpec {
+    guard let name = words.first else { throw Refusal("it is empty") }
+    guard let kind = kind(name) else {
+      let known = LayerSpec.kinds.compactMap { $0.words.first }
+      throw Refusal(
+        "there is no layer '\(name)'; there are \(known.dropLast().joined(separator: ", ")) and \(known.last ?? "")")
+    }
+    return try kind.parse(words.dropFirst(), name: name, activation: activation)
+  }
+
+  /// The word behind a layer's name.
+  static func first(_ words: ArraySlice<String>, of name: String) throws -> String {
+    guard let word = words.first else { throw Refusal("'\(name)' needs a number behind it") }
+    return word
+  }
+
+  /// `3` or `3x5`; nil for anything else.
+  static func extent(_ text: some StringProtocol) -> Extent? {
     let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
     switch (parts.count, parts.first ?? nil, parts.last ?? nil) {
     case (1, let both?, _): return Extent(both)
@@ -100,8 +70,4 @@ public enum LayerText {
     default: return nil
     }
   }
-}
-
-extension String {
-  fileprivate var trimmed: String { split(whereSeparator: \.isWhitespace).joined(separator: " ") }
 }

@@ -18,39 +18,10 @@ extension LayerSpec {
     of encoder: [LayerSpec], from input: FeatureShape, outputActivation: Activation, pools: PoolInverse
   ) throws -> [LayerSpec] {
     let layers = try NetworkShape(input: input, encoder: encoder, decoder: []).layers
-    return try layers.indices.reversed().map { index in
-      let layer = layers[index]
+    return try layers.indices.reversed().flatMap { index in
       let before = encoder[..<index].last { $0.hasParameters }
-      let activation = before?.activation ?? outputActivation
-      switch layer.spec {
-      case .dense: return .dense(units: layer.input.count, activation: activation)
-      case .convolution(let spec):
-        guard case .image(let channels, let height, let width) = layer.input else { return layer.spec }
-        var mirrored = spec
-        mirrored.filters = channels
-        mirrored.outputSize = Extent(height, width)
-        mirrored.activation = activation
-        return .transposedConvolution(mirrored)
-      case .maxPool(let spec):
-        return pools == .unpool ? .unpool : try upsample(layer, by: spec.stride)
-      case .averagePool(let spec): return try upsample(layer, by: spec.stride)
-      case .transposedConvolution, .unpool, .upsample:
-        throw CinchError.usage(
-          "Layer \(layer.name) has no mirror: spell the decoder out in a recipe file, or encode with convolutions "
-            + "and pooling.")
-      }
+      return try encoder[index].definition.mirror(
+        of: layers[index], activation: before?.activation ?? outputActivation, pools: pools)
     }
-  }
-
-  private static func upsample(_ pool: ResolvedLayer, by factor: Extent) throws -> LayerSpec {
-    guard case .image(_, let height, let width) = pool.input, case .image(_, let rows, let columns) = pool.output,
-      height % factor.height == 0, height / factor.height == rows, width % factor.width == 0,
-      width / factor.width == columns
-    else {
-      throw CinchError.usage(
-        "Layer \(pool.name) pools \(pool.input) to \(pool.output), and upsampling by \(factor) does not lead back: use "
-          + "pooling that divides the image evenly, or the recipe conv-unpool.")
-    }
-    return .upsample(factor)
   }
 }

@@ -24,7 +24,7 @@ final class Evaluator<B: Backend> {
 
   init(_ network: Network<B>) throws {
     self.network = network
-    let rows = network.recipe.evaluationRows
+    let rows = try network.recipe.evaluationRows
     self.rows = rows
     try network.reserve(rows: rows)
     backend = network.backend

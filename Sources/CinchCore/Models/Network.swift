@@ -9,8 +9,8 @@ final class Network<B: Backend> {
   let recipe: Recipe
   let backend: B
   let layers: [any Layer<B>]
-  private let switches: [PoolSwitches<B>]
-  let layout: ParameterLayout
+  /// What lies where in `parameters`.
+  let layout: ParameterList
   /// How many of `layers` make the encoder.
   let encoderCount: Int
   let parameters: Tensor<B.Buffer>
@@ -18,24 +18,34 @@ final class Network<B: Backend> {
 
   /// - Throws: `CinchError.usage` where the recipe makes no model.
   init(_ recipe: Recipe, on backend: B) throws {
-    try recipe.validate()
+    let network = try recipe.validated()
     self.recipe = recipe
     self.backend = backend
-    encoderCount = recipe.encoder.count
-    let layout = ParameterLayout(try recipe.shape(), tied: recipe.tied, encoderCount: recipe.encoder.count)
+    encoderCount = network.encoderCount
+    let layout = network.parameters
     self.layout = layout
-    parameters = try backend.tensor([layout.count])
-    gradients = try backend.tensor([layout.count])
-    var factory = LayerFactory(
-      backend: backend, layout: layout, parameters: parameters, gradients: gradients, tied: recipe.tied)
-    layers = try factory.layers()
-    switches = Array(factory.switches.values)
+    let parameters = try backend.tensor([layout.count])
+    let gradients = try backend.tensor([layout.count])
+    self.parameters = parameters
+    self.gradients = gradients
+    var layers: [any Layer<B>] = []
+    for (index, layer) in network.layers.enumerated() {
+      let views = layout.uses(at: index).map { use in
+        let (start, shape) = (layout.range(use.parameter).lowerBound, layout.spec(use.parameter).shape)
+        return LayerParameter(
+          value: parameters.slice(at: start, shape: shape), gradient: gradients.slice(at: start, shape: shape),
+          isShared: use.isShared, accumulates: layout.accumulates(use))
+      }
+      let site = LayerSite(backend: backend, parameters: views, layers: layers)
+      layers.append(try layer.kind.make(layer, at: site))
+    }
+    self.layers = layers
     try backend.write(layout.initialValues(seed: recipe.seed).map { B.Scalar($0) }, to: parameters)
   }
 
   /// Makes room for batches of so many samples.
   func reserve(rows: Int) throws {
-    for places in switches { try places.reserve(rows: rows) }
+    for layer in layers { try layer.reserve(rows: rows) }
   }
 
   /// Weights at the front of the arena.
@@ -45,67 +55,9 @@ final class Network<B: Backend> {
 
   /// The weight of a one-layer encoder, `[units, inputs]`.
   var codeWeight: Tensor<B.Buffer> {
-    let slot = layout.slots[encoderCount - 1]
-    return parameters.slice(at: slot?.weight ?? 0, shape: slot?.weightShape ?? [0])
-  }
-}
-
-/// Makes the layers of a network on a backend.
-private struct LayerFactory<B: Backend> {
-  let backend: B
-  let layout: ParameterLayout
-  let parameters: Tensor<B.Buffer>
-  let gradients: Tensor<B.Buffer>
-  let tied: Bool
-  /// Of the max-pools, by their places in the network.
-  private(set) var switches: [Int: PoolSwitches<B>] = [:]
-
-  init(
-    backend: B, layout: ParameterLayout, parameters: Tensor<B.Buffer>, gradients: Tensor<B.Buffer>, tied: Bool
-  ) {
-    self.backend = backend
-    self.layout = layout
-    self.parameters = parameters
-    self.gradients = gradients
-    self.tied = tied
-  }
-
-  mutating func layers() throws -> [any Layer<B>] {
-    try layout.layers.enumerated().map { index, layer -> any Layer<B> in
-      func pooling(_ geometry: PoolingGeometry, _ kind: PoolingLayer<B>.Kind) -> any Layer<B> {
-        PoolingLayer(resolved: layer, geometry: geometry, kind: kind, backend: backend)
-      }
-      switch layer.kind {
-      case .dense:
-        return DenseLayer(resolved: layer, parameters: try views(index), backend: backend)
-      case .convolution(let geometry):
-        return ConvolutionLayer(
-          resolved: layer, geometry: geometry, isTransposed: false, parameters: try views(index), backend: backend)
-      case .transposedConvolution(let geometry):
-        return ConvolutionLayer(
-          resolved: layer, geometry: geometry, isTransposed: true, parameters: try views(index), backend: backend)
-      case .maxPool(let geometry):
-        let places = PoolSwitches(geometry, on: backend)
-        switches[index] = places
-        return pooling(geometry, .maxPool(switches: places))
-      case .unpool(let geometry, let pool):
-        guard let places = switches[pool] else { throw CinchError.usage("Layer \(layer.name) has no max-pool.") }
-        return pooling(geometry, .unpool(switches: places))
-      case .averagePool(let geometry): return pooling(geometry, .average)
-      case .upsample(let geometry): return pooling(geometry, .upsample)
-      }
-    }
-  }
-
-  private func views(_ index: Int) throws -> LayerParameters<B.Buffer> {
-    guard let slot = layout.slots[index] else {
-      throw CinchError.usage("Layer \(layout.layers[index].name) has no parameters.")
-    }
-    return LayerParameters(
-      weight: parameters.slice(at: slot.weight, shape: slot.weightShape),
-      weightGradient: gradients.slice(at: slot.weight, shape: slot.weightShape),
-      bias: parameters.slice(at: slot.bias, shape: [slot.biasCount]),
-      biasGradient: gradients.slice(at: slot.bias, shape: [slot.biasCount]),
-      isTied: slot.isTied, accumulates: tied && !slot.isTied)
+    let weight = layout.uses(at: encoderCount - 1).first { layout.spec($0.parameter).role == .weight }
+    return parameters.slice(
+      at: weight.map { layout.range($0.parameter).lowerBound } ?? 0,
+      shape: weight.map { layout.spec($0.parameter).shape } ?? [0])
   }
 }

@@ -12,13 +12,15 @@ import CinchData
 /// ```
 public struct Recipe: Sendable, Hashable {
   public var name: String
+  /// What the code's width must be, which `validate` checks.
+  public var constraint: Constraint?
   /// The features of one sample.
   public var input: Int
   /// What a sample is where it is an image, as convolutions need; `input` is its size.
   public var image: ImageShape?
   /// From the input to the code, inclusive.
   public var encoder: [LayerSpec]
-  /// From the code back to `input` features.
+  /// From the code back to `input` features; empty where the encoder has no mirror, which `resolved` refuses.
   public var decoder: [LayerSpec]
   /// W′ = Wᵀ: each decoder layer uses the weight of the encoder layer it mirrors, with a bias of its own.
   public var tied: Bool
@@ -39,6 +41,14 @@ public struct Recipe: Sendable, Hashable {
   /// Epochs without a better validation loss before training stops and the best weights return.
   public var patience: Int?
 
+  /// How wide a code must be.
+  public enum Constraint: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Narrower than the input.
+    case undercomplete
+    /// Wider than the input.
+    case overcomplete
+  }
+
   /// A dense autoencoder with mirrored decoder.
   ///
   /// - Parameters:
@@ -50,6 +60,7 @@ public struct Recipe: Sendable, Hashable {
     corruption: Corruption? = nil, optimizer: Optimizer = Optimizer(), epochs: Int = 20
   ) {
     self.name = name
+    self.constraint = nil
     self.input = layers.first ?? 0
     self.image = nil
     self.encoder = []
@@ -100,25 +111,14 @@ public struct Recipe: Sendable, Hashable {
   }
 
   /// What one sample looks like to the first layer.
-  public var inputShape: FeatureShape {
-    image.map { .image(channels: $0.channels, height: $0.height, width: $0.width) } ?? .flat(input)
+  public var inputShape: FeatureShape { image.map(FeatureShape.image) ?? .flat(input) }
+
+  /// The encoder's mirror, or no layers where it has none: `resolved` then says why.
+  static func mirrorIfAny(
+    of encoder: [LayerSpec], from input: FeatureShape, outputActivation: Activation, pools: PoolInverse
+  ) -> [LayerSpec] {
+    (try? LayerSpec.mirror(of: encoder, from: input, outputActivation: outputActivation, pools: pools)) ?? []
   }
-
-  /// Every layer with its shapes.
-  /// - Throws: `CinchError.usage` naming the first layer that cannot be.
-  func shape() throws -> NetworkShape { try NetworkShape(input: inputShape, encoder: encoder, decoder: decoder) }
-
-  /// What passes between the layers, from input to output; only the input where the layers do not fit.
-  public var shapes: [FeatureShape] { [inputShape] + ((try? shape().layers.map(\.output)) ?? []) }
-
-  /// The features between the layers, from input to output: `[784, 196, 784]`.
-  public var widths: [Int] { shapes.map(\.count) }
-
-  /// What the encoder gives.
-  public var codeShape: FeatureShape { shapes.count > encoder.count ? shapes[encoder.count] : inputShape }
-
-  /// The features of the code.
-  public var codeUnits: Int { codeShape.count }
 }
 
 // The variants, with the numbers their sources use.
@@ -130,14 +130,19 @@ extension Recipe {
 
   /// A code narrower than the input, ReLU, sigmoid output and BCE.
   public static func undercomplete(layers: [Int] = [784, 32]) -> Recipe {
-    Recipe(name: "undercomplete", layers: layers, activation: .relu, outputActivation: .sigmoid, loss: .bce)
+    var recipe = Recipe(
+      name: "undercomplete", layers: layers, activation: .relu, outputActivation: .sigmoid, loss: .bce)
+    recipe.constraint = .undercomplete
+    return recipe
   }
 
   /// A code wider than the input, which weight decay keeps from copying.
   public static func overcomplete(layers: [Int] = [784, 1024], weightDecay: Double = 1e-3) -> Recipe {
-    Recipe(
+    var recipe = Recipe(
       name: "overcomplete", layers: layers, activation: .sigmoid, outputActivation: .sigmoid, loss: .bce,
       penalties: Penalties(weightDecay: weightDecay))
+    recipe.constraint = .overcomplete
+    return recipe
   }
 
   /// Several layers: 784-128-32-128-784 with ReLU, sigmoid output and BCE.
@@ -249,10 +254,8 @@ extension Recipe {
     recipe.batchSize = 128
     recipe.image = image
     recipe.encoder = encoder
-    // Where the encoder does not fit the image, `validate` says so.
     recipe.decoder =
-      decoder
-      ?? (try? LayerSpec.mirror(of: encoder, from: recipe.inputShape, outputActivation: .sigmoid, pools: pools)) ?? []
+      decoder ?? mirrorIfAny(of: encoder, from: recipe.inputShape, outputActivation: .sigmoid, pools: pools)
     return recipe
   }
 

@@ -8,7 +8,8 @@ import Glibc
 /// What a file leaves out has the default of a plain undercomplete autoencoder; unknown keys are errors.
 extension Recipe: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case name, input, image, encoder, decoder, tied, loss, penalties, corruption, optimizer, schedule, gradientClip
+    case name, constraint, input, image, encoder, decoder, tied, loss, penalties, corruption, optimizer, schedule,
+      gradientClip
     case batchSize, epochs, seed, validationSplit, patience
     // Shorthand for a mirrored dense stack; never written.
     case layers, activation, codeActivation, outputActivation
@@ -34,12 +35,12 @@ extension Recipe: Codable {
       image = try value(.image)
       // Images may leave their size to the data.
       input = try container.wholeIfPresent(.input) ?? image?.count ?? (isOfImages ? 0 : container.whole(.input))
-      // Where the encoder has no mirror, `validate` says why.
       self.decoder =
         try value(.decoder)
-        ?? (try? LayerSpec.mirror(of: layers, from: inputShape, outputActivation: outputActivation, pools: .upsample))
-        ?? []
+        ?? Self.mirrorIfAny(of: layers, from: inputShape, outputActivation: outputActivation, pools: .upsample)
     }
+    constraint =
+      container.contains(.constraint) ? try container.choiceIfPresent(.constraint) : Self.constraint(of: name)
     schedule = try value(.schedule) ?? schedule
     gradientClip = try value(.gradientClip)
     batchSize = try container.wholeIfPresent(.batchSize) ?? batchSize
@@ -47,6 +48,9 @@ extension Recipe: Codable {
     validationSplit = try value(.validationSplit) ?? validationSplit
     patience = try container.wholeIfPresent(.patience)
   }
+
+  /// Cinch 0.1 wrote no constraint: it went by these two names.
+  private static func constraint(of name: String) -> Constraint? { Constraint(rawValue: name) }
 
   private static func layers(_ container: KeyedDecodingContainer<CodingKeys>) throws -> [Int] {
     guard container.contains(.layers) else { return [] }
@@ -71,6 +75,8 @@ extension Recipe: Codable {
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(name, forKey: .name)
+    // No key would stand for the constraint that the name had in Cinch 0.1.
+    if constraint != nil || Self.constraint(of: name) != nil { try container.encode(constraint, forKey: .constraint) }
     try container.encode(input, forKey: .input)
     try container.encodeIfPresent(image, forKey: .image)
     try container.encode(self.encoder, forKey: .encoder)

@@ -5,10 +5,7 @@ import CinchData
 extension Recipe {
   /// Whether the network takes images, not vectors.
   public var isOfImages: Bool {
-    image != nil
-      || encoder.contains { layer in
-        if case .dense = layer { false } else { true }
-      }
+    image != nil || encoder.contains { type(of: $0.definition).needsImage }
   }
 
   /// What the decoder does where the encoder pools.
@@ -35,14 +32,8 @@ extension Recipe {
     }
     recipe.image = image
     recipe.input = image.count
-    switch decoder[decoder.count - 1] {
-    case .convolution(var spec):
-      spec.filters = image.channels
-      recipe.decoder[decoder.count - 1] = .convolution(spec)
-    case .transposedConvolution(var spec):
-      spec.filters = image.channels
-      recipe.decoder[decoder.count - 1] = .transposedConvolution(spec)
-    default: break
+    if let last = decoder.last {
+      recipe.decoder[decoder.count - 1] = last.definition.giving(units: image.channels)
     }
     return recipe
   }
@@ -56,11 +47,13 @@ extension Recipe {
   public func settingActivations(hidden: Activation, code: Activation, output: Activation) throws -> Recipe {
     var recipe = self
     let last = encoder.lastIndex(where: \.hasParameters)
-    recipe.encoder = encoder.enumerated().map { $1.ending(with: $0 == last ? code : hidden) }
+    recipe.encoder = encoder.enumerated().map { $1.definition.ending(with: $0 == last ? code : hidden) }
     if isMirrored, let image {
       try recipe.setLayers(image: image, encoder: recipe.encoder, outputActivation: output, pools: poolInverse)
     } else {
-      recipe.decoder = decoder.enumerated().map { $1.ending(with: $0 == decoder.count - 1 ? output : hidden) }
+      recipe.decoder = decoder.enumerated().map { index, layer in
+        layer.definition.ending(with: index == decoder.count - 1 ? output : hidden)
+      }
     }
     return recipe
   }
@@ -72,21 +65,5 @@ extension Recipe {
     throw CinchError.badData(
       "Samples of \(data.name) are \(given), but the model takes images of \(image): "
         + (reversed ? "read them with \(.layout) nhwc." : "pass images of that shape."))
-  }
-}
-
-extension LayerSpec {
-  /// The layer with another function behind it; pooling has none.
-  func ending(with activation: Activation) -> LayerSpec {
-    switch self {
-    case .dense(let units, _): return .dense(units: units, activation: activation)
-    case .convolution(var spec):
-      spec.activation = activation
-      return .convolution(spec)
-    case .transposedConvolution(var spec):
-      spec.activation = activation
-      return .transposedConvolution(spec)
-    case .maxPool, .averagePool, .unpool, .upsample: return self
-    }
   }
 }

@@ -7,78 +7,20 @@ extension Recipe {
 
   /// Checks that the settings make a network that can be trained.
   /// - Throws: `CinchError.usage`, naming the setting to change.
-  public func validate() throws {
-    func refuse(_ text: CinchError.Message) -> CinchError { .usage(text) }
-    if isOfImages, image == nil {
-      throw refuse(
-        "The recipe '\(name)' is made of images: say what they are with \(.imageShape) CHANNELS,HEIGHT,WIDTH.")
-    }
-    guard input > 0, !encoder.isEmpty else {
-      throw refuse(
-        "The layers \(widths) make no autoencoder: give at least an input and a code, each 1 or more (\(.layers, "784,32"))."
-      )
-    }
-    if let image, [image.channels, image.height, image.width].contains(where: { !(1...65_536).contains($0) }) {
-      throw refuse("An image of \(image) cannot be: each of its extents is 1 to 65536.")
-    }
-    if let image, image.count != input {
-      throw refuse("An image of \(image) has \(image.count) values, but the input has \(input) features.")
-    }
-    if decoder.isEmpty {
-      // Says which layer of the encoder cannot be, if that is why.
-      _ = try LayerSpec.mirror(of: encoder, from: inputShape, outputActivation: .linear, pools: .upsample)
-      throw refuse("The recipe has no decoder: spell it out, or leave it away to mirror the encoder.")
-    }
-    let shape = try shape()
-    let rebuilt = shape.layers[shape.layers.count - 1].output
-    guard rebuilt == inputShape else {
-      throw refuse("The decoder ends with \(rebuilt), but a sample is \(inputShape): \(remedy(shape)).")
-    }
-    guard let last = decoder.last, last.hasParameters else {
-      throw refuse(
-        "The decoder ends with pooling undone, which has no weights to learn: begin the encoder with a convolution.")
-    }
-    try validateTying(shape)
-    let output = last.activation
+  public func validate() throws { _ = try validated() }
+
+  /// The network, where the settings can train it.
+  func validated() throws -> ResolvedNetwork {
+    let network = try resolved()
+    let output = network.layers[network.layers.count - 1].spec.activation
     if loss == .bce && output != .sigmoid {
-      throw refuse(
+      throw CinchError.usage(
         "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
     }
     try validatePenalties()
+    try validateConstraint(codeUnits: network.codeUnits)
     try validateTraining()
-  }
-
-  private func validateTying(_ shape: NetworkShape) throws {
-    guard tied else { return }
-    let mirrored =
-      decoder.count == encoder.count
-      && encoder.indices.allSatisfy { index in
-        let (down, up) = (shape.layers[index], shape.layers[2 * encoder.count - 1 - index])
-        guard down.input == up.output, down.output == up.input else { return false }
-        return switch (down.kind, up.kind) {
-        case (.convolution(let a), .transposedConvolution(let b)): a == b
-        default: down.spec.hasParameters == up.spec.hasParameters
-        }
-      }
-    guard mirrored else {
-      let steps = shapes.map(\.description).joined(separator: " → ")
-      throw CinchError.usage("Tied weights need a decoder that mirrors the encoder layer by layer, not \(steps).")
-    }
-  }
-
-  /// What to change where the decoder does not lead back to the input's size.
-  private func remedy(_ shape: NetworkShape) -> String {
-    for layer in shape.layers[..<encoder.count] {
-      guard case .maxPool(let g) = layer.kind, let drop = g.leftOut else { continue }
-      return "\(layer.name) pools \(layer.input) to \(layer.output) and leaves \(drop) out; use images whose sides its "
-        + "stride divides, or other pooling"
-    }
-    let (down, up) = (shape.layers[..<encoder.count], Array(shape.layers[encoder.count...].reversed()))
-    guard down.count == up.count, let index = down.indices.last(where: { down[$0].input != up[$0].output }) else {
-      return "change the last layer, or strides and pooling that divide the image evenly"
-    }
-    return "\(down[index].name) makes \(down[index].output) of \(down[index].input), and \(up[index].name) makes "
-      + "\(up[index].output) of it again; use images, or strides and pooling, that divide evenly"
+    return network
   }
 
   private func validatePenalties() throws {
@@ -110,12 +52,15 @@ extension Recipe {
         "The contractive penalty needs an encoder of one dense layer: "
           + "use \(isOfImages ? "the contractive recipe" : "two numbers in \(.layers)"), or leave \(.contraction) out.")
     }
-    if name == "undercomplete" && codeUnits >= input {
+  }
+
+  private func validateConstraint(codeUnits: Int) throws {
+    if constraint == .undercomplete && codeUnits >= input {
       throw CinchError.usage(
         "An undercomplete code is narrower than its input, but \(codeUnits) units are not fewer than \(input): "
           + "choose \(.layers, "\(input),\(max(1, input / 4))"), or the overcomplete recipe.")
     }
-    if name == "overcomplete" && codeUnits <= input {
+    if constraint == .overcomplete && codeUnits <= input {
       throw CinchError.usage(
         "An overcomplete code is wider than its input, but \(codeUnits) units are not more than \(input): "
           + "choose \(.layers, "\(input),\(input * 2)"), or the undercomplete recipe.")
@@ -185,15 +130,5 @@ extension Recipe {
         "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "
           + "\(found.value): use \(.scaling, "minmax"), or \(.loss, "sse") with \(.outputActivation) linear.")
     }
-  }
-}
-
-extension PoolingGeometry {
-  /// What the last windows do not reach; nil where that is nothing.
-  fileprivate var leftOut: String? {
-    let rows = height - (outputHeight - 1) * strideHeight - kernelHeight
-    let columns = width - (outputWidth - 1) * strideWidth - kernelWidth
-    guard rows > 0 || columns > 0 else { return nil }
-    return rows > 0 ? "\(rows) row\(rows == 1 ? "" : "s")" : "\(columns) column\(columns == 1 ? "" : "s")"
   }
 }

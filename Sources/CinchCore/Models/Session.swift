@@ -112,7 +112,8 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func decode(_ codes: Dataset) throws -> [Float] {
-    if let layer = network.layers.first(where: { if case .unpool = $0.resolved.kind { true } else { false } }) {
+    let decoder = network.layers[network.encoderCount...]
+    if let layer = decoder.first(where: { $0.resolved.kind.source.map { $0 < network.encoderCount } ?? false }) {
       throw CinchError.usage(
         "Layer \(layer.resolved.name) puts values where the encoder's max-pool found them, which codes alone do not "
           + "tell: use reconstruct, or a recipe that upsamples.")
@@ -128,7 +129,7 @@ final class ModelSession<B: Backend>: Session {
     let images = input.channelsLast(valuesOf: data)
     return try (0..<network.encoderCount).compactMap { index in
       let layer = network.layers[index].resolved
-      guard layer.spec.hasParameters, case .image = layer.output else { return nil }
+      guard layer.spec.hasParameters, layer.output.image != nil else { return nil }
       let maps = layer.output.channelsFirst(try evaluator().outputs(images, of: index))
       return FeatureMaps(name: layer.name, shape: layer.output, values: maps)
     }

@@ -36,7 +36,7 @@ final class Workspace<B: Backend> {
     let recipe = network.recipe
     let x = try backend.tensor(network.input.shape(rows: rows))
     let input = recipe.corruption == nil ? x : try backend.tensor(network.input.shape(rows: rows))
-    let passing = try backend.tensors(Recipe.passing(network.layout.layers, rows: rows))
+    let passing = try backend.tensors(Recipe.passing(network.layers.map(\.resolved), rows: rows))
     let hidden = network.layers.count - 1
     let code = network.code.resolved.output
     full = Batch(
@@ -85,7 +85,7 @@ extension FeatureShape {
   func shape(rows: Int) -> Shape {
     switch self {
     case .flat(let count): [rows, count]
-    case .image(let channels, let height, let width): [rows, height, width, channels]
+    case .image(let image): [rows, image.height, image.width, image.channels]
     }
   }
 }

@@ -92,8 +92,7 @@ struct TrainingStep<B: Backend> {
   /// Whether δ of max-pool layer `index` holds the slope of its input, too: what it picked is that input's value, so
   /// the slope can be taken where there are few. A penalty on the input forbids it.
   private func takesSlopes(_ index: Int) -> Bool {
-    guard case .maxPool = network.layers[index].resolved.kind else { return false }
-    return index > 0 && index != network.encoderCount
+    network.layers[index].resolved.kind.picksInputs && index > 0 && index != network.encoderCount
   }
 
   /// The activation whose slope δ of layer `index` holds.

@@ -15,7 +15,13 @@ public struct ImageShape: Sendable, Hashable, Codable, CustomStringConvertible {
   /// A grey image of 28×28, as in MNIST and Fashion-MNIST.
   public static let fashion = ImageShape(channels: 1, height: 28, width: 28)
 
-  public var count: Int { channels * height * width }
+  /// Values in all; `Int.max` where their number does not fit an Int.
+  public var count: Int {
+    let (pixels, tooMany) = height.multipliedReportingOverflow(by: width)
+    let (count, overflow) = channels.multipliedReportingOverflow(by: pixels)
+    return tooMany || overflow ? .max : count
+  }
+
   public var description: String { "\(channels)×\(height)×\(width)" }
 
   public init(from decoder: any Decoder) throws {

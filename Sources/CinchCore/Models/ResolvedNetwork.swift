@@ -1,0 +1,161 @@
+import CinchBackend
+import CinchData
+
+/// A recipe's network and what follows from its layers: shapes, parameters, cost. A value of this type is an
+/// autoencoder: its layers fit each other and lead from a sample back to one.
+public struct ResolvedNetwork: Sendable {
+  let layers: [ResolvedLayer]
+  /// How many of `layers` make the encoder.
+  let encoderCount: Int
+  let parameters: ParameterList
+  /// What one sample looks like to the first layer.
+  public let input: FeatureShape
+
+  /// What passes between the layers, from input to output.
+  public var shapes: [FeatureShape] { [input] + layers.map(\.output) }
+
+  /// The features between the layers, from input to output: `[784, 196, 784]`.
+  public var widths: [Int] { shapes.map(\.count) }
+
+  /// What the encoder gives.
+  public var codeShape: FeatureShape { layers[encoderCount - 1].output }
+
+  /// The features of the code.
+  public var codeUnits: Int { codeShape.count }
+
+  /// Weights and biases of the network; those of tied layers once.
+  public var parameterCount: Int { parameters.trainedCount }
+
+  /// The products of one training step, a sample: forward, weight gradients, and input gradients of all layers but the
+  /// first; 2 for a multiply-add.
+  package var stepFlops: Double {
+    let products = layers.map(\.flops)
+    return 3 * products.reduce(0, +) - products[0]
+  }
+
+  /// Its convolutions, each by itself.
+  package var convolutions: [ConvolutionLayerShape] {
+    layers.compactMap { layer in
+      (layer.kind as? ConvolutionKind).map { kind in
+        ConvolutionLayerShape(
+          name: layer.name, geometry: kind.geometry, isTransposed: kind.isTransposed, activation: layer.spec.activation)
+      }
+    }
+  }
+}
+
+/// A convolution of a network by itself, for measuring.
+package struct ConvolutionLayerShape: Sendable {
+  package var name: String
+  package var geometry: ConvolutionGeometry
+  package var isTransposed: Bool
+  package var activation: Activation
+}
+
+extension Recipe {
+  /// The network that the recipe's layers make.
+  /// - Throws: `CinchError.usage` where they make none, naming the layer and the setting to change.
+  public func resolved() throws -> ResolvedNetwork { try ResolvedNetwork(self) }
+}
+
+extension ResolvedNetwork {
+  fileprivate init(_ recipe: Recipe) throws {
+    input = recipe.inputShape
+    encoderCount = recipe.encoder.count
+    try Self.checkInput(recipe)
+    layers = try NetworkShape(input: input, encoder: recipe.encoder, decoder: recipe.decoder).layers
+    let last = layers[layers.count - 1]
+    guard last.output == input else {
+      throw CinchError.usage(
+        "The decoder ends with \(last.output), but a sample is \(input): \(Self.remedy(layers, encoderCount)).")
+    }
+    guard last.spec.hasParameters else {
+      throw CinchError.usage(
+        "The decoder ends with pooling undone, which has no weights to learn: begin the encoder with a convolution.")
+    }
+    parameters = try Self.parameters(of: layers, ties: recipe.tied ? Self.ties(layers, encoderCount) : [:])
+  }
+
+  private static func checkInput(_ recipe: Recipe) throws {
+    func refuse(_ text: CinchError.Message) -> CinchError { .usage(text) }
+    if recipe.isOfImages, recipe.image == nil {
+      throw refuse(
+        "The recipe '\(recipe.name)' is made of images: say what they are with \(.imageShape, "CHANNELS,HEIGHT,WIDTH").")
+    }
+    // Refuses images of impossible extents.
+    if let image = recipe.image { _ = try NetworkShape(input: .image(image), encoder: [], decoder: []) }
+    guard recipe.input > 0, !recipe.encoder.isEmpty else {
+      throw refuse(
+        "The layers [\(recipe.input)] make no autoencoder: give at least an input and a code, each 1 or more "
+          + "(\(.layers, "784,32")).")
+    }
+    guard recipe.input <= ParameterList.mostElements else {
+      throw refuse("A sample of \(recipe.input) features is more than any device holds: use narrower samples.")
+    }
+    if let image = recipe.image, image.count != recipe.input {
+      throw refuse("An image of \(image) has \(image.count) values, but the input has \(recipe.input) features.")
+    }
+    if recipe.decoder.isEmpty {
+      // Says which layer of the encoder cannot be, if that is why.
+      _ = try LayerSpec.mirror(
+        of: recipe.encoder, from: recipe.inputShape, outputActivation: .linear, pools: .upsample)
+      throw refuse("The recipe has no decoder: spell it out, or omit it to mirror the encoder.")
+    }
+  }
+
+  /// What to change where the decoder does not lead back to the input's size.
+  private static func remedy(_ layers: [ResolvedLayer], _ encoderCount: Int) -> String {
+    for layer in layers[..<encoderCount] {
+      guard let drop = layer.kind.leftOut else { continue }
+      return "\(layer.name) pools \(layer.input) to \(layer.output) and leaves \(drop) out; use images whose sides its "
+        + "stride divides, or other pooling"
+    }
+    let (down, up) = (layers[..<encoderCount], Array(layers[encoderCount...].reversed()))
+    guard down.count == up.count, let index = down.indices.last(where: { down[$0].input != up[$0].output }) else {
+      return "change the last layer, or strides and pooling that divide the image evenly"
+    }
+    return "\(down[index].name) makes \(down[index].output) of \(down[index].input), and \(up[index].name) makes "
+      + "\(up[index].output) of it again; use images, or strides and pooling, that divide evenly"
+  }
+
+  /// The encoder layer whose weights a decoder layer uses the other way round, and their axes in files, by the decoder
+  /// layer's index.
+  private typealias Ties = [Int: (mirror: Int, axes: [Int])]
+
+  private static func ties(_ layers: [ResolvedLayer], _ encoderCount: Int) throws -> Ties {
+    func learned(_ range: Range<Int>) -> [Int] { range.filter { layers[$0].spec.hasParameters } }
+    let down = learned(0..<encoderCount)
+    let up = Array(learned(encoderCount..<layers.count).reversed())
+    var ties: Ties = [:]
+    for (below, above) in zip(down, up) {
+      let (encoder, decoder) = (layers[below], layers[above])
+      if encoder.input == decoder.output, encoder.output == decoder.input,
+        let axes = decoder.kind.tiedAxes(encoder.kind)
+      {
+        ties[above] = (below, axes)
+      }
+    }
+    guard down.count == up.count, ties.count == up.count else {
+      let steps = ([layers[0].input] + layers.map(\.output)).map(\.description).joined(separator: " → ")
+      throw CinchError.usage("Tied weights need a decoder that mirrors the encoder layer by layer, not \(steps).")
+    }
+    return ties
+  }
+
+  private static func parameters(of layers: [ResolvedLayer], ties: Ties) throws -> ParameterList {
+    var list = ParameterList()
+    for (index, layer) in layers.enumerated() {
+      var weights =
+        ties[index].map { list.uses(at: $0.mirror).filter { list.spec($0.parameter).role == .weight } } ?? []
+      for spec in layer.kind.parameters(of: layer, isOutput: index == layers.count - 1) {
+        if let tie = ties[index], spec.role == .weight, !weights.isEmpty {
+          let parameter = weights.removeFirst().parameter
+          list.share(parameter, as: spec.name, fileAxes: tie.axes, owner: layer.name, stage: index)
+        } else {
+          try list.add(spec, owner: layer.name, stage: index)
+        }
+      }
+    }
+    return list
+  }
+}
