@@ -61,6 +61,8 @@ extension LayerSpec.Dense {
 }
 
 struct DenseKind: ResolvedKind {
+  var takesRowPull: Bool { true }
+
   func parameters(of layer: ResolvedLayer, isOutput: Bool) -> [ParameterSpec] {
     let (units, inputs) = (layer.output.count, layer.input.count)
     let limit = Initialization.limit(

@@ -91,6 +91,9 @@ protocol ResolvedKind: Sendable {
   /// the other way round; nil where it cannot.
   func tiedAxes(_ other: any ResolvedKind) -> [Int]?
 
+  /// Whether `Layer.gradients` adds a `RowPull` to the gradient of its weight.
+  var takesRowPull: Bool { get }
+
   /// Whether its outputs are values of its input, so that the slope of the layer below can be taken at them.
   var picksInputs: Bool { get }
 
@@ -108,6 +111,7 @@ extension ResolvedKind {
   func parameters(of layer: ResolvedLayer, isOutput: Bool) -> [ParameterSpec] { [] }
   func flops(of layer: ResolvedLayer) -> Double { 0 }
   func tiedAxes(_ other: any ResolvedKind) -> [Int]? { nil }
+  var takesRowPull: Bool { false }
   var picksInputs: Bool { false }
   var source: Int? { nil }
   var leftOut: String? { nil }
@@ -116,6 +120,8 @@ extension ResolvedKind {
 /// Where a layer is made.
 struct LayerSite<B: Backend> {
   let backend: B
+  /// Its place in the network, which sets its draws apart from those of other layers.
+  let index: Int
   /// As `ResolvedKind.parameters` lists them.
   let parameters: [LayerParameter<B.Buffer>]
   /// The layers made before it.

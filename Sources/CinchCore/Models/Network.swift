@@ -36,7 +36,7 @@ final class Network<B: Backend> {
           value: parameters.slice(at: start, shape: shape), gradient: gradients.slice(at: start, shape: shape),
           isShared: use.isShared, accumulates: layout.accumulates(use))
       }
-      let site = LayerSite(backend: backend, parameters: views, layers: layers)
+      let site = LayerSite(backend: backend, index: index, parameters: views, layers: layers)
       layers.append(try layer.kind.make(layer, at: site))
     }
     self.layers = layers

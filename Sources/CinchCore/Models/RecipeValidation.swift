@@ -17,13 +17,13 @@ extension Recipe {
       throw CinchError.usage(
         "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
     }
-    try validatePenalties()
+    try validatePenalties(network)
     try validateConstraint(codeUnits: network.codeUnits)
     try validateTraining()
     return network
   }
 
-  private func validatePenalties() throws {
+  private func validatePenalties(_ network: ResolvedNetwork) throws {
     // Pooling leaves values where they were, between the least and the largest.
     let code = encoder.last(where: \.hasParameters)?.activation ?? .linear
     if let kl = penalties.kl {
@@ -45,9 +45,7 @@ extension Recipe {
     for (name, value) in weights where !(value >= 0 && value.isFinite) {
       throw CinchError.usage("\(name) cannot be \(value); use 0 or more.")
     }
-    var isDense = false
-    if case .dense = encoder[0] { isDense = true }
-    if penalties.contraction > 0 && (encoder.count != 1 || !isDense) {
+    if penalties.contraction > 0 && (encoder.count != 1 || !network.layers[0].kind.takesRowPull) {
       throw CinchError.usage(
         "The contractive penalty needs an encoder of one dense layer: "
           + "use \(isOfImages ? "the contractive recipe" : "two numbers in \(.layers)"), or leave \(.contraction) out.")
