@@ -249,21 +249,21 @@ import Testing
       #expect(error?.description.contains(word) == true, "\(error?.description ?? "") should mention \(word)")
     }
     refused({ $0.setLayers([13, 9], activation: .relu, outputActivation: .sigmoid) }, "sigmoid")
-    refused({ $0.penalties.kl?.rho = 1 }, "--rho")
-    refused({ $0.penalties.weightDecay = -.infinity }, "--weight-decay")
+    refused({ $0.penalties.kl?.rho = 1 }, "rho")
+    refused({ $0.penalties.weightDecay = -.infinity }, "weightDecay")
     refused(
       {
         $0.loss = .bce; $0.setLayers([13, 9], activation: .sigmoid, outputActivation: .linear)
       }, "bce")
-    refused({ $0.setLayers([13], activation: .sigmoid, outputActivation: .sigmoid) }, "--layers")
+    refused({ $0.setLayers([13], activation: .sigmoid, outputActivation: .sigmoid) }, "layers")
     refused(
       {
         $0.penalties.contraction = 1; $0.setLayers([13, 9, 4], activation: .sigmoid, outputActivation: .sigmoid)
       }, "contractive")
-    refused({ $0.batchSize = 0 }, "--batch-size")
-    refused({ $0.optimizer.learningRate = .nan }, "--lr")
-    refused({ $0.corruption = .masking(1.5) }, "--corruption-level")
-    refused({ $0.validationSplit = 1 }, "--validation-split")
+    refused({ $0.batchSize = 0 }, "batchSize")
+    refused({ $0.optimizer.learningRate = .nan }, "learningRate")
+    refused({ $0.corruption = .masking(1.5) }, "corruptionLevel")
+    refused({ $0.validationSplit = 1 }, "validationSplit")
   }
 
   @Test func dataThatDoNotFitAreRefused() throws {

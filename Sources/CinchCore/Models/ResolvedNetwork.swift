@@ -80,7 +80,8 @@ extension ResolvedNetwork {
     func refuse(_ text: CinchError.Message) -> CinchError { .usage(text) }
     if recipe.isOfImages, recipe.image == nil {
       throw refuse(
-        "The recipe '\(recipe.name)' is made of images: say what they are with \(.imageShape, "CHANNELS,HEIGHT,WIDTH").")
+        "The recipe '\(recipe.name)' is made of images: say what they are with \(.imageShape, "CHANNELS,HEIGHT,WIDTH")."
+      )
     }
     // Refuses images of impossible extents.
     if let image = recipe.image { _ = try NetworkShape(input: .image(image), encoder: [], decoder: []) }
