@@ -141,7 +141,7 @@ kernel GROUP_1D void GRADIENT_KERNEL(
   global float *scratch, ulong scratch0, Plan plan, ulong plan0, int deltaIsLarge) {
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
-  global float *copied = pad + plan[PLANE];
+  global float *copied = pad + plan[PACKED_ROWS];
   global float *slice = slices + get_global_id(0) * (size_t)plan[SLICE];
   // The sums of δ's channels come last in a slice.
   global float *bias = slice + plan[SLICE] - (deltaIsLarge ? channels : n);

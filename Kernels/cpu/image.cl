@@ -7,28 +7,7 @@
 // copies a band of its image into scratch memory with zeros around it, so that no loop asks what lies inside; the
 // copy stays in the cache.
 
-enum {
-  IN_HEIGHT, IN_WIDTH, IN_CHANNELS, OUT_HEIGHT, OUT_WIDTH, OUT_CHANNELS, A_Y, A_X, B_Y, B_X,
-  // Rows of q a band has, bands of an image, and the extent of q.
-  BAND, BANDS, Q_HEIGHT, Q_WIDTH,
-  // The pixel at the padded band's corner is (row·a + FIRST_Y, FIRST_X); its extent.
-  FIRST_Y, FIRST_X, PAD_HEIGHT, PAD_WIDTH,
-  // Bands of a work-item and of all; floats of scratch memory a work-item has.
-  CHUNK, UNITS, SCRATCH,
-  // Columns of the packed weights, and of taps.
-  PACKED, TAPS_X,
-  // Floats and columns of a plane; floats of a row of the stage.
-  PLANE, PLANE_WIDTH, STAGE,
-  // Where lists begin: phases along y and x, and each pair's first step in the packed weights.
-  PHASES_Y, PHASES_X, STEPS,
-  // The weight gradient: rows of pixels copied for y, runs of a window, groups or vectors of a run and of all,
-  // the floats of a slice, the list of where groups begin, and whether taps along x lie side by side.
-  RUNS, RUN_LENGTH, RUN_GROUPS, GROUPS, SLICE, GROUP_LIST, JOINED, SLICES
-};
-
-// The taps of a phase: their number, the first one's e − FIRST, the step of e, the first tap and the step.
-enum { COUNT, E, E_STEP, TAP, TAP_STEP, PHASE };
-
+// `plan` is indexed by the host's PlanField; its lists hold PHASE integers for each phase, by PhaseField.
 typedef const global int *Plan;
 
 INLINE void zero(global float *p, int count) {

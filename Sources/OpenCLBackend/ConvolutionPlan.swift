@@ -25,55 +25,6 @@ struct ConvolutionPlan {
   let scratchCount: Int
 }
 
-/// The taps that make the pixels q·b + r of a result from the pixels q·a + e of its input.
-private struct PhaseTaps {
-  var count = 0
-  var e = 0
-  var eStep = 1
-  var tap = 0
-  var tapStep = 1
-}
-
-/// One axis of a correlation.
-private struct CorrelationAxis {
-  var input: Int
-  var output: Int
-  /// The strides of q in the input and in the result.
-  var a: Int
-  var b: Int
-  /// How far q runs.
-  var extent: Int
-  var phases: [PhaseTaps]
-  /// The least e, and how far the greatest is from it.
-  var first: Int
-  var span: Int
-
-  init(large: Int, small: Int, kernel: Int, stride: Int, dilation: Int, before: Int, adjoint: Bool) {
-    a = adjoint ? 1 : stride
-    b = adjoint ? stride : 1
-    (input, output) = adjoint ? (small, large) : (large, small)
-    extent = (output + b - 1) / b
-    let step = adjoint ? stride : 1
-    phases = (0..<step).map { r in
-      let taps = (0..<kernel).map { (tap: $0, place: adjoint ? r + before - $0 * dilation : $0 * dilation - before) }
-        .filter { $0.place % step == 0 }
-        .map { (tap: $0.tap, e: $0.place / step) }
-        .sorted { $0.e < $1.e }
-      guard let start = taps.first else { return PhaseTaps() }
-      guard taps.count > 1 else { return PhaseTaps(count: 1, e: start.e, tap: start.tap) }
-      return PhaseTaps(
-        count: taps.count, e: start.e, eStep: taps[1].e - start.e, tap: start.tap, tapStep: taps[1].tap - start.tap)
-    }
-    let used = phases.filter { $0.count > 0 }
-    let first = used.map(\.e).min() ?? 0
-    self.first = first
-    span = (used.map { $0.e + ($0.count - 1) * $0.eStep }.max() ?? 0) - first
-  }
-
-  /// The pixels of the padded input that `count` values of q reach.
-  func padded(_ count: Int) -> Int { (count - 1) * a + span + 1 }
-}
-
 extension OpenCLBackend {
   /// Results of fewer channels put pixels in the lanes.
   private var fewChannels: Int { vectorWidth / 2 }
@@ -102,27 +53,72 @@ extension OpenCLBackend {
     let adjoint = mode == .adjoint
     let (down, across) = axes(g, adjoint: adjoint)
     let (inputs, outputs) = adjoint ? (g.outputChannels, g.channels) : (g.channels, g.outputChannels)
-    let few = outputs <= fewChannels
     let padWidth = across.padded(across.extent)
     let cut = cut(down, floats: padWidth * inputs, samples: samples)
-    let taps = g.kernelHeight * g.kernelWidth * g.channels * g.outputChannels
-    let small = samples * g.outputHeight * g.outputWidth * taps < Self.fewSums
-    let padHeight = down.padded(cut.band)
+    let sums = samples * g.outputHeight * g.outputWidth * g.kernelHeight * g.kernelWidth * g.channels * g.outputChannels
+    let job = CorrelationJob(
+      geometry: g, down: down, across: across, inputs: inputs, outputs: outputs, cut: cut, padWidth: padWidth,
+      padHeight: down.padded(cut.band), small: sums < Self.fewSums)
+    let few = outputs <= fewChannels
+    if mode == .gradient { return try planGradient(job, few: few) }
+    return few ? try planPlanes(job, adjoint: adjoint) : try planCorrelation(job, adjoint: adjoint)
+  }
 
-    // Power of two for few channels, so that their kernels come in few variants; whole vectors for others.
-    var power = 1
-    while power < outputs { power *= 2 }
-    let packed = few ? power : (outputs + vectorWidth - 1) / vectorWidth * vectorWidth
-    let wide = vectorWidth == 16 && packed > vectorWidth || mode != .gradient && packed > vectorWidth ? 2 : 1
+  /// A convolution or its adjoint with channels in the lanes.
+  private func planCorrelation(_ job: CorrelationJob, adjoint: Bool) throws -> ConvolutionPlan {
+    let packed = wholeVectors(job.outputs), wide = packed > vectorWidth ? 2 : 1
+    let scratch = job.image(vectorWidth)
+    var table = job.table(packed: packed, scratch: scratch)
+    let steps = table.addSteps(of: job)
+    let (across, inputs) = (job.across, job.inputs)
+    let tile =
+      job.small
+      ? (rows: 1, pixels: across.extent >= 4 ? 4 : 1)
+      : registerTile(down: job.cut.band, across: across.extent, wide: wide)
+    // Runs of equal, small length are worth kernels of their own.
+    let run = inputs * (across.phases.first?.count ?? 0)
+    let short = !job.small && across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
+    let module = Module.correlation(
+      rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0, step: job.small ? 0 : across.a * inputs)
+    return ConvolutionPlan(
+      table: try upload(table), kernel: try variant(.correlate, module),
+      other: try packing(job, adjoint: adjoint, packed: packed), items: job.cut.items, otherItems: packingItems(job),
+      packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: job.cut.items * scratch)
+  }
 
-    let planeWidth = (padWidth + across.a - 1) / across.a
-    let plane = (padHeight + down.a - 1) / down.a * planeWidth + vectorWidth
-    let lineVectors = (cut.band * planeWidth + vectorWidth - 1) / vectorWidth
-    let block = small ? 1 : planeBlock(lineVectors, outputs: packed)
+  /// The same with pixels in the lanes, for few channels.
+  private func planPlanes(_ job: CorrelationJob, adjoint: Bool) throws -> ConvolutionPlan {
+    let (down, across, inputs, outputs) = (job.down, job.across, job.inputs, job.outputs)
+    // A power of two, so that kernels come in few variants.
+    let packed = powerOfTwo(outputs)
+    let planeWidth = (job.padWidth + across.a - 1) / across.a
+    let plane = (job.padHeight + down.a - 1) / down.a * planeWidth + vectorWidth
+    let lineVectors = (job.cut.band * planeWidth + vectorWidth - 1) / vectorWidth
+    let block = job.small ? 1 : planeBlock(lineVectors, outputs: packed)
     let stage = ((lineVectors + block - 1) / block * block + 2) * vectorWidth
-    let image = padHeight * padWidth * inputs + 4 * vectorWidth
+    let planes = down.a * across.a * inputs * plane
+    let stages = (1 + down.b * across.b * outputs + packed) * stage
+    let lines = (job.cut.band * down.b * across.output + vectorWidth * across.b) * outputs + vectorWidth
+    let scratch = planes + stages + lines
+    var table = job.table(packed: packed, scratch: scratch)
+    table[.plane] = plane
+    table[.planeWidth] = planeWidth
+    table[.stage] = stage
+    let steps = table.addSteps(of: job)
+    let woven = across.b * outputs
+    let module = Module.correlationPlanes(
+      outputs: packed, block: block, woven: dividesVector(woven) ? woven : 0,
+      split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0)
+    return ConvolutionPlan(
+      table: try upload(table), kernel: try variant(.correlatePlanes, module),
+      other: try packing(job, adjoint: adjoint, packed: packed), items: job.cut.items, otherItems: packingItems(job),
+      packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: job.cut.items * scratch)
+  }
 
-    // The runs of a window, for the weight gradient.
+  /// The gradient of the weights: runs of a window in groups, which a tile of sums takes several of.
+  private func planGradient(_ job: CorrelationJob, few: Bool) throws -> ConvolutionPlan {
+    let (g, inputs) = (job.geometry, job.inputs)
+    let packed = few ? powerOfTwo(job.outputs) : wholeVectors(job.outputs)
     let joined = g.dilationWidth == 1 || g.kernelWidth == 1
     let runs = joined ? g.kernelHeight : g.kernelHeight * g.kernelWidth
     let runLength = joined ? g.kernelWidth * inputs : inputs
@@ -130,96 +126,56 @@ extension OpenCLBackend {
     let runGroups = (runLength + groupLength - 1) / groupLength
     let tileGroups = few ? tileVectors(packed) : 4
     let groups = (runs * runGroups + tileGroups - 1) / tileGroups * tileGroups
+    let image = job.image(vectorWidth)
+    let scratch = image + job.cut.band * job.across.extent * packed + vectorWidth
+    let slice = groups * groupLength * packed + max(inputs, job.outputs)
 
-    let scratch: Int
-    var slice = 0
-    switch mode {
-    case .gradient:
-      scratch = image + cut.band * across.extent * packed + vectorWidth
-      slice = groups * groupLength * packed + max(inputs, outputs)
-    default:
-      scratch =
-        few
-        ? down.a * across.a * inputs * plane + (1 + down.b * across.b * outputs + packed) * stage
-          + (cut.band * down.b * across.output + vectorWidth * across.b) * outputs + vectorWidth
-        : image
-    }
-
-    var numbers = [
-      down.input, across.input, inputs, down.output, across.output, outputs, down.a, across.a, down.b, across.b,
-      cut.band, cut.bands, down.extent, across.extent, down.first, across.first, padHeight, padWidth,
-      cut.chunk, cut.units, scratch, packed, g.kernelWidth, mode == .gradient ? image : plane, planeWidth, stage,
-    ]
-    // The lists follow the numbers: phases, steps, groups.
-    let header = numbers.count + 11
-    let phasesAt = (header, header + 5 * down.phases.count)
-    let stepsAt = phasesAt.1 + 5 * across.phases.count
-    numbers += [
-      phasesAt.0, phasesAt.1, stepsAt, runs, runLength, runGroups, groups, slice,
-      stepsAt + down.phases.count * across.phases.count, joined ? 1 : 0, cut.items,
-    ]
-    for (axis, first) in [(down, down.first), (across, across.first)] {
-      for phase in axis.phases {
-        numbers += [phase.count, phase.count == 0 ? 0 : phase.e - first, phase.eStep, phase.tap, phase.tapStep]
-      }
-    }
-    var steps = 0
-    for y in down.phases {
-      for x in across.phases {
-        numbers.append(steps)
-        steps += y.count * x.count * inputs
-      }
-    }
-    if mode == .gradient {
-      for group in 0..<groups {
+    var table = job.table(packed: packed, scratch: scratch)
+    table[.packedRows] = image
+    table[.runGroups] = runGroups
+    table[.groups] = groups
+    table[.slice] = slice
+    table[.slices] = job.cut.items
+    table[.joined] = joined ? 1 : 0
+    table.add(
+      (0..<groups).map { group in
         let run = group / runGroups
-        guard run < runs else {
-          numbers.append(0)
-          continue
-        }
+        guard run < runs else { return 0 }
         let (u, v) = joined ? (run, 0) : (run / g.kernelWidth, run % g.kernelWidth)
-        numbers.append(
-          (u * g.dilationHeight * padWidth + v * g.dilationWidth) * inputs + group % runGroups * groupLength)
-      }
-    }
+        return (u * g.dilationHeight * job.padWidth + v * g.dilationWidth) * inputs + group % runGroups * groupLength
+      }, at: .groupList)
 
-    let table = try allocate(numbers.count)
-    let bits = numbers.map { Float(bitPattern: UInt32(bitPattern: Int32(truncatingIfNeeded: $0))) }
-    try bits.withUnsafeBufferPointer { try write($0, to: Tensor(table, shape: [$0.count])) }
-
-    let kernel: (KernelID, cl_kernel)
-    var other: (KernelID, cl_kernel)?
-    var otherItems = 0
-    if mode == .gradient {
-      let module = few ? Module.gradientOfFew(outputs: packed) : .gradient(wide: wide)
-      kernel = try variant(few ? .gradientSlicesOfFew : .gradientSlices, module)
-      other = try variant(.sumSlices, module)
-    } else if few {
-      let woven = across.b * outputs
-      let module = Module.correlationPlanes(
-        outputs: packed, block: block, woven: dividesVector(woven) ? woven : 0,
-        split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0)
-      kernel = try variant(.correlatePlanes, module)
-    } else {
-      let tile =
-        small
-        ? (rows: 1, pixels: across.extent >= 4 ? 4 : 1)
-        : registerTile(down: cut.band, across: across.extent, wide: wide)
-      // Runs of equal, small length are worth kernels of their own.
-      let run = inputs * (across.phases.first?.count ?? 0)
-      let short = !small && across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
-      let module = Module.correlation(
-        rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0, step: small ? 0 : across.a * inputs)
-      kernel = try variant(.correlate, module)
-    }
-    if mode != .gradient && (adjoint || packed != outputs) {
-      other = try variant(.packWeights, .convolutionPacking)
-      otherItems = min(g.kernelHeight * g.kernelWidth, 2 * device.computeUnits)
-    }
+    let wide = vectorWidth == 16 && packed > vectorWidth ? 2 : 1
+    let module = few ? Module.gradientOfFew(outputs: packed) : .gradient(wide: wide)
     return ConvolutionPlan(
-      table: table, kernel: kernel, other: other, items: cut.items, otherItems: otherItems,
-      packedCount: max(steps, 1) * packed, slicesCount: cut.items * slice, scratchCount: cut.items * scratch)
+      table: try upload(table), kernel: try variant(few ? .gradientSlicesOfFew : .gradientSlices, module),
+      other: try variant(.sumSlices, module), items: job.cut.items, otherItems: 0, packedCount: packed,
+      slicesCount: job.cut.items * slice, scratchCount: job.cut.items * scratch)
   }
+
+  private func upload(_ table: PlanTable) throws -> OpenCLBuffer {
+    let bits = table.bits
+    let buffer = try allocate(bits.count)
+    try bits.withUnsafeBufferPointer { try write($0, to: Tensor(buffer, shape: [$0.count])) }
+    return buffer
+  }
+
+  /// What packs the weights; nil where they lie as the kernel wants them.
+  private func packing(_ job: CorrelationJob, adjoint: Bool, packed: Int) throws -> (id: KernelID, kernel: cl_kernel)? {
+    adjoint || packed != job.outputs ? try variant(.packWeights, .convolutionPacking) : nil
+  }
+
+  private func packingItems(_ job: CorrelationJob) -> Int {
+    min(job.geometry.kernelHeight * job.geometry.kernelWidth, 2 * device.computeUnits)
+  }
+
+  private func powerOfTwo(_ count: Int) -> Int {
+    var power = 1
+    while power < count { power *= 2 }
+    return power
+  }
+
+  private func wholeVectors(_ count: Int) -> Int { (count + vectorWidth - 1) / vectorWidth * vectorWidth }
 
   private func axes(_ g: ConvolutionGeometry, adjoint: Bool) -> (down: CorrelationAxis, across: CorrelationAxis) {
     (
@@ -242,16 +198,8 @@ extension OpenCLBackend {
 
   private func dividesVector(_ count: Int) -> Bool { vectorWidth % count == 0 }
 
-  private struct Cut {
-    var band: Int
-    var bands: Int
-    var units: Int
-    var chunk: Int
-    var items: Int
-  }
-
   /// Bands of rows that fit a cache, dealt to a few work-items for each compute unit.
-  private func cut(_ down: CorrelationAxis, floats: Int, samples: Int) -> Cut {
+  private func cut(_ down: CorrelationAxis, floats: Int, samples: Int) -> RowCut {
     let rows = Self.bandFloats / max(floats, 1)
     var band = max(1, min(down.extent, (rows - down.span - 1) / down.a + 1))
     let wanted = (4 * device.computeUnits + samples - 1) / samples
@@ -260,7 +208,7 @@ extension OpenCLBackend {
     band = (down.extent + bands - 1) / bands
     let units = samples * ((down.extent + band - 1) / band)
     let chunk = (units + 8 * device.computeUnits - 1) / (8 * device.computeUnits)
-    return Cut(
+    return RowCut(
       band: band, bands: (down.extent + band - 1) / band, units: units, chunk: chunk,
       items: (units + chunk - 1) / chunk)
   }

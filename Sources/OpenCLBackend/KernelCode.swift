@@ -49,6 +49,6 @@ enum PartialCode: Int32, KernelCode {
 var kernelCodes: [any KernelCode.Type] {
   [
     Activation.self, ReconstructionLoss.self, EpilogueArguments.Mode.self, EpilogueArguments.Flag.self,
-    OptimizerCode.self, DrawCode.self, PartialCode.self,
+    OptimizerCode.self, DrawCode.self, PartialCode.self, PlanField.self, PhaseField.self,
   ]
 }

@@ -121,6 +121,7 @@ extension OpenCLBackend {
     var text = kernelCodes.map { $0.declaration }.joined()
     func define(_ name: String, _ value: some CustomStringConvertible) { text += "#define \(name) \(value)\n" }
     define("VW", width)
+    define("PHASE", PhaseField.allCases.count)
     define("LEAKY_SLOPE", "\(Float(Activation.leakySlope))f")
     if family == .cpu {
       define("CPU_FAMILY", 1)

@@ -1,0 +1,169 @@
+import CinchBackend
+
+/// The integers of a plan that the CPU family's convolution kernels read from device memory.
+enum PlanField: Int32, KernelCode {
+  case inHeight, inWidth, inChannels, outHeight, outWidth, outChannels
+  /// The strides of q in the input and in the result.
+  case aY, aX, bY, bX
+  /// Rows of q that a band has, bands of an image, and the extent of q.
+  case band, bands, qHeight, qWidth
+  /// The pixel at the padded band's corner is (row·a + firstY, firstX); its extent.
+  case firstY, firstX, padHeight, padWidth
+  /// Bands of a work-item and of all; floats of scratch memory that a work-item has.
+  case chunk, units, scratch
+  /// Columns of the packed weights, and of taps.
+  case packed, tapsX
+  /// Planes: floats and columns of a plane; floats of a row of the stage.
+  case plane, planeWidth, stage
+  /// Where lists begin: phases along y and x, and the first step in the packed weights of each pair of them.
+  case phasesY, phasesX, steps
+  /// The weight gradient: where in scratch memory rows of y are packed; groups, or vectors, of a run and of all; floats
+  /// of a slice, and slices; whether taps along x lie side by side; the list of where groups begin.
+  case packedRows, runGroups, groups, slice, slices, joined, groupList
+}
+
+/// The integers of one phase in its list: how many taps there are, the first one's e − first, the step of e, the first
+/// tap and the step.
+enum PhaseField: Int32, KernelCode {
+  case count, e, eStep, tap, tapStep
+}
+
+/// A plan's fields, and the lists that follow them.
+struct PlanTable {
+  private var numbers = [Int](repeating: 0, count: PlanField.allCases.count)
+
+  subscript(field: PlanField) -> Int {
+    get { numbers[Int(field.code)] }
+    set { numbers[Int(field.code)] = newValue }
+  }
+
+  /// Appends a list; `field` says where it begins.
+  mutating func add(_ list: [Int], at field: PlanField) {
+    self[field] = numbers.count
+    numbers += list
+  }
+
+  /// Appends the first step of each pair of phases in the packed weights, and returns how many steps there are.
+  mutating func addSteps(of job: CorrelationJob) -> Int {
+    var steps = 0
+    var firsts: [Int] = []
+    for y in job.down.phases {
+      for x in job.across.phases {
+        firsts.append(steps)
+        steps += y.count * x.count * job.inputs
+      }
+    }
+    add(firsts, at: .steps)
+    return steps
+  }
+
+  /// As a buffer of floats holds them.
+  var bits: [Float] { numbers.map { Float(bitPattern: UInt32(bitPattern: Int32(truncatingIfNeeded: $0))) } }
+}
+
+/// Bands of rows, dealt to work-items.
+struct RowCut {
+  var band: Int
+  var bands: Int
+  var units: Int
+  var chunk: Int
+  var items: Int
+}
+
+/// What the planners of all modes start from.
+struct CorrelationJob {
+  var geometry: ConvolutionGeometry
+  var down: CorrelationAxis
+  var across: CorrelationAxis
+  var inputs: Int
+  var outputs: Int
+  var cut: RowCut
+  var padWidth: Int
+  var padHeight: Int
+  /// Too little work to compile kernels for this very shape.
+  var small: Bool
+
+  /// Floats of a padded band, whose end may be read beyond.
+  func image(_ vectorWidth: Int) -> Int { padHeight * padWidth * inputs + 4 * vectorWidth }
+
+  /// The fields that every mode has.
+  func table(packed: Int, scratch: Int) -> PlanTable {
+    var table = PlanTable()
+    (table[.inHeight], table[.inWidth], table[.inChannels]) = (down.input, across.input, inputs)
+    (table[.outHeight], table[.outWidth], table[.outChannels]) = (down.output, across.output, outputs)
+    (table[.aY], table[.aX], table[.bY], table[.bX]) = (down.a, across.a, down.b, across.b)
+    (table[.band], table[.bands]) = (cut.band, cut.bands)
+    (table[.qHeight], table[.qWidth]) = (down.extent, across.extent)
+    (table[.firstY], table[.firstX]) = (down.first, across.first)
+    (table[.padHeight], table[.padWidth]) = (padHeight, padWidth)
+    (table[.chunk], table[.units], table[.scratch]) = (cut.chunk, cut.units, scratch)
+    (table[.packed], table[.tapsX]) = (packed, geometry.kernelWidth)
+    table.add(down.phaseList, at: .phasesY)
+    table.add(across.phaseList, at: .phasesX)
+    return table
+  }
+}
+
+/// The taps that make the pixels q·b + r of a result from the pixels q·a + e of its input.
+struct PhaseTaps {
+  var count = 0
+  var e = 0
+  var eStep = 1
+  var tap = 0
+  var tapStep = 1
+}
+
+/// One axis of a correlation.
+struct CorrelationAxis {
+  var input: Int
+  var output: Int
+  /// The strides of q in the input and in the result.
+  var a: Int
+  var b: Int
+  /// How far q runs.
+  var extent: Int
+  var phases: [PhaseTaps]
+  /// The least e, and how far the greatest is from it.
+  var first: Int
+  var span: Int
+
+  init(large: Int, small: Int, kernel: Int, stride: Int, dilation: Int, before: Int, adjoint: Bool) {
+    a = adjoint ? 1 : stride
+    b = adjoint ? stride : 1
+    (input, output) = adjoint ? (small, large) : (large, small)
+    extent = (output + b - 1) / b
+    let step = adjoint ? stride : 1
+    phases = (0..<step).map { r in
+      let taps = (0..<kernel).map { (tap: $0, place: adjoint ? r + before - $0 * dilation : $0 * dilation - before) }
+        .filter { $0.place % step == 0 }
+        .map { (tap: $0.tap, e: $0.place / step) }
+        .sorted { $0.e < $1.e }
+      guard let start = taps.first else { return PhaseTaps() }
+      guard taps.count > 1 else { return PhaseTaps(count: 1, e: start.e, tap: start.tap) }
+      return PhaseTaps(
+        count: taps.count, e: start.e, eStep: taps[1].e - start.e, tap: start.tap, tapStep: taps[1].tap - start.tap)
+    }
+    let used = phases.filter { $0.count > 0 }
+    let first = used.map(\.e).min() ?? 0
+    self.first = first
+    span = (used.map { $0.e + ($0.count - 1) * $0.eStep }.max() ?? 0) - first
+  }
+
+  /// The pixels of the padded input that `count` values of q reach.
+  func padded(_ count: Int) -> Int { (count - 1) * a + span + 1 }
+
+  /// The phases as `PhaseField` orders them.
+  var phaseList: [Int] {
+    phases.flatMap { phase in
+      PhaseField.allCases.map { field in
+        switch field {
+        case .count: phase.count
+        case .e: phase.count == 0 ? 0 : phase.e - first
+        case .eStep: phase.eStep
+        case .tap: phase.tap
+        case .tapStep: phase.tapStep
+        }
+      }
+    }
+  }
+}
