@@ -97,7 +97,7 @@ import Testing
     try backend.write(try arena(golden.parameters, layout).map { B.Scalar($0) }, to: fixture.network.parameters)
     for step in 0..<steps {
       if let corrupted = golden.xCorrupted {
-        try backend.write(values(corrupted[step]), to: fixture.batch.input)
+        try backend.write(values(corrupted[step]), to: fixture.input)
       }
       let update = recipe.optimizer.step(
         step, scale: 1, weightDecay: recipe.penalties.weightDecay, decayCount: layout.weightCount)

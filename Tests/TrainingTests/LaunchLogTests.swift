@@ -45,7 +45,8 @@ import Testing
         if let data { known.insert(data) }
       }
       for operand in op.operands where operand.access != .write && op.name != "read" {
-        #expect(known.contains(operand.tensor), "\(recipe.testDescription): \(op.name) reads a stale \(operand.role)")
+        let isKnown = known.contains(operand.tensor)
+        #expect(isKnown, "\(op.name) reads a stale \(operand.role)")
       }
       for operand in op.operands where operand.access != .read { known.insert(operand.tensor) }
     }

@@ -40,11 +40,13 @@ import Testing
   /// Outputs and δs of a step take little more than the outputs, which must be kept: a third less than both.
   @Test func aStepSharesMemory() throws {
     let network = try Network(.convPool(), on: ReferenceBackend())
-    let batch = try Workspace(network, rows: 2).batch(rows: 2)
-    let apart = (batch.outputs + batch.deltas).reduce(0) { $0 + $1.count }
-    let buffer = try #require(batch.deltas.first).buffer
-    #expect((batch.outputs + batch.deltas).allSatisfy { $0.buffer === buffer })
-    let end = (batch.outputs + batch.deltas).map { $0.offset + $0.count }.max() ?? 0
+    let schedule = StepSchedule(layers: network.layers.count, sites: [], mode: .training)
+    let activations = try Activations(network, schedule, rows: 2)
+    let tensors = (activations.outputs + activations.deltas).compactMap { $0 }
+    #expect(tensors.count == 2 * network.layers.count - 1)
+    let apart = tensors.reduce(0) { $0 + $1.count }
+    #expect(tensors.allSatisfy { $0.buffer === tensors[0].buffer })
+    let end = tensors.map { $0.offset + $0.count }.max() ?? 0
     #expect(3 * end <= 2 * apart)
   }
 

@@ -87,16 +87,15 @@ import Testing
     recipe.corruption = .masking(0.3)
     let data = try Variants.data(count: 64, features: recipe.input)
     let fixture = try StepFixture(recipe, on: backend, x: data.values.prefix(8 * 13).map { B.Scalar($0) })
-    let feed = try DataFeed(data, on: backend, batchSize: 8, memoryLimit: .max)
+    let feed = try Feed(
+      data, on: backend, as: fixture.network.input, batchSize: 8, corruption: recipe.corruption, memoryLimit: .max)
     let philox = Philox(seed: 0, stream: .shuffle)
     func step(_ index: Int) throws {
       let order = SampleOrder(start: 8 * (index % 8), permutation: Permutation(count: 64, philox: philox, step: 0))
-      try feed.load(
-        order, into: fixture.batch, corruption: recipe.corruption, philox: philox, step: UInt64(index))
-      try fixture.step.run(
-        fixture.batch,
-        recipe.optimizer.step(index, scale: 1, weightDecay: 0.01, decayCount: fixture.network.weightCount),
-        books: fixture.books)
+      let pass = Pass(.training, step: UInt64(index), seed: 0, batchRows: 8)
+      try fixture.update(
+        try feed.load(order, rows: 8, pass),
+        recipe.optimizer.step(index, scale: 1, weightDecay: 0.01, decayCount: fixture.network.weightCount))
     }
     try step(0)
     try backend.synchronize()

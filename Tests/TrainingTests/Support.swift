@@ -130,31 +130,45 @@ enum Images {
 /// A recipe on a backend with a batch in place: what a single training step needs.
 struct StepFixture<B: Backend> {
   let network: Network<B>
-  let workspace: Workspace<B>
-  let batch: Workspace<B>.Batch
-  let step: TrainingStep<B>
-  let books: Tensor<B.Buffer>
-  let terms: Int
+  let learner: Backpropagation<B>
+  let updater: FirstOrder<B>
+  /// The clean samples, and what the first layer sees.
+  let x: Tensor<B.Buffer>
+  let input: Tensor<B.Buffer>
+  let record: Tensor<B.Buffer>
 
-  init(_ recipe: Recipe, on backend: B, x: [B.Scalar], input: [B.Scalar]? = nil) throws {
-    let rows = x.count / recipe.input
+  init(_ recipe: Recipe, on backend: B, x values: [B.Scalar], input corrupted: [B.Scalar]? = nil) throws {
+    let rows = values.count / recipe.input
     network = try Network(recipe, on: backend)
-    workspace = try Workspace(network, rows: rows)
-    batch = try workspace.batch(rows: rows)
-    let moments = try (0..<recipe.optimizer.momentCount).map { [network] _ in
-      try backend.tensor(network.parameters.shape)
+    let memory = Memory(backend)
+    learner = try Backpropagation(network, memory: memory)
+    try learner.reserve(rows: rows, .training)
+    updater = try FirstOrder(network, memory: memory)
+    record = try backend.tensor([learner.columns(.training).count])
+    x = try backend.tensor(network.input.shape(rows: rows))
+    input = recipe.corruption == nil ? x : try backend.tensor(network.input.shape(rows: rows))
+    try backend.write(values, to: x)
+    if recipe.corruption != nil { try backend.write(corrupted ?? values, to: input) }
+  }
+
+  /// Queues one update.
+  func update(_ optimizer: OptimizerStep, step: Int = 0) throws {
+    let pass = Pass(.training, step: UInt64(step), seed: network.recipe.seed, batchRows: x.rows)
+    try update(Batch(pass: pass, input: input, target: x), optimizer)
+  }
+
+  func update(_ batch: Batch<B.Buffer>, _ optimizer: OptimizerStep) throws {
+    try updater.update(optimizer) { sink in
+      try learner.forward(batch)
+      try learner.backward(batch, into: sink)
+      try learner.record(batch, into: record)
     }
-    step = TrainingStep(network: network, workspace: workspace, moments: moments)
-    terms = 1 + recipe.penalties.names.count
-    books = try backend.tensor([terms])
-    try backend.write(x, to: batch.x)
-    if recipe.corruption != nil { try backend.write(input ?? x, to: batch.input) }
   }
 
   /// Runs one update and returns the objective's terms before it.
   func run(_ optimizer: OptimizerStep) throws -> [B.Scalar] {
-    try step.run(batch, optimizer, books: books)
-    return try network.backend.read(books)
+    try update(optimizer)
+    return try network.backend.read(record)
   }
 }
 

@@ -46,7 +46,8 @@ final class TracedRun {
   var kept: Elements {
     get throws {
       var elements = Elements()
-      for (_, tensor) in try #require(session.run).arenas { elements.insert(tensor) }
+      let run = try #require(session.run as? GradientRun<Traced>)
+      for (_, tensor) in run.memory.kept { elements.insert(tensor) }
       return elements
     }
   }

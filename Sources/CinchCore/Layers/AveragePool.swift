@@ -57,12 +57,13 @@ struct AveragePoolLayer<B: Backend>: Layer {
   let geometry: PoolingGeometry
   let backend: B
 
-  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
+  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws {
     try backend.poolSum(x, geometry, mean: true, into: h, below: nil)
   }
 
   func inputGradient(
-    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>
+    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>,
+    _ pass: Pass
   ) throws {
     try backend.poolSpread(delta, geometry, mean: true, into: result, below: below.unlessPlain)
   }

@@ -59,7 +59,7 @@ struct ConvolutionLayer<B: Backend>: Layer {
   let bias: LayerParameter<B.Buffer>
   let backend: B
 
-  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
+  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws {
     try run(x, into: h, .forward(bias: bias.value, activation: resolved.spec.activation), isTransposed)
   }
 
@@ -90,7 +90,8 @@ struct ConvolutionLayer<B: Backend>: Layer {
   }
 
   func inputGradient(
-    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>
+    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>,
+    _ pass: Pass
   ) throws {
     try run(delta, into: result, .backward(below), !isTransposed)
   }

@@ -90,7 +90,7 @@ struct DenseLayer<B: Backend>: Layer {
   let bias: LayerParameter<B.Buffer>
   let backend: B
 
-  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
+  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws {
     try product(x, into: h, .forward(bias: bias.value, activation: resolved.spec.activation))
   }
 
@@ -99,6 +99,8 @@ struct DenseLayer<B: Backend>: Layer {
     loss.bias = bias.value
     try product(x, into: delta, .loss(loss))
   }
+
+  var takesRowPull: Bool { !weight.isShared }
 
   func lossPartialCount(samples: Int) -> Int {
     backend.lossPartialCount(rows: samples, columns: resolved.output.count)
@@ -120,7 +122,8 @@ struct DenseLayer<B: Backend>: Layer {
   }
 
   func inputGradient(
-    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>
+    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>,
+    _ pass: Pass
   ) throws {
     try backend.matmul(
       delta, transposeA: false, weight.value, transposeB: weight.isShared, into: result, epilogue: .backward(below))

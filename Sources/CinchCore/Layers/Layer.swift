@@ -14,7 +14,7 @@ protocol Layer<B> {
   func reserve(rows: Int) throws
 
   /// h = f(a), where x is `[samples, …]` and h is too.
-  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws
+  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws
 
   /// The output layer of a training step: δ and the loss in place of the output.
   func forward(_ x: Tensor<B.Buffer>, loss: FusedLoss<B.Buffer>, delta: Tensor<B.Buffer>) throws
@@ -24,10 +24,14 @@ protocol Layer<B> {
 
   /// δ of the layer below.
   func inputGradient(
-    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>) throws
+    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>,
+    _ pass: Pass) throws
 
   /// How many partial sums `forward(_:loss:delta:)` writes.
   func lossPartialCount(samples: Int) -> Int
+
+  /// Whether `gradients` heeds a row pull.
+  var takesRowPull: Bool { get }
 }
 
 /// A tensor that a layer learns or keeps: views of the parameter and gradient arenas.
@@ -41,6 +45,8 @@ struct LayerParameter<Buffer: AnyObject> {
 }
 
 extension Layer {
+  var takesRowPull: Bool { false }
+
   func reserve(rows: Int) throws {}
 
   func lossPartialCount(samples: Int) -> Int { 0 }

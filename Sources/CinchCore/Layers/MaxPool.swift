@@ -88,12 +88,13 @@ struct MaxPoolLayer<B: Backend>: Layer {
 
   func reserve(rows: Int) throws { try switches.reserve(rows: rows) }
 
-  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
+  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws {
     try backend.maxPool(x, geometry, into: h, switches: switches.prefix(rows: x.rows))
   }
 
   func inputGradient(
-    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>
+    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>,
+    _ pass: Pass
   ) throws {
     try backend.unpool(
       delta, switches: switches.prefix(rows: delta.rows), geometry, into: result, below: below.unlessPlain)

@@ -61,12 +61,13 @@ struct UnpoolLayer<B: Backend>: Layer {
   let switches: PoolSwitches<B>
   let backend: B
 
-  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
+  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws {
     try backend.unpool(x, switches: switches.prefix(rows: x.rows), geometry, into: h, below: nil)
   }
 
   func inputGradient(
-    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>
+    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>,
+    _ pass: Pass
   ) throws {
     try backend.pickSwitches(
       delta, switches: switches.prefix(rows: delta.rows), geometry, into: result, below: below.unlessPlain)

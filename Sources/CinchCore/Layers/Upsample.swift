@@ -53,12 +53,13 @@ struct UpsampleLayer<B: Backend>: Layer {
   let geometry: PoolingGeometry
   let backend: B
 
-  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
+  func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws {
     try backend.poolSpread(x, geometry, mean: false, into: h, below: nil)
   }
 
   func inputGradient(
-    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>
+    delta: Tensor<B.Buffer>, below: ActivationGradient<B.Buffer>, into result: Tensor<B.Buffer>,
+    _ pass: Pass
   ) throws {
     try backend.poolSum(delta, geometry, mean: false, into: result, below: below.unlessPlain)
   }

@@ -12,18 +12,6 @@ extension Recipe {
     }
   }
 
-  /// The hidden layers' outputs, then all δs, with their lives in a step: layer i runs forward at i, and backward
-  /// at 2n − 1 − i, where it reads the output of the layer below and makes that one's δ.
-  static func passing(_ layers: [ResolvedLayer], rows: Int) -> [PlannedTensor] {
-    let n = layers.count
-    let shapes = layers.map { $0.output.shape(rows: rows) }
-    let outputs = (0..<n - 1).map { PlannedTensor(shape: shapes[$0], life: $0...2 * n - 2 - $0) }
-    let deltas = (0..<n).map {
-      PlannedTensor(shape: shapes[$0], life: ($0 == n - 1 ? n - 1 : 2 * n - 2 - $0)...2 * n - 1 - $0)
-    }
-    return outputs + deltas
-  }
-
   /// Refuses a model that a device cannot hold, before anything of its size is allocated.
   ///
   /// - Parameter batch: samples of a mini-batch; nil where nothing is known of the data yet.
@@ -50,7 +38,10 @@ extension Recipe {
     guard let batch else { return }
     // A sample itself, its corrupted copy, and what passes between the layers.
     let sample = (corruption == nil ? 1 : 2) * Double(input)
-    let passing = MemoryPlan(Self.passing(network.layers, rows: 1)).count
+    let schedule = StepSchedule(
+      layers: network.layers.count, sites: penalties.active.map { $0.sites(encoderCount: network.encoderCount) },
+      mode: .training)
+    let passing = MemoryPlan(schedule.planned(network.layers.map(\.output), rows: 1)).count
     let needed = arenas + (sample + Double(passing)) * Double(batch)
     let widest = Double(network.widths.max() ?? 0) * Double(batch)
     guard needed * scalar <= Double(device.memory), widest * scalar <= Double(device.largestBuffer) else {

@@ -52,6 +52,10 @@ final class Network<B: Backend> {
   var weightCount: Int { layout.weightCount }
   var input: FeatureShape { layers[0].resolved.input }
   var code: any Layer<B> { layers[encoderCount - 1] }
+  var last: any Layer<B> { layers[layers.count - 1] }
+
+  /// Every weight of the network, without biases.
+  var weights: Tensor<B.Buffer> { parameters.slice(at: 0, shape: [weightCount]) }
 
   /// The weight of a one-layer encoder, `[units, inputs]`.
   var codeWeight: Tensor<B.Buffer> {

@@ -77,8 +77,9 @@ final class ModelSession<B: Backend>: Session {
   let recipe: Recipe
   private let backend: B
   private let network: Network<B>
-  private var ownEvaluator: Evaluator<B>?
-  private(set) var run: TrainingRun<B>?
+  private var ownInference: Inference<B>?
+  private var ownLearner: (any Learner<B>)?
+  private(set) var run: (any TrainingRun<B>)?
   private(set) var runs = 0
 
   init(_ recipe: Recipe, on backend: B) throws {
@@ -90,11 +91,19 @@ final class ModelSession<B: Backend>: Session {
   }
 
   /// Made when it is first needed: training alone does without.
-  private func evaluator() throws -> Evaluator<B> {
-    if let ownEvaluator { return ownEvaluator }
-    let evaluator = try Evaluator(network)
-    ownEvaluator = evaluator
-    return evaluator
+  private func inference() throws -> Inference<B> {
+    if let ownInference { return ownInference }
+    let inference = try Inference(network)
+    ownInference = inference
+    return inference
+  }
+
+  /// What evaluates the model where no run does.
+  private func learner() throws -> any Learner<B> {
+    if let ownLearner { return ownLearner }
+    let learner = try Backpropagation(network, memory: Memory(backend))
+    ownLearner = learner
+    return learner
   }
 
   var device: DeviceInfo { backend.info }
@@ -108,7 +117,7 @@ final class ModelSession<B: Backend>: Session {
   private var code: FeatureShape { network.code.resolved.output }
 
   func encode(_ data: Dataset) throws -> [Float] {
-    code.channelsFirst(try evaluator().encode(input.channelsLast(valuesOf: data)))
+    code.channelsFirst(try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.encoderCount))
   }
 
   func decode(_ codes: Dataset) throws -> [Float] {
@@ -118,11 +127,14 @@ final class ModelSession<B: Backend>: Session {
         "Layer \(layer.resolved.name) puts values where the encoder's max-pool found them, which codes alone do not "
           + "tell: use reconstruct, or a recipe that upsamples.")
     }
-    return input.channelsFirst(try evaluator().decode(code.channelsLast(valuesOf: codes)))
+    return input.channelsFirst(
+      try inference().run(
+        code.channelsLast(valuesOf: codes), through: network.encoderCount..<network.layers.count))
   }
 
   func reconstruct(_ data: Dataset) throws -> [Float] {
-    input.channelsFirst(try evaluator().reconstruct(input.channelsLast(valuesOf: data)))
+    input.channelsFirst(
+      try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.layers.count))
   }
 
   func featureMaps(_ data: Dataset) throws -> [FeatureMaps] {
@@ -130,14 +142,15 @@ final class ModelSession<B: Backend>: Session {
     return try (0..<network.encoderCount).compactMap { index in
       let layer = network.layers[index].resolved
       guard layer.spec.hasParameters, layer.output.image != nil else { return nil }
-      let maps = layer.output.channelsFirst(try evaluator().outputs(images, of: index))
+      let maps = layer.output.channelsFirst(try inference().run(images, through: 0..<index + 1))
       return FeatureMaps(name: layer.name, shape: layer.output, values: maps)
     }
   }
 
   func evaluate(_ data: Dataset) throws -> Evaluation {
-    let evaluation = try evaluator().evaluate(input.channelsLast(data))
-    guard evaluation.reconstruction.perSample.isFinite, evaluation.meanActivation.isFinite else {
+    try recipe.validate(data)
+    let evaluation = try EvaluationPass(learner(), network, input.channelsLast(data)).run()
+    guard evaluation.metrics.allSatisfy(\.value.isFinite) else {
       throw CinchError.diverged(
         "The model's loss on '\(data.name)' is no finite number: its weights or these samples are too large; train anew "
           + "with a smaller \(.learningRate), or scale the data with \(.scaling) standard.")
@@ -164,19 +177,19 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
-    run = try TrainingRun(
+    run = try GradientRun(
       network, training: input.channelsLast(training), validation: validation.map { input.channelsLast($0) },
-      evaluator: validation == nil ? nil : evaluator(), options: options)
+      options: options)
     runs += 1
   }
 
-  private func prepared() throws -> TrainingRun<B> {
+  private func prepared() throws -> any TrainingRun<B> {
     guard let run else { throw CinchError.usage("Training needs data: call fit with a data set first.") }
     return run
   }
 
   func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
-    try prepared().trainEpoch(epochs: epochs, observer)
+    try prepared().advance(epochs: epochs, observer)
   }
 
   func checkpoint() throws -> Checkpoint {

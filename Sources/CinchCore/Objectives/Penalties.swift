@@ -21,16 +21,6 @@ public struct Penalties: Sendable, Hashable {
     self.l1 = l1
     self.contraction = contraction
   }
-
-  /// The names of the active terms, in the order their values are reported.
-  public var names: [String] {
-    var names: [String] = []
-    if weightDecay > 0 { names.append("weight_decay") }
-    if kl != nil { names.append("kl") }
-    if l1 > 0 { names.append("l1") }
-    if contraction > 0 { names.append("contractive") }
-    return names
-  }
 }
 
 extension Penalties: Codable {

@@ -10,6 +10,17 @@ public struct Reconstruction: Sendable, Hashable, Codable {
     self.perElement = perSample / Double(features)
   }
 
+  static let perSampleName = "reconstruction_per_sample"
+  static let perElementName = "reconstruction_per_element"
+
+  /// By the names of the metrics.
+  init(_ metrics: Metrics) {
+    perSample = metrics[Self.perSampleName] ?? .nan
+    perElement = metrics[Self.perElementName] ?? .nan
+  }
+
+  var metrics: Metrics { [Self.perSampleName: perSample, Self.perElementName: perElement] }
+
   /// From the mean over samples of a recipe's loss. `mse` averages over features by itself: it *is* the error per
   /// element.
   init(_ loss: Double, of recipe: Recipe) {
@@ -19,22 +30,67 @@ public struct Reconstruction: Sendable, Hashable, Codable {
 }
 
 /// What one pass over the training data came to.
-public struct Epoch: Sendable, Hashable, Codable {
+public struct Epoch: Sendable, Hashable {
   /// Counted from 1.
   public var number: Int
   /// The objective: the recipe's loss plus every penalty, averaged over the epoch's samples. With `sse` and `bce` the
   /// former is `reconstruction.perSample`, with `mse` `reconstruction.perElement`.
   public var loss: Double
-  public var reconstruction: Reconstruction
-  /// Each penalty's mean contribution to `loss`, by name.
-  public var penalties: [String: Double]
-  /// The reconstruction loss on the held-out samples, their input clean, after the epoch.
-  public var validation: Reconstruction?
+  /// What the learner reports of the training samples: the reconstruction error, then every penalty.
+  public var metrics: Metrics
+  /// What it reports of the held-out samples, their input clean, after the epoch.
+  public var validationMetrics: Metrics?
   /// The learning rate of the epoch's last update.
   public var learningRate: Double
   /// Training throughput, validation and files left out.
   public var samplesPerSecond: Double
   public var seconds: Double
+
+  public var reconstruction: Reconstruction { Reconstruction(metrics) }
+  /// Each penalty's mean contribution to `loss`, by name.
+  public var penalties: [String: Double] {
+    let others = metrics.filter { ![Reconstruction.perSampleName, Reconstruction.perElementName].contains($0.name) }
+    return Dictionary(uniqueKeysWithValues: others.map { ($0.name, $0.value) })
+  }
+  /// The reconstruction loss on the held-out samples.
+  public var validation: Reconstruction? { validationMetrics.map { Reconstruction($0) } }
+}
+
+/// Checkpoints of 0.1 hold `reconstruction`, `penalties` and `validation` in place of the metrics.
+extension Epoch: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case number, loss, metrics, validationMetrics, learningRate, samplesPerSecond, seconds
+    case reconstruction, penalties, validation
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    number = try container.decode(Int.self, forKey: .number)
+    loss = try container.decode(Double.self, forKey: .loss)
+    learningRate = try container.decode(Double.self, forKey: .learningRate)
+    samplesPerSecond = try container.decode(Double.self, forKey: .samplesPerSecond)
+    seconds = try container.decode(Double.self, forKey: .seconds)
+    if let metrics = try container.decodeIfPresent(Metrics.self, forKey: .metrics) {
+      self.metrics = metrics
+      validationMetrics = try container.decodeIfPresent(Metrics.self, forKey: .validationMetrics)
+    } else {
+      metrics = try container.decode(Reconstruction.self, forKey: .reconstruction).metrics
+      let penalties = try container.decode([String: Double].self, forKey: .penalties)
+      for (name, value) in penalties.sorted(by: { $0.key < $1.key }) { metrics[name] = value }
+      validationMetrics = try container.decodeIfPresent(Reconstruction.self, forKey: .validation)?.metrics
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(number, forKey: .number)
+    try container.encode(loss, forKey: .loss)
+    try container.encode(metrics, forKey: .metrics)
+    try container.encodeIfPresent(validationMetrics, forKey: .validationMetrics)
+    try container.encode(learningRate, forKey: .learningRate)
+    try container.encode(samplesPerSecond, forKey: .samplesPerSecond)
+    try container.encode(seconds, forKey: .seconds)
+  }
 }
 
 /// Where a training run stands, a few times a second.
@@ -47,10 +103,13 @@ public struct TrainingProgress: Sendable {
   public var samplesPerEpoch: Int
   /// The mean objective of this epoch so far.
   public var loss: Double
-  public var reconstruction: Reconstruction
+  /// What the learner reports of this epoch so far.
+  public var metrics: Metrics
   public var samplesPerSecond: Double
   /// Until the last epoch ends.
   public var secondsLeft: Double
+
+  public var reconstruction: Reconstruction { Reconstruction(metrics) }
 }
 
 /// How far a call of `trainEpoch` came.

@@ -1,0 +1,44 @@
+import CinchBackend
+import CinchData
+
+/// β Σ_j KL(ρ ‖ ρ̂_j) over the units of the code (Ng, "Sparse autoencoder", CS294A); see `PenaltyOps.klSparsity`.
+struct KLSparsity: Penalty {
+  let settings: KLSettings
+  var name: String { "kl" }
+  var weight: Double { settings.beta }
+  var setting: CinchError.Setting { .beta }
+  var usualWeight: Double { 3 }
+
+  func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B> {
+    let units = network.code.resolved.output.units
+    return KLSparsityTerm(
+      settings: settings, site: network.encoderCount - 1,
+      result: KLResult(
+        means: try memory.kept("mean_activations", [units]), column: try memory.scratch([units]),
+        values: try memory.scratch([units])), backend: network.backend, column: Column(name))
+  }
+}
+
+private struct KLSparsityTerm<B: Backend>: Term {
+  let settings: KLSettings
+  let site: Int
+  let result: KLResult<B.Buffer>
+  let backend: B
+  let column: Column
+
+  var sites: [Int] { [site] }
+
+  func claim(_ slots: inout ActivationSlots<B>, at site: Int) throws {
+    try slots.takeColumn(result.column, for: column.name)
+  }
+
+  /// Here and not in `measure`, for it moves ρ̂'s average, which only an update may.
+  func derive(_ view: PassView<B>) throws {
+    var settings = settings
+    // A moving average starts from the first batch's mean: from 0 it would take every unit for a silent one.
+    if view.pass.step == 0 { settings.momentum = 0 }
+    try backend.klSparsity(try view.output(of: site), settings, result)
+  }
+
+  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> { SumTerm(result.values, scale: 1) }
+}

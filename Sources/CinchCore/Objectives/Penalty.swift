@@ -1,0 +1,36 @@
+import CinchBackend
+import CinchData
+
+/// A penalty as a recipe holds it: data, from which a learner makes the term that computes it.
+protocol Penalty: Sendable {
+  /// Its column in the record and in `history.csv`.
+  var name: String { get }
+  /// The setting that says how much it counts.
+  var setting: CinchError.Setting { get }
+  /// What multiplies it, and what its own recipe gives it.
+  var weight: Double { get }
+  var usualWeight: Double { get }
+
+  /// The layers it acts on, of a network whose encoder has so many.
+  func sites(encoderCount: Int) -> [Int]
+
+  func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B>
+}
+
+extension Penalty {
+  func sites(encoderCount: Int) -> [Int] { [encoderCount - 1] }
+}
+
+extension Penalties {
+  /// Those that count, in the order of the record: the one list of what penalties there are.
+  var active: [any Penalty] {
+    let all: [(any Penalty)?] = [
+      weightDecay > 0 ? WeightDecay(weight: weightDecay) : nil, kl.map(KLSparsity.init),
+      l1 > 0 ? ActivityL1(weight: l1) : nil, contraction > 0 ? Contraction(weight: contraction) : nil,
+    ]
+    return all.compactMap { $0 }
+  }
+
+  /// The names of the active penalties, in the order their values are reported.
+  public var names: [String] { active.map(\.name) }
+}

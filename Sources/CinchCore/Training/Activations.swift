@@ -1,0 +1,92 @@
+import CinchBackend
+
+/// What a batch leaves between the layers: outputs and δs, which share memory where the schedule lets them.
+struct Activations<B: Backend> {
+  let rows: Int
+  /// Of the hidden layers, by their number; of the output layer a pass needs δ alone.
+  let outputs: [Tensor<B.Buffer>?]
+  /// The gradient at each layer's pre-activation.
+  let deltas: [Tensor<B.Buffer>?]
+  /// What the output layer sums the loss in.
+  let lossPartials: Tensor<B.Buffer>
+
+  init(_ network: Network<B>, _ schedule: StepSchedule, rows: Int) throws {
+    self.rows = rows
+    let planned = schedule.planned(network.layers.map(\.resolved.output), rows: rows)
+    let tensors = try network.backend.tensors(planned)
+    var outputs = [Tensor<B.Buffer>?](repeating: nil, count: network.layers.count)
+    var deltas = outputs
+    for (place, tensor) in zip(schedule.lives.map(\.place), tensors) {
+      switch place {
+      case .output(let layer): outputs[layer] = tensor
+      case .delta(let layer): deltas[layer] = tensor
+      }
+    }
+    self.outputs = outputs
+    self.deltas = deltas
+    lossPartials = try network.backend.tensor([network.last.lossPartialCount(samples: rows)])
+  }
+
+  private init(
+    rows: Int, outputs: [Tensor<B.Buffer>?], deltas: [Tensor<B.Buffer>?], lossPartials: Tensor<B.Buffer>
+  ) {
+    self.rows = rows
+    self.outputs = outputs
+    self.deltas = deltas
+    self.lossPartials = lossPartials
+  }
+
+  /// The first rows, for a batch of fewer samples.
+  func prefix(rows: Int, of network: Network<B>) throws -> Activations {
+    Activations(
+      rows: rows, outputs: outputs.map { $0?.prefix(rows: rows) }, deltas: deltas.map { $0?.prefix(rows: rows) },
+      lossPartials: try network.backend.tensor([network.last.lossPartialCount(samples: rows)]))
+  }
+}
+
+/// A pass as a term of the objective sees it.
+struct PassView<B: Backend> {
+  let network: Network<B>
+  let batch: Batch<B.Buffer>
+  let activations: Activations<B>
+
+  var pass: Pass { batch.pass }
+  /// The samples of the whole batch, as a divisor.
+  var samples: Double { Double(batch.pass.batchRows) }
+
+  /// The output of a hidden layer, one row per unit that shares statistics: a sample of a vector, a pixel of an image.
+  /// - Throws: `BackendError.invalidArgument` where the pass keeps none there.
+  func output(of layer: Int) throws -> Tensor<B.Buffer> {
+    try self.tensor(activations.outputs[layer], layer).unitRows(network.layers[layer].resolved.output)
+  }
+
+  /// What a layer reads.
+  func input(of layer: Int) throws -> Tensor<B.Buffer> {
+    layer == 0 ? batch.input : try tensor(activations.outputs[layer - 1], layer - 1)
+  }
+
+  /// The gradient at a layer's pre-activation.
+  func delta(of layer: Int) throws -> Tensor<B.Buffer> { try tensor(activations.deltas[layer], layer) }
+
+  private func tensor(_ tensor: Tensor<B.Buffer>?, _ layer: Int) throws -> Tensor<B.Buffer> {
+    guard let tensor else {
+      throw BackendError.invalidArgument("This pass keeps nothing of layer \(layer): name it in the term's sites.")
+    }
+    return tensor
+  }
+}
+
+extension FeatureShape {
+  /// Of a batch as a device holds it: channels last.
+  func shape(rows: Int) -> Shape {
+    switch self {
+    case .flat(let count): [rows, count]
+    case .image(let image): [rows, image.height, image.width, image.channels]
+    }
+  }
+}
+
+extension Tensor {
+  /// One row per unit that shares statistics: a sample of a vector, a pixel of an image.
+  func unitRows(_ shape: FeatureShape) -> Tensor { reshaped([count / shape.units, shape.units]) }
+}

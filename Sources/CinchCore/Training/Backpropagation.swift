@@ -1,0 +1,150 @@
+import CinchBackend
+
+/// Gradients by the chain rule through a chain of layers: forward, loss, backward, as its schedule says. It queues ops and
+/// returns; nothing in it waits for the device.
+final class Backpropagation<B: Backend>: Learner {
+  private let network: Network<B>
+  private let loss: OutputLoss<B>
+  private let training: Side
+  private let evaluation: Side
+  /// By layer: what the ops that make its δ and its gradients add on the way.
+  private var slots: [ActivationSlots<B>]
+  /// Layers whose output some term reads or whose δ it changes.
+  private let sites: Set<Int>
+
+  /// One mode: its terms, its schedule and its memory.
+  private final class Side {
+    let terms: [any Term<B>]
+    let schedule: StepSchedule
+    let columns: [Column]
+    var full: Activations<B>?
+    /// Of the smaller batches that were met last.
+    var partials: [Activations<B>] = []
+
+    init(_ terms: [any Term<B>], loss: OutputLoss<B>, layers: Int, mode: Pass.Mode) {
+      self.terms = terms
+      schedule = StepSchedule(layers: layers, sites: terms.map(\.sites), mode: mode)
+      columns = [loss.column] + terms.map(\.column)
+    }
+  }
+
+  init(_ network: Network<B>, memory: Memory<B>) throws {
+    self.network = network
+    let count = network.layers.count
+    loss = OutputLoss(network)
+    let terms = try network.recipe.penalties.active.map { try $0.term(on: network, memory: memory) }
+    training = Side(terms, loss: loss, layers: count, mode: .training)
+    evaluation = Side(
+      [try CodeActivation(network, memory: memory)], loss: loss, layers: count, mode: .evaluation)
+    var slots = network.layers.map { ActivationSlots($0) }
+    for term in terms {
+      for site in term.sites { try term.claim(&slots[site], at: site) }
+    }
+    self.slots = slots
+    sites = Set(terms.flatMap(\.sites))
+  }
+
+  private func side(_ mode: Pass.Mode) -> Side { mode == .training ? training : evaluation }
+
+  func columns(_ mode: Pass.Mode) -> [Column] { side(mode).columns }
+  var statistics: Tensor<B.Buffer>? { nil }
+  var monitored: String { Reconstruction.perSampleName }
+
+  func reserve(rows: Int, _ mode: Pass.Mode) throws {
+    let side = side(mode)
+    if let full = side.full, rows <= full.rows {
+      _ = try activations(rows: rows, side)
+      return
+    }
+    try network.reserve(rows: rows)
+    side.full = try Activations(network, side.schedule, rows: rows)
+    side.partials = []
+  }
+
+  private func activations(rows: Int, _ side: Side) throws -> Activations<B> {
+    guard let full = side.full, rows <= full.rows else {
+      throw BackendError.invalidArgument("There is no room for a batch of \(rows) samples: reserve it first.")
+    }
+    if rows == full.rows { return full }
+    if let partial = side.partials.first(where: { $0.rows == rows }) { return partial }
+    let partial = try full.prefix(rows: rows, of: network)
+    if side.partials.count == 4 { side.partials.removeFirst() }
+    side.partials.append(partial)
+    return partial
+  }
+
+  private func view(_ part: Batch<B.Buffer>) throws -> PassView<B> {
+    PassView(network: network, batch: part, activations: try activations(rows: part.rows, side(part.pass.mode)))
+  }
+
+  func forward(_ part: Batch<B.Buffer>) throws {
+    let (side, view) = (side(part.pass.mode), try view(part))
+    for step in side.schedule.forward { try run(step, view, side) }
+  }
+
+  func backward(_ part: Batch<B.Buffer>, into sink: GradientSink) throws {
+    let view = try view(part)
+    for step in training.schedule.backward { try run(step, view, training) }
+  }
+
+  private func run(_ step: StepSchedule.Step, _ view: PassView<B>, _ side: Side) throws {
+    switch step {
+    case .forward(let index):
+      guard let output = view.activations.outputs[index] else { return }
+      try network.layers[index].forward(try view.input(of: index), into: output, view.pass)
+    case .measure(let term): try side.terms[term].measure(view)
+    case .output: try loss.run(view)
+    case .derive(let term): try side.terms[term].derive(view)
+    case .inputGradient(let index):
+      let delta = try view.delta(of: index - 1)
+      try network.layers[index].inputGradient(
+        delta: try view.delta(of: index), below: try activationGradient(at: index - 1, view), into: delta, view.pass)
+      for term in side.terms where term.addsToDelta && term.sites.contains(index - 1) {
+        try term.add(to: delta, at: index - 1, view)
+      }
+    case .gradients(let index):
+      try network.layers[index].gradients(
+        delta: try view.delta(of: index), input: try view.input(of: index), rowPull: slots[index].rowPull)
+      for term in side.terms where term.addsToGradients { try term.addGradients(at: index, view) }
+    }
+  }
+
+  /// Whether δ of max-pool layer `index` holds the slope of its input, too: what it picked is that input's value, so
+  /// the slope can be taken where there are few. A term that acts on the input forbids it.
+  private func takesSlopes(_ index: Int) -> Bool {
+    index > 0 && network.layers[index].resolved.kind.picksInputs && !sites.contains(index - 1)
+  }
+
+  /// The activation whose slope δ of layer `index` holds.
+  private func slopes(of index: Int) -> Activation {
+    takesSlopes(index) ? slopes(of: index - 1) : network.layers[index].resolved.spec.activation
+  }
+
+  /// What makes δ of layer `index` from the gradient at its output.
+  private func activationGradient(at index: Int, _ view: PassView<B>) throws -> ActivationGradient<B.Buffer> {
+    guard let output = view.activations.outputs[index] else {
+      throw BackendError.invalidArgument("The output of layer \(index) is not kept for its gradient.")
+    }
+    let slots = slots[index]
+    return ActivationGradient(
+      takesSlopes(index + 1) ? .linear : slopes(of: index), output: output, column: slots.column,
+      l1: slots.l1 / view.samples, curvature: slots.curvature.map { ($0.norms, $0.factor / view.samples) })
+  }
+
+  func record(_ part: Batch<B.Buffer>, into row: Tensor<B.Buffer>) throws {
+    let (side, view) = (side(part.pass.mode), try view(part))
+    var terms = [loss.value(view)]
+    for term in side.terms { terms.append(try term.value(view)) }
+    // `total` takes four at a time.
+    for start in stride(from: 0, to: terms.count, by: 4) {
+      let some = Array(terms[start..<min(start + 4, terms.count)])
+      try network.backend.total(some, into: row.slice(at: start, shape: [some.count]))
+    }
+  }
+
+  func metrics(_ means: [Double], _ mode: Pass.Mode) -> Metrics {
+    var metrics = Reconstruction(means.first ?? .nan, of: network.recipe).metrics
+    for (column, mean) in zip(side(mode).columns, means).dropFirst() { metrics[column.name] = mean }
+    return metrics
+  }
+}

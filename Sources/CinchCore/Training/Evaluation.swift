@@ -1,0 +1,56 @@
+import CinchBackend
+import CinchData
+
+/// What a model makes of a data set, by the names of its learner's metrics.
+public struct Evaluation: Sendable, Hashable {
+  public var metrics: Metrics
+  public var samples: Int
+
+  static let meanActivationName = "mean_activation"
+
+  /// The mean reconstruction loss.
+  public var reconstruction: Reconstruction { Reconstruction(metrics) }
+  /// The mean of the code over samples and units: ρ̂ of a sparse autoencoder.
+  public var meanActivation: Double { metrics[Self.meanActivationName] ?? .nan }
+}
+
+/// Passes a data set through a learner in evaluation mode: queued batch by batch, with one wait for all of it.
+struct EvaluationPass<B: Backend> {
+  private let learner: any Learner<B>
+  private let backend: B
+  private let feed: Feed<B>
+  private let rows: Int
+  private let seed: UInt64
+  private let record: Tensor<B.Buffer>
+  private let columns: Int
+
+  init(_ learner: any Learner<B>, _ network: Network<B>, _ data: Dataset, memoryLimit: Int? = nil) throws {
+    self.learner = learner
+    backend = network.backend
+    seed = network.recipe.seed
+    rows = min(try network.recipe.evaluationRows, data.count)
+    try learner.reserve(rows: rows, .evaluation)
+    if data.count % rows > 0 { try learner.reserve(rows: data.count % rows, .evaluation) }
+    feed = try Feed(
+      data, on: backend, as: network.input, batchSize: rows, corruption: nil,
+      memoryLimit: memoryLimit ?? Feed.memoryLimit(backend))
+    columns = learner.columns(.evaluation).count
+    record = try backend.tensor([(data.count + rows - 1) / rows, columns])
+  }
+
+  func run() throws -> Evaluation {
+    for (index, start) in stride(from: 0, to: feed.count, by: rows).enumerated() {
+      let n = min(rows, feed.count - start)
+      let part = try feed.load(SampleOrder(start: start), rows: n, Pass(.evaluation, step: 0, seed: seed, batchRows: n))
+      try learner.forward(part)
+      try learner.record(part, into: record.slice(at: index * columns, shape: [columns]))
+    }
+    let values = try backend.read(record).map { Double($0) }
+    var means = [Double](repeating: 0, count: columns)
+    for (index, start) in stride(from: 0, to: feed.count, by: rows).enumerated() {
+      let share = Double(min(rows, feed.count - start)) / Double(feed.count)
+      for column in 0..<columns { means[column] += share * values[index * columns + column] }
+    }
+    return Evaluation(metrics: learner.metrics(means, .evaluation), samples: feed.count)
+  }
+}

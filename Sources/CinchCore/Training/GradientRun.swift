@@ -1,0 +1,287 @@
+import CinchBackend
+import CinchData
+
+/// Trains one recipe on one device by gradients: the loop that every variant shares.
+///
+/// Work is queued in chunks of about a tenth of a second. Between two chunks the record of the chunk's
+/// updates is read back, checked and reported, and the observer may stop the run; inside a chunk the host
+/// only queues. Chunk lengths follow the clock, but no number depends on them.
+final class GradientRun<B: Backend>: TrainingRun {
+  let network: Network<B>
+  private(set) var state = TrainingState()
+  let memory: Memory<B>
+  private let recipe: Recipe
+  private let backend: B
+  private let feed: Feed<B>
+  private let learner: any Learner<B>
+  private let updater: FirstOrder<B>
+  private let processes = Processes()
+  private let best: Tensor<B.Buffer>?
+  private let validation: EvaluationPass<B>?
+  /// One row for every update of a chunk.
+  private let record: Tensor<B.Buffer>
+  private let columns: [Column]
+  private let shuffle: Philox
+  private var chunk = 1
+  /// What is done to gradients before an update, and to weights after it: projections and the like.
+  private let beforeUpdate: [() throws -> Void] = []
+  private let afterUpdate: [() throws -> Void] = []
+
+  private(set) var stepLosses: [Double] = []
+  private let keepsStepLosses: Bool
+
+  static var longestChunk: Int { 128 }
+
+  init(_ network: Network<B>, training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
+    recipe = network.recipe
+    backend = network.backend
+    self.network = network
+    keepsStepLosses = options.keepsStepLosses
+    if recipe.patience != nil && validation == nil {
+      throw CinchError.usage(
+        "Early stopping needs held-out samples: add \(.validationSplit, "0.1"), or leave \(.patience) out.")
+    }
+    try recipe.validate(training)
+    if let validation { try recipe.validate(validation) }
+    let rows = min(recipe.batchSize, training.count)
+    try recipe.requireFit(backend, batch: rows)
+    memory = Memory(backend)
+    try memory.keep(network.parameters, as: "parameters")
+    feed = try Feed(
+      training, on: backend, as: network.input, batchSize: rows, corruption: recipe.corruption,
+      memoryLimit: options.residentBytes ?? Feed.memoryLimit(backend))
+    let learner = try Backpropagation(network, memory: memory)
+    self.learner = learner
+    try learner.reserve(rows: rows, .training)
+    if training.count % rows > 0 { try learner.reserve(rows: training.count % rows, .training) }
+    updater = try FirstOrder(network, memory: memory)
+    best =
+      recipe.patience == nil || validation == nil ? nil : try memory.kept("best", network.parameters.shape)
+    self.validation = try validation.map {
+      try EvaluationPass(learner, network, $0, memoryLimit: options.residentBytes)
+    }
+    // Each epoch ends with a look at the last weights.
+    try learner.reserve(rows: rows, .evaluation)
+    columns = learner.columns(.training)
+    record = try backend.tensor([max(Self.longestChunk, learner.columns(.evaluation).count), columns.count])
+    shuffle = Philox(seed: recipe.seed, stream: .shuffle)
+  }
+
+  private var batchSize: Int { min(recipe.batchSize, feed.count) }
+  var stepsPerEpoch: Int { (feed.count + batchSize - 1) / batchSize }
+  var isStreamed: Bool { feed.isStreamed }
+
+  func advance(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
+    if let ended = state.ended, ended == .earlyStopping { return .complete(ended) }
+    guard state.epoch < epochs else {
+      if state.ended == nil { try exchangeBest() }
+      state.ended = .epochs
+      return .complete(.epochs)
+    }
+    if state.ended != nil {
+      // More epochs than the run ended with: go on from the last weights, as if it had never ended.
+      try exchangeBest()
+      state.ended = nil
+    }
+    if state.sums.isEmpty { state.sums = [Double](repeating: 0, count: columns.count) }
+    while state.stepInEpoch < stepsPerEpoch {
+      try runChunk(epochs: epochs)
+      let goesOn = try processes.broadcast(observer(progress(epochs: epochs)))
+      guard goesOn || state.stepInEpoch == stepsPerEpoch else { return .interrupted }
+    }
+    return .finished(try endEpoch(epochs: epochs))
+  }
+
+  private func runChunk(epochs: Int) throws {
+    let start = ContinuousClock.now
+    let first = state.step
+    let steps = try processes.broadcast(min(chunk, Self.longestChunk, stepsPerEpoch - state.stepInEpoch))
+    for index in 0..<steps {
+      try update(
+        first + index, inEpoch: state.stepInEpoch + index, epochs: epochs,
+        row: record.slice(at: index * columns.count, shape: [columns.count]))
+    }
+    let values = try backend.read(record.prefix(rows: steps)).map { Double($0) }
+    let seconds = (ContinuousClock.now - start).seconds
+    state.seconds += seconds
+    try keep(values, steps: steps, first: first)
+    // Aim at a tenth of a second, and grow gently: the first chunks include the device's warm-up.
+    chunk = max(1, min(2 * chunk, Int(0.1 * Double(steps) / max(seconds, 1e-6))))
+  }
+
+  /// One update of the parameters.
+  private func update(_ step: Int, inEpoch index: Int, epochs: Int, row: Tensor<B.Buffer>) throws {
+    try updater.update(optimizerStep(step, epochs: epochs)) { sink in
+      let part = try load(step, inEpoch: index)
+      try learner.forward(part)
+      if let statistics = learner.statistics { try processes.sum(statistics, on: backend) }
+      try learner.backward(part, into: sink)
+      try processes.sum(network.gradients, on: backend)
+      try learner.record(part, into: row)
+      for hook in beforeUpdate { try hook() }
+    }
+    for hook in afterUpdate { try hook() }
+  }
+
+  /// The batch of an update of the epoch under way.
+  private func load(_ step: Int, inEpoch index: Int, _ mode: Pass.Mode = .training) throws -> Batch<B.Buffer> {
+    let start = index * batchSize
+    let rows = min(batchSize, feed.count - start)
+    let permutation = Permutation(count: feed.count, philox: shuffle, step: UInt64(state.epoch))
+    return try feed.load(
+      SampleOrder(start: start, permutation: permutation), rows: rows,
+      Pass(mode, step: UInt64(step), seed: recipe.seed, batchRows: rows))
+  }
+
+  private func optimizerStep(_ step: Int, epochs: Int) -> OptimizerStep {
+    recipe.optimizer.step(
+      step, scale: recipe.schedule.factor(step: step, stepsPerEpoch: stepsPerEpoch, epochs: epochs),
+      weightDecay: recipe.penalties.weightDecay, decayCount: network.weightCount)
+  }
+
+  /// Enters a chunk's record into the state.
+  private func keep(_ values: [Double], steps: Int, first: Int) throws {
+    for index in 0..<steps {
+      let row = values[index * columns.count..<(index + 1) * columns.count]
+      guard row.allSatisfy(\.isFinite) else {
+        throw CinchError.diverged(
+          Divergence.explain(recipe, columns, Array(row), step: first + index + 1, epoch: state.epoch + 1))
+      }
+      let rows = min(batchSize, feed.count - state.samples)
+      var objective = 0.0
+      for (column, value) in zip(columns.indices, row) {
+        let weighted = value * (columns[column].weight?(first + index) ?? 1)
+        if columns[column].weight != nil { objective += weighted }
+        state.sums[column] += weighted * Double(rows)
+      }
+      state.samples += rows
+      state.stepInEpoch += 1
+      state.step += 1
+      if keepsStepLosses { stepLosses.append(objective) }
+    }
+  }
+
+  /// The objective: the columns that are minimised, added up.
+  private func objective(_ values: [Double]) -> Double {
+    zip(columns, values).reduce(0) { $1.0.weight == nil ? $0 : $0 + $1.1 }
+  }
+
+  private func progress(epochs: Int) -> TrainingProgress {
+    let samples = Double(state.samples)
+    let rate = samples / max(state.seconds, 1e-9)
+    let left = Double((epochs - state.epoch) * feed.count) - samples
+    return TrainingProgress(
+      epoch: state.epoch + 1, epochs: epochs, samples: state.samples, samplesPerEpoch: feed.count,
+      loss: objective(state.sums) / samples, metrics: learner.metrics(state.sums.map { $0 / samples }, .training),
+      samplesPerSecond: rate, secondsLeft: left / max(rate, 1e-9))
+  }
+
+  /// An update's loss is that of the weights before it. What the epoch's last update made is looked at here, before
+  /// anything is kept of it.
+  private func requireFinite() throws {
+    let part = try load(state.step, inEpoch: 0, .evaluation)
+    try learner.forward(part)
+    let columns = learner.columns(.evaluation)
+    let row = record.slice(at: 0, shape: [columns.count])
+    try learner.record(part, into: row)
+    let values = try backend.read(row).map { Double($0) }
+    guard values.allSatisfy(\.isFinite) else {
+      throw CinchError.diverged(
+        Divergence.explain(recipe, columns, values, step: state.step, epoch: state.epoch + 1))
+    }
+  }
+
+  private func endEpoch(epochs: Int) throws -> Epoch {
+    try requireFinite()
+    let means = state.sums.map { $0 / Double(state.samples) }
+    var epoch = Epoch(
+      number: state.epoch + 1, loss: objective(means), metrics: learner.metrics(means, .training),
+      learningRate: optimizerStep(state.step - 1, epochs: epochs).learningRate,
+      samplesPerSecond: Double(state.samples) / max(state.seconds, 1e-9), seconds: state.seconds)
+    if let validation {
+      let metrics = try validation.run().metrics
+      let monitored = metrics[learner.monitored] ?? .nan
+      guard monitored.isFinite else {
+        throw CinchError.diverged(
+          Divergence.explain(recipe, columns, [monitored], step: state.step, epoch: epoch.number))
+      }
+      epoch.validationMetrics = metrics
+      try keepBest(monitored, epoch: epoch.number)
+    }
+    state.history.append(epoch)
+    state.epoch += 1
+    state.stepInEpoch = 0
+    state.samples = 0
+    state.seconds = 0
+    state.sums = [Double](repeating: 0, count: columns.count)
+    if let patience = recipe.patience, let bestEpoch = state.bestEpoch, state.epoch - bestEpoch >= patience {
+      state.ended = .earlyStopping
+      try exchangeBest()
+    } else if state.epoch >= epochs {
+      state.ended = .epochs
+      try exchangeBest()
+    }
+    return epoch
+  }
+
+  private func keepBest(_ loss: Double, epoch: Int) throws {
+    guard loss < state.bestValidation ?? .infinity else { return }
+    state.bestValidation = loss
+    state.bestEpoch = epoch
+    if let best { try backend.copy(network.parameters, to: best) }
+  }
+
+  /// Early stopping gives back the weights of the best epoch. The last ones take their place, so that a run
+  /// that is given more epochs can go on from them. Between two updates the gradients are scratch.
+  private func exchangeBest() throws {
+    guard let best, state.bestEpoch != nil else { return }
+    try backend.copy(network.parameters, to: network.gradients)
+    try backend.copy(best, to: network.parameters)
+    try backend.copy(network.gradients, to: best)
+  }
+}
+
+extension GradientRun {
+  func checkpoint() throws -> (state: TrainingState, arenas: [String: [B.Scalar]]) {
+    var values: [String: [B.Scalar]] = [:]
+    for (name, tensor) in memory.kept { values[name] = try backend.read(tensor) }
+    if let bad = values["parameters"]?.first(where: { !$0.isFinite }) {
+      throw CinchError.diverged(
+        Divergence.explain(recipe, columns, [Double(bad)], step: state.step, epoch: state.epoch + 1))
+    }
+    return (state, values)
+  }
+
+  func restore(_ state: TrainingState, _ values: [String: [B.Scalar]]) throws {
+    let state = try checked(state)
+    for (name, tensor) in memory.kept {
+      guard let array = values[name], array.count == tensor.count else {
+        throw CinchError.badData(
+          "The checkpoint does not fit this model: '\(name)' should hold \(tensor.count) numbers. "
+            + "Resume with the recipe the run was started with.")
+      }
+    }
+    for (name, tensor) in memory.kept {
+      if let array = values[name] { try backend.write(array, to: tensor) }
+    }
+    self.state = state
+  }
+
+  /// What a run of this recipe and these data can have come to.
+  /// - Throws: `CinchError.badData`.
+  private func checked(_ state: TrainingState) throws -> TrainingState {
+    let hasBest = state.bestEpoch != nil
+    guard state.epoch >= 0, state.epoch <= Recipe.mostEpochs, (0...stepsPerEpoch).contains(state.stepInEpoch),
+      state.step == state.epoch * stepsPerEpoch + state.stepInEpoch,
+      state.samples == min(state.stepInEpoch * batchSize, feed.count), state.history.count == state.epoch,
+      state.sums.count == columns.count || (state.sums.isEmpty && state.step == 0), state.sums.allSatisfy(\.isFinite),
+      state.seconds.isFinite, state.seconds >= 0, hasBest == (state.bestValidation != nil),
+      !hasBest || best != nil || validation != nil, (0...state.epoch).contains(state.bestEpoch ?? 0)
+    else {
+      throw CinchError.badData(
+        "The checkpoint's counters contradict each other or the run's data: start a new run, or resume with the data it "
+          + "was started with.")
+    }
+    return state
+  }
+}

@@ -1,0 +1,33 @@
+import CinchBackend
+
+/// Turns batches into gradients, and into the numbers that are reported. What comes after — the sum over processes, the
+/// update, checkpoints — is the same for every learner and belongs to the run.
+///
+/// A part is a batch, or a share of one. The three calls are apart so that what a term averages over the batch can be
+/// made whole between `forward` and `backward`.
+protocol Learner<B>: AnyObject {
+  associatedtype B: Backend
+
+  /// What `record` writes, in order.
+  func columns(_ mode: Pass.Mode) -> [Column]
+
+  /// What must be summed over all parts before the backward pass; nil where nothing must.
+  var statistics: Tensor<B.Buffer>? { get }
+
+  /// Makes room for batches of so many rows, so that no pass allocates.
+  func reserve(rows: Int, _ mode: Pass.Mode) throws
+
+  /// Up to the loss, in either mode. Leaves no trace in what is kept.
+  func forward(_ part: Batch<B.Buffer>) throws
+
+  func backward(_ part: Batch<B.Buffer>, into sink: GradientSink) throws
+
+  /// One number per column, each the mean over the part's samples.
+  func record(_ part: Batch<B.Buffer>, into row: Tensor<B.Buffer>) throws
+
+  /// What the columns' means over samples come to, by name.
+  func metrics(_ means: [Double], _ mode: Pass.Mode) -> Metrics
+
+  /// The metric that says which weights are best: the lower the better.
+  var monitored: String { get }
+}

@@ -1,0 +1,39 @@
+/// Named numbers, in the order in which they are reported.
+public struct Metrics: Sendable, Hashable, Sequence, ExpressibleByDictionaryLiteral {
+  private var pairs: [Pair] = []
+
+  /// One of them.
+  public struct Pair: Sendable, Hashable, Codable {
+    public let name: String
+    public var value: Double
+  }
+
+  public init(dictionaryLiteral elements: (String, Double)...) {
+    for (name, value) in elements { self[name] = value }
+  }
+
+  public subscript(name: String) -> Double? {
+    get { pairs.first { $0.name == name }?.value }
+    set {
+      let index = pairs.firstIndex { $0.name == name }
+      switch (index, newValue) {
+      case (let index?, let value?): pairs[index].value = value
+      case (let index?, nil): pairs.remove(at: index)
+      case (nil, let value?): pairs.append(Pair(name: name, value: value))
+      case (nil, nil): break
+      }
+    }
+  }
+
+  public var names: [String] { pairs.map(\.name) }
+  public func makeIterator() -> IndexingIterator<[Pair]> { pairs.makeIterator() }
+}
+
+extension Metrics: Codable {
+  public init(from decoder: any Decoder) throws { pairs = try decoder.singleValueContainer().decode([Pair].self) }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(pairs)
+  }
+}

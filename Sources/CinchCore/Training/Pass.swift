@@ -1,0 +1,64 @@
+import CinchBackend
+
+/// Where a pass of a batch through the network stands: what a layer that draws numbers, or is off in evaluation, needs.
+struct Pass: Sendable {
+  enum Mode: Sendable { case training, evaluation }
+
+  let mode: Mode
+  /// Updates before this one, in the whole run.
+  let step: UInt64
+  let seed: UInt64
+  /// Where the part at hand begins in the update's whole batch.
+  let firstRow: Int
+  /// The rows of the whole batch, of which objectives are means.
+  let batchRows: Int
+
+  init(_ mode: Mode, step: UInt64, seed: UInt64, firstRow: Int = 0, batchRows: Int) {
+    self.mode = mode
+    self.step = step
+    self.seed = seed
+    self.firstRow = firstRow
+    self.batchRows = batchRows
+  }
+
+  /// The random numbers of this pass for a purpose. `site` sets apart those who draw for the same one, such as layers.
+  func draws(_ stream: Philox.Stream, site: Int = 0) -> Draws {
+    Draws(Philox(seed: seed, stream: stream, site: site), step: step, firstRow: firstRow)
+  }
+}
+
+/// A batch, or a part of one, as a feed loads it: what the network sees and what it shall come to.
+struct Batch<Buffer: AnyObject> {
+  let pass: Pass
+  /// What the first layer sees: corrupted where there is corruption.
+  let input: Tensor<Buffer>
+  /// What the output is compared with: the clean samples, or labels `[rows]`.
+  let target: Tensor<Buffer>
+  /// A weight per target element; nil where each counts.
+  let weight: Tensor<Buffer>?
+
+  init(pass: Pass, input: Tensor<Buffer>, target: Tensor<Buffer>, weight: Tensor<Buffer>? = nil) {
+    self.pass = pass
+    self.input = input
+    self.target = target
+    self.weight = weight
+  }
+
+  var rows: Int { input.rows }
+}
+
+/// Where a backward pass leaves the gradients. Today that is always the arena, which the updater reads as a whole; a pass
+/// that updates each weight as its gradient is ready will be another case.
+enum GradientSink: Sendable { case arena }
+
+/// One number of the record of an update.
+struct Column: Sendable {
+  let name: String
+  /// What its value counts in the objective at an update; nil where it is only reported.
+  let weight: (@Sendable (_ step: Int) -> Double)?
+
+  init(_ name: String, weight: (@Sendable (_ step: Int) -> Double)? = { _ in 1 }) {
+    self.name = name
+    self.weight = weight
+  }
+}
