@@ -3,18 +3,19 @@
 // Kernels take it as slots, which hold other things in each mode; the host fills them in Epilogue.swift. This file alone
 // takes them out:
 //
-//                    tensor0     tensor1   tensor2   sums           number0         number1
+//                    tensor0     tensor1   tensor2      tensor3      sums           number0         number1
 //     FORWARD        bias
-//     BACKWARD       column      output    norms                    l1              curvature
-//     LOSS           bias        target              partials       gradientScale   lossScale
-//     DENSE_GRADIENT pullScale   weight              biasGradient   pullFactor      productScale
+//     BACKWARD       column      output    norms                                    l1              curvature
+//     LOSS           bias        target    lossWeight   logVariance  partials       gradientScale   lossScale
+//     DENSE_GRADIENT pullScale   weight                              biasGradient   pullFactor      productScale
 //
 // Flags say which tensors are there; ADD_TO_C serves any mode, ADD_TO_SUMS a dense gradient.
 
 #define EPILOGUE_ARGUMENTS                                                                                \
   const global float *tensor0, ulong tensor0At, const global float *tensor1, ulong tensor1At,             \
-    const global float *tensor2, ulong tensor2At, global float *sums, ulong sumsAt, int mode, int flags,  \
-    int activation, int loss, float number0, float number1
+    const global float *tensor2, ulong tensor2At, const global float *tensor3, ulong tensor3At,           \
+    global float *sums, ulong sumsAt, int mode, int flags, int activation, int loss, float number0,       \
+    float number1
 
 // A mode sets what is its own, and reads nothing else.
 typedef struct {
@@ -23,10 +24,12 @@ typedef struct {
   // [n]: added to every row, and the squared norms of the contractive penalty.
   const global float *bias, *column, *norms;
   // [m,n].
-  const global float *output, *target, *weight;
+  const global float *output, *target, *weight, *lossWeight;
   // [m].
   const global float *pullScale;
   float l1, curvature, gradientScale, lossScale, pullFactor, productScale;
+  // See `lossAt`; the scales of a gaussian loss have 1/σ² in them.
+  float normaliser;
   // A loss's sum for each work-item or work-group; the sums of δ's columns.
   global float *partials, *biasGradient;
 } Epilogue;
@@ -37,12 +40,25 @@ typedef struct {
     .bias = tensor0 + tensor0At, .column = tensor0 + tensor0At, .pullScale = tensor0 + tensor0At,         \
     .output = tensor1 + tensor1At, .target = tensor1 + tensor1At, .weight = tensor1 + tensor1At,          \
     .norms = tensor2 + tensor2At, .partials = sums + sumsAt, .biasGradient = sums + sumsAt,               \
-    .l1 = number0, .gradientScale = number0, .pullFactor = number0, .curvature = number1,                 \
-    .lossScale = number1, .productScale = number1,                                                        \
+    .l1 = number0, .pullFactor = number0, .curvature = number1, .productScale = number1,                  \
+    .lossWeight = tensor2 + tensor2At, .normaliser = normaliserOf(loss, tensor3 + tensor3At),             \
+    .gradientScale = number0 * precisionOf(loss, tensor3 + tensor3At),                                    \
+    .lossScale = number1 * precisionOf(loss, tensor3 + tensor3At),                                        \
   }
 
 // A product before anything is added to it.
 INLINE V scaled(const Epilogue *e, V x) { return e->mode == DENSE_GRADIENT ? x * e->productScale : x; }
+
+// The gradient of one vector's loss, `at` elements into C, which is added to `losses`; the bias is in x.
+INLINE V lossOf(const Epilogue *e, V x, size_t at, int count, Losses *losses) {
+  V target = loadPart(e->target + at, count, 0.0f);
+  if (e->flags & HAS_WEIGHT)
+    return weightedLossAt(
+      x, target, loadPart(e->lossWeight + at, count, 0.0f), e->loss, e->activation, e->gradientScale, e->lossScale,
+      e->normaliser, count, losses);
+  return lossAt(
+    x, target, e->loss, e->activation, e->gradientScale, e->lossScale, e->normaliser, count, losses);
+}
 
 // Ends one vector of the product: row i, columns j ..< j+count.
 INLINE V finish(const Epilogue *e, V x, int i, int j, int count, Losses *losses) {
@@ -58,8 +74,7 @@ INLINE V finish(const Epilogue *e, V x, int i, int j, int count, Losses *losses)
   }
   case LOSS:
     if (e->flags & HAS_BIAS) x += loadPart(e->bias + j, count, 0.0f);
-    return lossAt(
-      x, loadPart(e->target + at, count, 0.0f), e->loss, e->activation, e->gradientScale, e->lossScale, count, losses);
+    return lossOf(e, x, at, count, losses);
   case DENSE_GRADIENT:
     if (e->flags & HAS_PULL)
       x = fma((V)(e->pullFactor * e->pullScale[i]), loadPart(e->weight + at, count, 0.0f), x);

@@ -127,10 +127,20 @@ INLINE void settle(Losses *losses) {
   losses->excess = (V)0.0f;
 }
 
-// The loss of pre-activation a against target x, times `lossScale` (½ for sse, 1/d for mse, 1 for bce),
-// added to `losses`; returns ∂loss/∂a·gradientScale, of which the host has multiplied mse's 2/d into
+// What a gaussian loss multiplies both scales by, 1/σ², and what it adds to each element's loss, ½ log 2πσ².
+INLINE float precisionOf(int loss, const global float *logVariance) {
+  return loss == GAUSSIAN ? exp(-*logVariance) : 1.0f;
+}
+INLINE float normaliserOf(int loss, const global float *logVariance) {
+  return loss == GAUSSIAN ? 0.5f * (1.83787707f + *logVariance) : 0.0f;
+}
+
+// The loss of pre-activation a against target x, times `lossScale` (½ for sse, 1/d for mse, 1 for bce) and plus
+// `normaliser`, added to `losses`; returns ∂loss/∂a·gradientScale, of which the host has multiplied mse's 2/d into
 // gradientScale. `count` lanes are real.
-INLINE V lossAt(V a, V x, int loss, int activation, float gradientScale, float lossScale, int count, Losses *losses) {
+INLINE V lossAt(
+  V a, V x, int loss, int activation, float gradientScale, float lossScale, float normaliser, int count,
+  Losses *losses) {
   if (loss == BCE) {
     V e = expNegative(-fabs(a));
     losses->sum += keep(fma(-a, x, a < (V)0.0f ? (V)0.0f : a), count);
@@ -139,6 +149,17 @@ INLINE V lossAt(V a, V x, int loss, int activation, float gradientScale, float l
   }
   V h = activate(a, activation);
   V d = h - x;
-  losses->sum += keep(d * d * lossScale, count);
+  losses->sum += keep(fma(d * d, (V)lossScale, (V)normaliser), count);
   return d * slope(h, activation) * gradientScale;
+}
+
+// The same times a weight for each element, where 0 makes 0 of anything.
+INLINE V weightedLossAt(
+  V a, V x, V weight, int loss, int activation, float gradientScale, float lossScale, float normaliser, int count,
+  Losses *losses) {
+  Losses own = {(V)0.0f, (V)0.0f};
+  V gradient = lossAt(a, x, loss, activation, gradientScale, lossScale, normaliser, count, &own);
+  settle(&own);
+  losses->sum += keep(weight == (V)0.0f ? (V)0.0f : weight * own.sum, count);
+  return weight == (V)0.0f ? (V)0.0f : weight * gradient;
 }

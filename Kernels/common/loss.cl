@@ -1,10 +1,24 @@
+// The factors and the summand of a loss whose variance is on the device.
+#define GAUSSIAN_NUMBERS                                                                                  \
+  float precision = precisionOf(loss, logVariance + logVariance0);                                        \
+  float normaliser = normaliserOf(loss, logVariance + logVariance0);                                      \
+  scale *= precision;                                                                                     \
+  lossScale *= precision;
+
+#define LOSS_AT(X, WANTED, WEIGHT, COUNT, LOSSES)                                                         \
+  (hasWeight                                                                                              \
+     ? weightedLossAt(X, WANTED, WEIGHT, loss, activation, scale, lossScale, normaliser, COUNT, LOSSES)   \
+     : lossAt(X, WANTED, loss, activation, scale, lossScale, normaliser, COUNT, LOSSES))
+
 // The loss of pre-activations a [rows, columns] (+ bias) and its gradient, which may overwrite a. Each
 // work-item (CPU) or work-group (GPU) leaves one partial sum.
 #ifdef CPU_FAMILY
 kernel GROUP_1D void reconstructionLoss(
   const global float *a, ulong a0, const global float *bias, ulong bias0, const global float *target, ulong target0,
+  const global float *weight, ulong weight0, const global float *logVariance, ulong logVariance0,
   global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int chunk,
-  int hasBias, int loss, int activation, float scale, float lossScale) {
+  int hasBias, int hasWeight, int loss, int activation, float scale, float lossScale) {
+  GAUSSIAN_NUMBERS
   Losses losses = {(V)0.0f, (V)0.0f};
   FOR_ITEMS(r, rows, chunk) {
     ulong at = r * columns;
@@ -13,9 +27,8 @@ kernel GROUP_1D void reconstructionLoss(
       V x = loadPart(a + a0 + at + c, count, 0.0f);
       if (hasBias) x += loadPart(bias + bias0 + c, count, 0.0f);
       V wanted = loadPart(target + target0 + at + c, count, 0.0f);
-      storePart(
-        lossAt(x, wanted, loss, activation, scale, lossScale, count, &losses), gradient + gradient0 + at + c,
-        count);
+      V w = hasWeight ? loadPart(weight + weight0 + at + c, count, 0.0f) : (V)1.0f;
+      storePart(LOSS_AT(x, wanted, w, count, &losses), gradient + gradient0 + at + c, count);
       if (c / VW % 32 == 31) settle(&losses);
     }
     settle(&losses);
@@ -25,20 +38,67 @@ kernel GROUP_1D void reconstructionLoss(
 #else
 kernel GROUP_1D void reconstructionLoss(
   const global float *a, ulong a0, const global float *bias, ulong bias0, const global float *target, ulong target0,
+  const global float *weight, ulong weight0, const global float *logVariance, ulong logVariance0,
   global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int chunk,
-  int hasBias, int loss, int activation, float scale, float lossScale) {
+  int hasBias, int hasWeight, int loss, int activation, float scale, float lossScale) {
   local float scratch[256];
+  GAUSSIAN_NUMBERS
   Losses losses = {0.0f, 0.0f};
   FOR_ITEMS(i, (long)rows * columns, chunk) {
     float x = a[a0 + i];
     if (hasBias) x += bias[bias0 + i % columns];
-    gradient[gradient0 + i] = lossAt(x, target[target0 + i], loss, activation, scale, lossScale, 1, &losses);
+    float w = hasWeight ? weight[weight0 + i] : 1.0f;
+    gradient[gradient0 + i] = LOSS_AT(x, target[target0 + i], w, 1, &losses);
     settle(&losses);
   }
   float total = treeSum(losses.sum, scratch);
   if (get_local_id(0) == 0) partials[partials0 + get_group_id(0)] = total;
 }
 #endif
+
+// losses[r] = the loss of row r of pre-activations a [rows, columns] (+ bias, which repeats every `channels` columns). A
+// work-item (CPU) or a work-group (GPU) takes a row.
+kernel GROUP_1D void sampleLosses(
+  const global float *a, ulong a0, const global float *bias, ulong bias0, const global float *target, ulong target0,
+  const global float *weight, ulong weight0, const global float *logVariance, ulong logVariance0,
+  global float *losses, ulong losses0, int rows, int columns, int chunk, int channels, int hasBias, int hasWeight,
+  int loss, int activation, float lossScale) {
+  float scale = 0.0f;
+#ifdef CPU_FAMILY
+  GAUSSIAN_NUMBERS
+  FOR_ITEMS(r, rows, chunk) {
+    ulong at = r * columns;
+    Losses sums = {(V)0.0f, (V)0.0f};
+    int turns = 0;
+    for (int pixel = 0; pixel < columns; pixel += channels)
+      for (int c = 0; c < channels; c += VW) {
+        int count = channels - c;
+        V x = loadPart(a + a0 + at + pixel + c, count, 0.0f);
+        if (hasBias) x += loadPart(bias + bias0 + c, count, 0.0f);
+        V wanted = loadPart(target + target0 + at + pixel + c, count, 0.0f);
+        V w = hasWeight ? loadPart(weight + weight0 + at + pixel + c, count, 0.0f) : (V)1.0f;
+        LOSS_AT(x, wanted, w, count, &sums);
+        if (++turns % 32 == 0) settle(&sums);
+      }
+    settle(&sums);
+    losses[losses0 + r] = sumLanes(sums.sum);
+  }
+#else
+  local float scratch[256];
+  GAUSSIAN_NUMBERS
+  long r = get_group_id(0);
+  Losses sums = {0.0f, 0.0f};
+  for (int c = get_local_id(0); c < columns; c += 256) {
+    float x = a[a0 + r * columns + c];
+    if (hasBias) x += bias[bias0 + c % channels];
+    float w = hasWeight ? weight[weight0 + r * columns + c] : 1.0f;
+    LOSS_AT(x, target[target0 + r * columns + c], w, 1, &sums);
+    settle(&sums);
+  }
+  float total = treeSum(sums.sum, scratch);
+  if (get_local_id(0) == 0) losses[losses0 + r] = total;
+#endif
+}
 
 // losses[r] = −log softmax(a_r)[label_r]; gradient = (softmax − onehot)·scale, which may overwrite a. A
 // work-item a row: meant for the few classes of a classifier.

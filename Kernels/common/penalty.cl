@@ -45,3 +45,21 @@ kernel GROUP_COLUMNS void contractive(
   storePart(mean, slopes + slopes0 + j, count);
   storePart(mean * loadPart(norms + norms0 + j, count, 0.0f), values + values0 + j, count);
 }
+
+// gradient = scale·(½W(1 + log 2πσ²) − Σ partials), W = Σ weights or, where there are none, `elements`. One work-item
+// (CPU) or work-group (GPU).
+kernel GROUP_1D void logVarianceGradient(
+  const global float *partials, ulong partials0, const global float *weights, ulong weights0,
+  const global float *logVariance, ulong logVariance0, global float *gradient, ulong gradient0, int count,
+  int weightCount, float elements, float scale) {
+#ifdef CPU_FAMILY
+  float loss = sumAll(partials + partials0, count);
+  float weight = weightCount > 0 ? sumAll(weights + weights0, weightCount) : elements;
+#else
+  local float scratch[256];
+  float loss = sumAll(partials + partials0, count, scratch);
+  float weight = weightCount > 0 ? sumAll(weights + weights0, weightCount, scratch) : elements;
+  if (get_local_id(0) > 0) return;
+#endif
+  gradient[gradient0] = scale * (0.5f * weight * (2.83787707f + logVariance[logVariance0]) - loss);
+}

@@ -161,7 +161,7 @@ INLINE void corruptAt(
   VU w[4];
   V noise[4];
   philox(LANES_U + (first + (uint)(e / 4)), step.s0, step.s1, key.s0, key.s1, w);
-  if (kind == GAUSSIAN) {
+  if (kind == NOISE) {
     normals(w[0], w[1], noise, noise + 1);
     normals(w[2], w[3], noise + 2, noise + 3);
     INTERLEAVE(V, noise)
@@ -176,7 +176,7 @@ INLINE void corruptAt(
     V value = loadPart(x + at, count, 0.0f);
     switch (kind) {
     case MASKING: value = (w[q] < (VU)high || (VU)always != (VU)0) ? (V)0.0f : value; break;
-    case GAUSSIAN: value = fma((V)sigma, noise[q], value); break;
+    case NOISE: value = fma((V)sigma, noise[q], value); break;
     case SALT_PEPPER:
       value = (w[q] < (VU)high || (VU)always != (VU)0) ? (V)1.0f : value;
       value = w[q] < (VU)low ? (V)0.0f : value;

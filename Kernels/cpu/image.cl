@@ -108,11 +108,7 @@ INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int coun
       x = gradientAt(x, h, row, norm, e->activation, e->l1, e->curvature);
     break;
   }
-  case LOSS:
-    x = lossAt(
-      x + row, loadPart(e->target + at, count, 0.0f), e->loss, e->activation, e->gradientScale, e->lossScale, count,
-      losses);
-    break;
+  case LOSS: x = lossOf(e, x + row, at, count, losses); break;
   }
   storePart(x, c, count);
 }

@@ -76,10 +76,8 @@ extension CPUBackend: ConvolutionOps {
       pass = try imagePass(gradient)
     case .loss(let loss):
       pass.kind = cinch_epilogue_loss
-      pass.activation = cinch_activation(loss.activation)
-      pass.loss = cinch_loss(loss.loss)
-      pass.row = try loss.bias.map { try $0.input }
-      pass.other = try loss.target.input
+      pass.activation = cinch_activation(loss.terms.activation)
+      try pass.set(loss.terms)
       pass.gradient_scale = Float(loss.gradientScale)
       pass.partials = try loss.partials.pointer
     }

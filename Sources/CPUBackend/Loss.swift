@@ -1,5 +1,6 @@
 import CVector
 import CinchBackend
+import Glibc
 
 extension CPUBackend {
   public func reconstructionLoss(
@@ -9,6 +10,32 @@ extension CPUBackend {
       a, loss, gradient: gradient, partialCount: lossPartialCount(rows: a.rows, columns: a.columns))
     var pass = try lossPass(of: a, loss)
     try apply(&pass, a, into: gradient)
+  }
+
+  public func sampleLosses(
+    _ a: Tensor<CPUBuffer>, _ terms: LossTerms<CPUBuffer>, into losses: Tensor<CPUBuffer>
+  ) throws {
+    let channels = try checkSampleLosses(a, terms, into: losses)
+    var pass = cinch_epilogue(like: a, cinch_epilogue_loss, terms.activation)
+    try pass.set(terms)
+    try cinch_sample_losses(device, &pass, Int64(channels), a.input, losses.pointer)
+    counters.launches += 1
+  }
+
+  public func logVarianceGradient(
+    _ partials: Tensor<CPUBuffer>, weight: TotalWeight<CPUBuffer>, logVariance: Tensor<CPUBuffer>, scale: Double,
+    into gradient: Tensor<CPUBuffer>
+  ) throws {
+    try checkLogVarianceGradient(logVariance: logVariance, into: gradient)
+    let loss = cinch_total(try partials.input, Int64(partials.count))
+    let total =
+      switch weight {
+      case .elements(let count): Double(count)
+      case .partials(let sums): cinch_total(try sums.input, Int64(sums.count))
+      }
+    let s = try Double(logVariance.pointer[0])
+    try gradient.pointer[0] = Float(scale * (total / 2 * (1 + log(2 * Double.pi) + s) - loss))
+    counters.launches += 1
   }
 
   public func softmaxLoss(
@@ -24,13 +51,21 @@ extension CPUBackend {
 
   /// A reconstruction loss of pre-activations like `a`.
   func lossPass(of a: Tensor<CPUBuffer>, _ loss: FusedLoss<CPUBuffer>) throws -> cinch_epilogue {
-    var pass = cinch_epilogue(like: a, cinch_epilogue_loss, loss.activation)
-    pass.loss = cinch_loss(loss.loss)
-    pass.row = try loss.bias?.input
-    pass.other = try loss.target.input
+    var pass = cinch_epilogue(like: a, cinch_epilogue_loss, loss.terms.activation)
+    try pass.set(loss.terms)
     pass.gradient_scale = Float(loss.gradientScale)
     pass.partials = try loss.partials.pointer
     return pass
+  }
+}
+
+extension cinch_epilogue {
+  mutating func set(_ terms: LossTerms<CPUBuffer>) throws {
+    loss = cinch_loss(terms.loss)
+    row = try terms.bias?.input
+    other = try terms.target.input
+    weights = try terms.weight?.input
+    log_variance = try terms.logVariance?.input
   }
 }
 
@@ -41,6 +76,7 @@ extension cinch_loss {
       case .sse: cinch_sse
       case .mse: cinch_mse
       case .bce: cinch_bce
+      case .gaussian: cinch_gaussian
       }
   }
 }

@@ -49,6 +49,8 @@ typedef struct {
   /// Rows r0 ..< r1 of columns c0 ..< c1.
   void (*epilogue)(
       const cinch_epilogue *e, const float *source, float *destination, int64_t r0, int64_t r1, int64_t c0, int64_t c1);
+  void (*sample_losses)(
+      const cinch_epilogue *e, int64_t channels, const float *source, float *losses, int64_t r0, int64_t r1);
   void (*softmax)(
       const float *logits, const float *labels, int64_t r0, int64_t r1, int64_t classes, float gradient_scale,
       float *gradient, float *losses);
@@ -70,6 +72,11 @@ typedef struct {
   void (*corrupt)(
       const cinch_corruption *c, const float *x, float *corrupted, int64_t columns, int64_t e0, int64_t e1);
   void (*bernoulli)(const cinch_stream *stream, const float *p, float *draws, int64_t e0, int64_t e1);
+
+  /// Rows r0 ..< r1, where r0 · units is a multiple of 4.
+  void (*sample)(const cinch_sampling *s, int64_t r0, int64_t r1);
+  void (*sample_gradient)(const cinch_sampling *s, int64_t r0, int64_t r1);
+  void (*prior_divergence)(const float *ms, int64_t units, float *divergences, int64_t r0, int64_t r1);
 
   /// Elements i0 ..< i1, all of them decayed or none.
   void (*optimizer)(const cinch_optimizer *step, int64_t i0, int64_t i1, bool decayed);

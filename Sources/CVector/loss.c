@@ -4,7 +4,28 @@ int64_t cinch_loss_partial_count(int64_t rows, int64_t columns) {
   return cinch_blocks(rows, cinch_cell_rows) * cinch_blocks(columns, cinch_cell_columns);
 }
 
-enum { softmax_elements = 4096 };
+enum { softmax_elements = 4096, sample_elements = 1 << 14 };
+
+typedef struct {
+  const cinch_device *device;
+  const cinch_epilogue *loss;
+  int64_t channels, rows;
+  const float *source;
+  float *losses;
+} sample_job;
+
+static void sample_task(void *context, int64_t task) {
+  const sample_job *job = context;
+  const int64_t r0 = task * job->rows, r1 = cinch_min(r0 + job->rows, job->loss->rows);
+  job->device->kernels->sample_losses(job->loss, job->channels, job->source, job->losses, r0, r1);
+}
+
+void cinch_sample_losses(
+    cinch_device *device, const cinch_epilogue *loss, int64_t channels, const float *source, float *losses) {
+  const int64_t rows = cinch_max(1, sample_elements / cinch_max(1, loss->columns));
+  sample_job job = {device, loss, channels, rows, source, losses};
+  cinch_pool_run(device->pool, sample_task, &job, cinch_blocks(loss->rows, rows));
+}
 
 typedef struct {
   const cinch_device *device;

@@ -131,6 +131,7 @@ void cinch_finish(
     e.columns = part == 0 ? image->columns : e1 - start;
     if (e.rows == 0 || e.columns == 0) continue;
     if (e.other) e.other = image->epilogue.other + start;
+    if (e.weights) e.weights = image->epilogue.weights + start;
     if (partials) e.partials = partials + used;
     used += cinch_blocks(e.rows, cinch_cell_rows) * cinch_blocks(e.columns, cinch_cell_columns);
     device->kernels->epilogue(&e, result + start, result + start, 0, e.rows, 0, e.columns);

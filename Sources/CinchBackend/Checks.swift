@@ -84,16 +84,81 @@ package func checkLoss<Buffer>(
   _ loss: FusedLoss<Buffer>, rows: Int, columns: Int, op: String, partialCount: Int
 ) throws {
   try checkFusedLoss(loss, op: op, biases: columns, partialCount: partialCount)
-  try checkMatrix(loss.target, rows: rows, columns: columns, op, "the target")
+  try checkMatrix(loss.terms.target, rows: rows, columns: columns, op, "the target")
+  if let weight = loss.terms.weight { try checkMatrix(weight, rows: rows, columns: columns, op, "the weight") }
 }
 
 /// All but the target, which may be a matrix or an image.
 private func checkFusedLoss<Buffer>(_ loss: FusedLoss<Buffer>, op: String, biases: Int, partialCount: Int) throws {
-  guard loss.loss != .bce || loss.activation == .sigmoid else {
-    throw fail("\(op): bce needs a sigmoid output, not \(loss.activation.rawValue). Use sse, or change the layer.")
-  }
-  if let bias = loss.bias { try checkCount(bias, biases, op, "the bias") }
+  try checkLossKind(loss.terms, op)
+  if let bias = loss.terms.bias { try checkCount(bias, biases, op, "the bias") }
   try checkCount(loss.partials, partialCount, op, "the tensor of partial sums")
+}
+
+private func checkLossKind<Buffer>(_ terms: LossTerms<Buffer>, _ op: String) throws {
+  guard terms.loss != .bce || terms.activation == .sigmoid else {
+    throw fail("\(op): bce needs a sigmoid output, not \(terms.activation.rawValue). Use sse, or change the layer.")
+  }
+  guard (terms.loss == .gaussian) == (terms.logVariance != nil) else {
+    throw fail(
+      terms.loss == .gaussian
+        ? "\(op): gaussian needs the log of its variance. Give a tensor of one element, or use sse."
+        : "\(op): \(terms.loss.rawValue) has no variance. Leave it out, or use gaussian.")
+  }
+  if let logVariance = terms.logVariance { try checkCount(logVariance, 1, op, "the log variance") }
+}
+
+package func checkLogVarianceGradient<Buffer>(logVariance: Tensor<Buffer>, into gradient: Tensor<Buffer>) throws {
+  try checkCount(logVariance, 1, "logVarianceGradient", "the log variance")
+  try checkCount(gradient, 1, "logVarianceGradient", "the gradient")
+}
+
+/// Returns after how many columns the bias repeats.
+package func checkSampleLosses<Buffer>(
+  _ a: Tensor<Buffer>, _ terms: LossTerms<Buffer>, into losses: Tensor<Buffer>
+) throws -> Int {
+  let op = "sampleLosses"
+  try checkLossKind(terms, op)
+  try checkMatrix(terms.target, rows: a.rows, columns: a.columns, op, "the target")
+  if let weight = terms.weight { try checkMatrix(weight, rows: a.rows, columns: a.columns, op, "the weight") }
+  try checkCount(losses, a.rows, op, "the tensor of losses")
+  guard let bias = terms.bias else { return a.columns }
+  guard bias.count == a.columns || (bias.count > 0 && a.columns % bias.count == 0) else {
+    throw fail(
+      "\(op): the bias is \(bias.shape), but \(a.columns) elements are needed, or as many as an image has channels.")
+  }
+  return bias.count
+}
+
+/// The samples and units of a sampling layer: ms is `[n, 2k]`, z `[n, k]`.
+@discardableResult
+package func checkSampling<Buffer>(
+  _ op: String, _ ms: Tensor<Buffer>, _ z: Tensor<Buffer>, _ name: String, _ draws: Draws?
+) throws -> (samples: Int, units: Int) {
+  guard ms.columns % 2 == 0 else {
+    throw fail("\(op): \(ms.shape) holds no mean and log variance for every unit: an even number of columns is needed.")
+  }
+  let units = ms.columns / 2
+  try checkMatrix(z, rows: ms.rows, columns: units, op, name)
+  if let draws { try checkDraws(draws, columns: units, op) }
+  return (ms.rows, units)
+}
+
+package func checkSampleGradient<Buffer>(
+  _ delta: Tensor<Buffer>, _ ms: Tensor<Buffer>, _ draws: Draws, into result: Tensor<Buffer>
+) throws -> (samples: Int, units: Int) {
+  let extents = try checkSampling("sampleGradient", ms, delta, "the gradient at the code", draws)
+  try checkMatrix(result, rows: ms.rows, columns: ms.columns, "sampleGradient", "the result")
+  return extents
+}
+
+package func checkPriorDivergence<Buffer>(_ ms: Tensor<Buffer>, into divergences: Tensor<Buffer>) throws {
+  guard ms.columns % 2 == 0 else {
+    throw fail(
+      "priorDivergence: \(ms.shape) holds no mean and log variance for every unit: an even number of columns is needed."
+    )
+  }
+  try checkCount(divergences, ms.rows, "priorDivergence", "the tensor of divergences")
 }
 
 package func checkReconstructionLoss<Buffer>(
@@ -329,7 +394,8 @@ package func checkConvolution<Buffer>(
     try checkImageGradient(terms, samples, height, width, channels, op)
   case .loss(let loss):
     try checkFusedLoss(loss, op: op, biases: channels, partialCount: partialCount(g, samples, side))
-    try checkImage(loss.target, samples, height, width, channels, op, "the target")
+    try checkImage(loss.terms.target, samples, height, width, channels, op, "the target")
+    if let weight = loss.terms.weight { try checkImage(weight, samples, height, width, channels, op, "the weight") }
   }
   return samples
 }

@@ -145,9 +145,18 @@ extension Activation {
 }
 
 extension ReconstructionLoss {
-  /// One element's loss and its derivative by a.
+  /// One element's loss and its derivative by a, times its weight if it has one.
   func estimate(
-    _ a: Estimate, target: Double, _ activation: Activation, columns: Int
+    _ a: Estimate, target: Double, _ activation: Activation, columns: Int, logVariance: Double?, weight: Double?
+  ) -> (loss: Estimate, gradient: Estimate) {
+    if weight == 0 { return (.exact(0), .exact(0)) }
+    let element = estimate(a, target: target, activation, columns: columns, logVariance: logVariance)
+    guard let weight else { return element }
+    return (element.loss * .exact(weight), element.gradient * .exact(weight))
+  }
+
+  private func estimate(
+    _ a: Estimate, target: Double, _ activation: Activation, columns: Int, logVariance: Double?
   ) -> (loss: Estimate, gradient: Estimate) {
     let output = activation.estimate(a), difference = output - .exact(target)
     let slope = activation.slopeEstimate(output)
@@ -160,6 +169,12 @@ extension ReconstructionLoss {
       let positive = Activation.relu.estimate(a)
       let tail = Activation.softplus.estimate(Estimate(-abs(a.value), error: a.error))
       return (positive - a * .exact(target) + tail, difference)
+    case .gaussian:
+      let s = Estimate.exact(logVariance ?? 0), precision = (.exact(0) - s).exponential
+      let normaliser = Estimate.rounded(log(2 * Double.pi)) + s
+      return (
+        .exact(0.5) * (difference * difference * precision) + .exact(0.5) * normaliser, difference * slope * precision
+      )
     }
   }
 }

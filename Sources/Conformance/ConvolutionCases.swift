@@ -49,10 +49,11 @@ struct ConvolutionCase: OpCase {
     case .backward(let terms):
       result.append(.output("to", to))
       result += terms.arguments(image: to, name, map: values)
-    case .loss(_, _, let bias):
+    case .loss(let loss, _, let bias, let weighted):
       result.append(.output("to", to))
       if bias { result.append(vector("bias")) }
-      result.append(.input("target", to, values("target", Numbers.uniform(to, 0...1, name + "target"))))
+      let target = values("target", Numbers.uniform(to, 0...1, name + "target"))
+      result += LossData(loss: loss, weighted: weighted).arguments(to, name, target: target)
       let count = backend.lossPartialCount(geometry, samples: image.samples, result: side)
       result.append(.output("partials", [count], comparedBy: .sum))
     }
@@ -75,11 +76,8 @@ struct ConvolutionCase: OpCase {
       case .accumulate: .accumulate
       case .forward(let activation, _): .forward(bias: t.optional("bias"), activation: activation)
       case .backward(let terms): .backward(terms.bind(t))
-      case .loss(let loss, let activation, _):
-        .loss(
-          FusedLoss(
-            loss, activation: activation, bias: t.optional("bias"), target: t["target"], gradientScale: Self.scale,
-            partials: t["partials"]))
+      case .loss(let loss, let activation, _, let weighted):
+        .loss(LossData(loss: loss, weighted: weighted).fused(activation, t, scale: Self.scale))
       }
     switch side {
     case .small: try backend.convolve(t["from"], t["weight"], geometry, into: t["to"], epilogue: epilogue)
@@ -99,12 +97,10 @@ struct ConvolutionCase: OpCase {
     case .forward(let activation, _): return ["to": sums.indices.map { activation.estimate(biased($0)).error }]
     case .backward(let terms):
       return ["to": sums.indices.map { terms.estimate(sums[$0], index: $0, column: $0 % channels, v).error }]
-    case .loss(let loss, let activation, _):
-      let target = v["target"]
+    case .loss(let loss, let activation, _, let weighted):
       // The loss per sample: mse is divided by all of a sample's features, not by its channels.
-      let elements = sums.indices.map {
-        loss.estimate(biased($0), target: target[$0], activation, columns: features)
-      }
+      let elements = LossData(loss: loss, weighted: weighted).estimates(
+        sums.indices.map(biased), activation, columns: features, v)
       return [
         "to": elements.map { ($0.gradient * .rounded(Self.scale)).error },
         "partials": [Estimate.sum(elements.map(\.loss)).error],
@@ -168,6 +164,7 @@ extension ConvolutionCase {
       [.none, .accumulate] + Activation.allCases.map { .forward($0, bias: true) }
       + [.backward(GradientTerms(activation: .sigmoid, column: true, l1: 0, curvature: true))]
       + [.loss(.sse, .tanh, bias: true), .loss(.mse, .linear, bias: true), .loss(.bce, .sigmoid, bias: true)]
+      + [.loss(.gaussian, .linear, bias: true)]
     let met = sides.flatMap { side in
       kinds.flatMap { kind in
         var blemishes = [("from", 0), ("from", 64)]

@@ -21,7 +21,7 @@ struct MatmulCase: OpCase {
     case none, accumulate
     case forward(Activation, bias: Bool)
     case backward(GradientTerms)
-    case loss(ReconstructionLoss, Activation, bias: Bool)
+    case loss(ReconstructionLoss, Activation, bias: Bool, weighted: Bool = false)
   }
   /// Which argument, if any, holds a NaN, and where.
   typealias Blemish = (argument: String, index: Int)
@@ -56,10 +56,11 @@ struct MatmulCase: OpCase {
     case .backward(let terms):
       result.append(.output("c", c))
       result += terms.arguments(c, name, map: values)
-    case .loss(_, _, let bias):
+    case .loss(let loss, _, let bias, let weighted):
       result.append(.output("c", c))
       if bias { result.append(vector("bias")) }
-      result.append(.input("target", c, values("target", Numbers.uniform(c, 0...1, name + "target"))))
+      let target = values("target", Numbers.uniform(c, 0...1, name + "target"))
+      result += LossData(loss: loss, weighted: weighted).arguments(c, name, target: target)
       result.append(.output("partials", [backend.lossPartialCount(rows: m, columns: n)], comparedBy: .sum))
     }
     return result
@@ -81,11 +82,8 @@ struct MatmulCase: OpCase {
       case .accumulate: .accumulate
       case .forward(let activation, _): .forward(bias: t.optional("bias"), activation: activation)
       case .backward(let terms): .backward(terms.bind(t))
-      case .loss(let loss, let activation, _):
-        .loss(
-          FusedLoss(
-            loss, activation: activation, bias: t.optional("bias"), target: t["target"], gradientScale: Self.scale,
-            partials: t["partials"]))
+      case .loss(let loss, let activation, _, let weighted):
+        .loss(LossData(loss: loss, weighted: weighted).fused(activation, t, scale: Self.scale))
       }
     try backend.matmul(
       t["a"], transposeA: transposeA, t["b"], transposeB: transposeB, into: t["c"], epilogue: epilogue)
@@ -104,10 +102,9 @@ struct MatmulCase: OpCase {
     case .forward(let activation, _): return ["c": products.indices.map { activation.estimate(biased($0)).error }]
     case .backward(let terms):
       return ["c": products.indices.map { terms.estimate(products[$0], index: $0, column: $0 % n, v).error }]
-    case .loss(let loss, let activation, _):
-      let elements = products.indices.map {
-        loss.estimate(biased($0), target: v["target"][$0], activation, columns: n)
-      }
+    case .loss(let loss, let activation, _, let weighted):
+      let elements = LossData(loss: loss, weighted: weighted).estimates(
+        products.indices.map(biased), activation, columns: n, v)
       return [
         "c": elements.map { ($0.gradient * .rounded(Self.scale)).error },
         "partials": [Estimate.sum(elements.map(\.loss)).error],
@@ -123,8 +120,8 @@ extension MatmulCase.Kind {
     case .accumulate: "accumulate"
     case .forward(let activation, let bias): "forward \(activation.rawValue)" + (bias ? " + bias" : "")
     case .backward(let terms): "backward \(terms.name)"
-    case .loss(let loss, let activation, let bias):
-      "\(loss.rawValue) of \(activation.rawValue)" + (bias ? " + bias" : "")
+    case .loss(let loss, let activation, let bias, let weighted):
+      "\(LossData(loss: loss, weighted: weighted).name) of \(activation.rawValue)" + (bias ? " + bias" : "")
     }
   }
 
@@ -136,6 +133,7 @@ extension MatmulCase.Kind {
         kinds.append(.forward(activation, bias: bias))
         for loss in ReconstructionLoss.allCases where loss != .bce || activation == .sigmoid {
           kinds.append(.loss(loss, activation, bias: bias))
+          kinds.append(.loss(loss, activation, bias: bias, weighted: true))
         }
       }
       kinds += GradientTerms.all(activation).map(Self.backward)
@@ -192,6 +190,7 @@ extension MatmulCase {
       [.none, .accumulate] + Activation.allCases.map { .forward($0, bias: true) }
       + [.backward(GradientTerms(activation: .sigmoid, column: true, l1: 0, curvature: true))]
       + [.loss(.sse, .tanh, bias: true), .loss(.mse, .linear, bias: true), .loss(.bce, .sigmoid, bias: true)]
+      + [.loss(.gaussian, .linear, bias: true)]
     return kinds.flatMap { kind in
       var blemishes: [Blemish] = [("a", 0), ("a", 33 * 20 - 1), ("b", 7)]
       switch kind {

@@ -37,10 +37,16 @@ enum BadCall: Sendable {
   case columnSums(Shape, Shape)
   case softmaxLoss(Shape, labels: Shape)
   case bce(Shape, Activation)
+  case loss(Shape, ReconstructionLoss, weight: Shape? = nil, logVariance: Shape? = nil)
+  case logVarianceGradient(Shape, gradient: Shape)
   case klSparsity(Shape, means: Shape)
   case gather(Shape, SampleOrder, Shape)
   case corrupt(Shape, Corruption, Shape, firstRow: Int = 0)
   case bernoulli(Shape, firstRow: Int)
+  case sampleLosses(Shape, ReconstructionLoss, bias: Shape?, losses: Shape)
+  case sample(Shape, Shape, firstRow: Int = 0)
+  case sampleGradient(Shape, Shape)
+  case priorDivergence(Shape, Shape)
   case adamWithoutMoments(Shape)
   case copy(Shape, Shape)
   case write(Shape, count: Int)
@@ -67,6 +73,15 @@ enum BadCall: Sendable {
         t(shape),
         FusedLoss(.bce, activation: activation, bias: nil, target: t(shape), gradientScale: 1, partials: partials),
         gradient: t(shape))
+    case .loss(let shape, let loss, let weight, let logVariance):
+      let partials = try t([backend.lossPartialCount(rows: shape.rows, columns: shape.columns)])
+      let fused = FusedLoss(
+        loss, activation: .linear, bias: nil, target: try t(shape), weight: try weight.map(t),
+        logVariance: try logVariance.map(t), gradientScale: 1, partials: partials)
+      try backend.reconstructionLoss(t(shape), fused, gradient: t(shape))
+    case .logVarianceGradient(let partials, let gradient):
+      try backend.logVarianceGradient(
+        t(partials), weight: .elements(1), logVariance: t([1]), scale: 1, into: t(gradient))
     case .klSparsity(let h, let means):
       try backend.klSparsity(
         t(h), KLSettings(rho: 0.1, beta: 1), KLResult(means: t(means), column: t([h.columns]), values: t([h.columns])))
@@ -77,6 +92,16 @@ enum BadCall: Sendable {
     case .bernoulli(let shape, let firstRow):
       let draws = Draws(Philox(seed: 1, stream: .test), step: 0, firstRow: firstRow)
       try backend.bernoulli(t(shape), draws, into: t(shape))
+    case .sampleLosses(let a, let loss, let bias, let losses):
+      let terms = try LossTerms(loss, activation: .linear, bias: bias.map(t), target: t(a))
+      try backend.sampleLosses(t(a), terms, into: t(losses))
+    case .sample(let ms, let z, let firstRow):
+      try backend.sample(
+        t(ms), Draws(Philox(seed: 1, stream: .test), step: 0, firstRow: firstRow), into: t(z))
+    case .sampleGradient(let ms, let result):
+      try backend.sampleGradient(
+        t([ms.rows, ms.columns / 2]), t(ms), Draws(Philox(seed: 1, stream: .test), step: 0), prior: 1, into: t(result))
+    case .priorDivergence(let ms, let divergences): try backend.priorDivergence(t(ms), into: t(divergences))
     case .adamWithoutMoments(let shape):
       let rule = OptimizerStep.Rule.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, step: 1)
       try backend.optimizerStep(

@@ -13,6 +13,7 @@ struct EpilogueArguments {
     case hasPull = 8
     case addToC = 16
     case addToSums = 32
+    case hasWeight = 64
   }
 
   private typealias Slot = Tensor<OpenCLBuffer>?
@@ -22,7 +23,7 @@ struct EpilogueArguments {
   private var activation = Activation.linear
   private var loss = ReconstructionLoss.sse
   /// Read by the kernels.
-  private var tensors: (Slot, Slot, Slot) = (nil, nil, nil)
+  private var tensors: (Slot, Slot, Slot, Slot) = (nil, nil, nil, nil)
   /// Written by them, besides C.
   private var sums: Slot = nil
   private var numbers = (0.0, 0.0)
@@ -53,7 +54,7 @@ struct EpilogueArguments {
     var arguments = Self(.backward)
     arguments.activation = gradient.activation
     arguments.flags = gradient.flags
-    arguments.tensors = (gradient.column, gradient.output, gradient.curvature?.norms)
+    arguments.tensors = (gradient.column, gradient.output, gradient.curvature?.norms, nil)
     arguments.numbers = (gradient.l1, gradient.curvature?.factor ?? 0)
     return arguments
   }
@@ -61,12 +62,14 @@ struct EpilogueArguments {
   /// - Parameter features: the elements of a sample, by which mse divides.
   static func loss(_ fused: FusedLoss<OpenCLBuffer>, features: Int) -> Self {
     var arguments = Self(.loss)
-    arguments.activation = fused.activation
-    arguments.loss = fused.loss
-    arguments.set(.hasBias, if: fused.bias != nil)
-    arguments.tensors = (fused.bias, fused.target, nil)
+    let terms = fused.terms
+    arguments.activation = terms.activation
+    arguments.loss = terms.loss
+    arguments.set(.hasBias, if: terms.bias != nil)
+    arguments.set(.hasWeight, if: terms.weight != nil)
+    arguments.tensors = (terms.bias, terms.target, terms.weight, terms.logVariance)
     arguments.sums = fused.partials
-    let factors = lossFactors(fused.loss, columns: features, gradientScale: fused.gradientScale)
+    let factors = lossFactors(terms.loss, columns: features, gradientScale: fused.gradientScale)
     arguments.numbers = (factors.gradient, factors.value)
     return arguments
   }
@@ -80,7 +83,7 @@ struct EpilogueArguments {
     arguments.set(.addToC, if: accumulate)
     arguments.set(.addToSums, if: accumulateBias)
     arguments.set(.hasPull, if: pull != nil)
-    arguments.tensors = (pull?.scale, pull?.weight, nil)
+    arguments.tensors = (pull?.scale, pull?.weight, nil, nil)
     arguments.sums = biasGradient
     arguments.numbers = (pull?.factor ?? 0, scale)
     return arguments
@@ -107,6 +110,7 @@ struct EpilogueArguments {
     call.add(tensors.0 ?? c)
     call.add(tensors.1 ?? c)
     call.add(tensors.2 ?? c)
+    call.add(tensors.3 ?? c)
     call.add(sums ?? c)
     call.add(mode.code)
     call.add(flags)
@@ -128,7 +132,7 @@ extension ActivationGradient<OpenCLBuffer> {
 /// The factors by which a loss and its gradient are multiplied in the kernels.
 func lossFactors(_ loss: ReconstructionLoss, columns: Int, gradientScale: Double) -> (gradient: Double, value: Double) {
   switch loss {
-  case .sse: (gradientScale, 0.5)
+  case .sse, .gaussian: (gradientScale, 0.5)
   case .mse: (gradientScale * 2 / Double(columns), 1 / Double(columns))
   case .bce: (gradientScale, 1)
   }

@@ -37,7 +37,7 @@ enum OptimizerCode: Int32, KernelCode {
 
 /// What the kernel `corrupt` makes of an element and its random word.
 enum DrawCode: Int32, KernelCode {
-  case masking, gaussian, saltPepper, bernoulli
+  case masking, noise, saltPepper, bernoulli
 }
 
 /// What `sumPartials` sums.

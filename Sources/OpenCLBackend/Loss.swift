@@ -13,22 +13,77 @@ extension OpenCLBackend {
     case .cpu: grid = Grid(global: (pieces, 1, 1), local: (1, 1, 1), chunk: (rows + pieces - 1) / pieces)
     case .gpu: grid = Grid(global: (pieces * 256, 1, 1), local: (256, 1, 1))
     }
-    let factors = lossFactors(loss.loss, columns: columns, gradientScale: loss.gradientScale)
+    let terms = loss.terms
+    let factors = lossFactors(terms.loss, columns: columns, gradientScale: loss.gradientScale)
     var call = try call(.reconstructionLoss)
     call.add(a)
-    call.add(loss.bias ?? gradient)
-    call.add(loss.target)
+    call.add(terms.bias ?? gradient)
+    call.add(terms.target)
+    call.add(terms.weight ?? gradient)
+    call.add(terms.logVariance ?? gradient)
     call.add(gradient)
     call.add(loss.partials)
     call.add(rows)
     call.add(columns)
     call.add(grid.chunk)
-    call.add(loss.bias != nil)
-    call.add(loss.loss.code)
-    call.add(loss.activation.code)
+    call.add(terms.bias != nil)
+    call.add(terms.weight != nil)
+    call.add(terms.loss.code)
+    call.add(terms.activation.code)
     call.add(factors.gradient)
     call.add(factors.value)
     try run(call, grid)
+  }
+
+  public func sampleLosses(
+    _ a: Tensor<OpenCLBuffer>, _ terms: LossTerms<OpenCLBuffer>, into losses: Tensor<OpenCLBuffer>
+  ) throws {
+    let (rows, columns) = (a.rows, a.columns)
+    let channels = try checkSampleLosses(a, terms, into: losses)
+    guard rows > 0 else { return }
+    let grid = family == .cpu ? items(rows, columns: columns) : Grid(global: (rows * 256, 1, 1), local: (256, 1, 1))
+    var call = try call(.sampleLosses)
+    call.add(a)
+    call.add(terms.bias ?? losses)
+    call.add(terms.target)
+    call.add(terms.weight ?? losses)
+    call.add(terms.logVariance ?? losses)
+    call.add(losses)
+    call.add(rows)
+    call.add(columns)
+    call.add(grid.chunk)
+    call.add(channels)
+    call.add(terms.bias != nil)
+    call.add(terms.weight != nil)
+    call.add(terms.loss.code)
+    call.add(terms.activation.code)
+    call.add(lossFactors(terms.loss, columns: columns, gradientScale: 1).value)
+    try run(call, grid)
+  }
+
+  public func logVarianceGradient(
+    _ partials: Tensor<OpenCLBuffer>, weight: TotalWeight<OpenCLBuffer>, logVariance: Tensor<OpenCLBuffer>,
+    scale: Double, into gradient: Tensor<OpenCLBuffer>
+  ) throws {
+    try checkLogVarianceGradient(logVariance: logVariance, into: gradient)
+    var call = try call(.logVarianceGradient)
+    call.add(partials)
+    let elements: Int
+    switch weight {
+    case .elements(let count):
+      elements = count
+      call.add(partials)
+    case .partials(let sums):
+      elements = 0
+      call.add(sums)
+    }
+    call.add(logVariance)
+    call.add(gradient)
+    call.add(partials.count)
+    if case .partials(let sums) = weight { call.add(sums.count) } else { call.add(0) }
+    call.add(Double(elements))
+    call.add(scale)
+    try run(call, oneGroup)
   }
 
   public func softmaxLoss(

@@ -7,7 +7,7 @@ enum Module: Hashable {
   case matmul
   /// The GPU family's matmul for one block size.
   case matmulTile(Int)
-  case elementwise, reduction, random, peak
+  case elementwise, reduction, random, sampling, peak
   /// The CPU family's convolutions, for one register tile each. A step or run of 0 is known at run time alone.
   case correlation(rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
@@ -24,9 +24,11 @@ enum Module: Hashable {
 enum KernelID: Int, CaseIterable {
   case matmul, matmulTransposed
   case matmul32, matmul64, matmul128, matmulSlices
-  case fill, activateRows, activationGradient, reconstructionLoss, softmaxLoss, optimizerStep
+  case fill, activateRows, activationGradient, reconstructionLoss, sampleLosses, softmaxLoss, optimizerStep
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
+  case logVarianceGradient
   case gather, corrupt, gatherCorrupt, maskExactly
+  case sample, sampleMeans, sampleGradient, priorDivergence
   case peak
   case correlate, correlatePlanes, gradientSlices, gradientSlicesOfFew, sumSlices, packWeights
   case convolveTiles, convolveTransposedTiles, convolutionGradientTiles, convolutionSlices
@@ -47,9 +49,13 @@ enum KernelID: Int, CaseIterable {
     case .matmul32, .matmulSlices: .matmulTile(32)
     case .matmul64: .matmulTile(64)
     case .matmul128: .matmulTile(128)
-    case .fill, .activateRows, .activationGradient, .reconstructionLoss, .softmaxLoss, .optimizerStep: .elementwise
-    case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale: .reduction
+    case .fill, .activateRows, .activationGradient, .reconstructionLoss, .sampleLosses, .softmaxLoss, .optimizerStep:
+      .elementwise
+    case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale,
+      .logVarianceGradient:
+      .reduction
     case .gather, .corrupt, .gatherCorrupt, .maskExactly: .random
+    case .sample, .sampleMeans, .sampleGradient, .priorDivergence: .sampling
     case .peak: .peak
     case .packWeights: .convolutionPacking
     case .convolveTiles, .convolveTransposedTiles, .convolutionGradientTiles, .convolutionSlices: .convolutionTiles
@@ -103,6 +109,7 @@ extension OpenCLBackend {
       ]
     case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
     case .random: return ["common/prelude", "common/functions", "common/random"]
+    case .sampling: return functions + ["common/random", "common/sampling"]
     case .peak: return ["common/prelude", "common/peak"]
     case .correlation: return functions + ["common/epilogue", "cpu/image", "cpu/convolution"]
     case .correlationPlanes: return functions + ["common/epilogue", "cpu/image", "cpu/convolutionPlanes"]

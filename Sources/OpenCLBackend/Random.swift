@@ -14,7 +14,7 @@ private struct Draw {
     case .masking(let probability): limit(Philox.threshold(probability))
     case .maskingExact: break
     case .gaussian(let deviation):
-      kind = .gaussian
+      kind = .noise
       sigma = deviation
     case .saltPepper(let probability):
       kind = .saltPepper

@@ -122,7 +122,9 @@ extension GradientCase {
         KLResult(means: try backend.tensor([units]), column: column, values: penalties))
       let partials = try backend.tensor([backend.lossPartialCount(g, samples: n, result: .large)])
       let fused = FusedLoss(
-        loss, activation: .sigmoid, bias: outputBias, target: x, gradientScale: 1 / Double(n), partials: partials)
+        loss, activation: .sigmoid, bias: outputBias, target: x,
+        logVariance: loss == .gaussian ? try backend.tensor([1], [-0.4]) : nil, gradientScale: 1 / Double(n),
+        partials: partials)
       try backend.convolveTransposed(h, decoder, g, into: output, epilogue: .loss(fused))
       let value =
         try backend.read(partials).reduce(0, +) / Double(n) + backend.read(penalties).reduce(0, +)

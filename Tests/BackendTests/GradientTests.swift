@@ -34,21 +34,50 @@ extension GradientCase {
 
   static let losses: [GradientCase] =
     ReconstructionLoss.allCases.flatMap { loss in
-      Activation.allCases.filter { loss != .bce || $0 == .sigmoid }.map { reconstruction(loss, $0) }
-    } + [softmax]
+      Activation.allCases.filter { loss != .bce || $0 == .sigmoid }.flatMap { activation in
+        [false, true].map { reconstruction(loss, activation, weighted: $0) }
+      }
+    } + [softmax, logVariance(weighted: false), logVariance(weighted: true)]
 
-  private static func reconstruction(_ loss: ReconstructionLoss, _ activation: Activation) -> GradientCase {
+  /// Weights with zeros among them.
+  private static let weights = numbers(rows * columns, step: 24).map { $0 < 0 ? 0 : $0 }
+
+  private static func reconstruction(
+    _ loss: ReconstructionLoss, _ activation: Activation, weighted: Bool
+  ) -> GradientCase {
     GradientCase(
-      name: "\(loss.rawValue) of \(activation.rawValue)", start: numbers(rows * columns, bound: 3, step: 3)
+      name: "\(loss.rawValue) of \(activation.rawValue)" + (weighted ? ", weighted" : ""),
+      start: numbers(rows * columns, bound: 3, step: 3)
     ) { backend, values in
       let shape: Shape = [rows, columns], scale = 0.37
       let a = try backend.tensor(shape, values), gradient = try backend.tensor(shape)
       let partials = try backend.tensor([backend.lossPartialCount(rows: rows, columns: columns)])
       let fused = FusedLoss(
         loss, activation: activation, bias: nil,
-        target: try backend.tensor(shape, numbers(shape.count, step: 4).map(abs)), gradientScale: scale,
+        target: try backend.tensor(shape, numbers(shape.count, step: 4).map(abs)),
+        weight: weighted ? try backend.tensor(shape, weights) : nil,
+        logVariance: loss == .gaussian ? try backend.tensor([1], [0.6]) : nil, gradientScale: scale,
         partials: partials)
       try backend.reconstructionLoss(a, fused, gradient: gradient)
+      return (scale * (try backend.read(partials)).reduce(0, +), try backend.read(gradient))
+    }
+  }
+
+  /// The mean gaussian loss by log σ².
+  private static func logVariance(weighted: Bool) -> GradientCase {
+    GradientCase(name: "log variance" + (weighted ? ", weighted" : ""), start: [-0.3]) { backend, values in
+      let shape: Shape = [rows, columns], scale = 1 / Double(rows)
+      let a = try backend.tensor(shape, numbers(shape.count, step: 25)), s = try backend.tensor([1], values)
+      let weight = weighted ? try backend.tensor(shape, weights) : nil
+      let partials = try backend.tensor([rows]), gradient = try backend.tensor([1]), total = try backend.tensor([1])
+      let fused = FusedLoss(
+        .gaussian, activation: .tanh, bias: nil, target: try backend.tensor(shape, numbers(shape.count, step: 26)),
+        weight: weight, logVariance: s, gradientScale: scale, partials: partials)
+      try backend.reconstructionLoss(a, fused, gradient: backend.tensor(shape))
+      if let weight { try backend.sumOfMagnitudes(weight, into: total) }
+      try backend.logVarianceGradient(
+        partials, weight: weighted ? .partials(total) : .elements(shape.count), logVariance: s, scale: scale,
+        into: gradient)
       return (scale * (try backend.read(partials)).reduce(0, +), try backend.read(gradient))
     }
   }
@@ -62,7 +91,21 @@ extension GradientCase {
     return (scale * (try backend.read(losses)).reduce(0, +), try backend.read(gradient))
   }
 
-  static let products = [dense, scaledDense, tied, fusedLoss, decay(scaled: false), decay(scaled: true)]
+  /// ⟨u, z⟩ + prior·KL by the means and log variances, the noise held still.
+  private static let sampling = GradientCase(name: "sampling layer", start: numbers(3 * 8, step: 22)) {
+    backend, values in
+    let u = numbers(3 * 4, step: 23), prior = 0.4
+    let ms = try backend.tensor([3, 8], values), delta = try backend.tensor([3, 4], u)
+    let z = try backend.tensor([3, 4]), gradient = try backend.tensor([3, 8]), divergences = try backend.tensor([3])
+    let draws = Draws(Philox(seed: 5, stream: .sampling), step: 2, firstRow: 7)
+    try backend.sample(ms, draws, into: z)
+    try backend.priorDivergence(ms, into: divergences)
+    try backend.sampleGradient(delta, ms, draws, prior: prior, into: gradient)
+    let value = dot(u, try backend.read(z)) + prior * (try backend.read(divergences)).reduce(0, +)
+    return (value, try backend.read(gradient))
+  }
+
+  static let products = [sampling, dense, scaledDense, tied, fusedLoss, decay(scaled: false), decay(scaled: true)]
 
   /// ⟨u, XWᵀ + b⟩ by W and b.
   private static let dense = GradientCase(name: "denseGradient", start: numbers(20 + 4, step: 6)) { backend, values in

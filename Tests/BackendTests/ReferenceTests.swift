@@ -1,4 +1,5 @@
 import CinchBackend
+import Foundation
 import Testing
 
 /// Numbers worked out by hand or by another program: the oracle needs one too.
@@ -33,6 +34,58 @@ import Testing
     #expect(try loss(.sse, .linear, [1, 4], [2, 1]) == [5, -1, 3])
     #expect(try loss(.mse, .linear, [1, 4], [2, 1]) == [5, -1, 3])
     #expect(try loss(.bce, .sigmoid, [1000, -1000], [0, 0]) == [1000, 1, 0])
+  }
+
+  @Test("−log N(x | x̂, σ²), and nothing from an element of weight 0, whatever it holds")
+  func gaussian() throws {
+    let a = try backend.tensor([1, 3], [1, 4, 7]), gradient = try backend.tensor([1, 3]),
+      losses = try backend.tensor([1])
+    let terms = LossTerms(
+      .gaussian, activation: .linear, target: try backend.tensor([1, 3], [3, .nan, .infinity]),
+      weight: try backend.tensor([1, 3], [2, 0, 0]), logVariance: try backend.tensor([1], [log(4.0)]))
+    // log N(3 | 1, 4) = −½(4/4 + log 8π), twice.
+    try backend.sampleLosses(a, terms, into: losses)
+    #expect(abs(try backend.read(losses)[0] - (1 + log(8 * Double.pi))) < 1e-14)
+    let fused = FusedLoss(
+      .gaussian, activation: .linear, bias: nil, target: terms.target, weight: terms.weight,
+      logVariance: terms.logVariance, gradientScale: 1, partials: losses)
+    try backend.reconstructionLoss(a, fused, gradient: gradient)
+    #expect(abs(try backend.read(gradient)[0] + 1) < 1e-15)
+    #expect(Array(try backend.read(gradient)[1...]) == [0, 0])
+  }
+
+  @Test("A batch's losses add up to its partial sums, whichever way an image's biases repeat")
+  func sampleLosses() throws {
+    let a = try backend.tensor([2, 4], numbers(8, step: 1)),
+      x = try backend.tensor([2, 4], numbers(8, step: 2).map(abs))
+    let channels = try backend.tensor([2], [0.3, -0.7]), bias = try backend.tensor([4], [0.3, -0.7, 0.3, -0.7])
+    let losses = try backend.tensor([2]), partials = try backend.tensor([2]), gradient = try backend.tensor([2, 4])
+    for loss in ReconstructionLoss.allCases {
+      let logVariance = loss == .gaussian ? try backend.tensor([1], [0.2]) : nil
+      let fused = FusedLoss(
+        loss, activation: .sigmoid, bias: bias, target: x, logVariance: logVariance, gradientScale: 1,
+        partials: partials)
+      var terms = fused.terms
+      terms.bias = channels
+      try backend.reconstructionLoss(a, fused, gradient: gradient)
+      try backend.sampleLosses(a, terms, into: losses)
+      #expect(try backend.read(losses) == (try backend.read(partials)))
+    }
+  }
+
+  @Test(
+    "A code at the prior diverges by 0, and one of mean 2 and variance e by ½(4 + e − 2); without draws z is the mean")
+  func sampling() throws {
+    let ms = try backend.tensor([2, 2], [0, 0, 2, 1]), z = try backend.tensor([2, 1]), kl = try backend.tensor([2])
+    try backend.priorDivergence(ms, into: kl)
+    #expect(try backend.read(kl)[0] == 0)
+    #expect(abs(try backend.read(kl)[1] - (4 + exp(1) - 2) / 2) < 1e-15)
+    try backend.sample(ms, nil, into: z)
+    #expect(try backend.read(z) == [0, 2])
+    let draws = Draws(Philox(seed: 1, stream: .sampling), step: 0)
+    try backend.sample(ms, draws, into: z)
+    #expect(try backend.read(z)[0] == draws.philox.gaussian(element: 0, step: 0))
+    #expect(try backend.read(z)[1] == 2 + exp(0.5) * draws.philox.gaussian(element: 1, step: 0))
   }
 
   @Test("KL sparsity at ρ̂ = ρ vanishes; the moving average is stored unclamped")

@@ -45,9 +45,12 @@ import Testing
     #expect(
       Set(Conformance.ops) == [
         "matmul", "denseGradient", "activate", "activationGradient", "columnSums", "rowSquares", "sumOfSquares",
-        "sumOfMagnitudes", "total", "reconstructionLoss", "softmaxLoss", "klSparsity", "contractive", "gather",
+        "sumOfMagnitudes", "total", "reconstructionLoss", "sampleLosses", "logVarianceGradient", "softmaxLoss",
+        "klSparsity", "contractive",
+        "gather",
         "corrupt", "bernoulli", "optimizerStep", "clipScale", "write", "read", "fill", "copy", "allocate", "convolve",
         "convolveTransposed", "convolutionGradient", "maxPool", "unpool", "pickSwitches", "poolSum", "poolSpread",
+        "sample", "sampleGradient", "priorDivergence",
       ])
   }
 

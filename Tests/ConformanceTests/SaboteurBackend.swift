@@ -132,7 +132,19 @@ final class SaboteurBackend: Backend {
   }
 
   func reconstructionLoss(_ a: Tensor<Buffer>, _ loss: FusedLoss<Buffer>, gradient: Tensor<Buffer>) throws {
-    try run(gradient, inputs: [loss.target]) { try reference.reconstructionLoss(a, loss, gradient: gradient) }
+    try run(gradient, inputs: [loss.terms.target]) { try reference.reconstructionLoss(a, loss, gradient: gradient) }
+  }
+  func sampleLosses(_ a: Tensor<Buffer>, _ loss: LossTerms<Buffer>, into losses: Tensor<Buffer>) throws {
+    try run(losses, inputs: [a]) { try reference.sampleLosses(a, loss, into: losses) }
+  }
+  func logVarianceGradient(
+    _ partials: Tensor<Buffer>, weight: TotalWeight<Buffer>, logVariance: Tensor<Buffer>, scale: Double,
+    into gradient: Tensor<Buffer>
+  ) throws {
+    try run(gradient, inputs: [partials]) {
+      try reference.logVarianceGradient(
+        partials, weight: weight, logVariance: logVariance, scale: scale, into: gradient)
+    }
   }
   func softmaxLoss(
     _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradientScale: Double, gradient: Tensor<Buffer>,
@@ -166,6 +178,18 @@ final class SaboteurBackend: Backend {
   }
   func bernoulli(_ p: Tensor<Buffer>, _ draws: Draws, into samples: Tensor<Buffer>) throws {
     try run(samples, inputs: [p]) { try reference.bernoulli(p, draws, into: samples) }
+  }
+
+  func sample(_ ms: Tensor<Buffer>, _ draws: Draws?, into z: Tensor<Buffer>) throws {
+    try run(z, inputs: [ms]) { try reference.sample(ms, draws, into: z) }
+  }
+  func sampleGradient(
+    _ delta: Tensor<Buffer>, _ ms: Tensor<Buffer>, _ draws: Draws, prior: Double, into result: Tensor<Buffer>
+  ) throws {
+    try run(result, inputs: [delta]) { try reference.sampleGradient(delta, ms, draws, prior: prior, into: result) }
+  }
+  func priorDivergence(_ ms: Tensor<Buffer>, into divergences: Tensor<Buffer>) throws {
+    try run(divergences, inputs: [ms]) { try reference.priorDivergence(ms, into: divergences) }
   }
 
   func optimizerStep(

@@ -42,7 +42,7 @@ void cinch_copy(cinch_device *device, const float *source, float *destination, i
 // MARK: What follows a product, and the same on its own
 
 typedef enum { cinch_linear, cinch_sigmoid, cinch_relu, cinch_tanh, cinch_softplus, cinch_leaky_relu } cinch_activation;
-typedef enum { cinch_sse, cinch_mse, cinch_bce } cinch_loss;
+typedef enum { cinch_sse, cinch_mse, cinch_bce, cinch_gaussian } cinch_loss;
 typedef enum {
   cinch_epilogue_none,
   cinch_epilogue_accumulate,
@@ -68,6 +68,10 @@ typedef struct {
   float factor;
   /// Loss: the factor of the gradient.
   float gradient_scale;
+  /// Loss: a factor of each element, `[rows, columns]`, or NULL; what has factor 0 counts as 0, even if it is NaN.
+  const float *weights;
+  /// Gaussian loss: log σ².
+  const float *log_variance;
   /// Loss: `cinch_loss_partial_count` sums.
   float *partials;
   int64_t rows, columns;
@@ -76,6 +80,11 @@ typedef struct {
 /// `destination` = epilogue(`source`); they may be the same.
 void cinch_apply(cinch_device *device, const cinch_epilogue *epilogue, const float *source, float *destination);
 int64_t cinch_loss_partial_count(int64_t rows, int64_t columns);
+
+/// The loss of each row; `loss` is an epilogue of that kind, without partials, whose bias repeats every `channels`
+/// columns.
+void cinch_sample_losses(
+    cinch_device *device, const cinch_epilogue *loss, int64_t channels, const float *source, float *losses);
 
 /// Softmax cross-entropy of `[n, classes]`; `gradient` may be `logits`.
 void cinch_softmax_loss(
@@ -224,6 +233,28 @@ typedef struct {
 
 void cinch_gather_rows(cinch_device *device, const cinch_gather *gather);
 void cinch_bernoulli(cinch_device *device, const float *p, int64_t count, const cinch_stream *stream, float *draws);
+
+// MARK: Sampling layers
+
+/// Rows of `units` means, then `units` log variances.
+typedef struct {
+  const float *ms;
+  int64_t rows, units;
+  /// Whether there are draws; else a sample is its mean.
+  bool drawn;
+  cinch_stream stream;
+  /// Gradients: δ of the code `[rows, units]`, and the weight of the divergence from the prior.
+  const float *delta;
+  float prior;
+  /// The code, `[rows, units]`, or the gradient, `[rows, 2·units]`.
+  float *result;
+} cinch_sampling;
+
+void cinch_sample(cinch_device *device, const cinch_sampling *sampling);
+void cinch_sample_gradient(cinch_device *device, const cinch_sampling *sampling);
+/// divergences[r] = ½ Σ (μ² + eˢ − 1 − s).
+void cinch_prior_divergence(
+    cinch_device *device, const float *ms, int64_t rows, int64_t units, float *divergences);
 
 // MARK: Optimisers
 

@@ -1,5 +1,32 @@
 // Losses of pre-activations, with their gradients.
 
+/// What a loss multiplies and adds.
+typedef struct {
+  /// The factors of the values' sum and of the gradient, and of a squared difference.
+  float value_scale, gradient_scale, precision;
+  /// Gaussian: log 2πσ².
+  float normaliser;
+} loss_numbers;
+
+INLINE loss_numbers loss_numbers_of(cinch_loss loss, const cinch_epilogue *e) {
+  const double d = (double)e->columns;
+  loss_numbers numbers = {1.0f, e->gradient_scale, 1.0f, 0.0f};
+  if (loss == cinch_sse || loss == cinch_gaussian) numbers.value_scale = 0.5f;
+  if (loss == cinch_mse) {
+    numbers.value_scale = (float)(1.0 / d);
+    numbers.gradient_scale *= (float)(2.0 / d);
+  }
+  if (loss == cinch_gaussian) {
+    numbers.precision = expf(-*e->log_variance);
+    numbers.gradient_scale *= numbers.precision;
+    numbers.normaliser = 1.83787707f + *e->log_variance;
+  }
+  return numbers;
+}
+
+/// x·weight, and 0 where the weight is, even if x is NaN.
+INLINE vf weighted(vf x, vf weight) { return weight == 0.0f ? (vf)0.0f : x * weight; }
+
 /// One vector's loss (per feature) and ∂loss/∂a, neither scaled.
 INLINE void loss_and_gradient(
     cinch_loss loss, cinch_activation activation, vf a, vf x, vf *value, vf *gradient) {
@@ -24,8 +51,7 @@ INLINE void loss_cells(
     int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
   enum { vectors = cinch_cell_columns / CINCH_WIDTH, together = 4 };
   const int64_t d = e->columns, across = cinch_blocks(d, cinch_cell_columns);
-  const float value_scale = loss == cinch_sse ? 0.5f : loss == cinch_mse ? (float)(1.0 / (double)d) : 1.0f;
-  const float scale = loss == cinch_mse ? (float)(2.0 / (double)d) * e->gradient_scale : e->gradient_scale;
+  const loss_numbers numbers = loss_numbers_of(loss, e);
 
   for (int64_t row = r0; row < r1; row += cinch_cell_rows) {
     const int64_t row_end = cinch_min(row + cinch_cell_rows, r1);
@@ -34,7 +60,7 @@ INLINE void loss_cells(
       vf sums[together * vectors];
       for (int i = 0; i < together * vectors; i++) sums[i] = 0.0f;
       for (int64_t r = row; r < row_end; r++) {
-        const float *a = source + r * d, *x = e->other + r * d;
+        const float *a = source + r * d, *x = e->other + r * d, *w = e->weights ? e->weights + r * d : NULL;
         float *y = destination + r * d;
         int i = 0;
         for (int64_t c = column; c < column_end; c += CINCH_WIDTH, i++) {
@@ -42,15 +68,20 @@ INLINE void loss_cells(
           vf logit = load_some(a + c, n), value, gradient;
           if (e->row) logit += load_some(e->row + c, n);
           loss_and_gradient(loss, activation, logit, load_some(x + c, n), &value, &gradient);
+          if (loss == cinch_gaussian) value = value * numbers.precision + numbers.normaliser;
+          if (w) {
+            value = weighted(value, load_some(w + c, n));
+            gradient = weighted(gradient, load_some(w + c, n));
+          }
           sums[i] += n >= CINCH_WIDTH ? value : first_lanes(value, n);
-          store_some(y + c, gradient * scale, n);
+          store_some(y + c, gradient * numbers.gradient_scale, n);
         }
       }
       float *partials = e->partials + row / cinch_cell_rows * across + column / cinch_cell_columns;
       for (int64_t cell = 0; cell < cinch_blocks(column_end - column, cinch_cell_columns); cell++) {
         vf sum = sums[cell * vectors];
         for (int i = 1; i < vectors; i++) sum += sums[cell * vectors + i];
-        partials[cell] = sum_lanes(sum) * value_scale;
+        partials[cell] = sum_lanes(sum) * numbers.value_scale;
       }
     }
   }
@@ -62,8 +93,49 @@ static void loss_block(
     loss_cells(cinch_sigmoid, cinch_bce, e, source, destination, r0, r1, c0, c1);
   else if (e->loss == cinch_sse)
     FOR_EACH_ACTIVATION(e->activation, loss_cells, cinch_sse, e, source, destination, r0, r1, c0, c1)
+  else if (e->loss == cinch_gaussian)
+    FOR_EACH_ACTIVATION(e->activation, loss_cells, cinch_gaussian, e, source, destination, r0, r1, c0, c1)
   else
     FOR_EACH_ACTIVATION(e->activation, loss_cells, cinch_mse, e, source, destination, r0, r1, c0, c1)
+}
+
+/// The bias repeats every `channels` columns, so a row is walked by pixels.
+INLINE void loss_rows(
+    cinch_activation activation, cinch_loss loss, const cinch_epilogue *e, int64_t channels, const float *source,
+    float *losses, int64_t r0, int64_t r1) {
+  const int64_t d = e->columns, pixels = channels * cinch_max(1, stretch / cinch_max(1, channels));
+  const loss_numbers numbers = loss_numbers_of(loss, e);
+  for (int64_t r = r0; r < r1; r++) {
+    const float *a = source + r * d, *x = e->other + r * d, *w = e->weights ? e->weights + r * d : NULL;
+    vf total = 0.0f;
+    for (int64_t start = 0; start < d; start += pixels) {
+      vf part = 0.0f;
+      for (int64_t pixel = start; pixel < cinch_min(start + pixels, d); pixel += channels)
+        for (int64_t c = 0; c < channels; c += CINCH_WIDTH) {
+          const int64_t n = channels - c;
+          vf logit = load_some(a + pixel + c, n), value, gradient;
+          if (e->row) logit += load_some(e->row + c, n);
+          loss_and_gradient(loss, activation, logit, load_some(x + pixel + c, n), &value, &gradient);
+          if (loss == cinch_gaussian) value = value * numbers.precision + numbers.normaliser;
+          if (w) value = weighted(value, load_some(w + pixel + c, n));
+          part += n >= CINCH_WIDTH ? value : first_lanes(value, n);
+        }
+      total += part;
+    }
+    losses[r] = sum_lanes(total) * numbers.value_scale;
+  }
+}
+
+static void sample_loss_rows(
+    const cinch_epilogue *e, int64_t channels, const float *source, float *losses, int64_t r0, int64_t r1) {
+  if (e->loss == cinch_bce)
+    loss_rows(cinch_sigmoid, cinch_bce, e, channels, source, losses, r0, r1);
+  else if (e->loss == cinch_sse)
+    FOR_EACH_ACTIVATION(e->activation, loss_rows, cinch_sse, e, channels, source, losses, r0, r1)
+  else if (e->loss == cinch_gaussian)
+    FOR_EACH_ACTIVATION(e->activation, loss_rows, cinch_gaussian, e, channels, source, losses, r0, r1)
+  else
+    FOR_EACH_ACTIVATION(e->activation, loss_rows, cinch_mse, e, channels, source, losses, r0, r1)
 }
 
 static void softmax_rows(

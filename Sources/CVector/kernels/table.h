@@ -10,6 +10,7 @@
 #include "penalty.h"
 #include "pooling.h"
 #include "random.h"
+#include "sampling.h"
 
 #include "convolution.h"
 #include "gradient.h"
@@ -19,6 +20,7 @@ const cinch_kernels CINCH_KERNELS = {
     .name = CINCH_NAME,
     .width = CINCH_WIDTH,
     .epilogue = epilogue_block,
+    .sample_losses = sample_loss_rows,
     .softmax = softmax_rows,
     .column_sums = column_sums,
     .row_squares = row_squares,
@@ -29,6 +31,9 @@ const cinch_kernels CINCH_KERNELS = {
     .contractive = contractive_columns,
     .corrupt = corrupt_range,
     .bernoulli = bernoulli_range,
+    .sample = sample_rows,
+    .sample_gradient = sample_gradient_rows,
+    .prior_divergence = prior_divergence_rows,
     .optimizer = optimizer_range,
     .correlate_lanes = correlate_lanes,
     .correlate_planes = correlate_planes,

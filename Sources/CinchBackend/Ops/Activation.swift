@@ -1,4 +1,4 @@
-/// Element-wise functions on their own, for where no product precedes them.
+/// Element-wise functions on their own. Definition only: layers fuse them into products, and tests compare the two.
 public protocol ActivationOps: MemoryOps {
   /// y = f(x + bias), where `bias`, if given, is added to every row. `y` may be `x`.
   func activate(_ x: Tensor<Buffer>, bias: Tensor<Buffer>?, _ activation: Activation, into y: Tensor<Buffer>) throws

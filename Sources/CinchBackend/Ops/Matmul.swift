@@ -93,22 +93,17 @@ public struct ActivationGradient<Buffer: AnyObject> {
 /// `lossPartialCount` numbers whose sum is Σ over samples of the loss per sample. It must have exactly that
 /// count, and `bce` needs a sigmoid output: anything else throws.
 public struct FusedLoss<Buffer: AnyObject> {
-  public var loss: ReconstructionLoss
-  public var activation: Activation
-  public var bias: Tensor<Buffer>?
-  /// x, `[n, d]`.
-  public var target: Tensor<Buffer>
+  public var terms: LossTerms<Buffer>
   public var gradientScale: Double
   public var partials: Tensor<Buffer>
 
   public init(
     _ loss: ReconstructionLoss, activation: Activation, bias: Tensor<Buffer>?, target: Tensor<Buffer>,
-    gradientScale: Double, partials: Tensor<Buffer>
+    weight: Tensor<Buffer>? = nil, logVariance: Tensor<Buffer>? = nil, gradientScale: Double,
+    partials: Tensor<Buffer>
   ) {
-    self.loss = loss
-    self.activation = activation
-    self.bias = bias
-    self.target = target
+    terms = LossTerms(
+      loss, activation: activation, bias: bias, target: target, weight: weight, logVariance: logVariance)
     self.gradientScale = gradientScale
     self.partials = partials
   }

@@ -61,7 +61,7 @@ struct ElementEpilogue {
     case store, add
     case forward(UnsafeMutableBufferPointer<Double>?, Activation)
     case backward(ActivationGradientElement)
-    case loss(LossElement)
+    case loss(FusedLossElement)
   }
   private let kind: Kind
 
@@ -71,7 +71,7 @@ struct ElementEpilogue {
     case .accumulate: kind = .add
     case .forward(let bias, let activation): kind = .forward(try bias.map(backend.view), activation)
     case .backward(let terms): kind = .backward(try ActivationGradientElement(terms, on: backend))
-    case .loss(let loss): kind = .loss(try LossElement(loss, on: backend))
+    case .loss(let loss): kind = .loss(try FusedLossElement(loss, on: backend))
     }
   }
 

@@ -193,6 +193,31 @@ extension TracingBackend {
     }
   }
 
+  public func sampleLosses(_ a: Tensor<Buffer>, _ loss: LossTerms<Buffer>, into losses: Tensor<Buffer>) throws {
+    let operands =
+      [.read("a", a)] + read("bias", loss.bias) + [.read("target", loss.target)] + read("weight", loss.weight)
+      + read("logVariance", loss.logVariance) + [Operand.write("losses", losses)]
+    try trace("sampleLosses", operands, "\(loss.loss.rawValue) \(loss.activation.rawValue)") {
+      try base.sampleLosses(a, loss, into: losses)
+    }
+  }
+
+  public func logVarianceGradient(
+    _ partials: Tensor<Buffer>, weight: TotalWeight<Buffer>, logVariance: Tensor<Buffer>, scale: Double,
+    into gradient: Tensor<Buffer>
+  ) throws {
+    var operands: [Operand] = [.read("partials", partials)]
+    var settings = "scale \(number(scale))"
+    switch weight {
+    case .elements(let count): settings += " of \(count)"
+    case .partials(let sums): operands.append(.read("weight", sums))
+    }
+    operands += [.read("logVariance", logVariance), .write("gradient", gradient)]
+    try trace("logVarianceGradient", operands, settings) {
+      try base.logVarianceGradient(partials, weight: weight, logVariance: logVariance, scale: scale, into: gradient)
+    }
+  }
+
   public func softmaxLoss(
     _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradientScale: Double, gradient: Tensor<Buffer>,
     losses: Tensor<Buffer>
@@ -258,6 +283,27 @@ extension TracingBackend {
     }
   }
 
+  public func sample(_ ms: Tensor<Buffer>, _ draws: Draws?, into z: Tensor<Buffer>) throws {
+    try trace("sample", [.read("ms", ms), .write("z", z)], draws.map(text) ?? "means") {
+      try base.sample(ms, draws, into: z)
+    }
+  }
+
+  public func sampleGradient(
+    _ delta: Tensor<Buffer>, _ ms: Tensor<Buffer>, _ draws: Draws, prior: Double, into result: Tensor<Buffer>
+  ) throws {
+    let operands: [Operand] = [.read("delta", delta), .read("ms", ms), .write("result", result)]
+    try trace("sampleGradient", operands, "prior \(number(prior)) \(text(draws))") {
+      try base.sampleGradient(delta, ms, draws, prior: prior, into: result)
+    }
+  }
+
+  public func priorDivergence(_ ms: Tensor<Buffer>, into divergences: Tensor<Buffer>) throws {
+    try trace("priorDivergence", [.read("ms", ms), .write("divergences", divergences)]) {
+      try base.priorDivergence(ms, into: divergences)
+    }
+  }
+
   public func optimizerStep(
     _ step: OptimizerStep, parameters: Tensor<Buffer>, gradients: Tensor<Buffer>, first: Tensor<Buffer>?,
     second: Tensor<Buffer>?, gradientScale: Tensor<Buffer>?
@@ -313,9 +359,12 @@ extension TracingBackend {
         add("column", below.column)
         add("norms", below.curvature?.norms)
       case .loss(let loss):
-        settings = "loss \(loss.loss.rawValue) \(loss.activation.rawValue) scale \(number(loss.gradientScale))"
-        add("bias", loss.bias)
-        add("target", loss.target)
+        let terms = loss.terms
+        settings = "loss \(terms.loss.rawValue) \(terms.activation.rawValue) scale \(number(loss.gradientScale))"
+        add("bias", terms.bias)
+        add("target", terms.target)
+        add("weight", terms.weight)
+        add("logVariance", terms.logVariance)
         operands.append(.write("partials", loss.partials))
       }
       self.operands = operands + [end]

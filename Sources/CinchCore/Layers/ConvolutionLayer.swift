@@ -65,7 +65,7 @@ struct ConvolutionLayer<B: Backend>: Layer {
 
   func forward(_ x: Tensor<B.Buffer>, loss: FusedLoss<B.Buffer>, delta: Tensor<B.Buffer>) throws {
     var loss = loss
-    loss.bias = bias.value
+    loss.terms.bias = bias.value
     try run(x, into: delta, .loss(loss), isTransposed)
   }
 

@@ -96,7 +96,7 @@ struct DenseLayer<B: Backend>: Layer {
 
   func forward(_ x: Tensor<B.Buffer>, loss: FusedLoss<B.Buffer>, delta: Tensor<B.Buffer>) throws {
     var loss = loss
-    loss.bias = bias.value
+    loss.terms.bias = bias.value
     try product(x, into: delta, .loss(loss))
   }
 

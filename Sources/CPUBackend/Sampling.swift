@@ -1,0 +1,44 @@
+import CVector
+import CinchBackend
+
+extension CPUBackend: SamplingOps {
+  public func sample(_ ms: Tensor<CPUBuffer>, _ draws: Draws?, into z: Tensor<CPUBuffer>) throws {
+    let (rows, units) = try checkSampling("sample", ms, z, "the code", draws)
+    try require(!z.overlaps(ms), "A code of \(z.shape) cannot be stored over its means and variances.")
+    var job = try cinch_sampling(ms, rows, units, draws)
+    job.result = try z.pointer
+    counters.launches += 1
+    cinch_sample(device, &job)
+  }
+
+  public func sampleGradient(
+    _ delta: Tensor<CPUBuffer>, _ ms: Tensor<CPUBuffer>, _ draws: Draws, prior: Double, into result: Tensor<CPUBuffer>
+  ) throws {
+    let (rows, units) = try checkSampleGradient(delta, ms, draws, into: result)
+    try require(
+      !result.overlaps(delta) && !result.overlaps(ms),
+      "A gradient of \(result.shape) cannot be stored over what it is made of.")
+    var job = try cinch_sampling(ms, rows, units, draws)
+    job.delta = try delta.input
+    job.prior = Float(prior)
+    job.result = try result.pointer
+    counters.launches += 1
+    cinch_sample_gradient(device, &job)
+  }
+
+  public func priorDivergence(_ ms: Tensor<CPUBuffer>, into divergences: Tensor<CPUBuffer>) throws {
+    try checkPriorDivergence(ms, into: divergences)
+    counters.launches += 1
+    try cinch_prior_divergence(device, ms.input, Int64(ms.rows), Int64(ms.columns / 2), divergences.pointer)
+  }
+}
+
+extension cinch_sampling {
+  fileprivate init(_ ms: Tensor<CPUBuffer>, _ rows: Int, _ units: Int, _ draws: Draws?) throws {
+    self.init()
+    self.ms = try ms.input
+    (self.rows, self.units) = (Int64(rows), Int64(units))
+    drawn = draws != nil
+    if let draws { stream = cinch_stream(draws, first: draws.firstBlock(columns: units)) }
+  }
+}
