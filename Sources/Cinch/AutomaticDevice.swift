@@ -47,7 +47,7 @@ struct AutomaticDevice {
       Choice(backend: backend, device: device, note: "auto: " + (remarks + [taking]).joined(separator: "; "))
     }
 
-    let found = attempt("OpenCL", devices) ?? []
+    let found = (attempt("OpenCL", devices) ?? []).ranked
     for gpu in found where gpu.kind == .gpu {
       if let backend = attempt("the GPU \(gpu.name)", { try openOpenCL(gpu) }) {
         return choice(backend, gpu.named, "took the OpenCL GPU \(gpu.name)")
@@ -81,6 +81,11 @@ struct AutomaticDevice {
     while text.last == "." { text.removeLast() }
     return text
   }
+}
+
+extension Sequence<OpenCLDevice> {
+  /// GPUs before what is none, and otherwise in OpenCL's order: `opencl` takes the first, `auto` tries them in turn.
+  var ranked: [OpenCLDevice] { filter { $0.kind == .gpu } + filter { $0.kind != .gpu } }
 }
 
 extension OpenCLDevice {

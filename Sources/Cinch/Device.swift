@@ -56,6 +56,29 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
+extension Device: Codable {
+  /// Reads what `description` writes.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    do { try self.init(container.decode(String.self)) } catch let error as CinchError {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
+  }
+}
+
+extension DeviceInfo {
+  /// The device itself, to open it again.
+  /// - Throws: `CinchError.usage` where `identifier`, as in a damaged file, names none.
+  public var device: Device {
+    get throws { try Device(identifier) }
+  }
+}
+
 /// A backend that was opened, and what there is to say about the choice.
 package struct OpenedDevice {
   package let backend: any Backend
@@ -83,20 +106,16 @@ extension Device {
     case .reference: return OpenedDevice(backend: ReferenceBackend(), note: nil)
     case .cpu: return OpenedDevice(backend: try CPUBackend(), note: nil)
     case .opencl(let platform, let device, let family):
-      let chosen = try Self.choose(platform: platform, device: device)
+      let (platform, device) = try device.map { (platform ?? 0, $0) } ?? Self.first(of: platform)
       return OpenedDevice(
-        backend: try OpenCLBackend(
-          platform: chosen.platform, device: chosen.device, family: family, profiling: profiling), note: nil)
+        backend: try OpenCLBackend(platform: platform, device: device, family: family, profiling: profiling), note: nil)
     }
   }
 
-  private static func choose(platform: Int?, device: Int?) throws -> (platform: Int, device: Int) {
-    if let device { return (platform ?? 0, device) }
+  /// The device that `opencl` or `opencl:P` stands for.
+  private static func first(of platform: Int?) throws -> (platform: Int, device: Int) {
     let devices = try OpenCLBackend.devices().filter { platform == nil || $0.platform == platform }
-    if let found = devices.first(where: { $0.kind == .gpu }) ?? devices.first {
-      return (found.platform, found.device)
-    }
-    // The backend words the error: it knows what is missing.
-    return (platform ?? 0, 0)
+    // Where there is none the backend words the error: it knows what is missing.
+    return devices.ranked.first.map { ($0.platform, $0.device) } ?? (platform ?? 0, 0)
   }
 }

@@ -42,7 +42,7 @@ extension Device {
         identifier: device.identifier, type: device.kind.rawValue, name: device.name,
         driver: "\(device.platformName), driver \(device.driver)", computeUnits: device.computeUnits,
         memory: device.globalMemory, largestBuffer: device.largestBuffer,
-        family: (device.kind == .cpu ? KernelFamily.cpu : .gpu).rawValue)
+        family: device.naturalFamily.rawValue)
     }
     if opencl.isEmpty {
       hints.append(

@@ -23,7 +23,8 @@ extension Backend {
 
 /// Names and limits of a device.
 public struct DeviceInfo: Sendable, Hashable, Codable {
-  /// How `--device` names it: `cpu`, `reference`, `opencl:0:0`.
+  /// What names it completely: `cpu`, `reference`, `opencl:0:0`, or `opencl:0:0/gpu` where kernels run that are not
+  /// made for its type.
   public var identifier: String
   /// The hardware's own name.
   public var name: String

@@ -2,7 +2,7 @@ import ArgumentParser
 import Cinch
 import Glibc
 
-/// The `cinch` program. It is the only place that picks a device.
+/// The `cinch` program: arguments in, reports out. What they ask for is done by the library.
 @main
 struct CinchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -24,6 +24,8 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   public let largestBuffer: Int
 
   public var identifier: String { "opencl:\(platform):\(device)" }
+  /// The kernels that are made for it.
+  public var naturalFamily: KernelFamily { kind == .cpu ? .cpu : .gpu }
   public var description: String { "\(identifier)  \(name) (\(vendor), driver \(driver))" }
 }
 

@@ -52,7 +52,7 @@ public final class OpenCLBackend: Backend {
     }
     handle = handles[index]
     device = Self.describe(handle, platform: platforms[platform], at: (platform, index))
-    self.family = family ?? (device.kind == .cpu ? .cpu : .gpu)
+    self.family = family ?? device.naturalFamily
 
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
     vectorWidth = self.family == .gpu ? 1 : width >= 16 ? 16 : width >= 8 ? 8 : 4
@@ -78,7 +78,8 @@ public final class OpenCLBackend: Backend {
     account = MemoryAccount()
 
     info = DeviceInfo(
-      identifier: self.device.identifier, name: self.device.name,
+      identifier: self.device.identifier + (self.family == self.device.naturalFamily ? "" : "/\(self.family.rawValue)"),
+      name: self.device.name,
       detail: "\(self.device.platformName), driver \(self.device.driver), \(self.family.rawValue) kernels",
       memory: self.device.globalMemory / 4 * 3,
       largestBuffer: min(self.device.largestBuffer, 4 * DeviceInfo.mostElements))

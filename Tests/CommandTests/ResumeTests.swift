@@ -52,6 +52,27 @@ import Testing
     #expect(try sandbox.bytes("parts/model.safetensors") == sandbox.bytes("straight/model.safetensors"))
   }
 
+  /// Kernels that were forced stay forced, and the names that 0.1 wrote, which had any family that was named, are read.
+  @Test(arguments: ["cpu", "gpu"])
+  func aResumedRunKeepsItsKernels(family: String) async throws {
+    guard try await hasDevice("opencl:0:0") else { return }
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    let trained = try await sandbox.run(line: "\(recipe) --device opencl:0:0/\(family) --epochs 1 --out run")
+    let device = try #require(try trained.objects().first?["device"] as? String)
+    #expect(device == "opencl:0:0" || device == "opencl:0:0/\(family)")
+    let config = String(decoding: try sandbox.bytes("run/config.json"), as: UTF8.self)
+    #expect(config.contains(#""identifier" : "\#(device)""#))
+    for (epochs, name) in [(2, device), (3, "opencl:0:0/\(family)")] {
+      let old = config.replacing(#""identifier" : "\#(device)""#, with: #""identifier" : "\#(name)""#)
+      try sandbox.write(old, to: "run/config.json")
+      let resumed = try await sandbox.run(line: "train --resume run --epochs \(epochs) --json")
+      #expect(resumed.status == 0, "\(resumed.errors)")
+      #expect(try resumed.objects().first?["device"] as? String == device)
+    }
+    #expect(try await sandbox.run(line: "eval run").status == 0)
+  }
+
   /// Counters that no run can have come to are refused, not trusted.
   @Test(arguments: [
     (#""epoch":2"#, #""epoch":-1"#), (#""epoch":2"#, #""epoch":9"#), (#""step":"#, #""step":-"#),

@@ -1,5 +1,6 @@
 import CinchBackend
 import CinchCore
+import Foundation
 import Testing
 
 @testable import Cinch
@@ -13,6 +14,23 @@ import Testing
   ])
   func namesReadBack(_ device: Device) throws {
     #expect(try Device(device.description) == device)
+    let coded = try JSONEncoder().encode([device])
+    #expect(String(decoding: coded, as: UTF8.self).replacing("\\/", with: "/") == "[\"\(device.description)\"]")
+    #expect(try JSONDecoder().decode([Device].self, from: coded) == [device])
+  }
+
+  @Test func whatIsNoDeviceIsNotDecoded() {
+    #expect(throws: DecodingError.self) { try JSONDecoder().decode([Device].self, from: Data(#"["gpu7"]"#.utf8)) }
+  }
+
+  /// A backend's own name opens the same backend again, kernels that were forced included.
+  @Test(arguments: [nil] + KernelFamily.allCases.map(Optional.some))
+  func identifiersAreComplete(family: KernelFamily?) throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
+    let again = try #require(try backend.info.device.open().backend as? OpenCLBackend)
+    #expect(again.family == backend.family && again.device == backend.device)
+    #expect(again.info == backend.info)
+    #expect(backend.info.identifier.contains("/") == (backend.family != backend.device.naturalFamily))
   }
 
   /// `opencl:1` would be another device: the first of platform 1.

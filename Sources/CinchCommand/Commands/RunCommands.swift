@@ -17,11 +17,49 @@ struct RunOptions: ParsableArguments {
 
   /// On the device that was named, or the run's own if that is here: another one rounds differently.
   private func load() throws -> Autoencoder {
-    let named = try deviceOptions.choice
-    if deviceOptions.device == nil, let own = try? Device(RunFolder(run).config().device.identifier) {
+    if let device = deviceOptions.device { return try Autoencoder.load(run, on: device) }
+    if let own = try? RunFolder(run).config().device.device {
       do { return try Autoencoder.load(run, on: own) } catch CinchError.unavailable {}
     }
-    return try Autoencoder.load(run, on: named)
+    return try Autoencoder.load(run)
+  }
+}
+
+/// Where a command's result goes.
+struct OutputOptions: ParsableArguments {
+  @Option(
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("Where the result goes: .npy or .csv.", valueName: "file"))
+  var output: String
+
+  /// Before any work is done: a misspelt ending would hide in which format the file is.
+  /// - Throws: `CinchError.usage`.
+  func requireKnownEnding() throws {
+    guard output.hasSuffix(".npy") || output.hasSuffix(".csv") else {
+      throw CinchError.usage(
+        "The output '\(output)' is neither .npy nor .csv: name a file that ends with one of these.")
+    }
+  }
+
+  /// Writes a matrix: .csv as text, .npy as it is.
+  func write(_ values: [Float], shape: Shape) throws {
+    if output.hasSuffix(".csv") {
+      try CSVWriter.write(values: values, features: shape.columns, to: output)
+    } else {
+      try NPY.write(values: values, shape: shape, to: output)
+    }
+    try Output.result("saved     \(output)   (\(shape))")
+  }
+
+  /// Writes samples as the run's data are laid out.
+  func write(_ samples: Dataset, of config: RunConfig) throws {
+    var values = try config.restore(samples.values)
+    var shape = config.shape
+    if let image = ImageShape(shape), shape.dimensions.count == 3 {
+      values = image.ordered(values, as: config.layout)
+      shape = image.shape(in: config.layout)
+    }
+    try write(values, shape: Shape([samples.count] + shape.dimensions))
   }
 }
 
@@ -38,35 +76,6 @@ extension DataOptions {
     }
     return try config.prepare(try source.load())
   }
-}
-
-/// Writes samples as the run's data are laid out.
-private func writeSamples(_ samples: Dataset, of config: RunConfig, to path: String) throws {
-  var values = try config.restore(samples.values)
-  var shape = config.shape
-  if let image = ImageShape(shape), shape.dimensions.count == 3 {
-    values = image.ordered(values, as: config.layout)
-    shape = image.shape(in: config.layout)
-  }
-  try writeMatrix(values, shape: Shape([samples.count] + shape.dimensions), to: path)
-}
-
-/// Before any work is done: a misspelt ending would hide in which format the file is.
-/// - Throws: `CinchError.usage`.
-private func requireKnownEnding(_ path: String) throws {
-  guard path.hasSuffix(".npy") || path.hasSuffix(".csv") else {
-    throw CinchError.usage("The output '\(path)' is neither .npy nor .csv: name a file that ends with one of these.")
-  }
-}
-
-/// Writes a matrix: .csv as text, .npy as it is.
-private func writeMatrix(_ values: [Float], shape: Shape, to path: String) throws {
-  if path.hasSuffix(".csv") {
-    try CSVWriter.write(values: values, features: shape.columns, to: path)
-  } else {
-    try NPY.write(values: values, shape: shape, to: path)
-  }
-  try Output.result("saved     \(path)   (\(shape))")
 }
 
 struct EvalCommand: ParsableCommand {
@@ -106,23 +115,20 @@ struct EncodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "encode", abstract: "Writes the codes of samples.",
     discussion: """
-      The file has one row a sample and one column a code unit, as float32; where the code is an image, .npy files are \
-      [samples, channels, height, width].
+      The file has one row per sample and one column per code unit, as float32; where the code is an image, .npy files \
+      are [samples, channels, height, width].
       """)
 
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
-  @Option(
-    name: [.short, .customLong("out"), .customLong("output")],
-    help: ArgumentHelp("Where the codes go: .npy or .csv.", valueName: "file"))
-  var output: String
+  @OptionGroup var outputOptions: OutputOptions
 
   func run() throws {
-    try requireKnownEnding(output)
+    try outputOptions.requireKnownEnding()
     let (model, config) = try runOptions.open()
     let codes = try model.encode(try dataOptions.load(for: config))
-    try writeMatrix(codes.values, shape: Shape([codes.count] + codes.sampleShape.dimensions), to: output)
+    try outputOptions.write(codes.values, shape: Shape([codes.count] + codes.sampleShape.dimensions))
   }
 }
 
@@ -139,16 +145,13 @@ struct DecodeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Codes as 'cinch encode' writes them.", valueName: "file"))
   var codes: String
 
-  @Option(
-    name: [.short, .customLong("out"), .customLong("output")],
-    help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
-  var output: String
+  @OptionGroup var outputOptions: OutputOptions
 
   func run() throws {
-    try requireKnownEnding(output)
+    try outputOptions.requireKnownEnding()
     let (model, config) = try runOptions.open()
     let decoded = try model.decode(try Dataset.load(codes))
-    try writeSamples(decoded, of: config, to: output)
+    try outputOptions.write(decoded, of: config)
   }
 }
 
@@ -156,21 +159,19 @@ struct ReconstructCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reconstruct", abstract: "Writes samples as the model reconstructs them.",
     discussion: """
-      Samples have the shape, layout and units of the training samples: minmax and standard scaling are undone, bytes stay in [0, 1].
+      Samples have the shape, layout and units of the training samples: minmax and standard scaling are undone, bytes \
+      stay in [0, 1].
       """)
 
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
-  @Option(
-    name: [.short, .customLong("out"), .customLong("output")],
-    help: ArgumentHelp("Where the samples go: .npy or .csv.", valueName: "file"))
-  var output: String
+  @OptionGroup var outputOptions: OutputOptions
 
   func run() throws {
-    try requireKnownEnding(output)
+    try outputOptions.requireKnownEnding()
     let (model, config) = try runOptions.open()
     let reconstructed = try model.reconstruct(try dataOptions.load(for: config))
-    try writeSamples(reconstructed, of: config, to: output)
+    try outputOptions.write(reconstructed, of: config)
   }
 }

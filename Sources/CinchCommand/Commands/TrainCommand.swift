@@ -69,36 +69,60 @@ struct TrainCommand: ParsableCommand {
     if let resume { try go(on: resume, report, log) } else { try start(report, log) }
   }
 
+  /// What a new run is told and a resumed one has of its own.
+  private struct NewRun {
+    var recipe: Recipe?
+    var validation: DataSource?
+    var scale = Scaling.Kind.none
+    var folder: String?
+  }
+
+  private var overrides: [Override<NewRun>] {
+    [
+      Override("RECIPE", name) { $0.recipe = try Recipe.named($1) },
+      Override("--recipe", file) { run, file in
+        guard run.recipe == nil else { throw CinchError.usage("Give a recipe's name or --recipe FILE.json, not both.") }
+        run.recipe = try Recipe.load(file)
+      },
+      Override("--validation", validation) { run, source in
+        guard !source.isEmpty else {
+          throw CinchError.usage("--validation is empty: name samples, or leave it out.")
+        }
+        guard recipeOptions.validationSplit == nil else {
+          throw CinchError.usage("Give --validation or --validation-split, not both: each says what is held out.")
+        }
+        run.validation = DataSource(source, options: try dataOptions.loadOptions)
+      },
+      Override("--scale", scale, \.scale), Override("--out", out, \.folder),
+    ]
+  }
+
   private func start(_ report: TrainingReport, _ log: Logger) throws {
-    guard let data = try dataOptions.source(default: "fashion-mnist") else { return }
-    guard validation != "" else { throw CinchError.usage("--validation is empty: name samples, or leave it out.") }
-    guard validation == nil || recipeOptions.validationSplit == nil else {
-      throw CinchError.usage("Give --validation or --validation-split, not both: each says what is held out.")
+    let data = try dataOptions.source(default: "fashion-mnist")
+    var run = NewRun()
+    try overrides.apply(to: &run)
+    guard var recipe = run.recipe else {
+      throw CinchError.usage(
+        "No recipe is named: choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
+          + "or give --recipe FILE.json or --resume RUN.")
     }
-    var recipe = try chosenRecipe()
     recipe.epochs = epochs ?? recipe.epochs
-    let device = try deviceOptions.choice
     let setup = try TrainingSetup(
-      recipe, isFromFile: file != nil, options: recipeOptions, data: data,
-      validation: try validation.map { DataSource($0, options: try dataOptions.loadOptions) }, scale: scale ?? .none)
+      recipe, isFromFile: file != nil, options: recipeOptions, data: data, validation: run.validation,
+      scale: run.scale)
     try check(setup)
     log.debug("read \(setup.training.count) training samples from \(data.source)")
 
-    let trainer = try open(setup, on: device, log)
-    let folder = try RunFolder.create(at: out, name: setup.recipe.name)
+    let trainer = try open(setup, on: deviceOptions.device ?? .automatic, log)
+    let folder = try RunFolder.create(at: run.folder, name: setup.recipe.name)
     let loop = TrainingLoop(
-      trainer: trainer, folder: folder, setup: setup, device: identified(trainer.device, by: device), report: report,
-      log: log)
+      trainer: trainer, folder: folder, setup: setup, device: trainer.device, report: report, log: log)
     try loop.begin()
     try loop.run()
   }
 
   private func go(on path: String, _ report: TrainingReport, _ log: Logger) throws {
-    let others: [(String, Bool)] = [
-      ("RECIPE", name != nil), ("--recipe", file != nil), ("--validation", validation != nil),
-      ("--scale", scale != nil), ("--out", out != nil),
-    ]
-    if let option = (others.filter(\.1).map(\.0) + dataOptions.given + recipeOptions.given).first {
+    if let option = (overrides.given() + dataOptions.given + recipeOptions.overrides.given()).first {
       throw CinchError.usage(
         "\(option) cannot be given with --resume: the run goes on with its own settings. "
           + "Only --epochs and --device may differ.")
@@ -114,20 +138,18 @@ struct TrainCommand: ParsableCommand {
       }
       config.recipe.epochs = epochs
     }
-    let named = try deviceOptions.device.map { try Device($0) }
-    let device = try named ?? asBadData(path) { try Device(config.device.identifier) }
+    let device = try deviceOptions.device ?? asBadData(path) { try config.device.device }
     let (setup, trainer) = try asBadData(path) {
       let setup = try TrainingSetup(resuming: config, folder: path)
       try check(setup)
       return (setup, try open(setup, on: device, log))
     }
-    if trainer.device.identifier != config.device.identifier.prefix(while: { $0 != "/" }) {
+    if deviceOptions.device != nil, trainer.device.identifier != config.device.identifier {
       log.info("the run was started on \(config.device.identifier): another device rounds differently")
     }
     try asBadData(path) { try trainer.model.withSession { try $0.restore(checkpoint) } }
     let loop = TrainingLoop(
-      trainer: trainer, folder: folder, setup: setup, device: identified(trainer.device, by: device), report: report,
-      log: log)
+      trainer: trainer, folder: folder, setup: setup, device: trainer.device, report: report, log: log)
     try loop.resume(from: checkpoint.state)
     if checkpoint.state.ended == .epochs, checkpoint.state.epoch >= config.recipe.epochs {
       log.notice("the run has had all of its epochs: a larger --epochs goes on with it")
@@ -139,18 +161,6 @@ struct TrainCommand: ParsableCommand {
   private func asBadData<T>(_ path: String, _ body: () throws -> T) throws -> T {
     do { return try body() } catch CinchError.usage(let text) {
       throw CinchError.badData("'\(path)' cannot be resumed: \(text)")
-    }
-  }
-
-  private func chosenRecipe() throws -> Recipe {
-    switch (name, file) {
-    case (let name?, nil): return try Recipe.named(name)
-    case (nil, let file?): return try Recipe.load(file)
-    case (nil, nil):
-      throw CinchError.usage(
-        "No recipe is named: choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
-          + "or give --recipe FILE.json or --resume RUN.")
-    case (_?, _?): throw CinchError.usage("Give a recipe's name or --recipe FILE.json, not both.")
     }
   }
 
@@ -169,13 +179,5 @@ struct TrainCommand: ParsableCommand {
     log.debug("opened \(trainer.device.identifier): \(trainer.device.name), \(trainer.device.detail)")
     try trainer.prepare(setup.training, validation: setup.held)
     return trainer
-  }
-
-  /// The device as `--device` names it, a forced family of kernels included.
-  private func identified(_ info: DeviceInfo, by device: Device) -> DeviceInfo {
-    guard case .opencl(_, _, let family?) = device, !info.identifier.contains("/") else { return info }
-    var info = info
-    info.identifier += "/\(family.rawValue)"
-    return info
   }
 }

@@ -10,6 +10,18 @@ extension Corruption.Kind: ExpressibleByArgument {}
 extension Scaling.Kind: ExpressibleByArgument {}
 extension ImageLayout: ExpressibleByArgument {}
 
+extension Device: ExpressibleByArgument {
+  public init?(argument: String) {
+    guard let device = try? Device(argument) else { return nil }
+    self = device
+  }
+
+  public static var allValueStrings: [String] { ["auto", "opencl", "opencl:P", "opencl:P:D", "cpu", "reference"] }
+
+  // P and D stand for numbers.
+  public static var defaultCompletionKind: CompletionKind { .list(["auto", "opencl", "cpu", "reference"]) }
+}
+
 enum HeaderChoice: String, CaseIterable, ExpressibleByArgument {
   case auto, yes, no
 

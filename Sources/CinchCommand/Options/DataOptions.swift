@@ -26,20 +26,36 @@ struct DataOptions: ParsableArguments {
   @Option(help: "How the file orders an image: channels first or last. (default: nchw, or the run's own)")
   var layout: ImageLayout?
 
-  /// The names of the options that were given.
-  var given: [String] {
+  /// How to read the file, in the order in which it applies.
+  private var reading: [Override<Dataset.LoadOptions>] {
     [
-      data == nil ? nil : "--data", labelColumn == nil ? nil : "--label-column", header == nil ? nil : "--header",
-      imageShape == nil ? nil : "--image-shape", layout == nil ? nil : "--layout",
-    ].compactMap { $0 }
+      Override("--label-column", labelColumn, \.labelColumn),
+      Override("--header", header) { $0.header = $1.header },
+      Override("--image-shape", imageShape) { options, text in
+        let extents = try parseExtents(text, option: "--image-shape", example: "--image-shape 3,32,32")
+        guard extents.count == 2 || extents.count == 3, extents.allSatisfy({ $0 <= 65_536 }) else {
+          throw CinchError.usage(
+            "No image is '\(text)': give channels, height and width, each up to 65536 (--image-shape 3,32,32).")
+        }
+        options.sampleShape = Shape(extents)
+      },
+      Override("--layout", layout, \.layout),
+    ]
   }
 
+  /// The names of the options that were given.
+  var given: [String] { (data == nil ? [] : ["--data"]) + reading.given() }
+
   /// The data set that these options name; nil where they name none.
-  func source(default standard: String? = nil) throws -> DataSource? {
-    guard let name = data ?? standard else {
-      if let option = given.first { throw CinchError.usage("\(option) says how to read a file: name it with --data.") }
-      return nil
-    }
+  func source() throws -> DataSource? {
+    if let data { return try source(default: data) }
+    if let option = given.first { throw CinchError.usage("\(option) says how to read a file: name it with --data.") }
+    return nil
+  }
+
+  /// The data set that these options name, or else the standard one.
+  func source(default standard: String) throws -> DataSource {
+    let name = data ?? standard
     guard !name.isEmpty else { throw CinchError.usage("--data is empty: name a file, a folder or fashion-mnist.") }
     if labelColumn != nil || header != nil, name.hasPrefix("fashion-mnist") {
       throw CinchError.usage("'\(name)' is no CSV file: leave --label-column and --header out.")
@@ -50,17 +66,7 @@ struct DataOptions: ParsableArguments {
   var loadOptions: Dataset.LoadOptions {
     get throws {
       var options = Dataset.LoadOptions()
-      options.labelColumn = labelColumn
-      if let header { options.header = header.header }
-      if let layout { options.layout = layout }
-      if let imageShape {
-        let extents = try parseExtents(imageShape, option: "--image-shape", example: "--image-shape 3,32,32")
-        guard extents.count == 2 || extents.count == 3, extents.allSatisfy({ $0 <= 65_536 }) else {
-          throw CinchError.usage(
-            "No image is '\(imageShape)': give channels, height and width, each up to 65536 (--image-shape 3,32,32).")
-        }
-        options.sampleShape = Shape(extents)
-      }
+      try reading.apply(to: &options)
       return options
     }
   }

@@ -116,19 +116,53 @@ struct RecipeOptions: ParsableArguments {
       valueName: "epochs"))
   var patience: Int?
 
-  /// The names of the options that were given.
-  var given: [String] {
-    let all: [(String, Bool)] = [
-      ("--layers", layers != nil), ("--activation", activation != nil),
-      ("--output-activation", outputActivation != nil), ("--loss", loss != nil), ("--optimizer", optimizer != nil),
-      ("--lr", lr != nil), ("--momentum", momentum != nil), ("--schedule", schedule != nil),
-      ("--warm-up", warmUp != nil), ("--clip", clip != nil), ("--batch-size", batchSize != nil),
-      ("--seed", seed != nil), ("--weight-decay", weightDecay != nil), ("--rho", rho != nil), ("--beta", beta != nil),
-      ("--l1", l1 != nil), ("--contraction", contraction != nil), ("--corruption", corruption != nil),
-      ("--corruption-level", corruptionLevel != nil), ("--tied", tied != nil),
-      ("--validation-split", validationSplit != nil), ("--patience", patience != nil),
+  /// Every option above, in the order in which they apply: `--layers` takes its functions from what is before it, and a
+  /// rule, a kind or a density comes before what belongs to it.
+  var overrides: [Override<Recipe>] {
+    [
+      Override("--loss", loss, \.loss), Override(tied == false ? "--no-tied" : "--tied", tied, \.tied),
+      Override("--activation", activation) { recipe, function in
+        let (_, code, output) = recipe.functions
+        recipe = try recipe.settingActivations(hidden: function, code: code ?? function, output: output)
+      },
+      Override("--output-activation", outputActivation) { recipe, function in
+        let (hidden, code, _) = recipe.functions
+        recipe = try recipe.settingActivations(hidden: hidden, code: code ?? hidden, output: function)
+      },
+      Override("--layers", layers) { try $0.setLayers($1, asText: layersAreText) },
+      Override("--optimizer", optimizer, \.optimizer.rule),
+      Override("--lr", lr, \.optimizer.learningRate),
+      Override("--momentum", momentum) { recipe, value in
+        guard [.momentum, .nesterov].contains(recipe.optimizer.rule) else {
+          throw CinchError.usage(
+            "--momentum means nothing to \(recipe.optimizer.rule.rawValue): add --optimizer momentum or nesterov.")
+        }
+        recipe.optimizer.momentum = value
+      },
+      Override("--schedule", schedule, \.schedule.kind), Override("--warm-up", warmUp, \.schedule.warmUpEpochs),
+      Override("--clip", clip, \.gradientClip), Override("--batch-size", batchSize, \.batchSize),
+      Override("--seed", seed, \.seed),
+      Override("--weight-decay", weightDecay, \.penalties.weightDecay), Override("--l1", l1, \.penalties.l1),
+      Override("--contraction", contraction, \.penalties.contraction),
+      Override("--rho", rho) { recipe, rho in
+        recipe.penalties.kl = recipe.penalties.kl ?? KLSettings(rho: rho, beta: 3)
+        recipe.penalties.kl?.rho = rho
+      },
+      Override("--beta", beta) { recipe, beta in
+        recipe.penalties.kl = beta == 0 ? nil : recipe.penalties.kl ?? KLSettings(rho: 0.05, beta: beta)
+        recipe.penalties.kl?.beta = beta
+      },
+      Override("--corruption", corruption) {
+        $0.corruption = Corruption($1, level: $0.corruption?.level ?? 0.3)
+      },
+      Override("--corruption-level", corruptionLevel) { recipe, level in
+        guard let kind = recipe.corruption?.kind else {
+          throw CinchError.usage("--corruption-level needs a kind of corruption: add --corruption masking.")
+        }
+        recipe.corruption = level == 0 ? nil : Corruption(kind, level: level)
+      },
+      Override("--validation-split", validationSplit, \.validationSplit), Override("--patience", patience, \.patience),
     ]
-    return all.filter(\.1).map(\.0)
   }
 }
 
@@ -140,83 +174,42 @@ extension RecipeOptions {
   /// - Throws: `CinchError.usage` where a setting means nothing; `Recipe.validate` checks their values.
   func apply(to base: Recipe) throws -> Recipe {
     var recipe = base
-    try applyNetwork(to: &recipe)
-    try applyPenalties(to: &recipe)
-    try applyCorruption(to: &recipe)
-    recipe.optimizer.rule = optimizer ?? recipe.optimizer.rule
-    guard momentum == nil || [.momentum, .nesterov].contains(recipe.optimizer.rule) else {
-      throw CinchError.usage(
-        "--momentum means nothing to \(recipe.optimizer.rule.rawValue): add --optimizer momentum or nesterov.")
-    }
-    recipe.optimizer.learningRate = lr ?? recipe.optimizer.learningRate
-    recipe.optimizer.momentum = momentum ?? recipe.optimizer.momentum
-    recipe.schedule.kind = schedule ?? recipe.schedule.kind
-    recipe.schedule.warmUpEpochs = warmUp ?? recipe.schedule.warmUpEpochs
-    recipe.gradientClip = clip ?? recipe.gradientClip
-    recipe.batchSize = batchSize ?? recipe.batchSize
-    recipe.seed = seed ?? recipe.seed
-    recipe.validationSplit = validationSplit ?? recipe.validationSplit
-    recipe.patience = patience ?? recipe.patience
+    try overrides.apply(to: &recipe)
     return recipe
   }
+}
 
-  private func applyNetwork(to recipe: inout Recipe) throws {
-    recipe.loss = loss ?? recipe.loss
-    recipe.tied = tied ?? recipe.tied
-    let functions = recipe.encoder.filter(\.hasParameters).map(\.activation)
-    guard layers != nil || activation != nil || outputActivation != nil, let first = functions.first,
-      let code = functions.last
-    else { return }
-    // A code that differs from the layers before it, as a linear one does, does so on purpose.
-    let ownCode = code == first ? nil : code
-    let (hidden, output) = (activation ?? first, outputActivation ?? recipe.decoder.last?.activation ?? .sigmoid)
-    if layersAreText, let layers {
-      guard let image = recipe.image else {
+extension Recipe {
+  /// The functions that new layers take over. A code that differs from the layers before it, as a linear one does,
+  /// does so on purpose; nil where it does not.
+  fileprivate var functions: (hidden: Activation, code: Activation?, output: Activation) {
+    let functions = encoder.filter(\.hasParameters).map(\.activation)
+    let hidden = functions.first ?? .sigmoid
+    return (hidden, functions.last == hidden ? nil : functions.last, decoder.last?.activation ?? .sigmoid)
+  }
+
+  /// - Throws: `CinchError.usage` where the text means no layers, or layers that do not go with this recipe.
+  fileprivate mutating func setLayers(_ text: String, asText: Bool) throws {
+    let (hidden, code, output) = functions
+    guard asText else {
+      guard !isOfImages else {
         throw CinchError.usage(
-          "The layers '\(layers)' work on images: say what the samples are with --image-shape CHANNELS,HEIGHT,WIDTH.")
-      }
-      try recipe.setLayers(
-        image: image, encoder: try LayerText.parse(layers, activation: hidden, codeActivation: ownCode),
-        outputActivation: output, pools: recipe.poolInverse)
-      return
-    }
-    if recipe.isOfImages {
-      guard layers == nil else {
-        throw CinchError.usage(
-          "The recipe '\(recipe.name)' is made of images: write its layers as --layers \"conv 16 3x3 s2, conv 32 3x3 s2\", "
+          "The recipe '\(name)' is made of images: write its layers as --layers \"conv 16 3x3 s2, conv 32 3x3 s2\", "
             + "or choose a dense recipe.")
       }
+      let widths = try parseExtents(text, option: "--layers", example: "--layers 784,128,32")
+      guard widths.count > 1 else {
+        throw CinchError.usage("--layers needs an input and a code at least, not '\(text)' (--layers 784,32).")
+      }
+      return setLayers(widths, activation: hidden, codeActivation: code, outputActivation: output)
     }
-    guard let layers else {
-      recipe = try recipe.settingActivations(hidden: hidden, code: ownCode ?? hidden, output: output)
-      return
+    guard let image else {
+      throw CinchError.usage(
+        "The layers '\(text)' work on images: say what the samples are with --image-shape CHANNELS,HEIGHT,WIDTH.")
     }
-    let widths = try parseExtents(layers, option: "--layers", example: "--layers 784,128,32")
-    if widths.count < 2 {
-      throw CinchError.usage("--layers needs an input and a code at least, not '\(layers)' (--layers 784,32).")
-    }
-    recipe.setLayers(widths, activation: hidden, codeActivation: ownCode, outputActivation: output)
-  }
-
-  private func applyPenalties(to recipe: inout Recipe) throws {
-    recipe.penalties.weightDecay = weightDecay ?? recipe.penalties.weightDecay
-    recipe.penalties.l1 = l1 ?? recipe.penalties.l1
-    recipe.penalties.contraction = contraction ?? recipe.penalties.contraction
-    if rho != nil || beta != nil {
-      var kl = recipe.penalties.kl ?? KLSettings(rho: 0.05, beta: 3)
-      kl.rho = rho ?? kl.rho
-      kl.beta = beta ?? kl.beta
-      recipe.penalties.kl = kl.beta == 0 ? nil : kl
-    }
-  }
-
-  private func applyCorruption(to recipe: inout Recipe) throws {
-    guard corruption != nil || corruptionLevel != nil else { return }
-    guard let kind = corruption ?? recipe.corruption?.kind else {
-      throw CinchError.usage("--corruption-level needs a kind of damage: add --corruption masking.")
-    }
-    let level = corruptionLevel ?? recipe.corruption?.level ?? 0.3
-    recipe.corruption = level == 0 ? nil : Corruption(kind, level: level)
+    try setLayers(
+      image: image, encoder: try LayerText.parse(text, activation: hidden, codeActivation: code),
+      outputActivation: output, pools: poolInverse)
   }
 }
 

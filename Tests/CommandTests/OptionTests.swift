@@ -1,0 +1,69 @@
+import Cinch
+import Foundation
+import Testing
+
+/// Every option of `train` says what becomes of it when a run is resumed.
+@Suite struct OptionTests {
+  /// What may be given with `--resume`; everything else that the parser knows must be refused.
+  private static let allowed: Set<String> = [
+    "--resume", "--epochs", "--device", "--json", "--quiet", "--verbose", "--version", "--help",
+  ]
+
+  @Test func resumeRefusesWhatItWouldIgnore() async throws {
+    let sandbox = try Sandbox()
+    let arguments = try await ParserDump(sandbox).arguments(of: "train")
+    #expect(arguments.count > 30 && Self.allowed.isSubset(of: arguments.map(\.name)))
+    for argument in arguments where !Self.allowed.contains(argument.name) {
+      #expect(!argument.examples.isEmpty, "\(argument.name)")
+      for example in argument.examples {
+        let outcome = try await sandbox.start(["train", "--resume", "run"] + example).wait()
+        #expect(
+          outcome.refused(64) && outcome.errors.contains("\(argument.name) cannot be given with --resume"),
+          "\(example): \(outcome.errors)")
+      }
+    }
+    for example in [["--epochs", "3"], ["--device", "cpu"], ["--json"], ["--quiet"], ["--verbose"]] {
+      let outcome = try await sandbox.start(["train", "--resume", "run"] + example).wait()
+      #expect(outcome.refused(74), "there is no run: \(example), \(outcome.errors)")
+    }
+  }
+
+  /// Options, and what the recipe must be with them.
+  struct Example: Sendable, CustomTestStringConvertible {
+    let line: String
+    let isRight: @Sendable (Recipe) -> Bool
+    var testDescription: String { line }
+
+    init(_ line: String, _ isRight: @escaping @Sendable (Recipe) -> Bool) {
+      self.line = line
+      self.isRight = isRight
+    }
+  }
+
+  /// Options that are about one thing together.
+  @Test(arguments: [
+    Example("sparse --rho 0.2") { $0.penalties.kl == KLSettings(rho: 0.2, beta: 3) },
+    Example("linear --activation sigmoid --beta 2") { $0.penalties.kl == KLSettings(rho: 0.05, beta: 2) },
+    Example("sparse --rho 0.2 --beta 0") { $0.penalties.kl == nil },
+    Example("linear --beta 0") { $0.penalties.kl == nil },
+    Example("denoising --corruption gaussian") { $0.corruption == .gaussian(0.3) },
+    Example("denoising --corruption-level 0.1") { $0.corruption == .masking(0.1) },
+    Example("linear --corruption salt-pepper --corruption-level 0.4") { $0.corruption == .saltPepper(0.4) },
+    Example("denoising --corruption-level 0") { $0.corruption == nil },
+    // A linear code stays what it is, whatever the hidden layers become.
+    Example("hinton --layers 16,9,4 --activation tanh") { $0.encoder.map(\.activation) == [.tanh, .linear] },
+    Example("deep --layers 16,9,4 --activation tanh") { $0.encoder.map(\.activation) == [.tanh, .tanh] },
+    Example("deep --layers 16,9,4 --output-activation linear --loss sse") {
+      $0.decoder.map(\.activation) == [.relu, .linear] && $0.encoder.map(\.activation) == [.relu, .relu]
+    },
+    Example("deep --activation softplus") { $0.decoder.map(\.activation).first == .softplus && $0.input == 16 },
+  ])
+  func optionsThatBelongTogether(example: Example) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 8)
+    let outcome = try await sandbox.run(
+      line: "train \(example.line) --data data.csv --device reference --epochs 0 --out run --quiet")
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    #expect(example.isRight(try RunFolder(sandbox.path("run")).config().recipe))
+  }
+}
