@@ -15,6 +15,9 @@ protocol OpCase: ConformanceCase {
   /// output compared by its sum has one bound.
   func errors(_ values: CaseValues) throws -> [String: [Double]]
 
+  /// What a call amounts to; unless a case says otherwise, the bytes of its tensors.
+  func work<B: Backend>(for backend: B) -> Work
+
   /// Whether a NaN or an infinity among the wanted outputs is the point of the case.
   var expectsNaN: Bool { get }
   /// Whether the op may wait, as transfers may.

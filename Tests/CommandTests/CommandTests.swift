@@ -190,6 +190,33 @@ import Testing
     #expect(try await sandbox.run(line: "devices").output.contains("reference"))
   }
 
+  @Test func benchMeasuresWorkloads() async throws {
+    let sandbox = try Sandbox()
+    let line = "bench sparse --device reference --samples 8 --batch-size 4 --repeats 1"
+    let rows = try await sandbox.run(line: "\(line) --json").objects()
+    #expect(rows.count == 1 && rows[0]["workload"] as? String == "sparse" && rows[0]["batch"] as? Int == 4)
+    #expect(rows[0]["device"] as? String == "reference" && rows[0]["median"] as? Double ?? 0 > 0)
+    let table = try await sandbox.run(line: line)
+    #expect(table.output.hasPrefix("device    reference") && table.lines.last?.hasPrefix("sparse") == true)
+  }
+
+  @Test func selftestTimesOps() async throws {
+    let sandbox = try Sandbox()
+    let line = "selftest --perf --device reference --op total --op columnSums"
+    let rows = try await sandbox.run(line: "\(line) --json").objects()
+    #expect(rows.compactMap { $0["op"] as? String } == ["columnSums", "columnSums", "total"])
+    for row in rows {
+      #expect(row["device"] as? String == "reference" && row["case"] is String)
+      #expect(row["microseconds"] as? Double ?? 0 > 0 && row["gigabytes_per_second"] is Double)
+    }
+    let table = try await sandbox.run(line: "selftest --perf --device reference --op total")
+    #expect(table.lines.count == 3 && table.lines[2].hasPrefix("total") && table.lines[2].contains(" GB/s"))
+    for wrong in ["--op allocate", "--small"] {
+      let outcome = try await sandbox.run(line: "selftest --perf --device reference \(wrong)")
+      #expect(outcome.refused(64), "\(outcome.errors)")
+    }
+  }
+
   @Test func selftestReportsEveryOp() async throws {
     let sandbox = try Sandbox()
     let outcome = try await sandbox.run(line: "selftest --device reference --op columnSums --op total --json")

@@ -204,14 +204,4 @@ extension Sandbox {
     #expect(outcome.refused(status), "\(line): \(outcome.status) \(outcome.output) \(outcome.errors)")
     #expect(!sandbox.exists("runs"), "nothing is left behind")
   }
-
-  @Test func convolutionsAreMeasuredAlone() async throws {
-    let sandbox = try Sandbox()
-    let outcome = try await sandbox.run(
-      line: "bench conv --ops --device reference --batch-size 1 --repeats 1 --json")
-    let rows = try outcome.objects()
-    #expect(rows.compactMap { $0["layer"] as? String }.first == "encoder.0")
-    #expect(rows.count == 11 && rows.allSatisfy { $0["gflops"] is Double })
-    #expect(try await sandbox.run(line: "bench deep --ops").refused(64))
-  }
 }

@@ -1,7 +1,8 @@
 import CinchBackend
-import Conformance
 import Foundation
 import Testing
+
+@testable import Conformance
 
 @Suite("The op table itself") struct ConformanceTests {
   @Test("The reference agrees with itself", arguments: Conformance.ops)
@@ -52,6 +53,29 @@ import Testing
         "convolveTransposed", "convolutionGradient", "maxPool", "unpool", "pickSwitches", "poolSum", "poolSpread",
         "sample", "sampleGradient", "priorDivergence",
       ])
+  }
+
+  @Test("A timing tells how long a call takes and what it does")
+  func timing() throws {
+    var timings: [OpTiming] = []
+    try Conformance.time(ReferenceBackend(), ops: ["columnSums", "klSparsity"], repeats: 3, least: .zero) {
+      timings.append($0)
+    }
+    #expect(timings.map(\.op) == ["columnSums", "columnSums", "klSparsity"])
+    #expect(timings.allSatisfy { $0.seconds > 0 })
+    // 256 × 1024 doubles are read, and 1024 written.
+    #expect(timings[0].work == .bytes(8 * (256 * 1024 + 1024)))
+  }
+
+  @Test("Every convolution of the convolutional workloads is timed in its three modes")
+  func timedConvolutions() {
+    let convolutions = Conformance.timedCases.filter { $0.name.hasPrefix("conv") }
+    // Four layers of conv and five of conv-pool; the first of each has no input gradient.
+    #expect(convolutions.count == 3 * (4 + 5) - 2)
+    #expect(convolutions[0].name == "conv encoder.0, forward")
+    // 14 × 14 pixels of 16 channels, each from 9 taps of one.
+    #expect(convolutions[0].row.work(for: ReferenceBackend()) == .operations(2 * 128 * 14 * 14 * 16 * 9))
+    #expect(convolutions.allSatisfy { $0.row.work(for: ReferenceBackend()).operations != nil })
   }
 
   @Test("Every kernel meets every stride, dilation and padding; every channel count every other")

@@ -8,30 +8,32 @@ struct SelfTestCommand: ParsableCommand {
     discussion: """
       The worst error is a share of what rounding allows: up to 1 passes. On OpenCL devices both families of kernels \
       are checked. Exits with 1 where a case failed.
+
+      With --perf, each op is timed on tensors of a training step's size instead. Run it with nothing else going on.
       """)
 
-  @Option(help: "One device alone, as 'cinch train' names it. (default: every device here)")
-  var device: String?
+  @Option(help: "One device alone, as 'cinch train' names it. (default: every device here; with --perf, the fast ones)")
+  var device: Device?
 
   @Option(help: ArgumentHelp("One op alone; may be repeated. (default: every op)", valueName: "op"))
   var op: [String] = []
 
-  @Flag(help: "Leaves out cases with more than \(Conformance.smallElements) elements a tensor, for slow devices.")
+  @Flag(help: "Leaves out cases with more than \(Conformance.smallElements) elements per tensor, for slow devices.")
   var small = false
 
-  @Flag(help: "Prints one JSON object a line for every op.")
+  @Flag(help: "Times ops: the median of a call, and GFLOP/s or GB/s.")
+  var perf = false
+
+  @Flag(help: "Prints one JSON object per line and op, or with --perf per line and case.")
   var json = false
 
   func run() throws {
     if let unknown = op.first(where: { !Conformance.ops.contains($0) }) {
       throw CinchError.usage("There is no op '\(unknown)'. Choose among \(Conformance.ops.joined(separator: ", ")).")
     }
-    let devices = try device.map { [try Device($0)] } ?? Device.everyVariant()
+    if perf { return try time() }
     var failed = 0
-    for device in devices {
-      let backend = try device.open().backend
-      failed += try check(backend, named: device == .automatic ? backend.info.identifier : device.description)
-    }
+    for device in device.map({ [$0] }) ?? Device.everyVariant() { failed += try check(device.open().backend) }
     guard failed == 0 else {
       if !json { try Output.result("\(failed) case\(failed == 1 ? "" : "s") failed") }
       throw ExitCode(1)
@@ -39,15 +41,17 @@ struct SelfTestCommand: ParsableCommand {
     if !json { try Output.result("all passed") }
   }
 
-  private func check(_ backend: some Backend, named name: String) throws -> Int {
-    if !json { try Output.result("\(name)   \(backend.info.name) (\(backend.info.detail))") }
+  private var chosen: Set<String>? { op.isEmpty ? nil : Set(op) }
+
+  private func check(_ backend: some Backend) throws -> Int {
+    if !json { try Output.result(title(backend.info)) }
     var failed = 0
-    for report in Conformance.run(backend, ops: op.isEmpty ? nil : Set(op), small: small) {
+    for report in Conformance.run(backend, ops: chosen, small: small) {
       failed += report.failed
       if json {
         try Output.result(
           JSONValue.object([
-            "device": .string(name), "op": .string(report.op), "cases": .integer(report.cases),
+            "device": .string(backend.info.identifier), "op": .string(report.op), "cases": .integer(report.cases),
             "failed": .integer(report.failed), "worst_error": .number(report.worstError),
             "failures": report.failures.isEmpty ? .null : .array(report.failures.map { .string($0) }),
           ]).description)
@@ -60,5 +64,52 @@ struct SelfTestCommand: ParsableCommand {
       }
     }
     return failed
+  }
+
+  private func title(_ info: DeviceInfo) -> String { "\(info.identifier)   \(info.name) (\(info.detail))" }
+}
+
+// --perf
+extension SelfTestCommand {
+  private static let table = Table([
+    .text("op", width: 20), .text("case", width: 52), .number("µs", width: 9), .number("rate", width: 13),
+    .text("of peak", width: 12),
+  ])
+
+  private func time() throws {
+    guard !small else { throw CinchError.usage("--small cases are over too soon to be timed: leave it out.") }
+    for op in op where !Conformance.timedOps.contains(op) {
+      throw CinchError.usage(
+        "'\(op)' has no case to time. Choose among \(Conformance.timedOps.joined(separator: ", ")).")
+    }
+    // The reference is made to be read, not to be fast.
+    let devices = device.map { [$0] } ?? Device.everyVariant().filter { $0 != .reference }
+    for device in devices { try time(device.open().backend) }
+  }
+
+  private func time(_ backend: some Backend) throws {
+    let peak = try (backend as? any MeasuresCeilings)?.measurePeakGFLOPS()
+    if !json { try Output.result("\(title(backend.info))\n\(Self.table.header)") }
+    try Conformance.time(backend, ops: chosen) { timing in
+      let flops = timing.work.operations.map { $0 / timing.seconds / 1e9 }
+      let bytes = timing.work.bytes.map { $0 / timing.seconds / 1e9 }
+      let fraction = flops.flatMap { flops in peak.map { flops / $0 } }
+      if json {
+        try Output.result(
+          JSONValue.object([
+            "device": .string(backend.info.identifier), "op": .string(timing.op), "case": .string(timing.name),
+            "microseconds": .number(timing.seconds * 1e6), "gflops": .optional(flops),
+            "gigabytes_per_second": .optional(bytes), "peak_gflops": flops == nil ? .null : .optional(peak),
+            "roofline_fraction": .optional(fraction),
+          ]).description)
+      } else {
+        let rate = flops.map { String(format: "%.1f GFLOP/s", $0) } ?? bytes.map { String(format: "%.1f GB/s", $0) }
+        try Output.result(
+          Self.table.line([
+            timing.op, timing.name, String(format: "%.1f", timing.seconds * 1e6), rate ?? "",
+            Numbers.share(fraction, of: peak),
+          ]))
+      }
+    }
   }
 }

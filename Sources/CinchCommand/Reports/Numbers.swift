@@ -41,6 +41,12 @@ enum Numbers {
     }
   }
 
+  /// 55 % of 515; – where there is no peak to compare with.
+  static func share(_ fraction: Double?, of peak: Double?) -> String {
+    guard let fraction, let peak else { return "–" }
+    return String(format: "%.0f %% of %.0f", 100 * fraction, peak)
+  }
+
   /// 00:04, 12:30, 1:02:03
   static func duration(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds < 1e8 else { return "--:--" }
