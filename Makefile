@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build example format lint selftest oclgrind bench peers golden pytorch-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind bench peers golden pytorch-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -24,6 +24,10 @@ test: need  ## Builds and runs every test, and the example of the README
 	$(SWIFT) build --build-tests $(TEST_FLAGS)
 	$(SWIFT) test --skip-build $(TEST_FLAGS)
 	@$(MAKE) --no-print-directory example
+
+snapshots: need  ## Writes the help texts, launch logs and article on ops that tests compare with
+	$(SWIFT) build --build-tests $(TEST_FLAGS)
+	CINCH_UPDATE_SNAPSHOTS=1 $(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'HelpTests|OpTableTests|LaunchLogTests'
 
 build: need  ## Builds the program cinch, optimised
 	$(SWIFT) build -c release --product cinch

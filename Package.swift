@@ -44,13 +44,17 @@ let package = Package(
 
     // Proof.
     .testTarget(name: "BackendTests", dependencies: ["CinchBackend", "Conformance"], resources: [.copy("Golden")]),
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
     .testTarget(
-      name: "ConformanceTests", dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend", "Kernels"]),
+      name: "ConformanceTests",
+      dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend", "Kernels", "TestSupport"]),
     .testTarget(name: "DataTests", dependencies: ["CinchData", "CinchBackend"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"], exclude: ["Launches"],
-      resources: [.copy("Golden")]),
-    .testTarget(name: "CommandTests", dependencies: ["Cinch", "CinchData", "CinchCommand"], exclude: ["Fixtures"]),
+      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "TestSupport"],
+      exclude: ["Launches"], resources: [.copy("Golden")]),
+    .testTarget(
+      name: "CommandTests", dependencies: ["Cinch", "CinchData", "CinchCommand", "TestSupport"],
+      exclude: ["Fixtures", "Snapshots"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,7 @@
 import CinchBackend
 import CinchData
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Cinch
@@ -24,7 +25,8 @@ import Testing
   func anEpochIsItsLog(_ recipe: Recipe) throws {
     var format = TraceFormat()
     let log = try TracedRun(recipe).epoch().map { format.line($0) + "\n" }.joined()
-    try Snapshot("Launches", "\(recipe.testDescription).txt").expect(log)
+    let difference = try Snapshot("Tests/TrainingTests/Launches", "\(recipe.testDescription).txt").difference(from: log)
+    #expect(difference == nil)
   }
 
   /// What an update reads before it has written it is what a checkpoint holds, or the data.
@@ -120,6 +122,7 @@ import Testing
       }
       table += "| \(recipe.testDescription) | \(counts.map(String.init).joined(separator: " | ")) |\n"
     }
-    try Snapshot("Launches", "per-update.md").expect(table)
+    let difference = try Snapshot("Tests/TrainingTests/Launches", "per-update.md").difference(from: table)
+    #expect(difference == nil)
   }
 }
