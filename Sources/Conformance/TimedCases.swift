@@ -49,6 +49,8 @@ extension Conformance {
       TimedCase(TotalCase(counts: [1000, 196, 64], room: 3)),
       TimedCase(ReconstructionLossCase(loss: .bce, activation: .sigmoid, shape: output, bias: true)),
       TimedCase(ReconstructionLossCase(loss: .sse, activation: .sigmoid, shape: output, bias: true)),
+      TimedCase(SampleLossesCase(loss: .bce, activation: .sigmoid, shape: output)),
+      TimedCase(LogVarianceGradientCase(partials: 1024)),
       TimedCase(SoftmaxLossCase(shape: [batch, 10])),
       TimedCase(KLSparsityCase(shape: [batch, 196], settings: KLSettings(rho: 0.05, beta: 3))),
       TimedCase(ContractiveCase(shape: code, activation: .sigmoid)),
@@ -64,7 +66,16 @@ extension Conformance {
     return [drawn(nil), drawn(.masking(0.3)), drawn(.gaussian(0.3))]
       + [Corruption.masking(0.3), .maskingExact(0.3), .gaussian(0.3), .saltPepper(0.3)].map {
         TimedCase(CorruptCase(shape: output, corruption: $0))
-      } + [TimedCase(BernoulliCase(shape: [batch, 1024]))]
+      } + [TimedCase(BernoulliCase(shape: [batch, 1024]))] + timedSampling
+  }
+
+  /// Of a variational autoencoder with 20 units.
+  private static var timedSampling: [TimedCase] {
+    [
+      TimedCase(SampleCase(samples: batch, units: 20, draw: (1, 1))),
+      TimedCase(SampleGradientCase(samples: batch, units: 20)),
+      TimedCase(PriorDivergenceCase(samples: batch, units: 20)),
+    ]
   }
 
   /// Of `denoise`'s 784-1024-784.
@@ -85,7 +96,7 @@ extension Conformance {
   private static var timedConvolutions: [TimedCase] {
     let samples = 128
     return [Recipe.conv(), .convPool()].flatMap { recipe in
-      recipe.convolutions.flatMap { layer -> [TimedCase] in
+      ((try? recipe.resolved().convolutions) ?? []).flatMap { layer -> [TimedCase] in
         let image = ImageGeometry(geometry: layer.geometry, samples: samples)
         // A convolution's input gradient is the transposed convolution, and the reverse.
         let (result, other): (ConvolutionSide, ConvolutionSide) =

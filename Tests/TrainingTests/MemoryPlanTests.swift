@@ -62,7 +62,7 @@ import Testing
     #expect {
       try recipe.requireFit(backend, batch: 1 << 20)
     } throws: { error in
-      "\(error)".contains("choose a smaller --batch-size")
+      "\(error)".contains("choose a smaller batchSize")
     }
     #expect(throws: BackendError.self) { try backend.allocate(1 << 50) }
   }
