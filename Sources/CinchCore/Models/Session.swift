@@ -101,7 +101,7 @@ final class ModelSession<B: Backend>: Session {
   /// What evaluates the model where no run does.
   private func learner() throws -> any Learner<B> {
     if let ownLearner { return ownLearner }
-    let learner = try Backpropagation(network, memory: Memory(backend))
+    let learner = try recipe.makeLearner(network, memory: Memory(backend))
     ownLearner = learner
     return learner
   }

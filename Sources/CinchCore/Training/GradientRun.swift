@@ -50,7 +50,7 @@ final class GradientRun<B: Backend>: TrainingRun {
     feed = try Feed(
       training, on: backend, as: network.input, batchSize: rows, corruption: recipe.corruption,
       memoryLimit: options.residentBytes ?? Feed.memoryLimit(backend))
-    let learner = try Backpropagation(network, memory: memory)
+    let learner = try recipe.makeLearner(network, memory: memory)
     self.learner = learner
     try learner.reserve(rows: rows, .training)
     if training.count % rows > 0 { try learner.reserve(rows: training.count % rows, .training) }

@@ -31,3 +31,10 @@ protocol Learner<B>: AnyObject {
   /// The metric that says which weights are best: the lower the better.
   var monitored: String { get }
 }
+
+extension Recipe {
+  /// The learner that trains this recipe's network: the one place that tells learners apart.
+  func makeLearner<B: Backend>(_ network: Network<B>, memory: Memory<B>) throws -> any Learner<B> {
+    try Backpropagation(network, memory: memory)
+  }
+}
