@@ -124,7 +124,7 @@ struct PartialSumCase: OpCase {
   }
 }
 
-/// A step's books: up to four sums, and the rest of the result left alone.
+/// An update's record: up to four sums, and the rest of the result left alone.
 struct TotalCase: OpCase {
   /// How many partial sums each term has.
   let counts: [Int]

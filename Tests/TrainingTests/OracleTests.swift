@@ -64,16 +64,16 @@ import Testing
   }
 
   /// A masking autoencoder fills in what is missing better than leaving it missing, and better than one that
-  /// never saw damage.
+  /// never saw corruption.
   @Test func denoisingDenoises() async throws {
     let images = try Images.fashionMNIST()
     func restored(_ recipe: Recipe) async throws -> Double {
       let trainer = try Trainer(recipe, on: .opencl())
       for try await _ in trainer.fit(try images.prefix(10_000), epochs: 3) {}
       let clean = try images.subset(10_000..<10_500)
-      let damaged = try Autoencoder(.denoising(layers: [784, 8], corruption: .masking(0.3)), on: .reference)
+      let corrupted = try Autoencoder(.denoising(layers: [784, 8], corruption: .masking(0.3)), on: .reference)
         .corrupt(clean, step: 7)
-      let output = try trainer.model.reconstruct(damaged)
+      let output = try trainer.model.reconstruct(corrupted)
       return zip(output.values, clean.values).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
     }
     let denoiser = try await restored(.denoising(layers: [784, 256], corruption: .masking(0.3)))

@@ -63,7 +63,7 @@ public struct SampleOrder: Sendable, Hashable {
   }
 }
 
-/// How a denoising autoencoder's input is damaged; the target stays clean (Vincent et al., ICML 2008).
+/// How a denoising autoencoder's input is corrupted; the target stays clean (Vincent et al., ICML 2008).
 public enum Corruption: Sendable, Hashable {
   /// Each component is zeroed with probability ν: iff its word is below `Philox.threshold(ν)`.
   case masking(Double)

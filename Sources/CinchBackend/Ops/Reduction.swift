@@ -17,7 +17,7 @@ public protocol ReductionOps: MemoryOps {
   func sumOfMagnitudes(_ x: Tensor<Buffer>, into partials: Tensor<Buffer>) throws
 
   /// `terms.count` (at most 4) numbers, each `scale · Σ partials`, into `result[0..<terms.count]`.
-  /// One launch ends a training step's books.
+  /// One launch writes an update's record.
   func total(_ terms: [SumTerm<Buffer>], into result: Tensor<Buffer>) throws
 }
 
@@ -28,7 +28,7 @@ extension ReductionOps {
   }
 }
 
-/// One number of a step's books: `scale · Σ partials`.
+/// One number of an update's record: `scale · Σ partials`.
 public struct SumTerm<Buffer: AnyObject> {
   public var partials: Tensor<Buffer>
   public var scale: Double

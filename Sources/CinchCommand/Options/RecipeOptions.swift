@@ -92,13 +92,13 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("How the input is damaged; the target stays clean. (default: the recipe's)", valueName: "kind"))
+    help: ArgumentHelp("How the input is corrupted; the target stays clean. (default: the recipe's)", valueName: "kind"))
   var corruption: Corruption.Kind?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The probability of damage, or σ of gaussian noise; 0 removes it. (default: the recipe's, 0.3)", valueName: "x"))
+      "The probability of corruption, or σ of gaussian noise; 0 removes it. (default: the recipe's, 0.3)", valueName: "x"))
   var corruptionLevel: Double?
 
   @Flag(inversion: .prefixedNo, help: "Whether each decoder layer uses its mirror's weights. (default: the recipe's)")

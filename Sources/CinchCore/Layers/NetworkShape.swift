@@ -20,7 +20,7 @@ struct NetworkShape: Sendable {
   /// The places of max-pools that no unpooling has undone yet.
   var unmatchedPools: [Int] = []
 
-  /// - Throws: `CinchError.usage` naming the first layer that cannot be, the shapes and the setting to change.
+  /// - Throws: `CinchError.usage` naming the first layer that is not possible, the shapes and the setting to change.
   init(input: FeatureShape, encoder: [LayerSpec], decoder: [LayerSpec]) throws {
     if let image = input.image,
       [image.channels, image.height, image.width].contains(where: { !(1...65_536).contains($0) })

@@ -26,7 +26,7 @@ public struct Recipe: Sendable, Hashable {
   public var tied: Bool
   public var loss: ReconstructionLoss
   public var penalties: Penalties
-  /// What damages the input; the target stays clean. Fresh at every step.
+  /// How the input is corrupted; the target stays clean. Fresh at every step.
   public var corruption: Corruption?
   public var optimizer: Optimizer
   public var schedule: Schedule
@@ -97,7 +97,7 @@ public struct Recipe: Sendable, Hashable {
   /// Replaces the network by layers of any kind.
   ///
   /// - Parameter decoder: nil mirrors the encoder.
-  /// - Throws: `CinchError.usage` where a layer cannot be, or has no mirror.
+  /// - Throws: `CinchError.usage` where a layer is not possible, or has no mirror.
   public mutating func setLayers(
     image: ImageShape, encoder: [LayerSpec], decoder: [LayerSpec]? = nil, outputActivation: Activation,
     pools: PoolInverse = .upsample

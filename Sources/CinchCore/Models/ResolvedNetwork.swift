@@ -97,7 +97,7 @@ extension ResolvedNetwork {
       throw refuse("An image of \(image) has \(image.count) values, but the input has \(recipe.input) features.")
     }
     if recipe.decoder.isEmpty {
-      // Says which layer of the encoder cannot be, if that is why.
+      // Says which layer of the encoder is not possible, if that is why.
       _ = try LayerSpec.mirror(
         of: recipe.encoder, from: recipe.inputShape, outputActivation: .linear, pools: .upsample)
       throw refuse("The recipe has no decoder: spell it out, or omit it to mirror the encoder.")
