@@ -1,6 +1,7 @@
 import CinchBackend
 import CinchCore
 import CinchData
+import Glibc
 import Synchronization
 
 /// An autoencoder on a device: encodes, decodes, reconstructs, evaluates; is saved and loaded.
@@ -17,6 +18,8 @@ public final class Autoencoder: Sendable {
   /// How it was trained, where it was loaded from a run folder.
   public let run: RunConfig?
   private let lock = Mutex(())
+  /// The thread that has the lock; 0 where none has.
+  private let holder = Atomic<UInt>(0)
   // Safe because it is touched only in `withSession`, under `lock`, and no closure there may hand it out: what
   // they return is Sendable, and a session is not.
   nonisolated(unsafe) private let session: any Session
@@ -89,8 +92,17 @@ public final class Autoencoder: Sendable {
   }
 
   /// Runs `body` with the session while no other task can, and words device errors for people.
+  /// - Throws: `CinchError.usage` where `body` of a call of this thread asks again, as an observer of training may.
   package func withSession<T: Sendable>(_ body: (any Session) throws -> T) throws -> T {
-    try lock.withLock { _ in try Autoencoder.reporting { try body(session) } }
+    let thread = UInt(pthread_self())
+    guard holder.load(ordering: .relaxed) != thread else {
+      throw CinchError.usage("The model is in the middle of training: use it after the epoch, or train it by a Run.")
+    }
+    return try lock.withLock { _ in
+      holder.store(thread, ordering: .relaxed)
+      defer { holder.store(0, ordering: .relaxed) }
+      return try Autoencoder.reporting { try body(session) }
+    }
   }
 
   private static func reporting<T>(_ body: () throws -> T) throws -> T {

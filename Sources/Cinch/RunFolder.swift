@@ -42,14 +42,18 @@ public struct RunFolder: Sendable, Hashable {
   public static func create(at path: String?, name: String) throws -> RunFolder {
     guard let path else { return try createDefault(name: name) }
     let folder = RunFolder(path)
-    // A checkpoint alone is what an end before the first update leaves.
-    if folder.has(.config) || folder.has(.model) {
-      throw CinchError.usage(
-        "'\(path)' already holds a run: choose another \(.folder), or go on with it by \(.resume, path).")
-    }
+    try folder.requireNoRun()
     try folder.create()
     folder.removeLeftovers()
     return folder
+  }
+
+  func requireNoRun() throws {
+    // A checkpoint alone is what an end before the first update leaves.
+    guard !has(.config), !has(.model) else {
+      throw CinchError.usage(
+        "'\(path)' already holds a run: choose another \(.folder), or go on with it by \(.resume, path).")
+    }
   }
 
   /// Removes files, where they are there.

@@ -74,11 +74,8 @@ public final class Trainer: Sendable {
         let isCancelled = CancellationFlag()
         let outcome = try await withTaskCancellationHandler {
           try await onThread {
-            try run.trainer.model.withSession { session in
-              guard session.runs == number else {
-                throw CinchError.usage("Another run has begun on this model: give each a model, or end one first.")
-              }
-              return try session.trainEpoch(epochs: run.epochs) { _ in !isCancelled.value }
+            try run.trainer.model.withRun(number) { session in
+              try session.trainEpoch(epochs: run.epochs) { _ in !isCancelled.value }
             }
           }
         } onCancel: {
@@ -109,21 +106,17 @@ public final class Trainer: Sendable {
   public func prepare(
     _ data: Dataset, validation: Dataset? = nil, options: TrainingOptions = TrainingOptions()
   ) throws -> Int {
-    var (training, held) = (data, validation)
-    if held == nil && recipe.validationSplit > 0 {
-      let parts = try data.split(validation: recipe.validationSplit, seed: recipe.seed)
-      (training, held) = (parts.training, parts.validation)
-    }
-    let (chosen, kept) = (training, held)
+    let parts = try recipe.parts(of: data, validation: validation)
     return try model.withSession { session in
-      try session.prepare(training: chosen, validation: kept, options: options)
+      try session.prepare(training: parts.training, validation: parts.validation, options: options)
       return session.runs
     }
   }
 
   /// Runs, or goes on with, one epoch; see `TrainingRun`. `prepare` comes first.
   ///
-  /// - Parameter observer: told of progress a few times a second; false stops between two updates.
+  /// - Parameter observer: told of progress a few times a second; false stops between two updates. The model is
+  ///   training meanwhile: what is asked of it throws `CinchError.usage`. Observers of a `Run` may use theirs.
   public func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool = { _ in true }) throws -> EpochOutcome {
     try model.withSession { try $0.trainEpoch(epochs: epochs, observer) }
   }
@@ -142,8 +135,21 @@ private final class CancellationFlag: Sendable {
   func set() { flag.store(true, ordering: .relaxed) }
 }
 
+extension Autoencoder {
+  /// - Parameter number: what `Trainer.prepare` returned.
+  /// - Throws: `CinchError.usage` where another run has begun on this model.
+  func withRun<T: Sendable>(_ number: Int, _ body: (any Session) throws -> T) throws -> T {
+    try withSession { session in
+      guard session.runs == number else {
+        throw CinchError.usage("Another run has begun on this model: give each a model, or end one first.")
+      }
+      return try body(session)
+    }
+  }
+}
+
 /// Runs what takes long where it holds none of the few threads that tasks share.
-private func onThread<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+func onThread<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
   try await withCheckedThrowingContinuation { continuation in
     DispatchQueue.global().async { continuation.resume(with: Result(catching: body)) }
   }

@@ -29,6 +29,8 @@ package protocol Session: AnyObject {
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws
   func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome
   func checkpoint() throws -> Checkpoint
+  /// The weights of the best epoch so far, as early stopping keeps them.
+  func bestParameters() throws -> [NamedParameter]
   func restore(_ checkpoint: Checkpoint) throws
 }
 
@@ -200,6 +202,18 @@ final class ModelSession<B: Backend>: Session {
         if let doubles = values as? [Double] { return .double(doubles) }
         return .float(values.map { Float($0) })
       })
+  }
+
+  func bestParameters() throws -> [NamedParameter] {
+    let (state, arenas) = try prepared().checkpoint()
+    guard let best = arenas["best"] else {
+      throw CinchError.usage("The run keeps no best weights: give the recipe \(.patience) and held-out samples.")
+    }
+    guard state.bestEpoch != nil else {
+      throw CinchError.usage("No epoch has ended yet: the best weights are known after the first one.")
+    }
+    // A run that has ended has given them back.
+    return state.ended == nil ? network.layout.named(best.map { Float($0) }) : try parameters()
   }
 
   func restore(_ checkpoint: Checkpoint) throws {

@@ -1,0 +1,41 @@
+import CinchCore
+import CinchData
+
+/// Samples that a run is made of: a `DataSource`, which `Run.resume` loads again by itself, or a `Dataset` of the
+/// program's own, which `Run.resume` must be given again.
+public protocol RunSamples: Sendable {
+  /// The samples, and where they come from.
+  /// - Throws: as `DataSource.load`.
+  func loaded() throws -> LoadedSamples
+}
+
+/// Samples in memory, with their source where they have one.
+public struct LoadedSamples: RunSamples {
+  public let samples: Dataset
+  /// Nil where they are a program's own.
+  public let source: DataSource?
+
+  public func loaded() -> LoadedSamples { self }
+}
+
+extension Dataset: RunSamples {
+  public func loaded() -> LoadedSamples { LoadedSamples(samples: self, source: nil) }
+}
+
+extension DataSource: RunSamples {
+  public func loaded() throws -> LoadedSamples {
+    let data = try load()
+    var source = self
+    source.samples = data.count
+    return LoadedSamples(samples: data, source: source)
+  }
+}
+
+extension Recipe {
+  /// What is trained on, and what is held out: `validation`, or else the share `validationSplit`, chosen by the seed.
+  func parts(of data: Dataset, validation: Dataset?) throws -> (training: Dataset, validation: Dataset?) {
+    guard validation == nil, validationSplit > 0 else { return (data, validation) }
+    let parts = try data.split(validation: validationSplit, seed: seed)
+    return (parts.training, parts.validation)
+  }
+}

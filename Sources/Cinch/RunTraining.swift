@@ -1,0 +1,189 @@
+import CinchCore
+import CinchData
+
+// Training, and what the folder keeps of it.
+extension Run {
+  /// What a run tells of.
+  public enum Event: Sendable {
+    /// Between two updates, about ten times a second; an epoch that ends is told by `epoch` alone.
+    case progress(TrainingProgress)
+    /// A finished epoch; `history.csv` has it.
+    case epoch(Epoch)
+    /// A checkpoint was written after so many updates.
+    case checkpoint(step: Int)
+    /// A picture cannot be drawn, which is no reason to lose a run.
+    case noPicture(CinchError)
+    /// The last event: every file is written.
+    case ended(Summary)
+  }
+
+  /// What a run came to.
+  public struct Summary: Sendable, Hashable {
+    public let ended: EndReason
+    public let state: TrainingState
+    /// Of the held-out samples, or of the training samples where none are held out.
+    public let evaluation: Evaluation
+    public let isHeldOut: Bool
+  }
+
+  struct Progress {
+    var pending: [Event] = []
+    var isWorking = false
+    var summary: Summary?
+    var checkpointed = ContinuousClock.now
+  }
+
+  /// Trains to the end, or until it is stopped.
+  ///
+  /// Where `observer` returns false or throws, or the task is cancelled, the run stops between two updates, with
+  /// checkpoint, history and model saved; another call, or `resume`, goes on from there. Where training throws, the last
+  /// checkpoint stays.
+  ///
+  /// - Parameter observer: is told of every event; it may use the run and its model.
+  /// - Returns: what the run came to; nil where it was stopped.
+  /// - Throws: `CinchError.diverged` where the loss stops being a number, `.inputOutput` where a file cannot be
+  ///   written, `.usage` where the run is being trained already or another has begun on its model; and what `observer`
+  ///   throws.
+  @discardableResult
+  public func train(_ observer: (Event) throws -> Bool = { _ in true }) throws -> Summary? {
+    while let event = try next() {
+      if case .ended(let summary) = event {
+        _ = try observer(event)
+        return summary
+      }
+      let goesOn: Bool
+      do { goesOn = try observer(event) && !Task.isCancelled } catch {
+        try save()
+        throw error
+      }
+      guard goesOn else {
+        try save()
+        return nil
+      }
+    }
+    return progress.withLock { $0.summary }
+  }
+
+  /// Writes a checkpoint: where the run is being trained, as soon as its update is done.
+  /// - Throws: `CinchError.inputOutput`; `.diverged` where the weights are no finite numbers.
+  public func checkpoint() throws { _ = try writeCheckpoint() }
+
+  /// Writes checkpoint, history and model, as a run that is stopped does.
+  /// - Throws: as `checkpoint`.
+  public func save() throws { _ = try saved() }
+
+  /// The weights of the epoch with the least validation loss so far, under their file names: what early stopping will
+  /// give back. After the end they are the model's own.
+  /// - Throws: `CinchError.usage` where the recipe has no `patience`, or no epoch has ended yet.
+  public func bestParameters() throws -> [NamedParameter] { try inRun { try $0.bestParameters() } }
+
+  /// Works until there is something to tell; nil after the end.
+  func next() throws -> Event? {
+    let told: Event?? = try progress.withLock { progress in
+      guard !progress.isWorking else {
+        throw CinchError.usage("The run is being trained already: wait for that, or stop it first.")
+      }
+      if !progress.pending.isEmpty { return .some(progress.pending.removeFirst()) }
+      if progress.summary != nil { return .some(nil) }
+      progress.isWorking = true
+      return nil
+    }
+    if let told { return told }
+    defer { progress.withLock { $0.isWorking = false } }
+    var events: [Event] = []
+    while events.isEmpty { events = try work() }
+    progress.withLock { [events] in $0.pending = Array(events.dropFirst()) }
+    return events.first
+  }
+
+  /// The next updates, a tenth of a second of them; with what they end.
+  private func work() throws -> [Event] {
+    var reached: TrainingProgress?
+    // A chunk at a time, so that the model is free between two of them.
+    let outcome = try inRun { session in
+      try session.trainEpoch(epochs: recipe.epochs) { progress in
+        reached = progress
+        return false
+      }
+    }
+    switch outcome {
+    case .interrupted: return reached.map { [.progress($0)] } ?? []
+    case .finished(let epoch):
+      try writeHistory()
+      let last = progress.withLock { $0.checkpointed }
+      guard ContinuousClock.now - last >= settings.checkpointInterval else { return [.epoch(epoch)] }
+      return [.checkpoint(step: try writeCheckpoint()), .epoch(epoch)]
+    case .complete(let reason): return try finish(reason)
+    }
+  }
+
+  private func finish(_ reason: EndReason) throws -> [Event] {
+    var events = [Event.checkpoint(step: try saved())]
+    func picture(_ draw: () throws -> Void) throws {
+      do { try draw() } catch let error as CinchError {
+        // A full disk is a reason.
+        guard case .usage = error else { throw error }
+        events.append(.noPicture(error))
+      }
+    }
+    let samples = validation ?? training
+    try picture { try folder.writeFilters(model, shape: config.shape) }
+    try picture { try folder.writeFeatures(model, of: samples, shape: config.shape) }
+    try picture { try folder.writeReconstructions(model, of: samples, shape: config.shape) }
+    var final = config
+    final.isFinal = true
+    try folder.write(final)
+    let summary = Summary(
+      ended: reason, state: try state, evaluation: try model.evaluate(samples), isHeldOut: validation != nil)
+    progress.withLock { $0.summary = summary }
+    return events + [.ended(summary)]
+  }
+
+  private func saved() throws -> Int {
+    let step = try writeCheckpoint()
+    try writeHistory()
+    try folder.writeModel(model)
+    return step
+  }
+
+  func writeHistory() throws {
+    try folder.write(history: try state.history, penalties: recipe.penalties.names)
+  }
+
+  /// - Returns: updates done so far.
+  private func writeCheckpoint() throws -> Int {
+    let checkpoint = try inRun { try $0.checkpoint() }
+    try folder.write(checkpoint)
+    progress.withLock { $0.checkpointed = .now }
+    return checkpoint.state.step
+  }
+}
+
+extension Run {
+  /// The run's events, as they are asked for: nothing runs between two of them. Work is done on a thread of its own.
+  ///
+  /// Where its task is cancelled the run is stopped, as `train` stops it, and `CancellationError` thrown. Leaving the
+  /// loop otherwise saves nothing: call `save`.
+  public var events: Events { Events(run: self) }
+
+  public struct Events: AsyncSequence, Sendable {
+    public typealias Element = Event
+
+    let run: Run
+
+    public func makeAsyncIterator() -> Iterator { Iterator(run: run) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+      let run: Run
+
+      public mutating func next() async throws -> Event? {
+        let run = run
+        guard !Task.isCancelled else {
+          try await onThread { if run.progress.withLock({ $0.summary == nil }) { try run.save() } }
+          throw CancellationError()
+        }
+        return try await onThread { try run.next() }
+      }
+    }
+  }
+}

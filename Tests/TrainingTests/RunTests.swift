@@ -1,0 +1,257 @@
+import Cinch
+import Foundation
+import Testing
+
+/// Runs in folders, through the public library alone: created, stopped anywhere, resumed.
+@Suite struct RunTests {
+  /// A new folder for one test, which is removed behind it.
+  private final class Folder {
+    let path = FileManager.default.temporaryDirectory.appending(path: "cinch-\(UUID().uuidString)").path
+
+    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func callAsFunction(_ name: String) -> String { path + "/" + name }
+
+    func bytes(_ name: String) throws -> Data { try Data(contentsOf: URL(filePath: self(name))) }
+
+    func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: self(name)) }
+  }
+
+  /// Corruption, KL sparsity, Adam, held-out samples and best weights: all that a checkpoint must carry. 7 updates an
+  /// epoch.
+  private func recipe(epochs: Int = 4) -> Recipe {
+    var recipe = Recipe.denoising(layers: [13, 9], corruption: .masking(0.3))
+    recipe.penalties.kl = KLSettings(rho: 0.2, beta: 1)
+    recipe.optimizer.learningRate = 0.05
+    recipe.batchSize = 8
+    recipe.validationSplit = 0.1
+    recipe.patience = 1000
+    recipe.epochs = epochs
+    recipe.seed = 5
+    return recipe
+  }
+
+  private func data() throws -> Dataset { try Variants.data(count: 61, features: 13) }
+
+  /// Stopped by the observer at every first progress inside an epoch, ten times, and resumed from the folder.
+  @Test(arguments: [Device.reference, .cpu])
+  func aStoppedRunComesToTheSameBits(_ device: Device) throws {
+    let folder = try Folder()
+    let data = try data()
+    let straight = try #require(
+      try Run.create(recipe(), data: data, scaling: .minmax, in: folder("straight"), on: device).train())
+    #expect(straight.ended == .epochs && straight.state.epoch == 4 && straight.isHeldOut)
+
+    var run = try Run.create(recipe(), data: data, scaling: .minmax, in: folder("stopped"), on: device)
+    for stop in 0..<10 {
+      var inside = 0
+      let summary = try run.train { event in
+        guard case .progress(let progress) = event else { return true }
+        #expect(progress.samples < progress.samplesPerEpoch)
+        inside = progress.samples
+        return false
+      }
+      #expect(summary == nil && inside > 0, "stop \(stop)")
+      #expect(try run.state.stepInEpoch > 0)
+      #expect(folder.has("stopped/model.safetensors"))
+      #expect(try RunFolder(folder("stopped")).config().isFinal == false)
+      let step = try run.state.step
+      run = try Run.resume(folder("stopped"), data: data)
+      #expect(run.resumedFrom?.step == step)
+    }
+    let resumed = try #require(try run.train())
+    #expect(resumed.evaluation == straight.evaluation)
+    #expect(resumed.state.bestEpoch == straight.state.bestEpoch)
+    #expect(try folder.bytes("stopped/model.safetensors") == folder.bytes("straight/model.safetensors"))
+    #expect(try RunFolder(folder("stopped")).config().isFinal)
+    #expect(folder.has("stopped/filters.png") && folder.has("stopped/reconstructions.png"))
+  }
+
+  /// A source is loaded again by the run itself, and epochs are added.
+  @Test func aRunWithASourceGoesOnByItself() throws {
+    let folder = try Folder()
+    let values = try data().values
+    let text = (0..<61).map { row in
+      values[row * 13..<(row + 1) * 13].map { "\($0)" }.joined(separator: ",")
+    }.joined(separator: "\n")
+    try Data((text + "\n").utf8).write(to: URL(filePath: folder("data.csv")))
+    let source = DataSource(folder("data.csv"))
+    try Run.create(recipe(epochs: 5), data: source, in: folder("straight"), on: .reference).train()
+    try Run.create(recipe(epochs: 2), data: source, in: folder("parts"), on: .reference).train()
+    try Run.resume(folder("parts"), epochs: 5).train()
+    #expect(try folder.bytes("parts/model.safetensors") == folder.bytes("straight/model.safetensors"))
+
+    refused("can only grow") { try Run.resume(folder("parts"), epochs: 4) }
+    refused("without data") { try Run.resume(folder("parts"), data: try data()) }
+    refused("61 samples") {
+      try Data((text + "\n" + text + "\n").utf8).write(to: URL(filePath: folder("data.csv")))
+      return try Run.resume(folder("parts"))
+    }
+  }
+
+  private func refused(_ part: String, _ body: () throws -> Run) {
+    let error = #expect(throws: CinchError.self) { _ = try body() }
+    #expect(error?.description.contains(part) == true, "\(error?.description ?? "") should say '\(part)'")
+  }
+
+  @Test func whatCannotBeARunIsRefused() throws {
+    let folder = try Folder()
+    let data = try data()
+    var wide = recipe()
+    wide.setLayers([14, 3], activation: .sigmoid, outputActivation: .sigmoid)
+    refused("13 features") { try Run.create(wide, data: data, in: folder("run"), on: .reference) }
+    var patient = recipe()
+    patient.validationSplit = 0
+    refused("held-out") { try Run.create(patient, data: data, in: folder("run"), on: .reference) }
+    refused("as many") {
+      try Run.create(
+        recipe(), data: data, validation: try Variants.data(count: 4, features: 5), in: folder("run"), on: .reference)
+    }
+    #expect(!folder.has("run"))
+    refused("no run folder") { try Run.resume(folder("run")) }
+
+    let heldOut = try Variants.data(count: 9, features: 13, seed: 4)
+    try Run.create(recipe(epochs: 1), data: data, validation: heldOut, in: folder("run"), on: .reference).train()
+    refused("already holds a run") { try Run.create(recipe(), data: data, in: folder("run"), on: .reference) }
+    refused("which data") { try Run.resume(folder("run")) }
+    refused("contradict") { try Run.resume(folder("run"), data: data) }
+    let run = try Run.resume(folder("run"), epochs: 2, data: data, validation: heldOut)
+    #expect(try run.train()?.evaluation.samples == 9)
+  }
+
+  /// Between two events the model is free: an observer encodes, reads the best weights and writes checkpoints.
+  @Test func observersUseTheModel() throws {
+    let folder = try Folder()
+    let data = try data()
+    let run = try Run.create(recipe(epochs: 6), data: data, in: folder("run"), on: .cpu)
+    #expect(throws: CinchError.self) { _ = try run.bestParameters() }
+    var weights: [Int: [NamedParameter]] = [:]
+    var best: [Int: [NamedParameter]] = [:]
+    var written = 0
+    let summary = try run.train { event in
+      switch event {
+      case .progress:
+        #expect(try run.model.encode(data).features == 9)
+        try run.checkpoint()
+        #expect(throws: Never.self) { _ = try Run.resume(folder("run"), data: data) }
+        written += 1
+      case .epoch(let epoch):
+        weights[epoch.number] = try run.model.parameters()
+        best[epoch.number] = try run.bestParameters()
+        let number = try #require(try run.state.bestEpoch)
+        if epoch.number < 6 { #expect(best[epoch.number] == weights[number]) }
+      case .checkpoint, .noPicture, .ended: break
+      }
+      return true
+    }
+    #expect(written > 0 && best.count == 6)
+    let end = try #require(summary)
+    #expect(try run.model.parameters() == best[6])
+    #expect(try run.bestParameters() == best[6])
+    #expect(try run.train() == end)
+    #expect(try Autoencoder.load(folder("run"), on: .cpu).parameters() == best[6])
+
+    var plain = recipe()
+    plain.patience = nil
+    let without = try Run.create(plain, data: data, in: folder("plain"), on: .cpu)
+    let error = #expect(throws: CinchError.self) { _ = try without.bestParameters() }
+    #expect(error?.description.contains("patience") == true)
+  }
+
+  /// A trainer's own observer is inside its update: what it asks of the model is refused, not waited for.
+  @Test(arguments: [Device.reference, .cpu])
+  func aTrainersObserverCannotUseTheModel(_ device: Device) throws {
+    let data = try data()
+    let trainer = try Trainer(recipe(), on: device)
+    try trainer.prepare(data)
+    var refusals = 0
+    _ = try trainer.trainEpoch(epochs: 1) { _ in
+      let error = #expect(throws: CinchError.self) { _ = try trainer.model.encode(data) }
+      if case .usage? = error { refusals += 1 }
+      #expect(throws: CinchError.self) { _ = try trainer.state }
+      #expect(throws: CinchError.self) { try trainer.prepare(data) }
+      return true
+    }
+    #expect(refusals > 0)
+    #expect(try trainer.model.encode(data).features == 9)
+  }
+
+  @Test func anObserverThatThrowsLosesNothing() throws {
+    struct Failure: Error {}
+    let folder = try Folder()
+    let data = try data()
+    let run = try Run.create(recipe(), data: data, in: folder("run"), on: .reference)
+    #expect(throws: Failure.self) {
+      try run.train { event in
+        if case .epoch(let epoch) = event, epoch.number == 2 { throw Failure() }
+        return true
+      }
+    }
+    #expect(try Run.resume(folder("run"), data: data).resumedFrom?.epoch == 2)
+    #expect(folder.has("run/model.safetensors"))
+  }
+
+  /// Every epoch's end writes a checkpoint where that is asked for.
+  @Test func checkpointsFollowTheirInterval() throws {
+    let folder = try Folder()
+    for (interval, expected) in [(Duration.zero, 4), (.seconds(3600), 1)] {
+      var settings = Run.Settings()
+      settings.checkpointInterval = interval
+      let name = "\(expected)"
+      let run = try Run.create(recipe(epochs: 3), data: try data(), in: folder(name), on: .cpu, settings: settings)
+      var steps: [Int] = []
+      try run.train { event in
+        if case .checkpoint(let step) = event { steps.append(step) }
+        return true
+      }
+      #expect(steps.count == expected && steps.last == 21)
+    }
+  }
+
+  @Test func eventsAreAnAsyncSequence() async throws {
+    let folder = try Folder()
+    let data = try data()
+    let run = try Run.create(recipe(epochs: 2), data: data, in: folder("run"), on: .cpu)
+    var epochs: [Int] = []
+    var summary: Run.Summary?
+    for try await event in run.events {
+      if case .epoch(let epoch) = event { epochs.append(epoch.number) }
+      if case .ended(let end) = event { summary = end }
+    }
+    #expect(epochs == [1, 2] && summary?.state.epoch == 2)
+    #expect(try run.train() == summary)
+  }
+
+  @Test func aCancelledTaskSavesItsRun() async throws {
+    let folder = try Folder()
+    let data = try data()
+    let run = try Run.create(recipe(epochs: 1_000_000), data: data, in: folder("events"), on: .cpu)
+    let task = Task {
+      for try await event in run.events {
+        if case .epoch(let epoch) = event, epoch.number == 3 { withUnsafeCurrentTask { $0?.cancel() } }
+      }
+    }
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(try Run.resume(folder("events"), data: data).resumedFrom?.epoch == 3)
+
+    let other = try Run.create(recipe(epochs: 1_000_000), data: data, in: folder("blocking"), on: .cpu)
+    let blocking = Task {
+      try other.train { event in
+        if case .epoch(let epoch) = event, epoch.number == 2 { withUnsafeCurrentTask { $0?.cancel() } }
+        return true
+      }
+    }
+    #expect(try await blocking.value == nil)
+    #expect(try Run.resume(folder("blocking"), data: data).resumedFrom?.epoch == 2)
+  }
+
+  @Test func anotherRunOfTheModelIsNoticed() throws {
+    let folder = try Folder()
+    let run = try Run.create(recipe(), data: try data(), in: folder("run"), on: .reference)
+    try Trainer(run.model).prepare(try data())
+    let error = #expect(throws: CinchError.self) { try run.train() }
+    #expect(error?.description.contains("Another run") == true)
+  }
+}
