@@ -33,6 +33,7 @@ build: need  ## Builds the program cinch, optimised
 	$(SWIFT) build -c release --product cinch
 
 example: need  ## Builds and runs the example of the README, for one epoch
+	rm -rf Examples/TrainAndEncode/.build/run
 	$(SWIFT) run -c release --package-path Examples/TrainAndEncode TrainAndEncode 1 Examples/TrainAndEncode/.build/run
 
 format:  ## Formats every Swift file

@@ -98,27 +98,21 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func start(_ report: TrainingReport, _ log: Logger) throws {
-    let data = try dataOptions.source(default: "fashion-mnist")
-    var run = NewRun()
-    try overrides.apply(to: &run)
-    guard var recipe = run.recipe else {
+    let source = try dataOptions.source(default: "fashion-mnist")
+    var new = NewRun()
+    try overrides.apply(to: &new)
+    guard var recipe = new.recipe else {
       throw CinchError.usage(
         "No recipe is named: choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
           + "or give --recipe FILE.json or --resume RUN.")
     }
     recipe.epochs = epochs ?? recipe.epochs
-    let setup = try TrainingSetup(
-      recipe, isFromFile: file != nil, options: recipeOptions, data: data, validation: run.validation,
-      scale: run.scale)
-    try check(setup)
-    log.debug("read \(setup.training.count) training samples from \(data.source)")
-
-    let trainer = try open(setup, on: deviceOptions.device ?? .automatic, log)
-    let folder = try RunFolder.create(at: run.folder, name: setup.recipe.name)
-    let loop = TrainingLoop(
-      trainer: trainer, folder: folder, setup: setup, device: trainer.device, report: report, log: log)
-    try loop.begin()
-    try loop.run()
+    let data = try source.loaded()
+    let run = try Run.create(
+      try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
+      scaling: new.scale, in: new.folder, on: deviceOptions.device ?? .automatic)
+    log.debug("read \(run.training.count) training samples from \(source.source)")
+    try follow(run, report, log)
   }
 
   private func go(on path: String, _ report: TrainingReport, _ log: Logger) throws {
@@ -127,57 +121,26 @@ struct TrainCommand: ParsableCommand {
         "\(option) cannot be given with --resume: the run goes on with its own settings. "
           + "Only --epochs and --device may differ.")
     }
-    let folder = RunFolder(path)
-    var config = try folder.config()
-    let checkpoint = try folder.checkpoint()
-    if let epochs {
-      guard epochs >= config.recipe.epochs else {
-        throw CinchError.usage(
-          "--epochs \(epochs) is fewer than the \(config.recipe.epochs) that '\(path)' was started with: it can only grow."
-        )
-      }
-      config.recipe.epochs = epochs
+    let started = try RunFolder(path).config().device
+    let run = try Run.resume(path, epochs: epochs, on: deviceOptions.device)
+    if deviceOptions.device != nil, run.trainer.device.identifier != started.identifier {
+      log.info("the run was started on \(started.identifier): another device rounds differently")
     }
-    let device = try deviceOptions.device ?? asBadData(path) { try config.device.device }
-    let (setup, trainer) = try asBadData(path) {
-      let setup = try TrainingSetup(resuming: config, folder: path)
-      try check(setup)
-      return (setup, try open(setup, on: device, log))
+    try follow(run, report, log)
+  }
+
+  private func follow(_ run: Run, _ report: TrainingReport, _ log: Logger) throws {
+    Interruption.install()
+    let device = run.trainer.device
+    if let note = run.model.deviceNote {
+      if device.identifier == "reference" { log.warning("\(note)") } else { log.notice("\(note)") }
     }
-    if deviceOptions.device != nil, trainer.device.identifier != config.device.identifier {
-      log.info("the run was started on \(config.device.identifier): another device rounds differently")
-    }
-    try asBadData(path) { try trainer.model.withSession { try $0.restore(checkpoint) } }
-    let loop = TrainingLoop(
-      trainer: trainer, folder: folder, setup: setup, device: trainer.device, report: report, log: log)
-    try loop.resume(from: checkpoint.state)
-    if checkpoint.state.ended == .epochs, checkpoint.state.epoch >= config.recipe.epochs {
+    log.debug("opened \(device.identifier): \(device.name), \(device.detail)")
+    let observer = RunObserver(run, report, log)
+    try report.start(run)
+    if let state = run.resumedFrom, state.ended == .epochs, state.epoch >= run.recipe.epochs {
       log.notice("the run has had all of its epochs: a larger --epochs goes on with it")
     }
-    try loop.run()
-  }
-
-  /// What a run's own files ask for is not the user's mistake in typing.
-  private func asBadData<T>(_ path: String, _ body: () throws -> T) throws -> T {
-    do { return try body() } catch CinchError.usage(let text) {
-      throw CinchError.badData("'\(path)' cannot be resumed: \(text)")
-    }
-  }
-
-  /// Everything that can be refused before a device is opened.
-  private func check(_ setup: TrainingSetup) throws {
-    try setup.recipe.validate()
-    try setup.recipe.validate(setup.training)
-    if let held = setup.held { try setup.recipe.validate(held) }
-  }
-
-  private func open(_ setup: TrainingSetup, on device: Device, _ log: Logger) throws -> Trainer {
-    let trainer = try Trainer(setup.recipe, on: device)
-    if let note = trainer.model.deviceNote {
-      if trainer.device.identifier == "reference" { log.warning("\(note)") } else { log.notice("\(note)") }
-    }
-    log.debug("opened \(trainer.device.identifier): \(trainer.device.name), \(trainer.device.detail)")
-    try trainer.prepare(setup.training, validation: setup.held)
-    return trainer
+    try observer.train()
   }
 }

@@ -212,27 +212,3 @@ extension Recipe {
       outputActivation: output, pools: poolInverse)
   }
 }
-
-extension Recipe {
-  /// Fits the input and output to the data, the layers between staying as they are.
-  ///
-  /// - Parameters:
-  ///   - takesImages: whether the network is or will be one of images.
-  ///   - isFromFile: whether the recipe's own image is the user's, not a named recipe's default.
-  /// - Throws: `CinchError.usage` where the data do not say what image a sample is.
-  mutating func adopt(_ data: Dataset, takesImages: Bool, isFromFile: Bool) throws {
-    guard takesImages || isOfImages else {
-      guard data.features != input, let last = decoder.last else { return }
-      input = data.features
-      decoder[decoder.count - 1] = .dense(units: data.features, activation: last.activation)
-      return
-    }
-    guard let shape = ImageShape(data.sampleShape) else {
-      if isFromFile, let image, image.count == data.features { return }
-      throw CinchError.usage(
-        "Samples of '\(data.name)' are vectors of \(data.features) values, but the layers work on images: say what they "
-          + "are with --image-shape CHANNELS,HEIGHT,WIDTH.")
-    }
-    if isOfImages { self = try adopting(image: shape) } else { image = shape }
-  }
-}

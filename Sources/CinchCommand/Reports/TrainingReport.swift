@@ -10,25 +10,13 @@ struct TrainingReport {
     case quiet
   }
 
-  /// What a run came to.
-  struct Result {
-    var folder: RunFolder
-    var ended: EndReason
-    var state: TrainingState
-    var evaluation: Evaluation
-    /// Whether `evaluation` is of held-out samples.
-    var isHeld: Bool
-    var recipe: Recipe
-    var seconds: Double
-  }
-
   let style: Style
   private let bar = ProgressBar(.standardError)
 
   init(style: Style) { self.style = style }
 
-  func start(_ setup: TrainingSetup, device: DeviceInfo, resumedFrom state: TrainingState?) throws {
-    let recipe = setup.recipe
+  func start(_ run: Run) throws {
+    let (recipe, device, state) = (run.recipe, run.trainer.device, run.resumedFrom)
     let parameters = try recipe.resolved().parameterCount
     switch style {
     case .quiet: break
@@ -37,15 +25,15 @@ struct TrainingReport {
         JSONValue.object([
           "event": .string("start"), "recipe": .string(recipe.name), "device": .string(device.identifier),
           "device_name": .string(device.name), "parameters": .integer(parameters),
-          "samples": .integer(setup.training.count),
-          "validation_samples": setup.held.map { .integer($0.count) } ?? .null,
+          "samples": .integer(run.training.count),
+          "validation_samples": run.validation.map { .integer($0.count) } ?? .null,
           "features": .integer(recipe.input), "epochs": .integer(recipe.epochs),
           "resumed_from_epoch": state.map { .integer($0.epoch) } ?? .null,
         ]).description)
     case .human:
       let shape = recipe.image == nil ? Numbers.grouped(recipe.input) : "\(recipe.inputShape)"
-      let samples = "\(setup.training.name) \(Numbers.grouped(setup.training.count)) × \(shape)"
-      let held = setup.held.map { " + \(Numbers.grouped($0.count)) held out" } ?? ""
+      let samples = "\(run.training.name) \(Numbers.grouped(run.training.count)) × \(shape)"
+      let held = run.validation.map { " + \(Numbers.grouped($0.count)) held out" } ?? ""
       header("device", "\(device.identifier)  \(device.name) (\(device.detail))", "data", samples + held)
       header(
         "model",
@@ -103,11 +91,11 @@ struct TrainingReport {
     Output.note("stopped   go on with 'cinch train --resume \(folder.path)'")
   }
 
-  func end(_ result: Result) throws {
-    guard style == .json else { return try Output.result(try learned(result)) }
+  func end(_ run: Run, _ result: Run.Summary, seconds: Double) throws {
+    guard style == .json else { return try Output.result(try learned(run, result)) }
     try Output.result(
       JSONValue.object([
-        "event": .string("end"), "run": .string(result.folder.path), "seconds": .number(result.seconds),
+        "event": .string("end"), "run": .string(run.folder.path), "seconds": .number(seconds),
         "epochs": .integer(result.state.epoch),
         "reason": .string(result.ended == .epochs ? "epochs" : "early_stopping"),
         "best_epoch": result.state.bestEpoch.map { .integer($0) } ?? .null,
@@ -117,22 +105,22 @@ struct TrainingReport {
       ]).description)
   }
 
-  private func learned(_ result: Result) throws -> String {
-    let (recipe, evaluation) = (result.recipe, result.evaluation)
+  private func learned(_ run: Run, _ result: Run.Summary) throws -> String {
+    let (recipe, evaluation) = (run.recipe, result.evaluation)
     var facts = Facts()
     facts.add(
       "learned",
       "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
         + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(recipe.loss.rawValue)) on "
-        + Numbers.counted(evaluation.samples, result.isHeld ? "held-out sample" : "training sample"))
+        + Numbers.counted(evaluation.samples, result.isHeldOut ? "held-out sample" : "training sample"))
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")
     } else if let best = result.state.bestEpoch, recipe.patience != nil {
       facts.add("best", "the weights are those of epoch \(best)")
     }
-    let files = [RunFolder.File.filters, .features, .reconstructions, .history, .model].filter(result.folder.has)
-    facts.add("saved", "\(result.folder.path)   (\(files.map(\.rawValue).joined(separator: ", ")))")
+    let files = [RunFolder.File.filters, .features, .reconstructions, .history, .model].filter(run.folder.has)
+    facts.add("saved", "\(run.folder.path)   (\(files.map(\.rawValue).joined(separator: ", ")))")
     return facts.text
   }
 }

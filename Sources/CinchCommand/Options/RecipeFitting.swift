@@ -1,0 +1,52 @@
+import Cinch
+
+extension RecipeOptions {
+  /// A recipe with these settings, its input and output fitted to the data.
+  ///
+  /// - Parameters:
+  ///   - base: the recipe before them, which may need to know what images the data are.
+  ///   - isFromFile: whether `base` is the user's own, not a named one.
+  /// - Throws: `CinchError.usage` where a setting means nothing, `.badData` where `--layers` do not fit the data.
+  func fit(_ base: Recipe, isFromFile: Bool, to data: Dataset) throws -> Recipe {
+    if layers != nil, !layersAreText, !base.isOfImages {
+      let recipe = try apply(to: base)
+      guard data.features == recipe.input else {
+        throw CinchError.badData(
+          "'\(data.name)' has \(data.features) features a sample, but --layers begins with \(recipe.input): "
+            + "pass --layers \(data.features),… or other data.")
+      }
+      return recipe
+    }
+    var recipe = base
+    try recipe.adopt(data, takesImages: layersAreText, isFromFile: isFromFile)
+    if isFromFile, base.input > 0, recipe.inputShape != base.inputShape {
+      Diagnostics.logger().notice(
+        "The recipe's input of \(base.inputShape) gives way to the data's, \(recipe.inputShape).")
+    }
+    return try apply(to: recipe)
+  }
+}
+
+extension Recipe {
+  /// Fits the input and output to the data, the layers between staying as they are.
+  ///
+  /// - Parameters:
+  ///   - takesImages: whether the network is or will be one of images.
+  ///   - isFromFile: whether the recipe's own image is the user's, not a named recipe's default.
+  /// - Throws: `CinchError.usage` where the data do not say what image a sample is.
+  fileprivate mutating func adopt(_ data: Dataset, takesImages: Bool, isFromFile: Bool) throws {
+    guard takesImages || isOfImages else {
+      guard data.features != input, let last = decoder.last else { return }
+      input = data.features
+      decoder[decoder.count - 1] = .dense(units: data.features, activation: last.activation)
+      return
+    }
+    guard let shape = ImageShape(data.sampleShape) else {
+      if isFromFile, let image, image.count == data.features { return }
+      throw CinchError.usage(
+        "Samples of '\(data.name)' are vectors of \(data.features) values, but the layers work on images: say what they "
+          + "are with --image-shape CHANNELS,HEIGHT,WIDTH.")
+    }
+    if isOfImages { self = try adopting(image: shape) } else { image = shape }
+  }
+}
