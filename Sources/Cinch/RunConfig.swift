@@ -4,7 +4,7 @@ import CinchData
 
 /// What `config.json` of a run folder holds: everything that evaluating, encoding and going on with a run need
 /// beside the numbers.
-public struct RunConfig: Sendable, Hashable, Codable {
+public struct RunConfig: Sendable, Hashable {
   /// The version of Cinch that wrote it.
   public var cinch: String
   /// The network and how it is trained: seed and number of epochs included.
@@ -65,5 +65,41 @@ public struct RunConfig: Sendable, Hashable, Codable {
     case .minmax, .standard: try scaling?.invert(values) ?? values
     default: values
     }
+  }
+}
+
+/// `{"format": 2, "recipe": {…}, …}`; Cinch 0.1 wrote no format.
+extension RunConfig: Codable {
+  /// The format that is written.
+  public static let format = 2
+
+  private enum CodingKeys: String, CodingKey {
+    case format, cinch, recipe, data, validation, scaling, sampleShape, device, isFinal
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    _ = try container.format(.format, current: Self.format, of: "run")
+    cinch = try container.decode(String.self, forKey: .cinch)
+    recipe = try container.decode(Recipe.self, forKey: .recipe)
+    data = try container.decodeIfPresent(DataSource.self, forKey: .data)
+    validation = try container.decodeIfPresent(DataSource.self, forKey: .validation)
+    scaling = try container.decodeIfPresent(Scaling.self, forKey: .scaling)
+    sampleShape = try container.decode([Int].self, forKey: .sampleShape)
+    device = try container.decode(DeviceInfo.self, forKey: .device)
+    isFinal = try container.decode(Bool.self, forKey: .isFinal)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(Self.format, forKey: .format)
+    try container.encode(cinch, forKey: .cinch)
+    try container.encode(recipe, forKey: .recipe)
+    try container.encodeIfPresent(data, forKey: .data)
+    try container.encodeIfPresent(validation, forKey: .validation)
+    try container.encodeIfPresent(scaling, forKey: .scaling)
+    try container.encode(sampleShape, forKey: .sampleShape)
+    try container.encode(device, forKey: .device)
+    try container.encode(isFinal, forKey: .isFinal)
   }
 }

@@ -42,6 +42,10 @@ import Testing
     let resumed = try await sandbox.run(line: "train --resume \(run) --epochs 6 --json")
     #expect(resumed.status == 0, "\(resumed.errors)")
     #expect(try resumed.objects().first?["resumed_from_epoch"] as? Int == 3)
+    // The configuration is written anew, in today's format.
+    let config = try JSONSerialization.jsonObject(with: sandbox.bytes("\(run)/config.json")) as? [String: Any]
+    #expect(config?["format"] as? Int == 2)
+    #expect((config?["recipe"] as? [String: Any])?["format"] as? Int == 2)
     let wanted = try weights(sandbox, "\(run)/expected.safetensors")
     let found = try weights(sandbox, "\(run)/model.safetensors")
     #expect(wanted.keys == found.keys && !wanted.isEmpty)

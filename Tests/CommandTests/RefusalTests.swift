@@ -113,6 +113,25 @@ import Testing
     }
   }
 
+  /// What a later version writes is not misread.
+  @Test func laterFormatsAreRefused() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    try await sandbox.run(line: "train linear --data data.csv --layers 16,3 --device reference --epochs 1 --out run")
+    let config = String(decoding: try sandbox.bytes("run/config.json"), as: UTF8.self)
+    #expect(config.contains(#""format" : 2"#))
+    try sandbox.write(config.replacing(#""format" : 2"#, with: #""format" : 3"#), to: "run/config.json")
+    try sandbox.write(#"{"format": 3, "layers": [16, 3]}"#, to: "recipe.json")
+    let lines = [
+      "train --resume run --epochs 3", "info run", "eval run --device reference",
+      "train --recipe recipe.json --data data.csv --device reference --out other",
+    ]
+    for line in lines {
+      let outcome = try await sandbox.run(line: line)
+      #expect(outcome.refused(65) && outcome.errors.contains("use a newer Cinch"), "\(line): \(outcome.errors)")
+    }
+  }
+
   /// A recipe file's mistakes are named with their places, and nothing in it is ignored in silence.
   @Test(arguments: [
     (65, #"{"layers": [16, 1.5]}"#, "at 'layers', expected a list of whole numbers"),

@@ -224,7 +224,7 @@ import Testing
       let shapes = try recipe.resolved().shapes
       #expect(shapes.last == recipe.inputShape)
       #expect(shapes == shapes.reversed())
-      #expect(recipe.isMirrored)
+      #expect(recipe.autoencoder.isMirrored)
     }
   }
 

@@ -85,7 +85,7 @@ import Testing
     #expect(throws: CinchError.self) { try recipe.validate() }
     recipe.constraint = nil
     try recipe.validate()
-    // Its name alone implied the constraint in Cinch 0.1, so that its absence must be written.
+    // Its name alone implied the constraint in files of Cinch 0.1.
     let data = try JSONCoding.encoder.encode(recipe)
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: data) == recipe)
     var other = Recipe.deep(layers: [8, 8])
@@ -96,13 +96,13 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"name": "undercomplete", "layers": [8, 8]}"#, Recipe.Constraint.undercomplete),
+    (#"{"name": "undercomplete", "layers": [8, 8]}"#, AutoencoderArchitecture.Constraint.undercomplete),
     (#"{"name": "overcomplete", "layers": [8, 8]}"#, .overcomplete),
     (#"{"name": "undercomplete", "layers": [8, 8], "constraint": null}"#, nil),
     (#"{"name": "mine", "layers": [8, 8], "constraint": "overcomplete"}"#, .overcomplete),
     (#"{"name": "mine", "layers": [8, 8]}"#, nil),
   ])
-  func filesMayLeaveTheConstraintOut(text: String, constraint: Recipe.Constraint?) throws {
+  func filesMayLeaveTheConstraintOut(text: String, constraint: AutoencoderArchitecture.Constraint?) throws {
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: Data(text.utf8)).constraint == constraint)
   }
 }

@@ -52,18 +52,18 @@ package struct ConvolutionLayerShape: Sendable {
   package var activation: Activation
 }
 
-extension Recipe {
-  /// The network that the recipe's layers make.
+extension AutoencoderArchitecture {
+  /// The network that the layers make.
   /// - Throws: `CinchError.usage` where they make none, naming the layer and the setting to change.
   public func resolved() throws -> ResolvedNetwork { try ResolvedNetwork(self) }
 }
 
 extension ResolvedNetwork {
-  fileprivate init(_ recipe: Recipe) throws {
-    input = recipe.inputShape
-    encoderCount = recipe.encoder.count
-    try Self.checkInput(recipe)
-    layers = try NetworkShape(input: input, encoder: recipe.encoder, decoder: recipe.decoder).layers
+  fileprivate init(_ architecture: AutoencoderArchitecture) throws {
+    input = architecture.inputShape
+    encoderCount = architecture.encoder.count
+    try Self.checkInput(architecture)
+    layers = try NetworkShape(input: input, encoder: architecture.encoder, decoder: architecture.decoder).layers
     let last = layers[layers.count - 1]
     guard last.output == input else {
       throw CinchError.usage(
@@ -73,33 +73,31 @@ extension ResolvedNetwork {
       throw CinchError.usage(
         "The decoder ends with pooling undone, which has no weights to learn: begin the encoder with a convolution.")
     }
-    parameters = try Self.parameters(of: layers, ties: recipe.tied ? Self.ties(layers, encoderCount) : [:])
+    parameters = try Self.parameters(of: layers, ties: architecture.tied ? Self.ties(layers, encoderCount) : [:])
   }
 
-  private static func checkInput(_ recipe: Recipe) throws {
+  private static func checkInput(_ architecture: AutoencoderArchitecture) throws {
     func refuse(_ text: CinchError.Message) -> CinchError { .usage(text) }
-    if recipe.isOfImages, recipe.image == nil {
-      throw refuse(
-        "The recipe '\(recipe.name)' is made of images: say what they are with \(.imageShape, "CHANNELS,HEIGHT,WIDTH")."
-      )
+    if architecture.isOfImages, architecture.image == nil {
+      throw refuse("The layers work on images: say what the samples are with \(.imageShape, "CHANNELS,HEIGHT,WIDTH").")
     }
     // Refuses images of impossible extents.
-    if let image = recipe.image { _ = try NetworkShape(input: .image(image), encoder: [], decoder: []) }
-    guard recipe.input > 0, !recipe.encoder.isEmpty else {
+    if let image = architecture.image { _ = try NetworkShape(input: .image(image), encoder: [], decoder: []) }
+    guard architecture.input > 0, !architecture.encoder.isEmpty else {
       throw refuse(
-        "The layers [\(recipe.input)] make no autoencoder: give at least an input and a code, each 1 or more "
+        "The layers [\(architecture.input)] make no autoencoder: give at least an input and a code, each 1 or more "
           + "(\(.layers, "784,32")).")
     }
-    guard recipe.input <= ParameterList.mostElements else {
-      throw refuse("A sample of \(recipe.input) features is more than any device holds: use narrower samples.")
+    guard architecture.input <= ParameterList.mostElements else {
+      throw refuse("A sample of \(architecture.input) features is more than any device holds: use narrower samples.")
     }
-    if let image = recipe.image, image.count != recipe.input {
-      throw refuse("An image of \(image) has \(image.count) values, but the input has \(recipe.input) features.")
+    if let image = architecture.image, image.count != architecture.input {
+      throw refuse("An image of \(image) has \(image.count) values, but the input has \(architecture.input) features.")
     }
-    if recipe.decoder.isEmpty {
+    if architecture.decoder.isEmpty {
       // Says which layer of the encoder is not possible, if that is why.
       _ = try LayerSpec.mirror(
-        of: recipe.encoder, from: recipe.inputShape, outputActivation: .linear, pools: .upsample)
+        of: architecture.encoder, from: architecture.inputShape, outputActivation: .linear, pools: .upsample)
       throw refuse("The recipe has no decoder: spell it out, or omit it to mirror the encoder.")
     }
   }

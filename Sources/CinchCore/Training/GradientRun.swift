@@ -271,7 +271,7 @@ extension GradientRun {
   /// - Throws: `CinchError.badData`.
   private func checked(_ state: TrainingState) throws -> TrainingState {
     let hasBest = state.bestEpoch != nil
-    guard state.epoch >= 0, state.epoch <= Recipe.mostEpochs, (0...stepsPerEpoch).contains(state.stepInEpoch),
+    guard state.epoch >= 0, state.epoch <= TrainingSettings.mostEpochs, (0...stepsPerEpoch).contains(state.stepInEpoch),
       state.step == state.epoch * stepsPerEpoch + state.stepInEpoch,
       state.samples == min(state.stepInEpoch * batchSize, feed.count), state.history.count == state.epoch,
       state.sums.count == columns.count || (state.sums.isEmpty && state.step == 0), state.sums.allSatisfy(\.isFinite),

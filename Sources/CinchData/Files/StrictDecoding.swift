@@ -56,4 +56,20 @@ extension KeyedDecodingContainer {
     guard contains(key), try !decodeNil(forKey: key) else { return nil }
     return try choice(key, as: T.self)
   }
+
+  /// The number of a file's format; nil where there is none, as in files of Cinch 0.1.
+  /// - Throws: `CinchError.badData` where it is newer than `current`.
+  package func format(_ key: Key, current: Int, of what: String) throws -> Int? {
+    guard let format: Int = try wholeIfPresent(key) else { return nil }
+    guard format <= current else {
+      throw CinchError.badData(
+        "The \(what) has format \(format), but this version of Cinch reads formats up to \(current): use a newer Cinch."
+      )
+    }
+    guard format == current else {
+      throw DecodingError.dataCorruptedError(
+        forKey: key, in: self, debugDescription: "Expected \(current), or no format at all as in files of Cinch 0.1")
+    }
+    return format
+  }
 }

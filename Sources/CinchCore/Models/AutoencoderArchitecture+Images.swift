@@ -1,0 +1,60 @@
+import CinchBackend
+import CinchData
+
+// Networks of images: convolutions and pooling.
+extension AutoencoderArchitecture {
+  /// Whether the network takes images, not vectors.
+  public var isOfImages: Bool {
+    image != nil || encoder.contains { type(of: $0.definition).needsImage }
+  }
+
+  /// What the decoder does where the encoder pools.
+  public var poolInverse: PoolInverse { decoder.contains(.unpool) ? .unpool : .upsample }
+
+  /// Whether the decoder is the encoder's mirror, and so follows it when it changes.
+  var isMirrored: Bool {
+    guard let last = decoder.last else { return true }
+    let mirror = try? LayerSpec.mirror(
+      of: encoder, from: inputShape, outputActivation: last.activation, pools: poolInverse)
+    return mirror == decoder
+  }
+
+  /// The network for images of another shape. A mirrored decoder is mirrored anew; one of its own keeps its layers, and
+  /// ends with the new image's channels.
+  /// - Throws: `CinchError.usage` where the encoder cannot be on such images.
+  public func adopting(image: ImageShape) throws -> Self {
+    guard image != self.image else { return self }
+    var network = self
+    if isMirrored {
+      try network.setLayers(
+        image: image, encoder: encoder, outputActivation: decoder.last?.activation ?? .sigmoid, pools: poolInverse)
+      return network
+    }
+    network.image = image
+    network.input = image.count
+    if let last = decoder.last {
+      network.decoder[decoder.count - 1] = last.definition.giving(units: image.channels)
+    }
+    return network
+  }
+
+  /// The network with other functions behind its layers; the decoder's hidden layers follow the encoder's where it is
+  /// their mirror.
+  ///
+  /// - Parameters:
+  ///   - hidden: of every layer with weights but the code and the output.
+  ///   - code: of the last encoder layer with weights.
+  public func settingActivations(hidden: Activation, code: Activation, output: Activation) throws -> Self {
+    var network = self
+    let last = encoder.lastIndex(where: \.hasParameters)
+    network.encoder = encoder.enumerated().map { $1.definition.ending(with: $0 == last ? code : hidden) }
+    if isMirrored, let image {
+      try network.setLayers(image: image, encoder: network.encoder, outputActivation: output, pools: poolInverse)
+    } else {
+      network.decoder = decoder.enumerated().map { index, layer in
+        layer.definition.ending(with: index == decoder.count - 1 ? output : hidden)
+      }
+    }
+    return network
+  }
+}

@@ -1,0 +1,92 @@
+import CinchBackend
+import CinchData
+
+/// What is minimised: the mean over samples of a loss per sample, plus penalties.
+public struct Objective: Sendable, Hashable {
+  public var loss: ReconstructionLoss
+  public var penalties: Penalties
+  /// What damages the input; the target stays clean. Fresh at every step.
+  public var corruption: Corruption?
+
+  public init(
+    _ loss: ReconstructionLoss = .bce, penalties: Penalties = Penalties(), corruption: Corruption? = nil
+  ) {
+    self.loss = loss
+    self.penalties = penalties
+    self.corruption = corruption
+  }
+}
+
+extension Objective: Codable {
+  enum CodingKeys: String, CodingKey, CaseIterable { case loss, penalties, corruption }
+
+  public init(from decoder: any Decoder) throws {
+    try decoder.refuseUnknownKeys(CodingKeys.self, in: "the objective")
+    try self.init(settingsOf: decoder)
+  }
+
+  /// Reads the settings among others, which it passes over.
+  init(settingsOf decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let standard = Objective()
+    self.init(
+      try container.choiceIfPresent(.loss) ?? standard.loss,
+      penalties: try container.decodeIfPresent(Penalties.self, forKey: .penalties) ?? standard.penalties,
+      corruption: try container.decodeIfPresent(Corruption.self, forKey: .corruption))
+  }
+}
+
+extension Objective {
+  /// - Throws: `CinchError.usage`, naming the setting to change.
+  func validate(on network: ResolvedNetwork) throws {
+    let output = network.layers[network.layers.count - 1].spec.activation
+    if loss == .bce && output != .sigmoid {
+      throw CinchError.usage(
+        "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
+    }
+    try validatePenalties(network)
+    try validateCorruption()
+  }
+
+  private func validatePenalties(_ network: ResolvedNetwork) throws {
+    // Pooling leaves values where they were, between the least and the largest.
+    let code = network.layers[..<network.encoderCount].map(\.spec).last(where: \.hasParameters)?.activation ?? .linear
+    if let kl = penalties.kl {
+      guard code.isProbability else {
+        throw CinchError.usage(
+          "KL sparsity needs a code in [0, 1]: use \(.activation, "sigmoid"), not \(code.rawValue), or \(.l1) instead.")
+      }
+      guard kl.rho > 0 && kl.rho < 1 else { throw CinchError.usage("\(.rho) must lie between 0 and 1, not \(kl.rho).") }
+      guard kl.beta >= 0, kl.beta.isFinite else {
+        throw CinchError.usage("\(.beta) cannot be \(kl.beta); use 0 or more.")
+      }
+      guard (0..<1).contains(kl.momentum) else {
+        throw CinchError.usage("The momentum of KL sparsity must be at least 0 and below 1, not \(kl.momentum).")
+      }
+    }
+    let weights: [(CinchError.Setting, Double)] = [
+      (.weightDecay, penalties.weightDecay), (.l1, penalties.l1), (.contraction, penalties.contraction),
+    ]
+    for (name, value) in weights where !(value >= 0 && value.isFinite) {
+      throw CinchError.usage("\(name) cannot be \(value); use 0 or more.")
+    }
+    if penalties.contraction > 0 && (network.encoderCount != 1 || !network.layers[0].kind.takesRowPull) {
+      throw CinchError.usage(
+        "The contractive penalty needs an encoder of one dense layer: "
+          + "use \(network.input.image == nil ? "two numbers in \(.layers)" : "the contractive recipe"), "
+          + "or leave \(.contraction) out.")
+    }
+  }
+
+  private func validateCorruption() throws {
+    guard let corruption else { return }
+    let level = corruption.level
+    let limit = corruption.kind == .gaussian ? Double.infinity : 1
+    guard level >= 0 && level <= limit && level.isFinite else {
+      throw CinchError.usage(
+        corruption.kind == .gaussian
+          ? "\(.corruptionLevel) is σ for gaussian noise and cannot be \(level)."
+          : "\(.corruptionLevel) is a probability between 0 and 1, not \(level).")
+    }
+  }
+}
