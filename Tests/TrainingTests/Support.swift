@@ -40,6 +40,8 @@ enum Variants {
       Recipe(name: "tanh", layers: [13, 6, 4], activation: .tanh, outputActivation: .tanh, loss: .mse))
     recipes.append(
       Recipe(name: "softplus", layers: [13, 6, 4], activation: .softplus, outputActivation: .leakyReLU, loss: .sse))
+    recipes.append(
+      Recipe(name: "gaussian", layers: [13, 6], activation: .tanh, outputActivation: .linear, loss: .gaussian))
     recipes += convolutional
     for index in recipes.indices { recipes[index].batchSize = 8 }
     return recipes
@@ -95,6 +97,11 @@ enum Variants {
     pooled.name = "pooled"
     pooled.penalties.kl = KLSettings(rho: 0.1, beta: 3, momentum: 0.5)
     recipes.append(pooled)
+    var gaussian = Recipe.conv(image: small)
+    gaussian.name = "gaussian fixed"
+    gaussian.loss = .gaussian
+    gaussian.sigma = 0.5
+    recipes.append(gaussian)
     for index in recipes.indices {
       recipes[index].name += " \(recipes[index].input)\(recipes[index].tied ? " tied" : "")"
     }

@@ -28,6 +28,11 @@ struct RecipeOptions: ParsableArguments {
   var loss: ReconstructionLoss?
 
   @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("σ of the gaussian loss. (default: the recipe's; learned where it has none)", valueName: "x"))
+  var sigma: Double?
+
+  @Option(
     parsing: .unconditional, help: ArgumentHelp("The update rule. (default: the recipe's, adam)", valueName: "rule"))
   var optimizer: Optimizer.Rule?
 
@@ -92,13 +97,15 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("How the input is corrupted; the target stays clean. (default: the recipe's)", valueName: "kind"))
+    help: ArgumentHelp("How the input is corrupted; the target stays clean. (default: the recipe's)", valueName: "kind")
+  )
   var corruption: Corruption.Kind?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The probability of corruption, or σ of gaussian noise; 0 removes it. (default: the recipe's, 0.3)", valueName: "x"))
+      "The probability of corruption, or σ of gaussian noise; 0 removes it. (default: the recipe's, 0.3)",
+      valueName: "x"))
   var corruptionLevel: Double?
 
   @Flag(inversion: .prefixedNo, help: "Whether each decoder layer uses its mirror's weights. (default: the recipe's)")
@@ -120,7 +127,8 @@ struct RecipeOptions: ParsableArguments {
   /// rule, a kind or a density comes before what belongs to it.
   var overrides: [Override<Recipe>] {
     [
-      Override("--loss", loss, \.loss), Override(tied == false ? "--no-tied" : "--tied", tied, \.tied),
+      Override("--loss", loss, \.loss), Override("--sigma", sigma, \.sigma),
+      Override(tied == false ? "--no-tied" : "--tied", tied, \.tied),
       Override("--activation", activation) { recipe, function in
         let (_, code, output) = recipe.functions
         recipe = try recipe.settingActivations(hidden: function, code: code ?? function, output: output)

@@ -8,6 +8,7 @@ extension CinchError.Setting {
     case .activation: "--activation"
     case .outputActivation: "--output-activation"
     case .loss: "--loss"
+    case .sigma: "--sigma"
     case .learningRate: "--lr"
     case .momentum: "--momentum"
     case .warmUpEpochs: "--warm-up"

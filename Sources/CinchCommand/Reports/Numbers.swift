@@ -78,7 +78,7 @@ extension Recipe {
 
   /// sse + KL(ρ 0.05, β 3) + weight decay 0.001
   var objectiveText: String {
-    var terms = [loss.rawValue]
+    var terms = [loss.rawValue + (sigma.map { "(σ \(Numbers.plain($0)))" } ?? "")]
     if let kl = penalties.kl { terms.append("KL(ρ \(Numbers.plain(kl.rho)), β \(Numbers.plain(kl.beta)))") }
     if penalties.weightDecay > 0 { terms.append("weight decay \(Numbers.plain(penalties.weightDecay))") }
     if penalties.l1 > 0 { terms.append("L1 \(Numbers.plain(penalties.l1))") }

@@ -54,6 +54,10 @@ final class Network<B: Backend> {
   var code: any Layer<B> { layers[encoderCount - 1] }
   var last: any Layer<B> { layers[layers.count - 1] }
 
+  /// What the optimiser moves, and the gradients of it: all but the buffers at the end.
+  var trained: Tensor<B.Buffer> { parameters.slice(at: 0, shape: [layout.trainedCount]) }
+  var trainedGradients: Tensor<B.Buffer> { gradients.slice(at: 0, shape: [layout.trainedCount]) }
+
   /// Every weight of the network, without biases.
   var weights: Tensor<B.Buffer> { parameters.slice(at: 0, shape: [weightCount]) }
 

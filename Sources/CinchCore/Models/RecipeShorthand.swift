@@ -52,9 +52,13 @@ extension Recipe {
   /// What the decoder does where the encoder pools.
   public var poolInverse: PoolInverse { autoencoder.poolInverse }
 
-  /// The network that the recipe's layers make.
+  /// The network that the recipe's layers make, with what its loss learns.
   /// - Throws: `CinchError.usage` where they make none, naming the layer and the setting to change.
-  public func resolved() throws -> ResolvedNetwork { try autoencoder.resolved() }
+  public func resolved() throws -> ResolvedNetwork {
+    var network = try autoencoder.resolved()
+    try objective.addParameters(to: &network)
+    return network
+  }
 
   /// See `AutoencoderArchitecture.setLayers`.
   public mutating func setLayers(
@@ -94,6 +98,11 @@ extension Recipe {
   public var loss: ReconstructionLoss {
     get { objective.loss }
     set { objective.loss = newValue }
+  }
+
+  public var sigma: Double? {
+    get { objective.sigma }
+    set { objective.sigma = newValue }
   }
 
   public var penalties: Penalties {

@@ -8,8 +8,9 @@ extension Recipe {
 
   /// The network, where the settings can train it.
   func validated() throws -> ResolvedNetwork {
-    let network = try autoencoder.validated()
+    var network = try autoencoder.validated()
     try objective.validate(on: network)
+    try objective.addParameters(to: &network)
     try training.validate()
     return network
   }

@@ -7,7 +7,7 @@ public struct ResolvedNetwork: Sendable {
   let layers: [ResolvedLayer]
   /// How many of `layers` make the encoder.
   let encoderCount: Int
-  let parameters: ParameterList
+  var parameters: ParameterList
   /// What one sample looks like to the first layer.
   public let input: FeatureShape
 
@@ -23,7 +23,7 @@ public struct ResolvedNetwork: Sendable {
   /// The features of the code.
   public var codeUnits: Int { codeShape.count }
 
-  /// Weights and biases of the network; those of tied layers once.
+  /// What is learned: weights and biases, those of tied layers once, and what the loss learns.
   public var parameterCount: Int { parameters.trainedCount }
 
   /// The products of one training step, a sample: forward, weight gradients, and input gradients of all layers but the

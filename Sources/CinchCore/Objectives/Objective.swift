@@ -1,24 +1,29 @@
 import CinchBackend
 import CinchData
+import Glibc
 
 /// What is minimised: the mean over samples of a loss per sample, plus penalties.
 public struct Objective: Sendable, Hashable {
   public var loss: ReconstructionLoss
+  /// σ of the `gaussian` loss, in the data's units; nil has log σ² learned, from 0. Other losses have none.
+  public var sigma: Double?
   public var penalties: Penalties
   /// What damages the input; the target stays clean. Fresh at every step.
   public var corruption: Corruption?
 
   public init(
-    _ loss: ReconstructionLoss = .bce, penalties: Penalties = Penalties(), corruption: Corruption? = nil
+    _ loss: ReconstructionLoss = .bce, sigma: Double? = nil, penalties: Penalties = Penalties(),
+    corruption: Corruption? = nil
   ) {
     self.loss = loss
+    self.sigma = sigma
     self.penalties = penalties
     self.corruption = corruption
   }
 }
 
 extension Objective: Codable {
-  enum CodingKeys: String, CodingKey, CaseIterable { case loss, penalties, corruption }
+  enum CodingKeys: String, CodingKey, CaseIterable { case loss, sigma, penalties, corruption }
 
   public init(from decoder: any Decoder) throws {
     try decoder.refuseUnknownKeys(CodingKeys.self, in: "the objective")
@@ -31,12 +36,24 @@ extension Objective: Codable {
     let standard = Objective()
     self.init(
       try container.choiceIfPresent(.loss) ?? standard.loss,
+      sigma: try container.decodeIfPresent(Double.self, forKey: .sigma),
       penalties: try container.decodeIfPresent(Penalties.self, forKey: .penalties) ?? standard.penalties,
       corruption: try container.decodeIfPresent(Corruption.self, forKey: .corruption))
   }
 }
 
 extension Objective {
+  /// Adds what the loss itself learns or keeps.
+  /// - Throws: `CinchError.usage` where the arena would be larger than any device.
+  func addParameters(to network: inout ResolvedNetwork) throws {
+    guard loss == .gaussian else { return }
+    try network.parameters.add(
+      ParameterSpec(
+        "log_variance", sigma == nil ? .bias : .buffer, shape: [1],
+        initial: .constant(Float(sigma.map { 2 * log($0) } ?? 0))),
+      owner: "loss", stage: network.layers.count)
+  }
+
   /// - Throws: `CinchError.usage`, naming the setting to change.
   func validate(on network: ResolvedNetwork) throws {
     let output = network.layers[network.layers.count - 1].spec.activation
@@ -44,8 +61,20 @@ extension Objective {
       throw CinchError.usage(
         "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
     }
+    try validateSigma()
     try validatePenalties(network)
     try validateCorruption()
+  }
+
+  private func validateSigma() throws {
+    guard let sigma else { return }
+    guard loss == .gaussian else {
+      throw CinchError.usage(
+        "\(.sigma) belongs to the gaussian loss, not to \(loss.rawValue): leave it out, or use \(.loss, "gaussian").")
+    }
+    guard sigma > 0, sigma.isFinite else {
+      throw CinchError.usage("\(.sigma) must be a positive number, not \(sigma); leave it out to have it learned.")
+    }
   }
 
   private func validatePenalties(_ network: ResolvedNetwork) throws {

@@ -5,11 +5,20 @@ import CinchBackend
 struct OutputLoss<B: Backend> {
   let network: Network<B>
   let column: Column
+  /// log σ² of the gaussian loss.
+  private let logVariance: Tensor<B.Buffer>?
+  /// Where its gradient goes, if it is learned.
+  private let logVarianceGradient: Tensor<B.Buffer>?
   private var loss: ReconstructionLoss { network.recipe.loss }
 
   init(_ network: Network<B>) {
     self.network = network
     column = Column("reconstruction")
+    let use = network.layout.uses(at: network.layers.count).first
+    let start = use.map { network.layout.range($0.parameter).lowerBound }
+    let isLearned = use.map { network.layout.spec($0.parameter).role != .buffer } ?? false
+    logVariance = start.map { network.parameters.slice(at: $0, shape: [1]) }
+    logVarianceGradient = isLearned ? start.map { network.gradients.slice(at: $0, shape: [1]) } : nil
   }
 
   /// The loss's partial sums, and δ of the output layer.
@@ -20,7 +29,16 @@ struct OutputLoss<B: Backend> {
       try view.input(of: last),
       loss: FusedLoss(
         loss, activation: layer.resolved.spec.activation, bias: nil, target: view.batch.target,
-        gradientScale: 1 / view.samples, partials: view.activations.lossPartials), delta: try view.delta(of: last))
+        logVariance: logVariance, gradientScale: 1 / view.samples, partials: view.activations.lossPartials),
+      delta: try view.delta(of: last))
+  }
+
+  /// The gradients of what the loss itself learns.
+  func gradients(_ view: PassView<B>) throws {
+    guard let logVariance, let logVarianceGradient else { return }
+    try network.backend.logVarianceGradient(
+      view.activations.lossPartials, weight: .elements(view.batch.target.count), logVariance: logVariance,
+      scale: 1 / view.samples, into: logVarianceGradient)
   }
 
   func value(_ view: PassView<B>) -> SumTerm<B.Buffer> {

@@ -84,6 +84,7 @@ final class Backpropagation<B: Backend>: Learner {
 
   func backward(_ part: Batch<B.Buffer>, into sink: GradientSink) throws {
     let view = try view(part)
+    try loss.gradients(view)
     for step in training.schedule.backward { try run(step, view, training) }
   }
 

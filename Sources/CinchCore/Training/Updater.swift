@@ -12,7 +12,7 @@ struct FirstOrder<B: Backend> {
     self.network = network
     let recipe = network.recipe
     moments = try (0..<recipe.optimizer.momentCount).map {
-      try memory.kept("moment.\($0)", network.parameters.shape)
+      try memory.kept("moment.\($0)", network.trained.shape)
     }
     maximumNorm = recipe.gradientClip
     gradientScale = maximumNorm == nil ? nil : try memory.scratch([1])
@@ -23,10 +23,11 @@ struct FirstOrder<B: Backend> {
     try evaluate(.arena)
     if let maximumNorm, let gradientScale {
       try network.backend.clipScale(
-        maximum: maximumNorm, step, parameters: network.parameters, gradients: network.gradients, into: gradientScale)
+        maximum: maximumNorm, step, parameters: network.trained, gradients: network.trainedGradients,
+        into: gradientScale)
     }
     try network.backend.optimizerStep(
-      step, parameters: network.parameters, gradients: network.gradients, first: moments.first,
+      step, parameters: network.trained, gradients: network.trainedGradients, first: moments.first,
       second: moments.count > 1 ? moments[1] : nil, gradientScale: gradientScale)
   }
 }
