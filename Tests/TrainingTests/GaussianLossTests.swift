@@ -12,6 +12,7 @@ import Testing
     var recipe = Recipe(
       name: "gaussian", layers: [5, 2], activation: .tanh, outputActivation: .linear, loss: .gaussian)
     recipe.sigma = sigma
+    recipe.optimizer = Optimizer(.sgd)
     return recipe
   }
 
