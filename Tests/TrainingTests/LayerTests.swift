@@ -203,6 +203,12 @@ import Testing
 
 /// Decoders that follow from encoders.
 @Suite struct MirrorTests {
+  /// What the suites of variants go through is whole.
+  @Test func everyVariantIsMade() throws {
+    let images = try Variants.madeConvolutional.get()
+    #expect(!images.isEmpty && Variants.all.suffix(images.count).allSatisfy { $0.image != nil })
+  }
+
   private func mirrored(
     _ text: String, _ image: ImageShape, pools: PoolInverse = .upsample
   ) throws -> Recipe {
