@@ -151,7 +151,8 @@ final class ModelSession<B: Backend>: Session {
 
   func evaluate(_ data: Dataset) throws -> Evaluation {
     try recipe.validate(data)
-    let evaluation = try EvaluationPass(learner(), network, input.channelsLast(data)).run()
+    // Each sample passes once, so none of them stays on the device.
+    let evaluation = try EvaluationPass(learner(), network, input.channelsLast(data), memoryLimit: 0).run()
     guard evaluation.metrics.allSatisfy(\.value.isFinite) else {
       throw CinchError.diverged(
         "The model's loss on '\(data.name)' is no finite number: its weights or these samples are too large; train anew "
