@@ -50,4 +50,26 @@ import Testing
       #expect(abs(numeric - analytic) / scale <= 1e-6, "\(recipe.name): \(analytic) against \(numeric)")
     }
   }
+
+  /// Forward and backward leave no trace: until an update ends, the same weights and pass give the same gradients, bit
+  /// for bit, however often they are asked for.
+  @Test(arguments: Variants.all)
+  func askingAgainChangesNothing(_ recipe: Recipe) throws {
+    let backend = ReferenceBackend()
+    let x = try Variants.data(count: 4, features: recipe.input).values.map { Double($0) }
+    let fixture = try StepFixture(recipe, on: backend, x: x)
+    func gradients(step: Int) throws -> [Double] {
+      let pass = Pass(.training, step: UInt64(step), seed: recipe.seed, batchRows: fixture.x.rows)
+      let batch = Batch(pass: pass, input: fixture.input, target: fixture.x)
+      try fixture.learner.forward(batch)
+      try fixture.learner.backward(batch, into: .arena)
+      return try backend.read(fixture.network.gradients)
+    }
+    let still = OptimizerStep(recipe.optimizer.step(0, scale: 0, weightDecay: 0, decayCount: 0).rule, learningRate: 0)
+    for step in 0..<3 {
+      let first = try gradients(step: step)
+      #expect(try gradients(step: step) == first)
+      try fixture.update(still, step: step)
+    }
+  }
 }

@@ -169,7 +169,9 @@ struct StepFixture<B: Backend> {
       try learner.forward(batch)
       try learner.backward(batch, into: sink)
       try learner.record(batch, into: record)
+      return { try network.backend.read(record).reduce(0) { $0 + Double($1) } }
     }
+    try learner.endUpdate()
   }
 
   /// Runs one update and returns the objective's terms before it.

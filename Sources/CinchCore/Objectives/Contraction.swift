@@ -42,5 +42,5 @@ private struct ContractionTerm<B: Backend>: Term {
     try backend.contractive(try view.output(of: site), activation, norms: norms, slopes: slopes, values: values)
   }
 
-  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> { SumTerm(values, scale: weight) }
+  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> { SumTerm(values, scale: weight * view.share) }
 }

@@ -11,10 +11,13 @@ struct KLSparsity: Penalty {
 
   func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B> {
     let units = network.code.resolved.output.units
+    let kept = try memory.kept("mean_activations", [units])
     return KLSparsityTerm(
       settings: settings, site: network.encoderCount - 1,
+      kept: kept,
       result: KLResult(
-        means: try memory.kept("mean_activations", [units]), column: try memory.scratch([units]),
+        // Without momentum nobody reads ρ̂ of the last update, and it can be written in its place.
+        means: settings.momentum > 0 ? try memory.scratch([units]) : kept, column: try memory.scratch([units]),
         values: try memory.scratch([units])), backend: network.backend, column: Column(name))
   }
 }
@@ -22,6 +25,9 @@ struct KLSparsity: Penalty {
 private struct KLSparsityTerm<B: Backend>: Term {
   let settings: KLSettings
   let site: Int
+  /// ρ̂ after the last update.
+  let kept: Tensor<B.Buffer>
+  /// Of the update at hand.
   let result: KLResult<B.Buffer>
   let backend: B
   let column: Column
@@ -32,13 +38,17 @@ private struct KLSparsityTerm<B: Backend>: Term {
     try slots.takeColumn(result.column, for: column.name)
   }
 
-  /// Here and not in `measure`, for it moves ρ̂'s average, which only an update may.
   func derive(_ view: PassView<B>) throws {
     var settings = settings
     // A moving average starts from the first batch's mean: from 0 it would take every unit for a silent one.
     if view.pass.step == 0 { settings.momentum = 0 }
+    if settings.momentum > 0 { try backend.copy(kept, to: result.means) }
     try backend.klSparsity(try view.output(of: site), settings, result)
   }
 
-  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> { SumTerm(result.values, scale: 1) }
+  func endUpdate() throws {
+    if settings.momentum > 0 { try backend.copy(result.means, to: kept) }
+  }
+
+  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> { SumTerm(result.values, scale: view.share) }
 }

@@ -17,7 +17,11 @@ protocol Term<B> {
   /// that only measures leaves no trace in what is kept.
   func measure(_ view: PassView<B>) throws
 
-  /// What the backward pass needs of the complete sums; may change what is kept.
+  /// What `measure` leaves that must be summed over all parts before `derive`.
+  var statistics: [Tensor<B.Buffer>] { get }
+
+  /// What the backward pass needs of the complete sums. It may run several times in an update, each time from what was
+  /// kept before it, which it does not change.
   func derive(_ view: PassView<B>) throws
 
   /// Takes places in the op that makes δ at a site: what it adds there costs no pass of its own.
@@ -30,7 +34,10 @@ protocol Term<B> {
   /// Adds to the gradients of a layer's parameters, which the backward pass has just written.
   func addGradients(at layer: Int, _ view: PassView<B>) throws
 
-  /// The term's value for the record: its mean over the batch's samples.
+  /// Moves on what is kept: once after each update.
+  func endUpdate() throws
+
+  /// The term's value for the record: the part's share of its mean over the batch's samples.
   func value(_ view: PassView<B>) throws -> SumTerm<B.Buffer>
 
   /// Whether `add` and `addGradients` do anything.
@@ -40,10 +47,12 @@ protocol Term<B> {
 
 extension Term {
   var sites: [Int] { [] }
+  var statistics: [Tensor<B.Buffer>] { [] }
   var addsToDelta: Bool { false }
   var addsToGradients: Bool { false }
   func measure(_ view: PassView<B>) throws {}
   func derive(_ view: PassView<B>) throws {}
+  func endUpdate() throws {}
   func claim(_ slots: inout ActivationSlots<B>, at site: Int) throws {}
   func add(to delta: Tensor<B.Buffer>, at site: Int, _ view: PassView<B>) throws {}
   func addGradients(at layer: Int, _ view: PassView<B>) throws {}
@@ -64,13 +73,22 @@ struct ActivationSlots<B: Backend> {
   private var takers: [String: String] = [:]
   private let layer: ResolvedLayer
   private let takesRowPull: Bool
+  private let isOutput: Bool
+  private static var weightGradient: String { "weight gradient" }
 
-  init(_ layer: any Layer<B>) {
+  /// - Parameter isOutput: whether the layer's δ is made by the loss, which has no places.
+  init(_ layer: any Layer<B>, isOutput: Bool) {
     self.layer = layer.resolved
+    self.isOutput = isOutput
     takesRowPull = layer.takesRowPull
   }
 
   private mutating func take(_ place: String, for term: String) throws {
+    guard !isOutput || place == Self.weightGradient else {
+      throw CinchError.usage(
+        "The term \(term) needs the \(place) of the output layer \(layer.name), whose gradient the loss makes: "
+          + "let it act on a hidden layer.")
+    }
     if let other = takers.updateValue(term, forKey: place) {
       throw CinchError.usage(
         "The terms \(other) and \(term) both need the \(place) of layer \(layer.name): train with one of them.")
@@ -96,7 +114,7 @@ struct ActivationSlots<B: Backend> {
     guard takesRowPull else {
       throw CinchError.usage("The term \(term) acts on the weight of a dense layer, which \(layer.name) is not.")
     }
-    try take("weight gradient", for: term)
+    try take(Self.weightGradient, for: term)
     rowPull = pull
   }
 }

@@ -25,5 +25,5 @@ private struct WeightDecayTerm<B: Backend>: Term {
   let weight: Double
 
   func measure(_ view: PassView<B>) throws { try backend.sumOfSquares(weights, into: partials) }
-  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> { SumTerm(partials, scale: weight / 2) }
+  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> { SumTerm(partials, scale: weight / 2 * view.share) }
 }

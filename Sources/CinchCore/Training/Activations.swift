@@ -54,6 +54,9 @@ struct PassView<B: Backend> {
   /// The samples of the whole batch, as a divisor.
   var samples: Double { Double(batch.pass.batchRows) }
 
+  /// The part's share of the whole batch's samples.
+  var share: Double { Double(batch.rows) / samples }
+
   /// The output of a hidden layer, one row per unit that shares statistics: a sample of a vector, a pixel of an image.
   /// - Throws: `BackendError.invalidArgument` where the pass keeps none there.
   func output(of layer: Int) throws -> Tensor<B.Buffer> {
@@ -70,7 +73,8 @@ struct PassView<B: Backend> {
 
   private func tensor(_ tensor: Tensor<B.Buffer>?, _ layer: Int) throws -> Tensor<B.Buffer> {
     guard let tensor else {
-      throw BackendError.invalidArgument("This pass keeps nothing of layer \(layer): name it in the term's sites.")
+      throw BackendError.invalidArgument(
+        "This pass keeps nothing of layer \(layer): name it in the term's sites; of the output layer there is only δ.")
     }
     return tensor
   }

@@ -11,6 +11,7 @@ final class Backpropagation<B: Backend>: Learner {
   private var slots: [ActivationSlots<B>]
   /// Layers whose output some term reads or whose δ it changes.
   private let sites: Set<Int>
+  let statistics: [Tensor<B.Buffer>]
 
   /// One mode: its terms, its schedule and its memory.
   private final class Side {
@@ -36,18 +37,18 @@ final class Backpropagation<B: Backend>: Learner {
     training = Side(terms, loss: loss, layers: count, mode: .training)
     evaluation = Side(
       [try CodeActivation(network, memory: memory)], loss: loss, layers: count, mode: .evaluation)
-    var slots = network.layers.map { ActivationSlots($0) }
+    var slots = network.layers.enumerated().map { ActivationSlots($1, isOutput: $0 == count - 1) }
     for term in terms {
       for site in term.sites { try term.claim(&slots[site], at: site) }
     }
     self.slots = slots
     sites = Set(terms.flatMap(\.sites))
+    statistics = terms.flatMap { $0.statistics }
   }
 
   private func side(_ mode: Pass.Mode) -> Side { mode == .training ? training : evaluation }
 
   func columns(_ mode: Pass.Mode) -> [Column] { side(mode).columns }
-  var statistics: Tensor<B.Buffer>? { nil }
   var monitored: String { Reconstruction.perSampleName }
 
   func reserve(rows: Int, _ mode: Pass.Mode) throws {
@@ -88,6 +89,8 @@ final class Backpropagation<B: Backend>: Learner {
     for step in training.schedule.backward { try run(step, view, training) }
   }
 
+  func endUpdate() throws { for term in training.terms { try term.endUpdate() } }
+
   private func run(_ step: StepSchedule.Step, _ view: PassView<B>, _ side: Side) throws {
     switch step {
     case .forward(let index):
@@ -96,6 +99,11 @@ final class Backpropagation<B: Backend>: Learner {
     case .measure(let term): try side.terms[term].measure(view)
     case .output: try loss.run(view)
     case .derive(let term): try side.terms[term].derive(view)
+    case .outputDelta:
+      let last = network.layers.count - 1
+      for term in side.terms where term.addsToDelta && term.sites.contains(last) {
+        try term.add(to: try view.delta(of: last), at: last, view)
+      }
     case .inputGradient(let index):
       let delta = try view.delta(of: index - 1)
       try network.layers[index].inputGradient(
@@ -104,8 +112,12 @@ final class Backpropagation<B: Backend>: Learner {
         try term.add(to: delta, at: index - 1, view)
       }
     case .gradients(let index):
+      // Its scale is a mean over the part.
+      let rowPull = slots[index].rowPull.map {
+        RowPull(scale: $0.scale, weight: $0.weight, factor: $0.factor * view.share)
+      }
       try network.layers[index].gradients(
-        delta: try view.delta(of: index), input: try view.input(of: index), rowPull: slots[index].rowPull)
+        delta: try view.delta(of: index), input: try view.input(of: index), rowPull: rowPull)
       for term in side.terms where term.addsToGradients { try term.addGradients(at: index, view) }
     }
   }

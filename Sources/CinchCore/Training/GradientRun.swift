@@ -18,7 +18,7 @@ final class GradientRun<B: Backend>: TrainingRun {
   private let processes = Processes()
   private let best: Tensor<B.Buffer>?
   private let validation: EvaluationPass<B>?
-  /// One row for every update of a chunk.
+  /// One row for every update of a chunk, and one for weights that are only tried.
   private let record: Tensor<B.Buffer>
   private let columns: [Column]
   private let shuffle: Philox
@@ -63,7 +63,7 @@ final class GradientRun<B: Backend>: TrainingRun {
     // Each epoch ends with a look at the last weights.
     try learner.reserve(rows: rows, .evaluation)
     columns = learner.columns(.training)
-    record = try backend.tensor([max(Self.longestChunk, learner.columns(.evaluation).count), columns.count])
+    record = try backend.tensor([max(Self.longestChunk, learner.columns(.evaluation).count) + 1, columns.count])
     shuffle = Philox(seed: recipe.seed, stream: .shuffle)
   }
 
@@ -111,15 +111,23 @@ final class GradientRun<B: Backend>: TrainingRun {
 
   /// One update of the parameters.
   private func update(_ step: Int, inEpoch index: Int, epochs: Int, row: Tensor<B.Buffer>) throws {
+    // What is kept is the record at the weights before the update; of others that a rule tries, only the objective is.
+    var place = row
     try updater.update(optimizerStep(step, epochs: epochs)) { sink in
+      defer { place = record.slice(at: record.count - columns.count, shape: row.shape) }
       let part = try load(step, inEpoch: index)
       try learner.forward(part)
-      if let statistics = learner.statistics { try processes.sum(statistics, on: backend) }
+      for statistic in learner.statistics { try processes.sum(statistic, on: backend) }
       try learner.backward(part, into: sink)
       try processes.sum(network.gradients, on: backend)
-      try learner.record(part, into: row)
+      try learner.record(part, into: place)
       for hook in beforeUpdate { try hook() }
+      return { [place] in
+        let values = try self.backend.read(place).map { Double($0) }
+        return zip(self.columns, values).reduce(0) { $0 + ($1.0.weight?(step) ?? 0) * $1.1 }
+      }
     }
+    try learner.endUpdate()
     for hook in afterUpdate { try hook() }
   }
 

@@ -11,8 +11,8 @@ protocol Learner<B>: AnyObject {
   /// What `record` writes, in order.
   func columns(_ mode: Pass.Mode) -> [Column]
 
-  /// What must be summed over all parts before the backward pass; nil where nothing must.
-  var statistics: Tensor<B.Buffer>? { get }
+  /// What must be summed over all parts before the backward pass.
+  var statistics: [Tensor<B.Buffer>] { get }
 
   /// Makes room for batches of so many rows, so that no pass allocates.
   func reserve(rows: Int, _ mode: Pass.Mode) throws
@@ -20,9 +20,13 @@ protocol Learner<B>: AnyObject {
   /// Up to the loss, in either mode. Leaves no trace in what is kept.
   func forward(_ part: Batch<B.Buffer>) throws
 
+  /// Leaves no trace in what is kept, either: the same weights and pass give the same gradients again.
   func backward(_ part: Batch<B.Buffer>, into sink: GradientSink) throws
 
-  /// One number per column, each the mean over the part's samples.
+  /// Moves on what is kept, such as moving averages: once after each update, however many gradients it took.
+  func endUpdate() throws
+
+  /// One number per column, each the part's share of the mean over the whole batch's samples: those of all parts add up.
   func record(_ part: Batch<B.Buffer>, into row: Tensor<B.Buffer>) throws
 
   /// What the columns' means over samples come to, by name.

@@ -11,6 +11,8 @@ struct StepSchedule: Sendable {
     case output
     /// What a term's share of the gradient needs, once its sums are complete.
     case derive(term: Int)
+    /// What terms add to δ of the output layer.
+    case outputDelta
     /// δ of the layer below.
     case inputGradient(layer: Int)
     /// The gradients of a layer's parameters.
@@ -38,9 +40,9 @@ struct StepSchedule: Sendable {
       return
     }
     backward =
-      sites.indices.map { .derive(term: $0) }
+      sites.indices.map { .derive(term: $0) } + [.outputDelta]
       + (0..<layers).reversed().flatMap { index -> [Step] in
-        index > 0 ? [.inputGradient(layer: index), .gradients(layer: index)] : [.gradients(layer: 0)]
+        index > 0 ? [.gradients(layer: index), .inputGradient(layer: index)] : [.gradients(layer: 0)]
       }
   }
 
@@ -48,12 +50,17 @@ struct StepSchedule: Sendable {
   func touched(by step: Step) -> [Place] {
     func input(of layer: Int) -> [Place] { layer > 0 ? [.output(layer - 1)] : [] }
     func outputs(_ term: Int) -> [Place] { sites[term].filter { $0 < layers - 1 }.map { .output($0) } }
+    // A term may read the output of its site as long as there is something to add.
+    func site(_ layer: Int) -> [Place] {
+      layer < layers - 1 && sites.contains { $0.contains(layer) } ? [.output(layer)] : []
+    }
     return switch step {
     case .forward(let layer): input(of: layer) + [.output(layer)]
     case .measure(let term), .derive(let term): outputs(term)
     case .output: input(of: layers - 1) + [.delta(layers - 1)]
+    case .outputDelta: [.delta(layers - 1)]
     case .inputGradient(let layer): [.delta(layer), .output(layer - 1), .delta(layer - 1)]
-    case .gradients(let layer): [.delta(layer)] + input(of: layer)
+    case .gradients(let layer): [.delta(layer)] + input(of: layer) + site(layer)
     }
   }
 

@@ -18,9 +18,10 @@ struct FirstOrder<B: Backend> {
     gradientScale = maximumNorm == nil ? nil : try memory.scratch([1])
   }
 
-  /// - Parameter evaluate: leaves the gradient at the weights at hand in the sink.
-  func update(_ step: OptimizerStep, evaluate: (GradientSink) throws -> Void) throws {
-    try evaluate(.arena)
+  /// - Parameter evaluate: leaves the gradient at the weights at hand in the sink, and gives what reads the objective
+  ///   there. Reading waits for the device; this rule does without.
+  func update(_ step: OptimizerStep, evaluate: (GradientSink) throws -> () throws -> Double) throws {
+    _ = try evaluate(.arena)
     if let maximumNorm, let gradientScale {
       try network.backend.clipScale(
         maximum: maximumNorm, step, parameters: network.trained, gradients: network.trainedGradients,
