@@ -64,12 +64,20 @@ public final class Autoencoder: Sendable {
   }
 
   /// x̂ of every sample; the input is not corrupted.
+  /// - Throws: `CinchError.usage` where the model is a classifier, `.badData` where the features do not fit.
   public func reconstruct(_ data: Dataset) throws -> Dataset {
     try check(data)
     return try result(of: data, "reconstructions", data.sampleShape) { try $0.reconstruct(data) }
   }
 
-  /// The mean reconstruction loss and the mean activation of the code.
+  /// The most probable class of every sample; of equals the first.
+  /// - Throws: `CinchError.usage` where the model is no classifier, `.badData` where the features do not fit.
+  public func classify(_ data: Dataset) throws -> [Int] {
+    try check(data)
+    return try withSession { try $0.classify(data) }
+  }
+
+  /// The mean of the loss and the mean activation of the code.
   public func evaluate(_ data: Dataset) throws -> Evaluation {
     try recipe.validate(data)
     return try withSession { try $0.evaluate(data) }

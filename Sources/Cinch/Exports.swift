@@ -2,5 +2,6 @@
 @_exported import CinchBackend
 @_exported import CinchCore
 @_exported import CinchData
+
 // Named by `Device.opencl`; the rest of that backend is internal.
 @_exported import enum OpenCLBackend.KernelFamily

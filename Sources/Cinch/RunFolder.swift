@@ -155,20 +155,16 @@ extension RunFolder {
 
 // history.csv
 extension RunFolder {
-  package func write(history: [Epoch], penalties: [String]) throws {
+  /// The loss's metrics, the penalties, and the loss's metrics of the held-out samples.
+  package func write(history: [Epoch], of recipe: Recipe) throws {
+    let names = recipe.loss.metricNames
+    let (training, heldOut) = (names + recipe.penalties.names, names.map(Epoch.validationName))
     var table = CSVWriter(
-      columns: ["epoch", "loss", "reconstruction_per_sample", "reconstruction_per_element"] + penalties
-        + [
-          "validation_per_sample", "validation_per_element", "learning_rate", "samples_per_second", "seconds",
-        ])
+      columns: ["epoch", "loss"] + training + heldOut + ["learning_rate", "samples_per_second", "seconds"])
     for epoch in history {
-      let shares = penalties.map { epoch.penalties[$0] }
       let values: [Double?] =
-        [epoch.loss, epoch.reconstruction.perSample, epoch.reconstruction.perElement] + shares
-        + [
-          epoch.validation?.perSample, epoch.validation?.perElement, epoch.learningRate, epoch.samplesPerSecond,
-          epoch.seconds,
-        ]
+        [epoch.loss] + training.map { epoch.metrics[$0] } + names.map { epoch.validationMetrics?[$0] }
+        + [epoch.learningRate, epoch.samplesPerSecond, epoch.seconds]
       try table.append(["\(epoch.number)"] + values.map { $0.map { "\($0)" } ?? "" })
     }
     try table.write(to: path(of: .history))

@@ -129,7 +129,9 @@ extension Run {
     let samples = validation ?? training
     try picture { try folder.writeFilters(model, shape: config.shape) }
     try picture { try folder.writeFeatures(model, of: samples, shape: config.shape) }
-    try picture { try folder.writeReconstructions(model, of: samples, shape: config.shape) }
+    if recipe.classifier == nil {
+      try picture { try folder.writeReconstructions(model, of: samples, shape: config.shape) }
+    }
     var final = config
     final.isFinal = true
     try folder.write(final)
@@ -147,7 +149,7 @@ extension Run {
   }
 
   func writeHistory() throws {
-    try folder.write(history: try state.history, penalties: recipe.penalties.names)
+    try folder.write(history: try state.history, of: recipe)
   }
 
   /// - Returns: updates done so far.

@@ -5,7 +5,7 @@ extension CinchError {
     case layers, activation, outputActivation, loss, sigma, learningRate, momentum, warmUpEpochs, gradientClip,
       batchSize, epochs
     case weightDecay, rho, beta, l1, contraction, corruptionLevel, validationSplit, patience
-    case scaling, imageShape, layout, header
+    case scaling, imageShape, layout, header, labelColumn
     /// The folder that a run is saved in.
     case folder
     /// Going on with the run in a folder, its value.

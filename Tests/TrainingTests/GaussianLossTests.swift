@@ -122,11 +122,11 @@ import Testing
     #expect(throws: CinchError.self) { try recipe(sigma: sigma).validate() }
   }
 
-  @Test(arguments: ReconstructionLoss.allCases)
-  func sigmaBelongsToTheGaussianLoss(loss: ReconstructionLoss) throws {
+  @Test(arguments: Loss.allCases)
+  func sigmaBelongsToTheGaussianLoss(loss: Loss) throws {
     var recipe = recipe(sigma: 0.5)
     recipe.loss = loss
-    recipe.decoder = [.dense(units: 5, activation: .sigmoid)]
+    recipe.autoencoder?.decoder = [.dense(units: 5, activation: .sigmoid)]
     if loss == .gaussian {
       try recipe.validate()
     } else {

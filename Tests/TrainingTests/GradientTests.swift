@@ -60,7 +60,7 @@ import Testing
     let fixture = try StepFixture(recipe, on: backend, x: x)
     func gradients(step: Int) throws -> [Double] {
       let pass = Pass(.training, step: UInt64(step), seed: recipe.seed, batchRows: fixture.x.rows)
-      let batch = Batch(pass: pass, input: fixture.input, target: fixture.x)
+      let batch = Batch(pass: pass, input: fixture.input, target: fixture.target)
       try fixture.learner.forward(batch)
       try fixture.learner.backward(batch, into: .arena)
       return try backend.read(fixture.network.gradients)

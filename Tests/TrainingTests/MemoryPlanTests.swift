@@ -41,7 +41,7 @@ import Testing
   @Test func aStepSharesMemory() throws {
     let network = try Network(.convPool(), on: ReferenceBackend())
     let schedule = StepSchedule(layers: network.layers.count, sites: [], mode: .training)
-    let activations = try Activations(network, schedule, rows: 2)
+    let activations = try Activations(network, schedule, network.outputLoss(), rows: 2)
     let tensors = (activations.outputs + activations.deltas).compactMap { $0 }
     #expect(tensors.count == 2 * network.layers.count - 1)
     let apart = tensors.reduce(0) { $0 + $1.count }

@@ -88,7 +88,8 @@ import Testing
     let data = try Variants.data(count: 64, features: recipe.input)
     let fixture = try StepFixture(recipe, on: backend, x: data.values.prefix(8 * 13).map { B.Scalar($0) })
     let feed = try Feed(
-      data, on: backend, as: fixture.network.input, batchSize: 8, corruption: recipe.corruption, memoryLimit: .max)
+      data, on: backend, as: fixture.network.input, batchSize: 8, corruption: recipe.corruption,
+      targets: .samples, memoryLimit: .max)
     let philox = Philox(seed: 0, stream: .shuffle)
     func step(_ index: Int) throws {
       let order = SampleOrder(start: 8 * (index % 8), permutation: Permutation(count: 64, philox: philox, step: 0))

@@ -56,8 +56,8 @@ import Testing
   /// In a file without a format, as Cinch 0.1 wrote them, two names stand for constraints; in one with it they do not.
   @Test func namesAreOnlyNames() throws {
     let text = #"{"format": 2, "name": "undercomplete", "architecture": {"layers": [8, 8]}}"#
-    #expect(try decode(text).constraint == nil)
-    #expect(try decode(#"{"name": "undercomplete", "layers": [8, 8]}"#).constraint == .undercomplete)
+    #expect(try decode(text).autoencoder?.constraint == nil)
+    #expect(try decode(#"{"name": "undercomplete", "layers": [8, 8]}"#).autoencoder?.constraint == .undercomplete)
   }
 
   @Test(arguments: [

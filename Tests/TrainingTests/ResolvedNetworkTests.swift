@@ -17,17 +17,17 @@ import Testing
 
   @Test func tiedWeightsCountOnce() throws {
     var recipe = Recipe.deep(layers: [13, 7, 3])
-    recipe.tied = true
+    recipe.autoencoder?.tied = true
     #expect(try recipe.resolved().parameterCount == 13 * 7 + 7 * 3 + 7 + 3 + 7 + 13)
     recipe = .conv(image: ImageShape(channels: 1, height: 9, width: 7))
-    recipe.tied = true
+    recipe.autoencoder?.tied = true
     #expect(try recipe.resolved().parameterCount == 9 * 16 + 9 * 16 * 32 + 16 + 32 + 16 + 1)
     // A decoder of plain convolutions has the shapes of a mirror, but not its weights.
-    try recipe.setLayers(
+    try recipe.autoencoder?.setLayers(
       image: ImageShape(channels: 1, height: 9, width: 7), encoder: [.convolution(ConvolutionSpec(filters: 4))],
       decoder: [.convolution(ConvolutionSpec(filters: 1, activation: .sigmoid))], outputActivation: .sigmoid)
     #expect(throws: CinchError.self) { try recipe.resolved() }
-    recipe.tied = false
+    recipe.autoencoder?.tied = false
     #expect(try recipe.resolved().parameterCount == 2 * 9 * 4 + 4 + 1)
   }
 
@@ -73,9 +73,9 @@ import Testing
     let image = ImageShape(channels: 65_536, height: 4096, width: 4096)
     var recipe = Recipe.conv(image: image)
     let layer = LayerSpec.convolution(ConvolutionSpec(filters: 65_536, kernel: Extent(4096)))
-    try recipe.setLayers(image: image, encoder: [layer], outputActivation: .sigmoid)
+    try recipe.autoencoder?.setLayers(image: image, encoder: [layer], outputActivation: .sigmoid)
     #expect(try recipe.resolved().parameterCount > 1 << 56)
-    try recipe.setLayers(
+    try recipe.autoencoder?.setLayers(
       image: image, encoder: Array(repeating: layer, count: 10), outputActivation: .sigmoid)
     #expect(throws: CinchError.self) { try recipe.resolved() }
   }
@@ -83,14 +83,14 @@ import Testing
   @Test func constraintsAreFieldsNotNames() throws {
     var recipe = Recipe.undercomplete(layers: [8, 8])
     #expect(throws: CinchError.self) { try recipe.validate() }
-    recipe.constraint = nil
+    recipe.autoencoder?.constraint = nil
     try recipe.validate()
     // Its name alone implied the constraint in files of Cinch 0.1.
     let data = try JSONCoding.encoder.encode(recipe)
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: data) == recipe)
     var other = Recipe.deep(layers: [8, 8])
     try other.validate()
-    other.constraint = .overcomplete
+    other.autoencoder?.constraint = .overcomplete
     #expect(throws: CinchError.self) { try other.validate() }
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: JSONCoding.encoder.encode(other)) == other)
   }
@@ -103,7 +103,7 @@ import Testing
     (#"{"name": "mine", "layers": [8, 8]}"#, nil),
   ])
   func filesMayLeaveTheConstraintOut(text: String, constraint: AutoencoderArchitecture.Constraint?) throws {
-    #expect(try JSONCoding.decoder.decode(Recipe.self, from: Data(text.utf8)).constraint == constraint)
+    #expect(try JSONCoding.decoder.decode(Recipe.self, from: Data(text.utf8)).autoencoder?.constraint == constraint)
   }
 }
 

@@ -100,7 +100,7 @@ import Testing
     let folder = try Folder()
     let data = try data()
     var wide = recipe()
-    wide.setLayers([14, 3], activation: .sigmoid, outputActivation: .sigmoid)
+    wide.autoencoder?.setLayers([14, 3], activation: .sigmoid, outputActivation: .sigmoid)
     refused("13 features") { try Run.create(wide, data: data, in: folder("run"), on: .reference) }
     var patient = recipe()
     patient.validationSplit = 0

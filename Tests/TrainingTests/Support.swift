@@ -25,7 +25,7 @@ enum Variants {
     ]
     recipes += recipes.filter { $0.name != "overcomplete" }.map { recipe in
       var tied = recipe
-      tied.tied = true
+      tied.autoencoder?.tied = true
       tied.name += " tied"
       return tied
     }
@@ -42,6 +42,12 @@ enum Variants {
       Recipe(name: "softplus", layers: [13, 6, 4], activation: .softplus, outputActivation: .leakyReLU, loss: .sse))
     recipes.append(
       Recipe(name: "gaussian", layers: [13, 6], activation: .tanh, outputActivation: .linear, loss: .gaussian))
+    recipes.append(.classifier(layers: [13, 7, 5], activation: .tanh, classes: labelCount))
+    var noisy = Recipe.classifier(layers: [13, 9], activation: .sigmoid, classes: labelCount)
+    noisy.name = "classifier with penalties"
+    noisy.penalties = Penalties(weightDecay: 0.01, kl: KLSettings(rho: 0.1, beta: 0.5), l1: 0.02)
+    noisy.corruption = .masking(0.3)
+    recipes.append(noisy)
     recipes += convolutional
     for index in recipes.indices { recipes[index].batchSize = 8 }
     return recipes
@@ -61,7 +67,7 @@ enum Variants {
       .convPool(image: colour), .convUnpool(image: colour),
     ]
     var tied = Recipe.conv(image: small)
-    tied.tied = true
+    tied.autoencoder?.tied = true
     recipes.append(tied)
     var every = Recipe.convSparse(image: colour)
     every.penalties.weightDecay = 0.01
@@ -70,7 +76,7 @@ enum Variants {
     recipes.append(every)
     var average = Recipe.conv(image: colour)
     average.name = "average"
-    try average.setLayers(
+    try average.autoencoder?.setLayers(
       image: colour,
       encoder: [
         .convolution(ConvolutionSpec(filters: 5, dilation: Extent(2), activation: .tanh)),
@@ -81,14 +87,14 @@ enum Variants {
     // Pools above pools, and one that follows the code: δ's slopes are taken at different places.
     var pools = Recipe.convSparse(image: colour)
     pools.name = "pools"
-    try pools.setLayers(
+    try pools.autoencoder?.setLayers(
       image: colour,
       encoder: [
         .convolution(ConvolutionSpec(filters: 5, activation: .tanh)), .maxPool(PoolSpec(Extent(2))),
         .maxPool(PoolSpec(Extent(2))), .convolution(ConvolutionSpec(filters: 4, activation: .sigmoid)),
       ], outputActivation: .sigmoid)
-    pools.decoder.insert(.maxPool(PoolSpec(Extent(2))), at: 0)
-    pools.decoder.insert(.upsample(Extent(2)), at: 1)
+    pools.autoencoder?.decoder.insert(.maxPool(PoolSpec(Extent(2))), at: 0)
+    pools.autoencoder?.decoder.insert(.upsample(Extent(2)), at: 1)
     pools.penalties.l1 = 0.02
     recipes.append(pools)
     // A code that ends with pooling, sparse.
@@ -108,13 +114,18 @@ enum Variants {
     return recipes
   }
 
+  /// The labels of `data`: in which third the bump is.
+  static let labelCount = 3
+
   /// Samples in [0, 1] with some structure: smooth bumps at random places.
   static func data(count: Int, features: Int, seed: UInt64 = 3) throws -> Dataset {
     let philox = Philox(seed: seed, stream: .test)
     var values: [Float] = []
+    var labels: [Int] = []
     for sample in 0..<count {
       let words = philox.block(index: sample, step: 0)
       let centre = Philox.uniform(words.x) * Float(features)
+      labels.append(min(Int(Philox.uniform(words.x) * Float(labelCount)), labelCount - 1))
       let width = 1 + 3 * Philox.uniform(words.y)
       for feature in 0..<features {
         let distance = (Float(feature) - centre) / width
@@ -123,7 +134,7 @@ enum Variants {
         values.append(value < 1e-3 ? 0 : value)
       }
     }
-    return try Dataset(values: values, count: count, features: features, name: "bumps")
+    return try Dataset(values: values, count: count, features: features, labels: labels, name: "bumps")
   }
 }
 
@@ -142,6 +153,8 @@ struct StepFixture<B: Backend> {
   /// The clean samples, and what the first layer sees.
   let x: Tensor<B.Buffer>
   let input: Tensor<B.Buffer>
+  /// What the output is compared with: `x`, or the labels 0, 1, 2, … again and again.
+  let target: Tensor<B.Buffer>
   let record: Tensor<B.Buffer>
 
   init(_ recipe: Recipe, on backend: B, x values: [B.Scalar], input corrupted: [B.Scalar]? = nil) throws {
@@ -154,6 +167,11 @@ struct StepFixture<B: Backend> {
     record = try backend.tensor([learner.columns(.training).count])
     x = try backend.tensor(network.input.shape(rows: rows))
     input = recipe.corruption == nil ? x : try backend.tensor(network.input.shape(rows: rows))
+    if let classes = recipe.classifier?.classes {
+      target = try backend.tensor([rows, 1], (0..<rows).map { B.Scalar($0 % classes) })
+    } else {
+      target = x
+    }
     try backend.write(values, to: x)
     if recipe.corruption != nil { try backend.write(corrupted ?? values, to: input) }
   }
@@ -161,7 +179,7 @@ struct StepFixture<B: Backend> {
   /// Queues one update.
   func update(_ optimizer: OptimizerStep, step: Int = 0) throws {
     let pass = Pass(.training, step: UInt64(step), seed: network.recipe.seed, batchRows: x.rows)
-    try update(Batch(pass: pass, input: input, target: x), optimizer)
+    try update(Batch(pass: pass, input: input, target: target), optimizer)
   }
 
   func update(_ batch: Batch<B.Buffer>, _ optimizer: OptimizerStep) throws {

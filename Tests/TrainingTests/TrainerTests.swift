@@ -248,17 +248,18 @@ import Testing
       let error = #expect(throws: CinchError.self) { try recipe.validate() }
       #expect(error?.description.contains(word) == true, "\(error?.description ?? "") should mention \(word)")
     }
-    refused({ $0.setLayers([13, 9], activation: .relu, outputActivation: .sigmoid) }, "sigmoid")
+    refused({ $0.autoencoder?.setLayers([13, 9], activation: .relu, outputActivation: .sigmoid) }, "sigmoid")
     refused({ $0.penalties.kl?.rho = 1 }, "rho")
     refused({ $0.penalties.weightDecay = -.infinity }, "weightDecay")
     refused(
       {
-        $0.loss = .bce; $0.setLayers([13, 9], activation: .sigmoid, outputActivation: .linear)
+        $0.loss = .bce; $0.autoencoder?.setLayers([13, 9], activation: .sigmoid, outputActivation: .linear)
       }, "bce")
-    refused({ $0.setLayers([13], activation: .sigmoid, outputActivation: .sigmoid) }, "layers")
+    refused({ $0.autoencoder?.setLayers([13], activation: .sigmoid, outputActivation: .sigmoid) }, "layers")
     refused(
       {
-        $0.penalties.contraction = 1; $0.setLayers([13, 9, 4], activation: .sigmoid, outputActivation: .sigmoid)
+        $0.penalties.contraction = 1;
+        $0.autoencoder?.setLayers([13, 9, 4], activation: .sigmoid, outputActivation: .sigmoid)
       }, "contractive")
     refused({ $0.batchSize = 0 }, "batchSize")
     refused({ $0.optimizer.learningRate = .nan }, "learningRate")

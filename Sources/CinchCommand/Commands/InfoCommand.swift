@@ -53,9 +53,8 @@ struct InfoCommand: ParsableCommand {
     facts.add("device", "\(config.device.identifier)  \(config.device.name) (\(config.device.detail))")
     facts.add("epochs", "\(state.epoch) of \(recipe.epochs)\(Self.ending(state, config))")
     if let last = state.history.last {
-      let held = last.validation.map { ", held out \(Numbers.short($0.perElement))" } ?? ""
-      facts.add(
-        "last", "loss \(Numbers.short(last.loss)), per element \(Numbers.short(last.reconstruction.perElement))" + held)
+      let held = last.validationMetrics.map { ", held out \(Numbers.short($0.headlineValue))" } ?? ""
+      facts.add("last", "loss \(Numbers.short(last.loss)), \(last.metrics.headline)" + held)
     }
     facts.add("files", files.joined(separator: ", "))
     try Output.result(facts.text)

@@ -95,16 +95,14 @@ struct EvalCommand: ParsableCommand {
     if json {
       return try Output.result(
         JSONValue.object([
-          "reconstruction_per_sample": .number(evaluation.reconstruction.perSample),
-          "reconstruction_per_element": .number(evaluation.reconstruction.perElement),
+          "metrics": .metrics(evaluation.metrics),
+          "reconstruction_per_sample": .optional(evaluation.metrics[Reconstruction.perSampleName]),
+          "reconstruction_per_element": .optional(evaluation.metrics[Reconstruction.perElementName]),
           "mean_activation": .number(evaluation.meanActivation), "samples": .integer(evaluation.samples),
         ]).description)
     }
     var facts = Facts()
-    facts.add(
-      "loss",
-      "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
-        + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(config.recipe.loss.rawValue))")
+    facts.add("loss", config.recipe.lossText(evaluation))
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("samples", Numbers.grouped(evaluation.samples))
     try Output.result(facts.text)

@@ -3,7 +3,7 @@ import Cinch
 
 // Names of the command line that the library knows as enumerations.
 extension Activation: ExpressibleByArgument {}
-extension ReconstructionLoss: ExpressibleByArgument {}
+extension Loss: ExpressibleByArgument {}
 extension Optimizer.Rule: ExpressibleByArgument {}
 extension Schedule.Kind: ExpressibleByArgument {}
 extension Corruption.Kind: ExpressibleByArgument {}

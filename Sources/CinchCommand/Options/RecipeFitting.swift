@@ -36,9 +36,7 @@ extension Recipe {
   /// - Throws: `CinchError.usage` where the data do not say what image a sample is.
   fileprivate mutating func adopt(_ data: Dataset, takesImages: Bool, isFromFile: Bool) throws {
     guard takesImages || isOfImages else {
-      guard data.features != input, let last = decoder.last else { return }
-      input = data.features
-      decoder[decoder.count - 1] = .dense(units: data.features, activation: last.activation)
+      self = adopting(features: data.features)
       return
     }
     guard let shape = ImageShape(data.sampleShape) else {
@@ -47,6 +45,6 @@ extension Recipe {
         "Samples of '\(data.name)' are vectors of \(data.features) values, but the layers work on images: say what they "
           + "are with --image-shape CHANNELS,HEIGHT,WIDTH.")
     }
-    if isOfImages { self = try adopting(image: shape) } else { image = shape }
+    if isOfImages { self = try adopting(image: shape) } else { autoencoder?.image = shape }
   }
 }

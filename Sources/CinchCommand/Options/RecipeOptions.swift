@@ -24,8 +24,8 @@ struct RecipeOptions: ParsableArguments {
     help: ArgumentHelp("The function of the output layer. (default: the recipe's)", valueName: "function"))
   var outputActivation: Activation?
 
-  @Option(parsing: .unconditional, help: "The reconstruction loss. (default: the recipe's)")
-  var loss: ReconstructionLoss?
+  @Option(parsing: .unconditional, help: "The loss. (default: the recipe's)")
+  var loss: Loss?
 
   @Option(
     parsing: .unconditional,
@@ -128,13 +128,17 @@ struct RecipeOptions: ParsableArguments {
   var overrides: [Override<Recipe>] {
     [
       Override("--loss", loss, \.loss), Override("--sigma", sigma, \.sigma),
-      Override(tied == false ? "--no-tied" : "--tied", tied, \.tied),
+      Override(tied == false ? "--no-tied" : "--tied", tied) { recipe, tied in
+        guard recipe.autoencoder != nil else {
+          throw CinchError.usage("A classifier has no decoder to share weights with: leave --tied out.")
+        }
+        recipe.autoencoder?.tied = tied
+      },
       Override("--activation", activation) { recipe, function in
-        let (_, code, output) = recipe.functions
-        recipe = try recipe.settingActivations(hidden: function, code: code ?? function, output: output)
+        recipe = try recipe.settingActivations(hidden: function, code: recipe.functions.code ?? function)
       },
       Override("--output-activation", outputActivation) { recipe, function in
-        let (hidden, code, _) = recipe.functions
+        let (hidden, code) = recipe.functions
         recipe = try recipe.settingActivations(hidden: hidden, code: code ?? hidden, output: function)
       },
       Override("--layers", layers) { try $0.setLayers($1, asText: layersAreText) },
@@ -190,15 +194,16 @@ extension RecipeOptions {
 extension Recipe {
   /// The functions that new layers take over. A code that differs from the layers before it, as a linear one does,
   /// does so on purpose; nil where it does not.
-  fileprivate var functions: (hidden: Activation, code: Activation?, output: Activation) {
+  fileprivate var functions: (hidden: Activation, code: Activation?) {
     let functions = encoder.filter(\.hasParameters).map(\.activation)
     let hidden = functions.first ?? .sigmoid
-    return (hidden, functions.last == hidden ? nil : functions.last, decoder.last?.activation ?? .sigmoid)
+    return (hidden, functions.last == hidden ? nil : functions.last)
   }
 
   /// - Throws: `CinchError.usage` where the text means no layers, or layers that do not go with this recipe.
   fileprivate mutating func setLayers(_ text: String, asText: Bool) throws {
-    let (hidden, code, output) = functions
+    let (hidden, code) = functions
+    let output = decoder.last?.activation ?? .sigmoid
     guard asText else {
       guard !isOfImages else {
         throw CinchError.usage(
@@ -209,14 +214,19 @@ extension Recipe {
       guard widths.count > 1 else {
         throw CinchError.usage("--layers needs an input and a code at least, not '\(text)' (--layers 784,32).")
       }
-      return setLayers(widths, activation: hidden, codeActivation: code, outputActivation: output)
+      autoencoder?.setLayers(widths, activation: hidden, codeActivation: code, outputActivation: output)
+      classifier?.setLayers(widths, activation: hidden, codeActivation: code)
+      return
+    }
+    guard let pools = autoencoder?.poolInverse else {
+      throw CinchError.usage("A classifier's layers are dense: give --layers as numbers of units, such as 784,500.")
     }
     guard let image else {
       throw CinchError.usage(
         "The layers '\(text)' work on images: say what the samples are with --image-shape CHANNELS,HEIGHT,WIDTH.")
     }
-    try setLayers(
+    try autoencoder?.setLayers(
       image: image, encoder: try LayerText.parse(text, activation: hidden, codeActivation: code),
-      outputActivation: output, pools: poolInverse)
+      outputActivation: output, pools: pools)
   }
 }

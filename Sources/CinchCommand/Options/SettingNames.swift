@@ -8,6 +8,7 @@ extension CinchError.Setting {
     case .activation: "--activation"
     case .outputActivation: "--output-activation"
     case .loss: "--loss"
+    case .labelColumn: "--label-column"
     case .sigma: "--sigma"
     case .learningRate: "--lr"
     case .momentum: "--momentum"

@@ -14,6 +14,11 @@ enum JSONValue: CustomStringConvertible {
   case map([String: Double])
   case null
 
+  /// Named numbers.
+  static func metrics(_ metrics: Metrics?) -> JSONValue {
+    metrics.map { .map(Dictionary(uniqueKeysWithValues: $0.map { ($0.name, $0.value) })) } ?? .null
+  }
+
   static func optional(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
 
   var description: String {

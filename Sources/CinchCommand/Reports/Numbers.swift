@@ -63,6 +63,17 @@ enum Numbers {
   }
 }
 
+extension Metrics {
+  /// What one line of a report has room for: the error per element, or else what comes first.
+  var headlineValue: Double { self[Reconstruction.perElementName] ?? first { _ in true }?.value ?? .nan }
+
+  /// per element 0.01788; cross entropy 0.4513
+  var headline: String {
+    let name = self[Reconstruction.perElementName] == nil ? names.first ?? "" : "per element"
+    return "\(name.replacing("_", with: " ")) \(Numbers.short(headlineValue))"
+  }
+}
+
 extension Recipe {
   /// 784 → 196 → 784, or 1×28×28 → 16×14×14 → 1×28×28
   func layersText() throws -> String { try resolved().shapes.map(\.description).joined(separator: " → ") }

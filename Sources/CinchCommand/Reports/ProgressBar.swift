@@ -14,7 +14,7 @@ struct ProgressBar {
     let head = Self.head(progress.epoch, progress.epochs)
     let percent = String(format: "%3.0f %%", (100 * fraction).rounded(.down))
     let parts = [
-      "loss \(Numbers.short(progress.loss))", "per element \(Numbers.short(progress.reconstruction.perElement))",
+      "loss \(Numbers.short(progress.loss))", progress.metrics.headline,
       Numbers.rate(progress.samplesPerSecond), "\(Numbers.duration(progress.secondsLeft)) left",
     ]
     // The last column stays free, or some terminals would begin a new line.
@@ -34,8 +34,8 @@ struct ProgressBar {
   func finish(_ epoch: Epoch, of epochs: Int) {
     let parts = [
       Self.head(epoch.number, epochs), "loss \(Numbers.short(epoch.loss))",
-      "per element \(Numbers.short(epoch.reconstruction.perElement))",
-      epoch.validation.map { "validation \(Numbers.short($0.perElement))" }, Numbers.rate(epoch.samplesPerSecond),
+      epoch.metrics.headline, epoch.validationMetrics.map { "validation \(Numbers.short($0.headlineValue))" },
+      Numbers.rate(epoch.samplesPerSecond),
     ].compactMap { $0 }
     var line = parts[0]
     let columns = terminal.isInteractive ? terminal.columns - 1 : Int.max

@@ -76,10 +76,12 @@ struct TrainingReport {
       try Output.result(
         JSONValue.object([
           "event": .string("epoch"), "epoch": .integer(epoch.number), "loss": .number(epoch.loss),
-          "reconstruction_per_sample": .number(epoch.reconstruction.perSample),
-          "reconstruction_per_element": .number(epoch.reconstruction.perElement), "penalties": .map(epoch.penalties),
-          "validation_per_sample": .optional(epoch.validation?.perSample),
-          "validation_per_element": .optional(epoch.validation?.perElement),
+          "metrics": .metrics(epoch.metrics), "validation_metrics": .metrics(epoch.validationMetrics),
+          "reconstruction_per_sample": .optional(epoch.metrics[Reconstruction.perSampleName]),
+          "reconstruction_per_element": .optional(epoch.metrics[Reconstruction.perElementName]),
+          "penalties": .map(epoch.penalties),
+          "validation_per_sample": .optional(epoch.validationMetrics?[Reconstruction.perSampleName]),
+          "validation_per_element": .optional(epoch.validationMetrics?[Reconstruction.perElementName]),
           "learning_rate": .number(epoch.learningRate), "samples_per_second": .number(epoch.samplesPerSecond),
           "seconds": .number(epoch.seconds),
         ]).description)
@@ -99,8 +101,9 @@ struct TrainingReport {
         "epochs": .integer(result.state.epoch),
         "reason": .string(result.ended == .epochs ? "epochs" : "early_stopping"),
         "best_epoch": result.state.bestEpoch.map { .integer($0) } ?? .null,
-        "reconstruction_per_sample": .number(result.evaluation.reconstruction.perSample),
-        "reconstruction_per_element": .number(result.evaluation.reconstruction.perElement),
+        "metrics": .metrics(result.evaluation.metrics),
+        "reconstruction_per_sample": .optional(result.evaluation.metrics[Reconstruction.perSampleName]),
+        "reconstruction_per_element": .optional(result.evaluation.metrics[Reconstruction.perElementName]),
         "mean_activation": .number(result.evaluation.meanActivation),
       ]).description)
   }
@@ -110,8 +113,7 @@ struct TrainingReport {
     var facts = Facts()
     facts.add(
       "learned",
-      "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
-        + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(recipe.loss.rawValue)) on "
+      recipe.lossText(evaluation) + " on "
         + Numbers.counted(evaluation.samples, result.isHeldOut ? "held-out sample" : "training sample"))
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
@@ -126,6 +128,15 @@ struct TrainingReport {
 }
 
 extension Recipe {
+  /// 0.01788 per element, 14.02 per sample (sse); of a classifier 0.4513 per sample (softmax)
+  func lossText(_ evaluation: Evaluation) -> String {
+    guard loss != .softmax else {
+      return "\(Numbers.short(evaluation.metrics[Loss.crossEntropyName] ?? .nan)) per sample (\(loss.rawValue))"
+    }
+    return "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
+      + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(loss.rawValue))"
+  }
+
   /// 784 → 196 (4 to 1), mean activation 0.0503 against ρ 0.05; of images 3×32×32 → 8×8×8 (6 to 1)
   func codeText(meanActivation: Double) throws -> String {
     let codeShape = try resolved().codeShape

@@ -17,6 +17,17 @@ extension LayerSpec {
   public static func dense(units: Int, activation: Activation) -> LayerSpec {
     .dense(Dense(units: units, activation: activation))
   }
+
+  /// A stack of dense layers.
+  ///
+  /// - Parameters:
+  ///   - layers: units from the input, which is no layer, to the last one.
+  ///   - codeActivation: of the last layer; nil is that of the others.
+  static func dense(_ layers: [Int], activation: Activation, codeActivation: Activation?) -> [LayerSpec] {
+    layers.dropFirst().enumerated().map { index, units in
+      .dense(units: units, activation: index == layers.count - 2 ? codeActivation ?? activation : activation)
+    }
+  }
 }
 
 /// `{"type": "dense", "units": 128, "activation": "relu"}`.

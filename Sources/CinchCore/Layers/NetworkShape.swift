@@ -20,8 +20,9 @@ struct NetworkShape: Sendable {
   /// The places of max-pools that no unpooling has undone yet.
   var unmatchedPools: [Int] = []
 
+  /// - Parameter part: what files and messages call the layers behind the code.
   /// - Throws: `CinchError.usage` naming the first layer that is not possible, the shapes and the setting to change.
-  init(input: FeatureShape, encoder: [LayerSpec], decoder: [LayerSpec]) throws {
+  init(input: FeatureShape, encoder: [LayerSpec], decoder: [LayerSpec], called part: String = "decoder") throws {
     if let image = input.image,
       [image.channels, image.height, image.width].contains(where: { !(1...65_536).contains($0) })
     {
@@ -29,7 +30,7 @@ struct NetworkShape: Sendable {
     }
     var shape = input
     for (index, spec) in (encoder + decoder).enumerated() {
-      let name = index < encoder.count ? "encoder.\(index)" : "decoder.\(index - encoder.count)"
+      let name = index < encoder.count ? "encoder.\(index)" : "\(part).\(index - encoder.count)"
       let (output, kind) = try spec.definition.resolve(shape, name: name, in: &self)
       layers.append(ResolvedLayer(spec: spec, name: name, input: shape, output: output, kind: kind))
       shape = output

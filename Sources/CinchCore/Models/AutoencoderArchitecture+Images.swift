@@ -27,7 +27,7 @@ extension AutoencoderArchitecture {
     var network = self
     if isMirrored {
       try network.setLayers(
-        image: image, encoder: encoder, outputActivation: decoder.last?.activation ?? .sigmoid, pools: poolInverse)
+        image: image, encoder: encoder, outputActivation: outputActivation, pools: poolInverse)
       return network
     }
     network.image = image
@@ -35,6 +35,15 @@ extension AutoencoderArchitecture {
     if let last = decoder.last {
       network.decoder[decoder.count - 1] = last.definition.giving(units: image.channels)
     }
+    return network
+  }
+
+  /// The network for vectors of another length, the layers between input and output staying as they are.
+  func adopting(features: Int) -> Self {
+    var network = self
+    guard features != input, !decoder.isEmpty else { return self }
+    network.input = features
+    network.decoder[decoder.count - 1] = .dense(units: features, activation: outputActivation)
     return network
   }
 
@@ -46,8 +55,7 @@ extension AutoencoderArchitecture {
   ///   - code: of the last encoder layer with weights.
   public func settingActivations(hidden: Activation, code: Activation, output: Activation) throws -> Self {
     var network = self
-    let last = encoder.lastIndex(where: \.hasParameters)
-    network.encoder = encoder.enumerated().map { $1.definition.ending(with: $0 == last ? code : hidden) }
+    network.encoder = encoder.settingActivations(hidden: hidden, code: code)
     if isMirrored, let image {
       try network.setLayers(image: image, encoder: network.encoder, outputActivation: output, pools: poolInverse)
     } else {
@@ -56,5 +64,13 @@ extension AutoencoderArchitecture {
       }
     }
     return network
+  }
+}
+
+extension [LayerSpec] {
+  /// An encoder's layers with other functions behind them.
+  func settingActivations(hidden: Activation, code: Activation) -> Self {
+    let last = lastIndex(where: \.hasParameters)
+    return enumerated().map { $1.definition.ending(with: $0 == last ? code : hidden) }
   }
 }

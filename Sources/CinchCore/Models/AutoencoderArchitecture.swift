@@ -48,12 +48,8 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
   ) {
     input = layers.first ?? 0
     image = nil
-    encoder = layers.dropFirst().enumerated().map { index, units in
-      .dense(units: units, activation: index == layers.count - 2 ? codeActivation ?? activation : activation)
-    }
-    decoder = layers.dropLast().reversed().enumerated().map { index, units in
-      .dense(units: units, activation: index == layers.count - 2 ? outputActivation : activation)
-    }
+    encoder = LayerSpec.dense(layers, activation: activation, codeActivation: codeActivation)
+    decoder = LayerSpec.dense(layers.reversed(), activation: activation, codeActivation: outputActivation)
   }
 
   /// Replaces the network by layers of any kind.
@@ -71,6 +67,9 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
       try decoder
       ?? LayerSpec.mirror(of: encoder, from: inputShape, outputActivation: outputActivation, pools: pools)
   }
+
+  /// The function of the output layer.
+  var outputActivation: Activation { decoder.last?.activation ?? .sigmoid }
 
   /// What one sample looks like to the first layer.
   public var inputShape: FeatureShape { image.map(FeatureShape.image) ?? .flat(input) }

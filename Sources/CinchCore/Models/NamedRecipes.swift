@@ -12,7 +12,7 @@ extension Recipe {
   public static func undercomplete(layers: [Int] = [784, 32]) -> Recipe {
     var recipe = Recipe(
       name: "undercomplete", layers: layers, activation: .relu, outputActivation: .sigmoid, loss: .bce)
-    recipe.constraint = .undercomplete
+    recipe.autoencoder?.constraint = .undercomplete
     return recipe
   }
 
@@ -21,7 +21,7 @@ extension Recipe {
     var recipe = Recipe(
       name: "overcomplete", layers: layers, activation: .sigmoid, outputActivation: .sigmoid, loss: .bce,
       penalties: Penalties(weightDecay: weightDecay))
-    recipe.constraint = .overcomplete
+    recipe.autoencoder?.constraint = .overcomplete
     return recipe
   }
 
@@ -118,6 +118,16 @@ extension Recipe {
     return recipe
   }
 
+  /// Dense layers and a softmax layer that begins at zero, trained with labels. It is no autoencoder, so `all` leaves it
+  /// out.
+  public static func classifier(layers: [Int] = [784, 500], activation: Activation = .relu, classes: Int = 10) -> Recipe
+  {
+    Recipe(
+      name: "classifier",
+      architecture: .classifier(ClassifierArchitecture(layers: layers, activation: activation, classes: classes)),
+      objective: Objective(.softmax))
+  }
+
   private static func strided(_ code: Activation) -> [LayerSpec] {
     [
       .convolution(ConvolutionSpec(filters: 16, stride: Extent(2), padding: .all(1))),
@@ -132,12 +142,11 @@ extension Recipe {
     var recipe = Recipe(
       name: name, layers: [image.count], activation: activation, outputActivation: .sigmoid, loss: .bce, epochs: 5)
     recipe.batchSize = 128
-    recipe.image = image
-    recipe.encoder = encoder
-    recipe.decoder =
-      decoder
-      ?? AutoencoderArchitecture.mirrorIfAny(
-        of: encoder, from: recipe.inputShape, outputActivation: .sigmoid, pools: pools)
+    let mirror = AutoencoderArchitecture.mirrorIfAny(
+      of: encoder, from: .image(image), outputActivation: .sigmoid, pools: pools)
+    recipe.autoencoder?.image = image
+    recipe.autoencoder?.encoder = encoder
+    recipe.autoencoder?.decoder = decoder ?? mirror
     return recipe
   }
 

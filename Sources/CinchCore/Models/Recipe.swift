@@ -36,7 +36,7 @@ public struct Recipe: Sendable, Hashable {
   ///   - activation: of every hidden layer, the code included unless `codeActivation` says otherwise.
   public init(
     name: String, layers: [Int], activation: Activation, codeActivation: Activation? = nil,
-    outputActivation: Activation, loss: ReconstructionLoss, tied: Bool = false, penalties: Penalties = Penalties(),
+    outputActivation: Activation, loss: Loss, tied: Bool = false, penalties: Penalties = Penalties(),
     corruption: Corruption? = nil, optimizer: Optimizer = Optimizer(), epochs: Int = 20
   ) {
     self.init(

@@ -3,99 +3,75 @@ import CinchData
 
 // Settings named without the part of the recipe that they belong to.
 extension Recipe {
-  /// The architecture as an autoencoder's, which is the only kind.
-  public var autoencoder: AutoencoderArchitecture {
-    get {
-      switch architecture {
-      case .autoencoder(let autoencoder): autoencoder
-      }
-    }
-    set { architecture = .autoencoder(newValue) }
+  /// The architecture where it is an autoencoder's; setting it replaces any other. Nothing happens where one sets nil.
+  public var autoencoder: AutoencoderArchitecture? {
+    get { if case .autoencoder(let autoencoder) = architecture { autoencoder } else { nil } }
+    set { if let newValue { architecture = .autoencoder(newValue) } }
   }
 
-  public var constraint: AutoencoderArchitecture.Constraint? {
-    get { autoencoder.constraint }
-    set { autoencoder.constraint = newValue }
-  }
-
-  public var input: Int {
-    get { autoencoder.input }
-    set { autoencoder.input = newValue }
-  }
-
-  public var image: ImageShape? {
-    get { autoencoder.image }
-    set { autoencoder.image = newValue }
-  }
-
-  public var encoder: [LayerSpec] {
-    get { autoencoder.encoder }
-    set { autoencoder.encoder = newValue }
-  }
-
-  public var decoder: [LayerSpec] {
-    get { autoencoder.decoder }
-    set { autoencoder.decoder = newValue }
-  }
-
-  public var tied: Bool {
-    get { autoencoder.tied }
-    set { autoencoder.tied = newValue }
+  /// The architecture where it is a classifier's; setting it replaces any other. Nothing happens where one sets nil.
+  public var classifier: ClassifierArchitecture? {
+    get { if case .classifier(let classifier) = architecture { classifier } else { nil } }
+    set { if let newValue { architecture = .classifier(newValue) } }
   }
 
   /// What one sample looks like to the first layer.
-  public var inputShape: FeatureShape { autoencoder.inputShape }
+  public var inputShape: FeatureShape { architecture.inputShape }
+
+  /// The features of one sample.
+  public var input: Int { inputShape.count }
+
+  /// What a sample is where it is an image, as convolutions need.
+  public var image: ImageShape? { inputShape.image }
+
+  /// From the input to the code, inclusive.
+  public var encoder: [LayerSpec] { architecture.encoder }
+
+  /// Behind the code.
+  public var decoder: [LayerSpec] { architecture.decoder }
+
+  /// Whether decoder layers use the weights of the encoder layers that they mirror.
+  public var tied: Bool { autoencoder?.tied ?? false }
 
   /// Whether the network takes images, not vectors.
-  public var isOfImages: Bool { autoencoder.isOfImages }
-
-  /// What the decoder does where the encoder pools.
-  public var poolInverse: PoolInverse { autoencoder.poolInverse }
+  public var isOfImages: Bool { autoencoder?.isOfImages ?? false }
 
   /// The network that the recipe's layers make, with what its loss learns.
   /// - Throws: `CinchError.usage` where they make none, naming the layer and the setting to change.
   public func resolved() throws -> ResolvedNetwork {
-    var network = try autoencoder.resolved()
+    var network = try architecture.resolved()
     try objective.addParameters(to: &network)
     return network
-  }
-
-  /// See `AutoencoderArchitecture.setLayers`.
-  public mutating func setLayers(
-    _ layers: [Int], activation: Activation, codeActivation: Activation? = nil, outputActivation: Activation
-  ) {
-    autoencoder.setLayers(
-      layers, activation: activation, codeActivation: codeActivation, outputActivation: outputActivation)
-  }
-
-  /// See `AutoencoderArchitecture.setLayers`.
-  /// - Throws: `CinchError.usage` where a layer cannot be, or has no mirror.
-  public mutating func setLayers(
-    image: ImageShape, encoder: [LayerSpec], decoder: [LayerSpec]? = nil, outputActivation: Activation,
-    pools: PoolInverse = .upsample
-  ) throws {
-    try autoencoder.setLayers(
-      image: image, encoder: encoder, decoder: decoder, outputActivation: outputActivation, pools: pools)
   }
 
   /// The recipe for images of another shape; see `AutoencoderArchitecture.adopting`.
   /// - Throws: `CinchError.usage` where the encoder cannot be on such images.
   public func adopting(image: ImageShape) throws -> Recipe {
     var recipe = self
-    recipe.autoencoder = try autoencoder.adopting(image: image)
+    recipe.architecture = try architecture.adopting(image: image)
+    return recipe
+  }
+
+  /// The recipe for vectors of another length, the layers between input and output staying as they are.
+  public func adopting(features: Int) -> Recipe {
+    var recipe = self
+    recipe.architecture = architecture.adopting(features: features)
     return recipe
   }
 
   /// The recipe with other functions behind its layers; see `AutoencoderArchitecture.settingActivations`.
-  public func settingActivations(hidden: Activation, code: Activation, output: Activation) throws -> Recipe {
+  ///
+  /// - Parameter output: nil leaves the output layer's.
+  /// - Throws: `CinchError.usage` where the output has a function that it must keep.
+  public func settingActivations(hidden: Activation, code: Activation, output: Activation? = nil) throws -> Recipe {
     var recipe = self
-    recipe.autoencoder = try autoencoder.settingActivations(hidden: hidden, code: code, output: output)
+    recipe.architecture = try architecture.settingActivations(hidden: hidden, code: code, output: output)
     return recipe
   }
 }
 
 extension Recipe {
-  public var loss: ReconstructionLoss {
+  public var loss: Loss {
     get { objective.loss }
     set { objective.loss = newValue }
   }

@@ -8,7 +8,7 @@ extension Recipe {
 
   /// The network, where the settings can train it.
   func validated() throws -> ResolvedNetwork {
-    var network = try autoencoder.validated()
+    var network = try architecture.validated()
     try objective.validate(on: network)
     try objective.addParameters(to: &network)
     try training.validate()
@@ -26,10 +26,26 @@ extension Recipe {
     try requireImages(data)
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
     try data.requireOrder()
+    try requireLabels(data)
     if loss == .bce, let found = data.first(outside: 0...1) {
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "
           + "\(found.value): use \(.scaling, "minmax"), or \(.loss, "sse") with \(.outputActivation) linear.")
+    }
+  }
+
+  /// - Throws: `CinchError.badData` where the loss compares with labels, and the data have none or others.
+  private func requireLabels(_ data: Dataset) throws {
+    guard let classes = classifier?.classes else { return }
+    guard let labels = data.labels else {
+      throw CinchError.badData(
+        "The samples of '\(data.name)' have no labels, which a classifier is trained with: name a \(.labelColumn) or a "
+          + "file of labels.")
+    }
+    if let row = labels.firstIndex(where: { !(0..<classes).contains($0) }) {
+      throw CinchError.badData(
+        "Row \(row + 1) of '\(data.name)' has the label \(labels[row]), but the classes are 0 to \(classes - 1): correct "
+          + "the label, or give the recipe more classes.")
     }
   }
 

@@ -1,10 +1,12 @@
 import CinchBackend
 import CinchData
 
-/// A recipe's network and what follows from its layers: shapes, parameters, cost. A value of this type is an
-/// autoencoder: its layers fit each other and lead from a sample back to one.
+/// A recipe's network and what follows from its layers: shapes, parameters, cost. The layers of a value of this type fit
+/// each other, and lead from a sample to what its architecture promises: a sample again, or a logit per class.
 public struct ResolvedNetwork: Sendable {
   let layers: [ResolvedLayer]
+  /// Whether the output is a logit per class, not a sample.
+  let isClassifier: Bool
   /// How many of `layers` make the encoder.
   let encoderCount: Int
   var parameters: ParameterList
@@ -58,9 +60,34 @@ extension AutoencoderArchitecture {
   public func resolved() throws -> ResolvedNetwork { try ResolvedNetwork(self) }
 }
 
+extension ClassifierArchitecture {
+  /// The network that the layers make.
+  /// - Throws: `CinchError.usage` where they make none, naming the layer and the setting to change.
+  public func resolved() throws -> ResolvedNetwork { try ResolvedNetwork(self) }
+}
+
 extension ResolvedNetwork {
+  fileprivate init(_ architecture: ClassifierArchitecture) throws {
+    input = .flat(architecture.input)
+    isClassifier = true
+    encoderCount = architecture.encoder.count
+    guard architecture.input > 0, !architecture.encoder.isEmpty else {
+      throw CinchError.usage(
+        "The layers [\(architecture.input)] make no classifier: give at least an input and a hidden layer, each 1 or more "
+          + "(\(.layers, "784,500")).")
+    }
+    guard architecture.classes > 1 else {
+      throw CinchError.usage("A classifier of \(architecture.classes) classes tells nothing apart: give it 2 or more.")
+    }
+    layers = try NetworkShape(
+      input: input, encoder: architecture.encoder, decoder: [architecture.output], called: "classifier"
+    ).layers
+    parameters = try Self.parameters(of: layers, ties: [:], zeroed: layers.count - 1)
+  }
+
   fileprivate init(_ architecture: AutoencoderArchitecture) throws {
     input = architecture.inputShape
+    isClassifier = false
     encoderCount = architecture.encoder.count
     try Self.checkInput(architecture)
     layers = try NetworkShape(input: input, encoder: architecture.encoder, decoder: architecture.decoder).layers
@@ -141,12 +168,14 @@ extension ResolvedNetwork {
     return ties
   }
 
-  private static func parameters(of layers: [ResolvedLayer], ties: Ties) throws -> ParameterList {
+  /// - Parameter zeroed: a layer whose weights begin at 0, as a softmax layer's do: logits that are all alike prefer no class.
+  private static func parameters(of layers: [ResolvedLayer], ties: Ties, zeroed: Int? = nil) throws -> ParameterList {
     var list = ParameterList()
     for (index, layer) in layers.enumerated() {
       var weights =
         ties[index].map { list.uses(at: $0.mirror).filter { list.spec($0.parameter).role == .weight } } ?? []
-      for spec in layer.kind.parameters(of: layer, isOutput: index == layers.count - 1) {
+      for var spec in layer.kind.parameters(of: layer, isOutput: index == layers.count - 1) {
+        if index == zeroed { spec.initial = .constant(0) }
         if let tie = ties[index], spec.role == .weight, !weights.isEmpty {
           let parameter = weights.removeFirst().parameter
           list.share(parameter, as: spec.name, fileAxes: tie.axes, owner: layer.name, stage: index)

@@ -16,6 +16,8 @@ package protocol Session: AnyObject {
   func encode(_ data: Dataset) throws -> [Float]
   func decode(_ codes: Dataset) throws -> [Float]
   func reconstruct(_ data: Dataset) throws -> [Float]
+  /// The most probable class of every sample.
+  func classify(_ data: Dataset) throws -> [Int]
   /// The outputs of the encoder's convolutions, each with its name and shape.
   func featureMaps(_ data: Dataset) throws -> [FeatureMaps]
   func evaluate(_ data: Dataset) throws -> Evaluation
@@ -123,6 +125,7 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func decode(_ codes: Dataset) throws -> [Float] {
+    try requireReconstruction()
     let decoder = network.layers[network.encoderCount...]
     if let layer = decoder.first(where: { $0.resolved.kind.source.map { $0 < network.encoderCount } ?? false }) {
       throw CinchError.usage(
@@ -135,8 +138,26 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func reconstruct(_ data: Dataset) throws -> [Float] {
-    input.channelsFirst(
+    try requireReconstruction()
+    return input.channelsFirst(
       try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.layers.count))
+  }
+
+  private func requireReconstruction() throws {
+    guard recipe.classifier == nil else {
+      throw CinchError.usage("A classifier has no decoder: ask it for classes or codes, or train an autoencoder.")
+    }
+  }
+
+  func classify(_ data: Dataset) throws -> [Int] {
+    guard let classes = recipe.classifier?.classes else {
+      throw CinchError.usage("An autoencoder tells no classes apart: train a classifier with labels.")
+    }
+    let logits = try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.layers.count)
+    return (0..<data.count).map { sample in
+      let row = logits[sample * classes..<(sample + 1) * classes]
+      return (row.indices.max { row[$0] < row[$1] } ?? row.startIndex) - row.startIndex
+    }
   }
 
   func featureMaps(_ data: Dataset) throws -> [FeatureMaps] {

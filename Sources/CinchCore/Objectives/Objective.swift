@@ -4,7 +4,7 @@ import Glibc
 
 /// What is minimised: the mean over samples of a loss per sample, plus penalties.
 public struct Objective: Sendable, Hashable {
-  public var loss: ReconstructionLoss
+  public var loss: Loss
   /// σ of the `gaussian` loss, in the data's units; nil has log σ² learned, from 0. Other losses have none.
   public var sigma: Double?
   public var penalties: Penalties
@@ -12,7 +12,7 @@ public struct Objective: Sendable, Hashable {
   public var corruption: Corruption?
 
   public init(
-    _ loss: ReconstructionLoss = .bce, sigma: Double? = nil, penalties: Penalties = Penalties(),
+    _ loss: Loss = .bce, sigma: Double? = nil, penalties: Penalties = Penalties(),
     corruption: Corruption? = nil
   ) {
     self.loss = loss
@@ -62,6 +62,13 @@ extension Objective {
         "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
     }
     try validateSigma()
+    if (loss.target == .labels) != network.isClassifier {
+      throw CinchError.usage(
+        network.isClassifier
+          ? "A classifier is trained by the softmax loss, not by \(loss.rawValue): use \(.loss, "softmax")."
+          : "The softmax loss compares with labels, which an autoencoder does not see: use \(.loss, "bce"), or a classifier."
+      )
+    }
     try validatePenalties(network)
     try validateCorruption()
   }

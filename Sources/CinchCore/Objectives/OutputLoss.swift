@@ -1,19 +1,52 @@
 import CinchBackend
 
-/// How the output layer ends in the loss: fused into its product where the loss is a sum over elements, or as an op of
-/// its own behind it where the loss needs whole rows.
-struct OutputLoss<B: Backend> {
-  let network: Network<B>
-  let column: Column
+/// How the output layer ends in the loss.
+protocol OutputLoss<B> {
+  associatedtype B: Backend
+
+  var column: Column { get }
+
+  /// How many numbers add up to the loss of a part of so many rows.
+  func partialCount(rows: Int) -> Int
+
+  /// The loss's partial sums, and δ of the output layer.
+  func run(_ view: PassView<B>) throws
+
+  /// The gradients of what the loss itself learns.
+  func gradients(_ view: PassView<B>) throws
+}
+
+extension OutputLoss {
+  func gradients(_ view: PassView<B>) throws {}
+
+  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> {
+    SumTerm(view.activations.lossPartials, scale: 1 / view.samples)
+  }
+}
+
+extension Network {
+  func outputLoss() -> any OutputLoss<B> {
+    if let loss = recipe.loss.reconstruction {
+      FusedOutputLoss(loss, network: self)
+    } else {
+      SoftmaxOutputLoss(network: self)
+    }
+  }
+}
+
+/// A loss that is a sum over elements ends the output layer's product.
+struct FusedOutputLoss<B: Backend>: OutputLoss {
+  private let loss: ReconstructionLoss
+  private let network: Network<B>
   /// log σ² of the gaussian loss.
   private let logVariance: Tensor<B.Buffer>?
   /// Where its gradient goes, if it is learned.
   private let logVarianceGradient: Tensor<B.Buffer>?
-  private var loss: ReconstructionLoss { network.recipe.loss }
+  let column = Column("reconstruction")
 
-  init(_ network: Network<B>) {
+  init(_ loss: ReconstructionLoss, network: Network<B>) {
+    self.loss = loss
     self.network = network
-    column = Column("reconstruction")
     let use = network.layout.uses(at: network.layers.count).first
     let start = use.map { network.layout.range($0.parameter).lowerBound }
     let isLearned = use.map { network.layout.spec($0.parameter).role != .buffer } ?? false
@@ -21,7 +54,8 @@ struct OutputLoss<B: Backend> {
     logVarianceGradient = isLearned ? start.map { network.gradients.slice(at: $0, shape: [1]) } : nil
   }
 
-  /// The loss's partial sums, and δ of the output layer.
+  func partialCount(rows: Int) -> Int { network.last.lossPartialCount(samples: rows) }
+
   func run(_ view: PassView<B>) throws {
     let last = network.layers.count - 1
     let layer = network.layers[last]
@@ -33,15 +67,27 @@ struct OutputLoss<B: Backend> {
       delta: try view.delta(of: last))
   }
 
-  /// The gradients of what the loss itself learns.
   func gradients(_ view: PassView<B>) throws {
     guard let logVariance, let logVarianceGradient else { return }
     try network.backend.logVarianceGradient(
       view.activations.lossPartials, weight: .elements(view.batch.target.count), logVariance: logVariance,
       scale: 1 / view.samples, into: logVarianceGradient)
   }
+}
 
-  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> {
-    SumTerm(view.activations.lossPartials, scale: 1 / view.samples)
+/// Softmax needs whole rows, which no product's epilogue has: the logits lie in δ's place until the loss is known.
+struct SoftmaxOutputLoss<B: Backend>: OutputLoss {
+  let network: Network<B>
+  let column = Column(Loss.crossEntropyName)
+
+  func partialCount(rows: Int) -> Int { rows }
+
+  func run(_ view: PassView<B>) throws {
+    let last = network.layers.count - 1
+    let delta = try view.delta(of: last)
+    try network.layers[last].forward(try view.input(of: last), into: delta, view.pass)
+    try network.backend.softmaxLoss(
+      delta, labels: view.batch.target.reshaped([view.batch.rows]), gradientScale: 1 / view.samples, gradient: delta,
+      losses: view.activations.lossPartials)
   }
 }

@@ -7,10 +7,10 @@ struct Activations<B: Backend> {
   let outputs: [Tensor<B.Buffer>?]
   /// The gradient at each layer's pre-activation.
   let deltas: [Tensor<B.Buffer>?]
-  /// What the output layer sums the loss in.
+  /// What adds up to the loss.
   let lossPartials: Tensor<B.Buffer>
 
-  init(_ network: Network<B>, _ schedule: StepSchedule, rows: Int) throws {
+  init(_ network: Network<B>, _ schedule: StepSchedule, _ loss: any OutputLoss<B>, rows: Int) throws {
     self.rows = rows
     let planned = schedule.planned(network.layers.map(\.resolved.output), rows: rows)
     let tensors = try network.backend.tensors(planned)
@@ -24,7 +24,7 @@ struct Activations<B: Backend> {
     }
     self.outputs = outputs
     self.deltas = deltas
-    lossPartials = try network.backend.tensor([network.last.lossPartialCount(samples: rows)])
+    lossPartials = try network.backend.tensor([loss.partialCount(rows: rows)])
   }
 
   private init(
@@ -37,10 +37,10 @@ struct Activations<B: Backend> {
   }
 
   /// The first rows, for a batch of fewer samples.
-  func prefix(rows: Int, of network: Network<B>) throws -> Activations {
+  func prefix(rows: Int, of network: Network<B>, _ loss: any OutputLoss<B>) throws -> Activations {
     Activations(
       rows: rows, outputs: outputs.map { $0?.prefix(rows: rows) }, deltas: deltas.map { $0?.prefix(rows: rows) },
-      lossPartials: try network.backend.tensor([network.last.lossPartialCount(samples: rows)]))
+      lossPartials: try network.backend.tensor([loss.partialCount(rows: rows)]))
   }
 }
 

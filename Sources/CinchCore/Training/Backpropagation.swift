@@ -4,7 +4,7 @@ import CinchBackend
 /// returns; nothing in it waits for the device.
 final class Backpropagation<B: Backend>: Learner {
   private let network: Network<B>
-  private let loss: OutputLoss<B>
+  private let loss: any OutputLoss<B>
   private let training: Side
   private let evaluation: Side
   /// By layer: what the ops that make its δ and its gradients add on the way.
@@ -22,7 +22,7 @@ final class Backpropagation<B: Backend>: Learner {
     /// Of the smaller batches that were met last.
     var partials: [Activations<B>] = []
 
-    init(_ terms: [any Term<B>], loss: OutputLoss<B>, layers: Int, mode: Pass.Mode) {
+    init(_ terms: [any Term<B>], loss: any OutputLoss<B>, layers: Int, mode: Pass.Mode) {
       self.terms = terms
       schedule = StepSchedule(layers: layers, sites: terms.map(\.sites), mode: mode)
       columns = [loss.column] + terms.map(\.column)
@@ -32,7 +32,7 @@ final class Backpropagation<B: Backend>: Learner {
   init(_ network: Network<B>, memory: Memory<B>) throws {
     self.network = network
     let count = network.layers.count
-    loss = OutputLoss(network)
+    loss = network.outputLoss()
     let terms = try network.recipe.penalties.active.map { try $0.term(on: network, memory: memory) }
     training = Side(terms, loss: loss, layers: count, mode: .training)
     evaluation = Side(
@@ -49,7 +49,7 @@ final class Backpropagation<B: Backend>: Learner {
   private func side(_ mode: Pass.Mode) -> Side { mode == .training ? training : evaluation }
 
   func columns(_ mode: Pass.Mode) -> [Column] { side(mode).columns }
-  var monitored: String { Reconstruction.perSampleName }
+  var monitored: String { network.recipe.loss.metricNames[0] }
 
   func reserve(rows: Int, _ mode: Pass.Mode) throws {
     let side = side(mode)
@@ -58,7 +58,7 @@ final class Backpropagation<B: Backend>: Learner {
       return
     }
     try network.reserve(rows: rows)
-    side.full = try Activations(network, side.schedule, rows: rows)
+    side.full = try Activations(network, side.schedule, loss, rows: rows)
     side.partials = []
   }
 
@@ -68,7 +68,7 @@ final class Backpropagation<B: Backend>: Learner {
     }
     if rows == full.rows { return full }
     if let partial = side.partials.first(where: { $0.rows == rows }) { return partial }
-    let partial = try full.prefix(rows: rows, of: network)
+    let partial = try full.prefix(rows: rows, of: network, loss)
     if side.partials.count == 4 { side.partials.removeFirst() }
     side.partials.append(partial)
     return partial
@@ -156,7 +156,7 @@ final class Backpropagation<B: Backend>: Learner {
   }
 
   func metrics(_ means: [Double], _ mode: Pass.Mode) -> Metrics {
-    var metrics = Reconstruction(means.first ?? .nan, of: network.recipe).metrics
+    var metrics = network.recipe.lossMetrics(means.first ?? .nan)
     for (column, mean) in zip(side(mode).columns, means).dropFirst() { metrics[column.name] = mean }
     return metrics
   }

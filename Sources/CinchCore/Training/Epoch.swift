@@ -10,8 +10,8 @@ public struct Reconstruction: Sendable, Hashable, Codable {
     self.perElement = perSample / Double(features)
   }
 
-  static let perSampleName = "reconstruction_per_sample"
-  static let perElementName = "reconstruction_per_element"
+  public static let perSampleName = "reconstruction_per_sample"
+  public static let perElementName = "reconstruction_per_element"
 
   /// By the names of the metrics.
   init(_ metrics: Metrics) {
@@ -33,10 +33,10 @@ public struct Reconstruction: Sendable, Hashable, Codable {
 public struct Epoch: Sendable, Hashable {
   /// Counted from 1.
   public var number: Int
-  /// The objective: the recipe's loss plus every penalty, averaged over the epoch's samples. With `sse` and `bce` the
-  /// former is `reconstruction.perSample`, with `mse` `reconstruction.perElement`.
+  /// The objective: the recipe's loss plus every penalty, averaged over the epoch's samples. With `sse`, `bce` and
+  /// `gaussian` the former is `reconstruction.perSample`, with `mse` `reconstruction.perElement`.
   public var loss: Double
-  /// What the learner reports of the training samples: the reconstruction error, then every penalty.
+  /// What the learner reports of the training samples: what its loss comes to, then every penalty.
   public var metrics: Metrics
   /// What it reports of the held-out samples, their input clean, after the epoch.
   public var validationMetrics: Metrics?
@@ -46,14 +46,20 @@ public struct Epoch: Sendable, Hashable {
   public var samplesPerSecond: Double
   public var seconds: Double
 
+  /// Not a number where the model reconstructs nothing.
   public var reconstruction: Reconstruction { Reconstruction(metrics) }
   /// Each penalty's mean contribution to `loss`, by name.
   public var penalties: [String: Double] {
-    let others = metrics.filter { ![Reconstruction.perSampleName, Reconstruction.perElementName].contains($0.name) }
+    let others = metrics.filter { !Loss.allMetricNames.contains($0.name) }
     return Dictionary(uniqueKeysWithValues: others.map { ($0.name, $0.value) })
   }
   /// The reconstruction loss on the held-out samples.
   public var validation: Reconstruction? { validationMetrics.map { Reconstruction($0) } }
+
+  /// What reports call a metric of the held-out samples: `validation_per_sample` for `reconstruction_per_sample`.
+  public static func validationName(_ metric: String) -> String {
+    "validation_" + metric.replacing("reconstruction_", with: "")
+  }
 }
 
 /// Checkpoints of 0.1 hold `reconstruction`, `penalties` and `validation` in place of the metrics.

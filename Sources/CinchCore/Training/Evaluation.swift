@@ -8,7 +8,7 @@ public struct Evaluation: Sendable, Hashable {
 
   static let meanActivationName = "mean_activation"
 
-  /// The mean reconstruction loss.
+  /// The mean reconstruction loss; not a number where the model reconstructs nothing.
   public var reconstruction: Reconstruction { Reconstruction(metrics) }
   /// The mean of the code over samples and units: ρ̂ of a sparse autoencoder.
   public var meanActivation: Double { metrics[Self.meanActivationName] ?? .nan }
@@ -33,7 +33,7 @@ struct EvaluationPass<B: Backend> {
     if data.count % rows > 0 { try learner.reserve(rows: data.count % rows, .evaluation) }
     feed = try Feed(
       data, on: backend, as: network.input, batchSize: rows, corruption: nil,
-      memoryLimit: memoryLimit ?? Feed.memoryLimit(backend))
+      targets: network.recipe.loss.target, memoryLimit: memoryLimit ?? Feed.memoryLimit(backend))
     columns = learner.columns(.evaluation).count
     record = try backend.tensor([(data.count + rows - 1) / rows, columns])
   }

@@ -49,7 +49,7 @@ final class GradientRun<B: Backend>: TrainingRun {
     try memory.keep(network.parameters, as: "parameters")
     feed = try Feed(
       training, on: backend, as: network.input, batchSize: rows, corruption: recipe.corruption,
-      memoryLimit: options.residentBytes ?? Feed.memoryLimit(backend))
+      targets: recipe.loss.target, memoryLimit: options.residentBytes ?? Feed.memoryLimit(backend))
     let learner = try recipe.makeLearner(network, memory: memory)
     self.learner = learner
     try learner.reserve(rows: rows, .training)

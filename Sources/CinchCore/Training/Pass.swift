@@ -32,7 +32,7 @@ struct Batch<Buffer: AnyObject> {
   let pass: Pass
   /// What the first layer sees: corrupted where there is corruption.
   let input: Tensor<Buffer>
-  /// What the output is compared with: the clean samples, or labels `[rows]`.
+  /// What the output is compared with: the clean samples, or labels `[rows, 1]`.
   let target: Tensor<Buffer>
   /// A weight per target element; nil where each counts.
   let weight: Tensor<Buffer>?

@@ -13,7 +13,7 @@ public struct Dataset: Sendable {
   /// One sample's shape, whatever the order of `stored`: `[28, 28]`, `[3, 32, 32]` (channels, height, width) or
   /// `[features]`.
   public let sampleShape: Shape
-  /// One class a sample, where known. Training never uses them.
+  /// One class a sample, where known. Only a classifier is trained with them.
   public let labels: [Int]?
   /// The file or data set the samples came from, for reports.
   public let name: String

@@ -1,0 +1,81 @@
+import CinchBackend
+import CinchData
+
+/// Dense layers from a sample to its code, and one from the code to a logit per class. The `softmax` loss compares the
+/// logits with labels; fine-tuning trains such a network from an autoencoder's encoder.
+public struct ClassifierArchitecture: Sendable, Hashable {
+  /// The features of one sample.
+  public var input: Int
+  /// From the input to the code, inclusive.
+  public var encoder: [LayerSpec]
+  /// How many labels there are: 0 ..< `classes`.
+  public var classes: Int
+
+  /// - Parameters:
+  ///   - layers: units from the input to the code: `[784, 500]` is 784-500-`classes`.
+  ///   - activation: of every hidden layer, the code included unless `codeActivation` says otherwise.
+  public init(layers: [Int], activation: Activation, codeActivation: Activation? = nil, classes: Int) {
+    self.classes = classes
+    input = 0
+    encoder = []
+    setLayers(layers, activation: activation, codeActivation: codeActivation)
+  }
+
+  /// Replaces the layers from the input to the code.
+  public mutating func setLayers(_ layers: [Int], activation: Activation, codeActivation: Activation? = nil) {
+    input = layers.first ?? 0
+    encoder = LayerSpec.dense(layers, activation: activation, codeActivation: codeActivation)
+  }
+
+  /// What gives the logits.
+  var output: LayerSpec { .dense(units: classes, activation: .linear) }
+
+  func adopting(features: Int) -> Self {
+    var network = self
+    network.input = features
+    return network
+  }
+
+  func settingActivations(hidden: Activation, code: Activation) -> Self {
+    var network = self
+    network.encoder = encoder.settingActivations(hidden: hidden, code: code)
+    return network
+  }
+}
+
+/// `{"layers": [784, 500], "activation": "relu", "classes": 10}` or, with each layer spelled out,
+/// `{"input": 784, "encoder": [{"type": "dense", "units": 500, "activation": "relu"}], "classes": 10}`.
+extension ClassifierArchitecture {
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case input, encoder, classes
+    // Shorthand for a dense stack; never written.
+    case layers, activation
+  }
+
+  /// Reads the settings among others, which it passes over.
+  init(settingsOf decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let isSpelledOut = container.contains(.encoder)
+    for key in isSpelledOut ? [CodingKeys.layers, .activation] : [.input] where container.contains(key) {
+      throw DecodingError.dataCorruptedError(
+        forKey: key, in: container,
+        debugDescription:
+          "'\(key.nameInFile)' goes with \(isSpelledOut ? "'layers'" : "an 'encoder'"), which is not there")
+    }
+    self.init(
+      layers: isSpelledOut ? [] : try container.decode([Int].self, forKey: .layers),
+      activation: try container.choiceIfPresent(.activation, as: Activation.self) ?? .relu,
+      classes: try container.whole(.classes))
+    if isSpelledOut {
+      input = try container.whole(.input)
+      encoder = try container.decode([LayerSpec].self, forKey: .encoder)
+    }
+  }
+
+  func encode(settingsTo encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(input, forKey: .input)
+    try container.encode(self.encoder, forKey: .encoder)
+    try container.encode(classes, forKey: .classes)
+  }
+}

@@ -1,0 +1,39 @@
+import CinchBackend
+
+/// What is minimised between the output and the target, **per sample**.
+///
+/// | name | per sample | target |
+/// |---|---|---|
+/// | `sse`, `mse`, `bce`, `gaussian` | see `ReconstructionLoss` | the clean sample |
+/// | `softmax` | −log softmax(a)[label] | a label |
+public enum Loss: String, CaseIterable, Sendable, Codable {
+  case sse, mse, bce, gaussian, softmax
+
+  /// As a sum over the output's elements, which a product's epilogue takes; nil where it needs whole rows.
+  var reconstruction: ReconstructionLoss? { ReconstructionLoss(rawValue: rawValue) }
+
+  /// What the output is compared with.
+  enum Target { case samples, labels }
+
+  var target: Target { self == .softmax ? .labels : .samples }
+
+  /// The names of what it reports, in order; the first says which weights are best.
+  public var metricNames: [String] {
+    self == .softmax ? [Self.crossEntropyName] : [Reconstruction.perSampleName, Reconstruction.perElementName]
+  }
+
+  /// The name of −log of the probability that the model gives to a sample's label, averaged over samples: nats.
+  public static let crossEntropyName = "cross_entropy"
+
+  /// Every name that some loss reports.
+  static let allMetricNames = allCases.reduce(into: [String]()) { names, loss in
+    names += loss.metricNames.filter { !names.contains($0) }
+  }
+}
+
+extension Recipe {
+  /// What the loss's mean over samples comes to, by name.
+  func lossMetrics(_ mean: Double) -> Metrics {
+    loss == .softmax ? [Loss.crossEntropyName: mean] : Reconstruction(mean, of: self).metrics
+  }
+}
