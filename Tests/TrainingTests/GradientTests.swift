@@ -72,4 +72,57 @@ import Testing
       try fixture.update(still, step: step)
     }
   }
+
+  /// A batch in two parts, each with a network of its own as two processes have them: once the statistics are summed,
+  /// the gradients and the records add up to those of the whole.
+  @Test(arguments: Variants.all)
+  func partsAddUp(_ recipe: Recipe) throws {
+    let backend = ReferenceBackend()
+    let rows = 8
+    let x = try Variants.data(count: rows, features: recipe.input).values.map { Double($0) }
+    let whole = try StepFixture(recipe, on: backend, x: x)
+    let parts = try [0..<5, 5..<rows].map { range in
+      (
+        range,
+        try StepFixture(
+          recipe, on: backend, x: Array(x[range.lowerBound * recipe.input..<range.upperBound * recipe.input]))
+      )
+    }
+    for step in 0..<2 {
+      func batch(_ fixture: StepFixture<ReferenceBackend>, _ range: Range<Int>) -> Batch<ReferenceBuffer> {
+        let pass = Pass(
+          .training, step: UInt64(step), seed: recipe.seed, firstRow: range.lowerBound, batchRows: rows)
+        let target =
+          recipe.loss.target == .samples
+          ? fixture.target : whole.target.slice(at: range.lowerBound, shape: [range.count, 1])
+        return Batch(pass: pass, input: fixture.input, target: target)
+      }
+      func sum(_ tensors: [Tensor<ReferenceBuffer>]) throws -> [Double] {
+        try tensors.map { try backend.read($0) }.reduce([]) { $0.isEmpty ? $1 : zip($0, $1).map(+) }
+      }
+      let all = batch(whole, 0..<rows)
+      try whole.learner.forward(all)
+      try whole.learner.backward(all, into: .arena)
+      try whole.learner.record(all, into: whole.record)
+
+      for (range, part) in parts { try part.learner.forward(batch(part, range)) }
+      for index in whole.learner.statistics.indices {
+        let total = try sum(parts.map { $0.1.learner.statistics[index] })
+        for (_, part) in parts { try backend.write(total, to: part.learner.statistics[index]) }
+      }
+      for (range, part) in parts {
+        try part.learner.backward(batch(part, range), into: .arena)
+        try part.learner.record(batch(part, range), into: part.record)
+      }
+      for (got, want) in [
+        (try sum(parts.map(\.1.network.gradients)), try backend.read(whole.network.gradients)),
+        (try sum(parts.map(\.1.record)), try backend.read(whole.record)),
+      ] {
+        // Sums of a few hundred products in another order.
+        let scale = want.reduce(1e-3) { max($0, abs($1)) }
+        #expect(zip(got, want).allSatisfy { abs($0 - $1) <= 1e-12 * scale }, "\(recipe.testDescription)")
+      }
+      for fixture in [whole] + parts.map(\.1) { try fixture.learner.endUpdate() }
+    }
+  }
 }
