@@ -50,6 +50,9 @@ import Testing
     Example("denoising --corruption-level 0.1") { $0.corruption == .masking(0.1) },
     Example("linear --corruption salt-pepper --corruption-level 0.4") { $0.corruption == .saltPepper(0.4) },
     Example("denoising --corruption-level 0") { $0.corruption == nil },
+    // A penalty or corruption of weight 0 in a file is none.
+    Example("--recipe off.json --rho 0.2") { $0.penalties.kl == KLSettings(rho: 0.2, beta: 3) },
+    Example("--recipe off.json --corruption gaussian") { $0.corruption == .gaussian(0.3) },
     // A linear code stays what it is, whatever the hidden layers become.
     Example("hinton --layers 16,9,4 --activation tanh") { $0.encoder.map(\.activation) == [.tanh, .linear] },
     Example("deep --layers 16,9,4 --activation tanh") { $0.encoder.map(\.activation) == [.tanh, .tanh] },
@@ -61,6 +64,11 @@ import Testing
   func optionsThatBelongTogether(example: Example) async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 8)
+    try sandbox.write(
+      """
+      {"layers": [16, 4], "activation": "sigmoid", "penalties": {"kl": {"rho": 0.1, "beta": 0}},
+       "corruption": {"kind": "masking", "level": 0}}
+      """, to: "off.json")
     let outcome = try await sandbox.run(
       line: "train \(example.line) --data data.csv --device reference --epochs 0 --out run --quiet")
     try #require(outcome.status == 0, "\(outcome.errors)")

@@ -116,12 +116,17 @@ import Testing
       let data = try JSONCoding.encoder.encode(recipe)
       #expect(try JSONCoding.decoder.decode(Recipe.self, from: data) == recipe)
     }
-    let text = #"{"encoder": [{"type": "convolution", "filters": 4, "stride": 2}]}"#
+    let text =
+      #"{"encoder": [{"type": "convolution", "filters": 4, "stride": 2}], "output_activation": "tanh", "loss": "sse"}"#
     let open = try JSONCoding.decoder.decode(Recipe.self, from: Data(text.utf8))
     #expect(open.image == nil && open.isOfImages)
+    #expect(try JSONCoding.decoder.decode(Recipe.self, from: JSONCoding.encoder.encode(open)) == open)
+    let linear = try open.settingActivations(hidden: .relu, code: .relu, output: .linear)
+    #expect(try linear.adopting(image: .fashion).decoder.last?.activation == .linear)
     #expect(throws: CinchError.self) { try open.validate() }
     let fitted = try open.adopting(image: ImageShape(channels: 3, height: 9, width: 6))
     try fitted.validate()
+    #expect(fitted.decoder.last?.activation == .tanh)
     #expect(try fitted.resolved().shapes.map(\.description) == ["3×9×6", "4×5×3", "3×9×6"])
   }
 }

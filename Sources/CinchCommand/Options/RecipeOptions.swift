@@ -157,7 +157,8 @@ struct RecipeOptions: ParsableArguments {
       Override("--weight-decay", weightDecay, \.penalties.weightDecay), Override("--l1", l1, \.penalties.l1),
       Override("--contraction", contraction, \.penalties.contraction),
       Override("--rho", rho) { recipe, rho in
-        recipe.penalties.kl = recipe.penalties.kl ?? KLSettings(rho: rho, beta: 3)
+        // A weight of 0 in a file is no penalty either.
+        if recipe.penalties.kl?.beta ?? 0 == 0 { recipe.penalties.kl = KLSettings(rho: rho, beta: 3) }
         recipe.penalties.kl?.rho = rho
       },
       Override("--beta", beta) { recipe, beta in
@@ -165,7 +166,8 @@ struct RecipeOptions: ParsableArguments {
         recipe.penalties.kl?.beta = beta
       },
       Override("--corruption", corruption) {
-        $0.corruption = Corruption($1, level: $0.corruption?.level ?? 0.3)
+        // A level of 0 in a file is no corruption either.
+        $0.corruption = Corruption($1, level: $0.corruption.flatMap { $0.level > 0 ? $0.level : nil } ?? 0.3)
       },
       Override("--corruption-level", corruptionLevel) { recipe, level in
         guard let kind = recipe.corruption?.kind else {

@@ -59,6 +59,7 @@ extension AutoencoderArchitecture {
     if isMirrored, let image {
       try network.setLayers(image: image, encoder: network.encoder, outputActivation: output, pools: poolInverse)
     } else {
+      if decoder.isEmpty { network.openOutputActivation = output }
       network.decoder = decoder.enumerated().map { index, layer in
         layer.definition.ending(with: index == decoder.count - 1 ? output : hidden)
       }

@@ -11,8 +11,11 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
   public var image: ImageShape?
   /// From the input to the code, inclusive.
   public var encoder: [LayerSpec]
-  /// From the code back to `input` features; empty where the encoder has no mirror, which `resolved` refuses.
+  /// From the code back to `input` features; empty where the encoder has no mirror, which `resolved` refuses, or where
+  /// the images to mirror it on are not known yet.
   public var decoder: [LayerSpec]
+  /// The function that the output layer will have, while `decoder` is empty.
+  var openOutputActivation: Activation?
   /// W′ = Wᵀ: each decoder layer uses the weight of the encoder layer it mirrors, with a bias of its own.
   public var tied: Bool
 
@@ -62,6 +65,7 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
   ) throws {
     self.image = image
     input = image.count
+    openOutputActivation = nil
     self.encoder = encoder
     self.decoder =
       try decoder
@@ -69,7 +73,7 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
   }
 
   /// The function of the output layer.
-  var outputActivation: Activation { decoder.last?.activation ?? .sigmoid }
+  var outputActivation: Activation { decoder.last?.activation ?? openOutputActivation ?? .sigmoid }
 
   /// What one sample looks like to the first layer.
   public var inputShape: FeatureShape { image.map(FeatureShape.image) ?? .flat(input) }
@@ -110,6 +114,7 @@ extension AutoencoderArchitecture {
       self.decoder =
         try container.decodeIfPresent([LayerSpec].self, forKey: .decoder)
         ?? Self.mirrorIfAny(of: layers, from: inputShape, outputActivation: outputActivation, pools: .upsample)
+      openOutputActivation = self.decoder.isEmpty ? outputActivation : nil
     }
     constraint = try container.choiceIfPresent(.constraint)
   }
@@ -140,7 +145,11 @@ extension AutoencoderArchitecture {
     try container.encode(input, forKey: .input)
     try container.encodeIfPresent(image, forKey: .image)
     try container.encode(self.encoder, forKey: .encoder)
-    try container.encode(decoder, forKey: .decoder)
+    if decoder.isEmpty, let openOutputActivation {
+      try container.encode(openOutputActivation, forKey: .outputActivation)
+    } else {
+      try container.encode(decoder, forKey: .decoder)
+    }
     try container.encode(tied, forKey: .tied)
   }
 }
