@@ -11,7 +11,7 @@ struct DevicesCommand: ParsableCommand {
 
   func run() throws {
     let list = try Device.list()
-    if json { return try Output.result(JSONValue.document(list)) }
+    if json { return try Output.result(JSONCoding.document(list)) }
     let width = (list.devices.map(\.identifier.count).max() ?? 0) + 2
     for device in list.devices {
       let mark = device.identifier == list.automatic ? "*" : " "

@@ -30,7 +30,7 @@ struct InfoCommand: ParsableCommand {
     let files = RunFolder.File.allCases.filter(folder.has).map(\.rawValue)
     if json {
       return try Output.result(
-        JSONValue.document(
+        JSONCoding.document(
           Document(
             config: config, parameters: try config.recipe.resolved().parameterCount, epochs: state.epoch,
             steps: state.step,

@@ -18,7 +18,7 @@ struct RecipesCommand: ParsableCommand {
   func run() throws {
     let named = try name.map { try Recipe.named($0) }
     if json {
-      return try Output.result(try named.map { try JSONValue.document($0) } ?? JSONValue.document(Recipe.all))
+      return try Output.result(try named.map { try JSONCoding.document($0) } ?? JSONCoding.document(Recipe.all))
     }
     let texts = try (named.map { [$0] } ?? Recipe.all).map { recipe in
       var facts = Facts()

@@ -94,7 +94,7 @@ struct EvalCommand: ParsableCommand {
     let evaluation = try model.evaluate(try dataOptions.load(for: config))
     if json {
       return try Output.result(
-        JSONValue.object([
+        JSON.record([
           "metrics": .metrics(evaluation.metrics),
           "reconstruction_per_sample": .optional(evaluation.metrics[Reconstruction.perSampleName]),
           "reconstruction_per_element": .optional(evaluation.metrics[Reconstruction.perElementName]),

@@ -50,10 +50,10 @@ struct SelfTestCommand: ParsableCommand {
       failed += report.failed
       if json {
         try Output.result(
-          JSONValue.object([
+          JSON.record([
             "device": .string(backend.info.identifier), "op": .string(report.op), "cases": .integer(report.cases),
             "failed": .integer(report.failed), "worst_error": .number(report.worstError),
-            "failures": report.failures.isEmpty ? .null : .array(report.failures.map { .string($0) }),
+            "failures": report.failures.isEmpty ? nil : .array(report.failures.map { .string($0) }),
           ]).description)
       } else {
         let op = report.op.padding(toLength: 28, withPad: " ", startingAt: 0)
@@ -96,10 +96,10 @@ extension SelfTestCommand {
       let fraction = flops.flatMap { flops in peak.map { flops / $0 } }
       if json {
         try Output.result(
-          JSONValue.object([
+          JSON.record([
             "device": .string(backend.info.identifier), "op": .string(timing.op), "case": .string(timing.name),
             "microseconds": .number(timing.seconds * 1e6), "gflops": .optional(flops),
-            "gigabytes_per_second": .optional(bytes), "peak_gflops": flops == nil ? .null : .optional(peak),
+            "gigabytes_per_second": .optional(bytes), "peak_gflops": flops == nil ? nil : .optional(peak),
             "roofline_fraction": .optional(fraction),
           ]).description)
       } else {

@@ -50,7 +50,7 @@ struct BenchReport {
   }
 
   func add(_ row: BenchRow) throws {
-    if json { return try Output.result(JSONValue.line(row)) }
+    if json { return try Output.result(JSONCoding.line(row)) }
     func grouped(_ value: Double) -> String { Numbers.grouped(Int(value.rounded())) }
     try Output.result(
       Self.table.line([

@@ -22,13 +22,13 @@ struct TrainingReport {
     case .quiet: break
     case .json:
       try Output.result(
-        JSONValue.object([
+        JSON.record([
           "event": .string("start"), "recipe": .string(recipe.name), "device": .string(device.identifier),
           "device_name": .string(device.name), "parameters": .integer(parameters),
           "samples": .integer(run.training.count),
-          "validation_samples": run.validation.map { .integer($0.count) } ?? .null,
+          "validation_samples": run.validation.map { .integer($0.count) },
           "features": .integer(recipe.input), "epochs": .integer(recipe.epochs),
-          "resumed_from_epoch": state.map { .integer($0.epoch) } ?? .null,
+          "resumed_from_epoch": state.map { .integer($0.epoch) },
         ]).description)
     case .human:
       let shape = recipe.image == nil ? Numbers.grouped(recipe.input) : "\(recipe.inputShape)"
@@ -74,7 +74,7 @@ struct TrainingReport {
     case .human: bar.finish(epoch, of: epochs)
     case .json:
       try Output.result(
-        JSONValue.object([
+        JSON.record([
           "event": .string("epoch"), "epoch": .integer(epoch.number), "loss": .number(epoch.loss),
           "metrics": .metrics(epoch.metrics), "validation_metrics": .metrics(epoch.validationMetrics),
           "reconstruction_per_sample": .optional(epoch.metrics[Reconstruction.perSampleName]),
@@ -96,11 +96,11 @@ struct TrainingReport {
   func end(_ run: Run, _ result: Run.Summary, seconds: Double) throws {
     guard style == .json else { return try Output.result(try learned(run, result)) }
     try Output.result(
-      JSONValue.object([
+      JSON.record([
         "event": .string("end"), "run": .string(run.folder.path), "seconds": .number(seconds),
         "epochs": .integer(result.state.epoch),
         "reason": .string(result.ended == .epochs ? "epochs" : "early_stopping"),
-        "best_epoch": result.state.bestEpoch.map { .integer($0) } ?? .null,
+        "best_epoch": result.state.bestEpoch.map { .integer($0) },
         "metrics": .metrics(result.evaluation.metrics),
         "reconstruction_per_sample": .optional(result.evaluation.metrics[Reconstruction.perSampleName]),
         "reconstruction_per_element": .optional(result.evaluation.metrics[Reconstruction.perElementName]),

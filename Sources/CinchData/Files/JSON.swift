@@ -1,11 +1,14 @@
-/// A JSON value that keeps the order of an object's members and their duplicates, which a file format that is
-/// to be validated needs and general decoders drop.
-enum JSON {
+/// A JSON value: what a file format that is to be validated holds, and what is reported on one line.
+///
+/// It keeps the order of an object's members and their duplicates, and numbers as they are written, all of which general
+/// coders drop. What has a coding of its own goes through `JSONCoding`.
+package enum JSON {
   case object([(key: String, value: JSON)])
   case array([JSON])
   case string(String)
-  /// As written.
-  case number(String)
+  /// A number as written.
+  case numeral(String)
+  /// `true`, `false` or `null`.
   case literal(String)
 
   /// Parses RFC 8259 text.
@@ -22,7 +25,7 @@ enum JSON {
 
   /// A number that is a non-negative integer in range, or nil.
   var size: Int? {
-    guard case .number(let text) = self, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    guard case .numeral(let text) = self, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
     return Int(text)
   }
 
@@ -30,15 +33,48 @@ enum JSON {
     guard case .string(let text) = self else { return nil }
     return text
   }
+}
+
+extension JSON {
+  package static var null: JSON { .literal("null") }
+  package static func integer(_ value: Int) -> JSON { .numeral("\(value)") }
+  /// JSON has no NaN and no infinity: they are null.
+  package static func number(_ value: Double) -> JSON { value.isFinite ? .numeral("\(value)") : .null }
+  package static func optional(_ value: Double?) -> JSON? { value.map(number) }
+  /// An object of numbers, by name.
+  package static func map(_ values: [String: Double]) -> JSON {
+    .object(values.sorted { $0.key < $1.key }.map { ($0.key, .number($0.value)) })
+  }
+  /// An object of what is known: a member that is nil is left out.
+  package static func record(_ members: KeyValuePairs<String, JSON?>) -> JSON {
+    .object(members.compactMap { key, value in value.map { (key, $0) } })
+  }
+}
+
+extension JSON: CustomStringConvertible {
+  /// On one line, without spaces.
+  package var description: String {
+    switch self {
+    case .object(let members):
+      "{" + members.map { "\(Self.quote($0.key)):\($0.value)" }.joined(separator: ",") + "}"
+    case .array(let elements): "[" + elements.map(\.description).joined(separator: ",") + "]"
+    case .string(let text): Self.quote(text)
+    case .numeral(let text), .literal(let text): text
+    }
+  }
 
   /// `text` as a JSON string, quotes included.
-  static func quote(_ text: String) -> String {
+  private static func quote(_ text: String) -> String {
     var quoted = "\""
     for scalar in text.unicodeScalars {
       switch scalar {
       case "\"": quoted += "\\\""
       case "\\": quoted += "\\\\"
+      case "\u{08}": quoted += "\\b"
+      case "\u{0C}": quoted += "\\f"
       case "\n": quoted += "\\n"
+      case "\r": quoted += "\\r"
+      case "\t": quoted += "\\t"
       case "\u{00}"..."\u{1F}":
         let hex = String(scalar.value, radix: 16)
         quoted += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
@@ -46,158 +82,5 @@ enum JSON {
       }
     }
     return quoted + "\""
-  }
-}
-
-private struct JSONParser {
-  let bytes: [UInt8]
-  var position = 0
-  var depth = 0
-
-  init(bytes: [UInt8]) { self.bytes = bytes }
-
-  mutating func document() throws(JSON.Malformed) -> JSON {
-    let value = try value()
-    skipSpace()
-    guard position == bytes.count else { throw malformed("text after the end") }
-    return value
-  }
-
-  private func malformed(_ reason: String) -> JSON.Malformed { JSON.Malformed(reason: "\(reason) at byte \(position)") }
-
-  private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
-
-  private mutating func skipSpace() {
-    while let byte = next, byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D { position += 1 }
-  }
-
-  private mutating func take(_ character: Unicode.Scalar) -> Bool {
-    skipSpace()
-    guard next == UInt8(ascii: character) else { return false }
-    position += 1
-    return true
-  }
-
-  private mutating func expect(_ character: Unicode.Scalar) throws(JSON.Malformed) {
-    guard take(character) else { throw malformed("no “\(character)”") }
-  }
-
-  private mutating func value() throws(JSON.Malformed) -> JSON {
-    // Nesting uses the stack, which a hostile file must not exhaust.
-    guard depth < 32 else { throw malformed("nesting deeper than 32") }
-    depth += 1
-    defer { depth -= 1 }
-    skipSpace()
-    guard let next else { throw malformed("an early end") }
-    switch next {
-    case UInt8(ascii: "{"): return .object(try object())
-    case UInt8(ascii: "["): return .array(try array())
-    case UInt8(ascii: "\""): return .string(try string())
-    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number(try number())
-    default:
-      for word in ["true", "false", "null"] where bytes[position...].starts(with: word.utf8) {
-        position += word.utf8.count
-        return .literal(word)
-      }
-      throw malformed("no value")
-    }
-  }
-
-  private mutating func object() throws(JSON.Malformed) -> [(key: String, value: JSON)] {
-    var members: [(key: String, value: JSON)] = []
-    try expect("{")
-    if take("}") { return members }
-    repeat {
-      skipSpace()
-      let key = try string()
-      try expect(":")
-      members.append((key, try value()))
-    } while take(",")
-    try expect("}")
-    return members
-  }
-
-  private mutating func array() throws(JSON.Malformed) -> [JSON] {
-    var elements: [JSON] = []
-    try expect("[")
-    if take("]") { return elements }
-    repeat { elements.append(try value()) } while take(",")
-    try expect("]")
-    return elements
-  }
-
-  private mutating func number() throws(JSON.Malformed) -> String {
-    let start = position
-    if next == UInt8(ascii: "-") { position += 1 }
-    let firstDigit = next
-    let whole = digits()
-    guard whole == 1 || (whole > 1 && firstDigit != UInt8(ascii: "0")) else { throw malformed("a bad number") }
-    if next == UInt8(ascii: ".") {
-      position += 1
-      guard digits() > 0 else { throw malformed("a bad number") }
-    }
-    if let byte = next, byte | 0x20 == UInt8(ascii: "e") {
-      position += 1
-      if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { position += 1 }
-      guard digits() > 0 else { throw malformed("a bad number") }
-    }
-    return String(decoding: bytes[start..<position], as: UTF8.self)
-  }
-
-  private mutating func digits() -> Int {
-    let start = position
-    while let byte = next, (0x30...0x39).contains(byte) { position += 1 }
-    return position - start
-  }
-
-  private mutating func string() throws(JSON.Malformed) -> String {
-    guard next == UInt8(ascii: "\"") else { throw malformed("no string") }
-    position += 1
-    var text: [UInt8] = []
-    while let byte = next {
-      position += 1
-      switch byte {
-      case UInt8(ascii: "\""):
-        guard let decoded = String(validating: text, as: UTF8.self) else { throw malformed("a string not in UTF-8") }
-        return decoded
-      case UInt8(ascii: "\\"): text += Array(String(try escape()).utf8)
-      case 0..<0x20: throw malformed("a control character in a string")
-      default: text.append(byte)
-      }
-    }
-    throw malformed("an early end")
-  }
-
-  private mutating func escape() throws(JSON.Malformed) -> Unicode.Scalar {
-    guard let byte = next else { throw malformed("an early end") }
-    position += 1
-    switch byte {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
-    case UInt8(ascii: "b"): return "\u{08}"
-    case UInt8(ascii: "f"): return "\u{0C}"
-    case UInt8(ascii: "n"): return "\n"
-    case UInt8(ascii: "r"): return "\r"
-    case UInt8(ascii: "t"): return "\t"
-    case UInt8(ascii: "u"):
-      var code = try hexadecimal()
-      if (0xD800..<0xDC00).contains(code), bytes[position...].starts(with: [UInt8(ascii: "\\"), UInt8(ascii: "u")]) {
-        position += 2
-        let low = try hexadecimal()
-        guard (0xDC00..<0xE000).contains(low) else { throw malformed("half a surrogate pair") }
-        code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
-      }
-      guard let scalar = Unicode.Scalar(code) else { throw malformed("half a surrogate pair") }
-      return scalar
-    default: throw malformed("an unknown escape")
-    }
-  }
-
-  private mutating func hexadecimal() throws(JSON.Malformed) -> UInt32 {
-    let digits = bytes[position...].prefix(4)
-    guard digits.count == 4, digits.allSatisfy({ Unicode.Scalar($0).properties.isASCIIHexDigit }),
-      let code = UInt32(String(decoding: digits, as: UTF8.self), radix: 16)
-    else { throw malformed("a bad \\u escape") }
-    position += 4
-    return code
   }
 }

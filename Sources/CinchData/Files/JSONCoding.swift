@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// One way to write and read JSON: snake_case keys, sorted, readable.
+/// One way to write and read values that have a coding as JSON: snake_case keys, sorted, readable.
 public enum JSONCoding {
   public static var encoder: JSONEncoder {
     let encoder = JSONEncoder()
@@ -13,6 +13,18 @@ public enum JSONCoding {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     return decoder
+  }
+
+  /// `value` as a file holds it.
+  package static func document(_ value: some Encodable) throws -> String {
+    String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
+  /// `value` on one line.
+  package static func line(_ value: some Encodable) throws -> String {
+    let encoder = encoder
+    encoder.outputFormatting.remove(.prettyPrinted)
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
   /// A decoding error as a part of a sentence, without its end, that names the place.

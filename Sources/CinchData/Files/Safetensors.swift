@@ -78,21 +78,22 @@ extension Safetensors {
   public func write(to path: String) throws {
     // Wide elements first, so that each array is aligned to its elements.
     let ordered = entries.filter { $0.storage.elementSize == 8 } + entries.filter { $0.storage.elementSize < 8 }
-    var members: [String] = []
+    var members: [(key: String, value: JSON)] = []
     if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { "\(JSON.quote($0.key)):\(JSON.quote($0.value))" }
-      members.append("\"\(Self.metadataKey)\":{\(pairs.joined(separator: ","))}")
+      let pairs = metadata.sorted { $0.key < $1.key }.map { (key: $0.key, value: JSON.string($0.value)) }
+      members.append((Self.metadataKey, .object(pairs)))
     }
     var offset = 0
     for entry in ordered {
       let end = offset + entry.storage.count * entry.storage.elementSize
-      let shape = entry.shape.dimensions.map(String.init).joined(separator: ",")
-      members.append(
-        "\(JSON.quote(entry.name)):{\"dtype\":\"\(entry.storage.typeName)\",\"shape\":[\(shape)],"
-          + "\"data_offsets\":[\(offset),\(end)]}")
+      let placement = JSON.record([
+        "dtype": .string(entry.storage.typeName), "shape": .array(entry.shape.dimensions.map(JSON.integer)),
+        "data_offsets": .array([.integer(offset), .integer(end)]),
+      ])
+      members.append((entry.name, placement))
       offset = end
     }
-    var header = Array("{\(members.joined(separator: ","))}".utf8)
+    var header = Array(JSON.object(members).description.utf8)
     while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
     try AtomicFile.write(to: path) { file in
       try withUnsafeBytes(of: UInt64(header.count).littleEndian, file.write)
