@@ -33,10 +33,14 @@ struct GradientTerms: Sendable {
   func arguments(_ shape: Shape, _ seed: String, map: (String, [Float]) -> [Float]) -> [Argument] {
     let units: Shape = [shape.columns]
     var result = [
-      Argument.input("output", shape, map("output", Numbers.outputs(activation, shape, seed + "output")))
+      Argument.input("output", shape, map("output", CaseData.outputs(activation, shape, seed + "output")))
     ]
-    if column { result.append(.input("column", units, map("column", Numbers.uniform(units, -2...2, seed + "column")))) }
-    if curvature { result.append(.input("norms", units, map("norms", Numbers.uniform(units, 0...3, seed + "norms")))) }
+    if column {
+      result.append(.input("column", units, map("column", CaseData.uniform(units, -2...2, seed + "column"))))
+    }
+    if curvature {
+      result.append(.input("norms", units, map("norms", CaseData.uniform(units, 0...3, seed + "norms"))))
+    }
     return result
   }
 
@@ -86,10 +90,10 @@ struct ActivateCase: OpCase {
   var expectsNaN: Bool { values?.contains { $0.isNaN } ?? false }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    let x = values ?? Numbers.uniform(shape, -30...30, name)
+    let x = values ?? CaseData.uniform(shape, -30...30, name)
     let units: Shape = [shape.columns]
     return (inPlace ? [.update("x", shape, x)] : [.input("x", shape, x), .output("y", shape)])
-      + (bias ? [.input("bias", units, Numbers.uniform(units, -1...1, name + "bias"))] : [])
+      + (bias ? [.input("bias", units, CaseData.uniform(units, -1...1, name + "bias"))] : [])
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
@@ -124,7 +128,7 @@ struct ActivateCase: OpCase {
         ActivateCase(shape: [extremes.count], activation: activation, values: extremes, label: ", extremes"),
         ActivateCase(
           shape: [5, 4], activation: activation,
-          values: Numbers.withNaN(Numbers.uniform([5, 4], -1...1, "NaN"), at: 6), label: ", NaN"),
+          values: CaseData.withNaN(CaseData.uniform([5, 4], -1...1, "NaN"), at: 6), label: ", NaN"),
       ]
     }
   }
@@ -147,9 +151,9 @@ struct ActivationGradientCase: OpCase {
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     func values(_ argument: String, _ values: [Float]) -> [Float] {
       guard let blemish, blemish.argument == argument else { return values }
-      return Numbers.withNaN(values, at: blemish.index)
+      return CaseData.withNaN(values, at: blemish.index)
     }
-    let gradient = values("gradient", Numbers.uniform(shape, -2...2, name))
+    let gradient = values("gradient", CaseData.uniform(shape, -2...2, name))
     return
       (inPlace
       ? [.update("gradient", shape, gradient)] : [.input("gradient", shape, gradient), .output("result", shape)])

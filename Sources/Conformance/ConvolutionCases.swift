@@ -37,12 +37,12 @@ struct ConvolutionCase: OpCase {
     let bound = 1.5 / Float(weight.count / channels).squareRoot()
     let seen: Shape = flat ? [from.rows, from.columns] : from
     var result = [
-      Argument.input("from", seen, values("from", Numbers.uniform(from, -1...1, name + "from"))),
-      .input("weight", weight, values("weight", Numbers.uniform(weight, -bound...bound, name + "weight"))),
+      Argument.input("from", seen, values("from", CaseData.uniform(from, -1...1, name + "from"))),
+      .input("weight", weight, values("weight", CaseData.uniform(weight, -bound...bound, name + "weight"))),
     ]
     switch kind {
     case .none: result.append(.output("to", to))
-    case .accumulate: result.append(.update("to", to, values("to", Numbers.uniform(to, -1...1, name + "to"))))
+    case .accumulate: result.append(.update("to", to, values("to", CaseData.uniform(to, -1...1, name + "to"))))
     case .forward(_, let bias):
       result.append(.output("to", to))
       if bias { result.append(vector("bias")) }
@@ -52,7 +52,7 @@ struct ConvolutionCase: OpCase {
     case .loss(let loss, _, let bias, let weighted):
       result.append(.output("to", to))
       if bias { result.append(vector("bias")) }
-      let target = values("target", Numbers.uniform(to, 0...1, name + "target"))
+      let target = values("target", CaseData.uniform(to, 0...1, name + "target"))
       result += LossData(loss: loss, weighted: weighted).arguments(to, name, target: target)
       let count = backend.lossPartialCount(geometry, samples: image.samples, result: side)
       result.append(.output("partials", [count], comparedBy: .sum))
@@ -61,12 +61,12 @@ struct ConvolutionCase: OpCase {
   }
 
   private func vector(_ argument: String) -> Argument {
-    .input(argument, [channels], values(argument, Numbers.uniform([channels], -1...1, name + argument)))
+    .input(argument, [channels], values(argument, CaseData.uniform([channels], -1...1, name + argument)))
   }
 
   private func values(_ argument: String, _ values: [Float]) -> [Float] {
     guard let blemish, blemish.argument == argument else { return values }
-    return Numbers.withNaN(values, at: blemish.index)
+    return CaseData.withNaN(values, at: blemish.index)
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
@@ -204,14 +204,14 @@ struct ConvolutionGradientCase: OpCase {
     let weight = geometry.weightShape
     let biases: Shape = [delta == .small ? geometry.outputChannels : geometry.channels]
     func input(_ argument: String, _ shape: Shape) -> Argument {
-      let values = Numbers.uniform(shape, -1...1, name + argument)
+      let values = CaseData.uniform(shape, -1...1, name + argument)
       guard let blemish, blemish.argument == argument else { return .input(argument, shape, values) }
-      return .input(argument, shape, Numbers.withNaN(values, at: blemish.index))
+      return .input(argument, shape, CaseData.withNaN(values, at: blemish.index))
     }
     return [
       input("x", geometry.large(image.samples)), input("y", geometry.small(image.samples)),
-      accumulate ? .update("dW", weight, Numbers.uniform(weight, -1...1, name + "dW")) : .output("dW", weight),
-      accumulateBias ? .update("db", biases, Numbers.uniform(biases, -1...1, name + "db")) : .output("db", biases),
+      accumulate ? .update("dW", weight, CaseData.uniform(weight, -1...1, name + "dW")) : .output("dW", weight),
+      accumulateBias ? .update("db", biases, CaseData.uniform(biases, -1...1, name + "db")) : .output("db", biases),
     ]
   }
 

@@ -69,7 +69,7 @@ package struct ConvolutionFactors: Sendable {
     while barren < 40 {
       var best: (row: ConvolutionFactors, pairs: [Int])?
       for _ in 0..<30 {
-        let row = ConvolutionFactors(choice: counts.map { Int(Numbers.next(&state) >> 33) % $0 })
+        let row = ConvolutionFactors(choice: counts.map { Int(CaseData.next(&state) >> 33) % $0 })
         guard row.geometry != nil else { continue }
         let pairs = row.pairs.filter { !met.contains($0) }
         if pairs.count > (best?.pairs.count ?? 0) { best = (row, pairs) }

@@ -29,10 +29,10 @@ struct LossData {
 
   /// A third of the weights are 0, where some targets are NaN or infinite: they must count as nothing.
   func arguments(_ shape: Shape, _ seed: String, target: [Float]? = nil) -> [Argument] {
-    var target = target ?? Numbers.uniform(shape, 0...1, seed + "target")
+    var target = target ?? CaseData.uniform(shape, 0...1, seed + "target")
     var result: [Argument] = []
     if weighted {
-      var weight = Numbers.uniform(shape, 0.1...2, seed + "weight")
+      var weight = CaseData.uniform(shape, 0.1...2, seed + "weight")
       for i in weight.indices where i % 3 == 1 {
         weight[i] = 0
         if i % 9 == 1 { target[i] = .nan }
@@ -40,7 +40,9 @@ struct LossData {
       }
       result.append(.input("lossWeight", shape, weight))
     }
-    if loss == .gaussian { result.append(.input("logVariance", [1], Numbers.uniform([1], -1...1, seed + "variance"))) }
+    if loss == .gaussian {
+      result.append(.input("logVariance", [1], CaseData.uniform([1], -1...1, seed + "variance")))
+    }
     return [.input("target", shape, target)] + result
   }
 
@@ -91,10 +93,10 @@ struct ReconstructionLossCase: OpCase {
   private var data: LossData { LossData(loss: loss, weighted: weighted) }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    let a = values?.a ?? Numbers.uniform(shape, -8...8, name)
+    let a = values?.a ?? CaseData.uniform(shape, -8...8, name)
     let units: Shape = [shape.columns]
     return (inPlace ? [.update("a", shape, a)] : [.input("a", shape, a), .output("gradient", shape)])
-      + (bias ? [.input("bias", units, Numbers.uniform(units, -1...1, name + "bias"))] : [])
+      + (bias ? [.input("bias", units, CaseData.uniform(units, -1...1, name + "bias"))] : [])
       + data.arguments(shape, name, target: values?.target)
       + [
         .output(
@@ -138,7 +140,7 @@ struct ReconstructionLossCase: OpCase {
         loss: .bce, activation: .sigmoid, shape: [2, logits.count / 2],
         values: (a: logits, target: logits.map { _ in x }), label: ", extremes against \(x)")
     }
-    let values = Numbers.uniform([5, 4], 0...1, "NaN"), blemished = Numbers.withNaN(values, at: 6)
+    let values = CaseData.uniform([5, 4], 0...1, "NaN"), blemished = CaseData.withNaN(values, at: 6)
     let notNumbers = ReconstructionLoss.allCases.flatMap { loss in
       [(blemished, values, "a"), (values, blemished, "the target")].map { a, target, place in
         ReconstructionLossCase(
@@ -169,9 +171,9 @@ struct SampleLossesCase: OpCase {
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     func values(_ argument: String, _ shape: Shape, _ range: ClosedRange<Float>) -> [Float] {
-      let values = Numbers.uniform(shape, range, name + argument)
+      let values = CaseData.uniform(shape, range, name + argument)
       guard let blemish, blemish.argument == argument else { return values }
-      return Numbers.withNaN(values, at: blemish.index)
+      return CaseData.withNaN(values, at: blemish.index)
     }
     return [.input("a", shape, values("a", shape, -8...8)), .output("losses", [shape.rows])]
       + data.arguments(shape, name, target: values("target", shape, 0...1))
@@ -236,12 +238,12 @@ struct LogVarianceGradientCase: OpCase {
   private static let scale = 1 / 128.0
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var losses = Numbers.uniform([partials], 0...90, name)
+    var losses = CaseData.uniform([partials], 0...90, name)
     if blemish { losses[partials - 1] = .nan }
     return [
-      .input("partials", [partials], losses), .input("logVariance", [1], Numbers.uniform([1], -1...1, name + "s")),
+      .input("partials", [partials], losses), .input("logVariance", [1], CaseData.uniform([1], -1...1, name + "s")),
       .output("gradient", [1]),
-    ] + (weights.map { [.input("weights", [$0], Numbers.uniform([$0], 0...50, name + "w"))] } ?? [])
+    ] + (weights.map { [.input("weights", [$0], CaseData.uniform([$0], 0...50, name + "w"))] } ?? [])
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
@@ -279,9 +281,9 @@ struct SoftmaxLossCase: OpCase {
   private static let scale = 0.125
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var logits = Numbers.uniform(shape, -bound...bound, name)
+    var logits = CaseData.uniform(shape, -bound...bound, name)
     if let blemish { logits[blemish] = .nan }
-    let labels = Numbers.uniform([shape.rows], 0...1, name + "labels").map {
+    let labels = CaseData.uniform([shape.rows], 0...1, name + "labels").map {
       ($0 * Float(shape.columns)).rounded(.down)
     }
     return

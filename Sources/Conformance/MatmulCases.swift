@@ -44,12 +44,12 @@ struct MatmulCase: OpCase {
     // Sums stay of the order of one, where activations bend.
     let bound = 1.5 / Float(k).squareRoot()
     var result = [
-      Argument.input("a", a, values("a", Numbers.uniform(a, -1...1, name + "a"))),
-      .input("b", b, values("b", Numbers.uniform(b, -bound...bound, name + "b"))),
+      Argument.input("a", a, values("a", CaseData.uniform(a, -1...1, name + "a"))),
+      .input("b", b, values("b", CaseData.uniform(b, -bound...bound, name + "b"))),
     ]
     switch kind {
     case .none: result.append(.output("c", c))
-    case .accumulate: result.append(.update("c", c, values("c", Numbers.uniform(c, -1...1, name + "c"))))
+    case .accumulate: result.append(.update("c", c, values("c", CaseData.uniform(c, -1...1, name + "c"))))
     case .forward(_, let bias):
       result.append(.output("c", c))
       if bias { result.append(vector("bias")) }
@@ -59,7 +59,7 @@ struct MatmulCase: OpCase {
     case .loss(let loss, _, let bias, let weighted):
       result.append(.output("c", c))
       if bias { result.append(vector("bias")) }
-      let target = values("target", Numbers.uniform(c, 0...1, name + "target"))
+      let target = values("target", CaseData.uniform(c, 0...1, name + "target"))
       result += LossData(loss: loss, weighted: weighted).arguments(c, name, target: target)
       result.append(.output("partials", [backend.lossPartialCount(rows: m, columns: n)], comparedBy: .sum))
     }
@@ -67,12 +67,12 @@ struct MatmulCase: OpCase {
   }
 
   private func vector(_ argument: String) -> Argument {
-    .input(argument, [n], values(argument, Numbers.uniform([n], -1...1, name + argument)))
+    .input(argument, [n], values(argument, CaseData.uniform([n], -1...1, name + argument)))
   }
 
   private func values(_ argument: String, _ values: [Float]) -> [Float] {
     guard let blemish, blemish.argument == argument else { return values }
-    return Numbers.withNaN(values, at: blemish.index)
+    return CaseData.withNaN(values, at: blemish.index)
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
@@ -147,7 +147,7 @@ extension MatmulCase {
 
   /// Every size as every extent, under every transpose.
   static var products: [MatmulCase] {
-    let sizes = Numbers.sizes
+    let sizes = CaseData.sizes
     return sizes.indices.flatMap { i in
       // 10 and 11 have no factor in common with the number of sizes: each visits them all. The shifts are those
       // that keep two large extents together, and three apart.
@@ -225,16 +225,16 @@ struct DenseGradientCase: OpCase {
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     let weight: Shape = [outputs, inputs]
     func input(_ argument: String, _ shape: Shape) -> Argument {
-      let values = Numbers.uniform(shape, -1...1, name + argument)
+      let values = CaseData.uniform(shape, -1...1, name + argument)
       guard let blemish, blemish.argument == argument else { return .input(argument, shape, values) }
-      return .input(argument, shape, Numbers.withNaN(values, at: blemish.index))
+      return .input(argument, shape, CaseData.withNaN(values, at: blemish.index))
     }
     var result = [input("delta", [samples, outputs]), input("input", [samples, inputs])]
     result.append(
-      accumulate ? .update("dW", weight, Numbers.uniform(weight, -1...1, name + "dW")) : .output("dW", weight))
+      accumulate ? .update("dW", weight, CaseData.uniform(weight, -1...1, name + "dW")) : .output("dW", weight))
     result.append(
       accumulateBias
-        ? .update("db", [outputs], Numbers.uniform([outputs], -1...1, name + "db")) : .output("db", [outputs]))
+        ? .update("db", [outputs], CaseData.uniform([outputs], -1...1, name + "db")) : .output("db", [outputs]))
     if pull { result += [input("scale", [outputs]), input("weight", weight)] }
     return result
   }
@@ -265,7 +265,7 @@ struct DenseGradientCase: OpCase {
   }
 
   static var all: [DenseGradientCase] {
-    let sizes = Numbers.sizes
+    let sizes = CaseData.sizes
     let plain = sizes.indices.map { i in
       DenseGradientCase(
         samples: sizes[(10 * i + 10) % sizes.count], inputs: sizes[(11 * i + 4) % sizes.count], outputs: sizes[i],

@@ -30,7 +30,7 @@ struct TransferCase: OpCase {
     return kind == .copy ? [.input("source", [count], values), target] : [target]
   }
 
-  private var values: [Float] { Numbers.uniform([count], -1...1, "\(op) \(name)") }
+  private var values: [Float] { CaseData.uniform([count], -1...1, "\(op) \(name)") }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
     switch kind {

@@ -77,7 +77,7 @@ extension OpCase {
   }
 
   /// Varies data and alignment from case to case, and never from run to run.
-  private var salt: UInt64 { Numbers.hash(op + name) }
+  private var salt: UInt64 { CaseData.hash(op + name) }
 }
 
 /// One tensor of an op.

@@ -38,9 +38,9 @@ struct OptimizerCase: OpCase {
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     let shape: Shape = [count]
     func values(_ argument: String, _ range: ClosedRange<Float>) -> [Float] {
-      let values = Numbers.uniform(shape, range, name + argument)
+      let values = CaseData.uniform(shape, range, name + argument)
       guard let blemish, blemish.argument == argument else { return values }
-      return Numbers.withNaN(values, at: blemish.index)
+      return CaseData.withNaN(values, at: blemish.index)
     }
     let atRest = still ? [Float](repeating: 0, count: count) : nil
     var result: [Argument] = [
@@ -150,10 +150,10 @@ struct ClipScaleCase: OpCase {
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     let shape: Shape = [count]
-    var gradients = still ? [Float](repeating: 0, count: count) : Numbers.uniform(shape, -1...1, name)
+    var gradients = still ? [Float](repeating: 0, count: count) : CaseData.uniform(shape, -1...1, name)
     if let blemish { gradients[blemish] = .nan }
     return [
-      .input("parameters", shape, Numbers.uniform(shape, -2...2, name + "parameters")),
+      .input("parameters", shape, CaseData.uniform(shape, -2...2, name + "parameters")),
       .input("gradients", shape, gradients), .output("scale", [1]),
     ]
   }

@@ -24,8 +24,8 @@ struct KLSparsityCase: OpCase {
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     let units: Shape = [shape.columns]
-    var h = Numbers.uniform(shape, 0.001...0.999, name)
-    var old = Numbers.uniform(units, 0.01...0.9, name + "means")
+    var h = CaseData.uniform(shape, 0.001...0.999, name)
+    var old = CaseData.uniform(units, 0.01...0.9, name + "means")
     if saturated {
       for i in h.indices where i % shape.columns % 3 < 2 { h[i] = Float(i % shape.columns % 3) }
       for j in old.indices where j % 3 < 2 { old[j] = Float(j % 3) }
@@ -94,10 +94,10 @@ struct ContractiveCase: OpCase {
   var expectsNaN: Bool { blemish != nil }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var h = Numbers.outputs(activation, shape, name)
+    var h = CaseData.outputs(activation, shape, name)
     if let blemish { h[blemish] = .nan }
     let units: Shape = [shape.columns]
-    let norms = Numbers.uniform(units, 0...3, name + "norms")
+    let norms = CaseData.uniform(units, 0...3, name + "norms")
     return [.input("h", shape, h), .input("norms", units, norms), .output("slopes", units), .output("values", units)]
   }
 

@@ -28,7 +28,7 @@ struct MaxPoolCase: OpCase {
   var expectsNaN: Bool { [.notNumbers, .twoNaNs, .infinite].contains(values) }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    let shape = image.geometry.large(image.samples), random = Numbers.uniform(shape, -1...1, name)
+    let shape = image.geometry.large(image.samples), random = CaseData.uniform(shape, -1...1, name)
     let x: [Float] =
       switch values {
       case .random: random
@@ -103,11 +103,11 @@ struct PoolingCase: OpCase {
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     func values(_ argument: String, _ values: [Float]) -> [Float] {
       guard let blemish, blemish.argument == argument else { return values }
-      return Numbers.withNaN(values, at: blemish.index)
+      return CaseData.withNaN(values, at: blemish.index)
     }
     let (from, to) = isUpward ? (large, small) : (small, large)
     var result = [
-      Argument.input("from", from, values("from", Numbers.uniform(from, -2...2, name))), .output("to", to),
+      Argument.input("from", from, values("from", CaseData.uniform(from, -2...2, name))), .output("to", to),
     ]
     if usesSwitches { result.append(.input("switches", small, image.switches(name))) }
     if let below { result += below.arguments(image: to, name, map: values) }
@@ -217,7 +217,7 @@ extension ImageGeometry<PoolingGeometry> {
   /// For each window a place inside the image.
   package func switches(_ seed: String) -> [Float] {
     let g = geometry
-    let random = Numbers.uniform(g.small(samples), 0...1, seed + "switches")
+    let random = CaseData.uniform(g.small(samples), 0...1, seed + "switches")
     return random.enumerated().map { index, random in
       let window = index / g.channels % (g.outputHeight * g.outputWidth)
       let row = window / g.outputWidth * g.strideHeight - g.top

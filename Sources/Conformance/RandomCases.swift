@@ -43,7 +43,7 @@ struct GatherCase: OpCase {
   var expectsNaN: Bool { blemish != nil }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var values = Numbers.uniform(source, 0.1...1, name)
+    var values = CaseData.uniform(source, 0.1...1, name)
     if let blemish { values[blemish] = .nan }
     let batch: Shape = [rows, source.columns]
     return [.input("source", source, values), .output("batch", batch)]
@@ -109,7 +109,7 @@ struct CorruptCase: OpCase {
   var expectsNaN: Bool { blemish }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    let values = blemish ? [Float](repeating: .nan, count: shape.count) : Numbers.uniform(shape, 0.1...0.9, name)
+    let values = blemish ? [Float](repeating: .nan, count: shape.count) : CaseData.uniform(shape, 0.1...0.9, name)
     return [.input("x", shape, values), .output("corrupted", shape)]
   }
 
@@ -170,7 +170,7 @@ struct BernoulliCase: OpCase {
   }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    let p = probability.map { [Float](repeating: $0, count: shape.count) } ?? Numbers.uniform(shape, 0...1, name)
+    let p = probability.map { [Float](repeating: $0, count: shape.count) } ?? CaseData.uniform(shape, 0...1, name)
     return inPlace ? [.update("p", shape, p)] : [.input("p", shape, p), .output("samples", shape)]
   }
 

@@ -30,7 +30,7 @@ struct MatrixSumCase: OpCase {
   }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var values = Numbers.uniform(shape, -1...1, op + name)
+    var values = CaseData.uniform(shape, -1...1, op + name)
     if let blemish { values[blemish] = .nan }
     let sums: Shape =
       switch kind {
@@ -39,7 +39,7 @@ struct MatrixSumCase: OpCase {
       }
     return [
       .input("x", shape, values),
-      accumulates ? .update("sums", sums, Numbers.uniform(sums, -1...1, name + "sums")) : .output("sums", sums),
+      accumulates ? .update("sums", sums, CaseData.uniform(sums, -1...1, name + "sums")) : .output("sums", sums),
     ]
   }
 
@@ -69,7 +69,7 @@ struct MatrixSumCase: OpCase {
   }
 
   static var all: [MatrixSumCase] {
-    let sizes = Numbers.sizes
+    let sizes = CaseData.sizes
     let shapes: [Shape] =
       sizes.indices.map { [sizes[$0], sizes[(8 * $0 + 5) % sizes.count]] }
       + [[1, 784], [1000, 1], [1000, 3], [128, 196]]
@@ -96,7 +96,7 @@ struct PartialSumCase: OpCase {
   var expectsNaN: Bool { blemish != nil }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var values = Numbers.uniform([count], -1...1, op + name)
+    var values = CaseData.uniform([count], -1...1, op + name)
     if let blemish { values[blemish] = .nan }
     return [
       .input("x", [count], values), .output("partials", [backend.sumPartialCount(count)], comparedBy: .sum),
@@ -139,10 +139,10 @@ struct TotalCase: OpCase {
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     counts.enumerated().map { i, count in
-      var values = Numbers.uniform([count], -1...1, "\(name)\(i)")
+      var values = CaseData.uniform([count], -1...1, "\(name)\(i)")
       if blemish && i == 0 { values[count / 2] = .nan }
       return .input("term\(i)", [count], values)
-    } + [.update("result", [room], Numbers.uniform([room], 5...6, name))]
+    } + [.update("result", [room], CaseData.uniform([room], 5...6, name))]
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {

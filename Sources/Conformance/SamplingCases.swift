@@ -23,7 +23,7 @@ private struct SamplingData {
 
   /// Means within ±2, and log variances within ±3.
   func values(_ seed: String, blemish: Int?) -> [Float] {
-    var values = Numbers.uniform(parameters, -2...2, seed)
+    var values = CaseData.uniform(parameters, -2...2, seed)
     for i in values.indices where i % (2 * units) >= units { values[i] *= 1.5 }
     if let blemish { values[blemish] = .nan }
     return values
@@ -118,7 +118,7 @@ struct SampleGradientCase: OpCase {
   private var draws: Draws { Draws(Philox(seed: 77, stream: .sampling), step: 1 << 33 + 5, firstRow: firstRow) }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var delta = Numbers.uniform(data.code, -1...1, name + "delta")
+    var delta = CaseData.uniform(data.code, -1...1, name + "delta")
     if let blemish, blemish.argument == "delta" { delta[blemish.index] = .nan }
     let inMs = blemish.flatMap { $0.argument == "ms" ? $0.index : nil }
     return [

@@ -27,8 +27,8 @@ struct Workbench<B: Backend> {
       if argument.role != .output {
         for e in 0..<argument.shape.count { values[offset + e] = Double(argument.values[e]) }
       }
-      for e in 0..<offset { values[e] = Numbers.sentinel(e) }
-      for e in (count - margin)..<count { values[e] = Numbers.sentinel(e) }
+      for e in 0..<offset { values[e] = CaseData.sentinel(e) }
+      for e in (count - margin)..<count { values[e] = CaseData.sentinel(e) }
       let buffer = try backend.allocate(count)
       buffers.append(buffer)
       offsets.append(offset)
@@ -47,12 +47,12 @@ struct Workbench<B: Backend> {
 
   /// Puts everything back as it was before the op.
   func load() throws {
-    for i in arguments.indices { try backend.write(Numbers.narrow(loaded[i], to: B.Scalar.self), to: whole(i)) }
+    for i in arguments.indices { try backend.write(CaseData.narrow(loaded[i], to: B.Scalar.self), to: whole(i)) }
   }
 
   /// Every buffer, margins and all.
   func read() throws -> [[Double]] {
-    try arguments.indices.map { Numbers.widen(try backend.read(whole($0))) }
+    try arguments.indices.map { CaseData.widen(try backend.read(whole($0))) }
   }
 
   private func whole(_ i: Int) -> Tensor<B.Buffer> { Tensor(buffers[i], shape: [loaded[i].count]) }

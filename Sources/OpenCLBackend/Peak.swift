@@ -2,7 +2,7 @@ import CinchBackend
 import FoundationEssentials
 import Glibc
 
-extension OpenCLBackend {
+extension OpenCLBackend: MeasuresPeak {
   /// Independent chains of multiply-adds: enough to hide the latency of two units, few enough for 16 registers.
   static let peakChains = 12
 

@@ -55,7 +55,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func peak(of backend: some Backend) throws -> Double? {
-    try (backend as? any MeasuresCeilings)?.measurePeakGFLOPS()
+    try (backend as? any MeasuresPeak)?.measurePeakGFLOPS()
   }
 
   private func measure<B: Backend>(_ workload: Workload, _ data: Dataset, on backend: B) throws -> BenchRow {

@@ -17,11 +17,11 @@ struct DevicesCommand: ParsableCommand {
       let mark = device.identifier == list.automatic ? "*" : " "
       let name = device.identifier.padding(toLength: width, withPad: " ", startingAt: 0)
       let units = device.computeUnits.map { ", \($0) compute units" } ?? ""
-      let buffer = device.largestBuffer.map { ", buffers to \(Numbers.bytes($0))" } ?? ""
+      let buffer = device.largestBuffer.map { ", buffers to \(NumberText.bytes($0))" } ?? ""
       let family = device.family.map { ", \($0) kernels" } ?? ""
       try Output.result("\(mark) \(name)\(device.name)")
       try Output.result(
-        "  \(String(repeating: " ", count: width))\(device.type)\(units), \(Numbers.bytes(device.memory))\(buffer)\(family)"
+        "  \(String(repeating: " ", count: width))\(device.type)\(units), \(NumberText.bytes(device.memory))\(buffer)\(family)"
       )
       try Output.result("  \(String(repeating: " ", count: width))\(device.driver)")
     }

@@ -43,18 +43,19 @@ struct InfoCommand: ParsableCommand {
     facts.add(
       "model",
       "\(try recipe.layersText()) \(recipe.activationsText)\(recipe.tied ? ", tied" : ""), "
-        + "\(Numbers.grouped(try recipe.resolved().parameterCount)) parameters")
+        + "\(NumberText.grouped(try recipe.resolved().parameterCount)) parameters")
     facts.add("loss", recipe.objectiveText)
     facts.add("noise", recipe.corruptionText)
     facts.add("train", recipe.trainingText)
-    facts.add("data", config.data.map { "\($0.source)\($0.samples.map { ", \(Numbers.grouped($0)) samples" } ?? "")" })
+    facts.add(
+      "data", config.data.map { "\($0.source)\($0.samples.map { ", \(NumberText.grouped($0)) samples" } ?? "")" })
     facts.add("held out", config.validation?.source)
     facts.add("scaling", config.scaling?.kind.rawValue)
     facts.add("device", "\(config.device.identifier)  \(config.device.name) (\(config.device.detail))")
     facts.add("epochs", "\(state.epoch) of \(recipe.epochs)\(Self.ending(state, config))")
     if let last = state.history.last {
-      let held = last.validationMetrics.map { ", held out \(Numbers.short($0.headlineValue))" } ?? ""
-      facts.add("last", "loss \(Numbers.short(last.loss)), \(last.metrics.headline)" + held)
+      let held = last.validationMetrics.map { ", held out \(NumberText.short($0.headlineValue))" } ?? ""
+      facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held)
     }
     facts.add("files", files.joined(separator: ", "))
     try Output.result(facts.text)

@@ -104,7 +104,7 @@ struct EvalCommand: ParsableCommand {
     var facts = Facts()
     facts.add("loss", config.recipe.lossText(evaluation))
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
-    facts.add("samples", Numbers.grouped(evaluation.samples))
+    facts.add("samples", NumberText.grouped(evaluation.samples))
     try Output.result(facts.text)
   }
 }

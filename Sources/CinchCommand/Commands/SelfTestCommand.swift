@@ -59,7 +59,7 @@ struct SelfTestCommand: ParsableCommand {
         let op = report.op.padding(toLength: 28, withPad: " ", startingAt: 0)
         let verdict = report.failed == 0 ? "ok" : "\(report.failed) FAILED"
         try Output.result(
-          "  \(op) \(report.cases) cases   worst error \(Numbers.short(report.worstError))   \(verdict)")
+          "  \(op) \(report.cases) cases   worst error \(NumberText.short(report.worstError))   \(verdict)")
         for failure in report.failures { Output.note("  \(failure)") }
       }
     }
@@ -88,7 +88,7 @@ extension SelfTestCommand {
   }
 
   private func time(_ backend: some Backend) throws {
-    let peak = try (backend as? any MeasuresCeilings)?.measurePeakGFLOPS()
+    let peak = try (backend as? any MeasuresPeak)?.measurePeakGFLOPS()
     if !json { try Output.result("\(title(backend.info))\n\(Self.table.header)") }
     try Conformance.time(backend, ops: chosen) { timing in
       let flops = timing.work.operations.map { $0 / timing.seconds / 1e9 }
@@ -107,7 +107,7 @@ extension SelfTestCommand {
         try Output.result(
           Self.table.line([
             timing.op, timing.name, String(format: "%.1f", timing.seconds * 1e6), rate ?? "",
-            Numbers.share(fraction, of: peak),
+            NumberText.share(fraction, of: peak),
           ]))
       }
     }

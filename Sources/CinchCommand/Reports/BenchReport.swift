@@ -45,17 +45,17 @@ struct BenchReport {
     guard !json else { return }
     var facts = Facts()
     facts.add("device", "\(device.identifier)  \(device.name) (\(device.detail))")
-    facts.add("data", "\(data.name) \(Numbers.grouped(data.count)) × \(data.features)")
+    facts.add("data", "\(data.name) \(NumberText.grouped(data.count)) × \(data.features)")
     try Output.result("\(facts.text)\n\n\(Self.table.header)")
   }
 
   func add(_ row: BenchRow) throws {
     if json { return try Output.result(JSONCoding.line(row)) }
-    func grouped(_ value: Double) -> String { Numbers.grouped(Int(value.rounded())) }
+    func grouped(_ value: Double) -> String { NumberText.grouped(Int(value.rounded())) }
     try Output.result(
       Self.table.line([
         row.workload, "\(row.batch)", grouped(row.median), "\(grouped(row.min)) – \(grouped(row.max))",
-        String(format: "%.1f", row.gflops), Numbers.share(row.rooflineFraction, of: row.peakGflops),
+        String(format: "%.1f", row.gflops), NumberText.share(row.rooflineFraction, of: row.peakGflops),
       ]))
   }
 }

@@ -14,8 +14,8 @@ struct ProgressBar {
     let head = Self.head(progress.epoch, progress.epochs)
     let percent = String(format: "%3.0f %%", (100 * fraction).rounded(.down))
     let parts = [
-      "loss \(Numbers.short(progress.loss))", progress.metrics.headline,
-      Numbers.rate(progress.samplesPerSecond), "\(Numbers.duration(progress.secondsLeft)) left",
+      "loss \(NumberText.short(progress.loss))", progress.metrics.headline,
+      NumberText.rate(progress.samplesPerSecond), "\(NumberText.duration(progress.secondsLeft)) left",
     ]
     // The last column stays free, or some terminals would begin a new line.
     var room = terminal.columns - 1 - head.count - percent.count - 4
@@ -33,9 +33,9 @@ struct ProgressBar {
 
   func finish(_ epoch: Epoch, of epochs: Int) {
     let parts = [
-      Self.head(epoch.number, epochs), "loss \(Numbers.short(epoch.loss))",
-      epoch.metrics.headline, epoch.validationMetrics.map { "validation \(Numbers.short($0.headlineValue))" },
-      Numbers.rate(epoch.samplesPerSecond),
+      Self.head(epoch.number, epochs), "loss \(NumberText.short(epoch.loss))",
+      epoch.metrics.headline, epoch.validationMetrics.map { "validation \(NumberText.short($0.headlineValue))" },
+      NumberText.rate(epoch.samplesPerSecond),
     ].compactMap { $0 }
     var line = parts[0]
     let columns = terminal.isInteractive ? terminal.columns - 1 : Int.max

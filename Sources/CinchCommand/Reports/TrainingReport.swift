@@ -31,17 +31,17 @@ struct TrainingReport {
           "resumed_from_epoch": state.map { .integer($0.epoch) },
         ]).description)
     case .human:
-      let shape = recipe.image == nil ? Numbers.grouped(recipe.input) : "\(recipe.inputShape)"
-      let samples = "\(run.training.name) \(Numbers.grouped(run.training.count)) × \(shape)"
-      let held = run.validation.map { " + \(Numbers.grouped($0.count)) held out" } ?? ""
+      let shape = recipe.image == nil ? NumberText.grouped(recipe.input) : "\(recipe.inputShape)"
+      let samples = "\(run.training.name) \(NumberText.grouped(run.training.count)) × \(shape)"
+      let held = run.validation.map { " + \(NumberText.grouped($0.count)) held out" } ?? ""
       header("device", "\(device.identifier)  \(device.name) (\(device.detail))", "data", samples + held)
       header(
         "model",
-        "\(try recipe.layersText()) \(recipe.activationsText), \(Numbers.grouped(parameters)) parameters",
+        "\(try recipe.layersText()) \(recipe.activationsText), \(NumberText.grouped(parameters)) parameters",
         "loss", recipe.objectiveText)
       header(
         "train", recipe.trainingText, "noise", recipe.corruptionText)
-      if let state { Output.note("resumed   after epoch \(state.epoch), step \(Numbers.grouped(state.step))") }
+      if let state { Output.note("resumed   after epoch \(state.epoch), step \(NumberText.grouped(state.step))") }
     }
   }
 
@@ -114,7 +114,7 @@ struct TrainingReport {
     facts.add(
       "learned",
       recipe.lossText(evaluation) + " on "
-        + Numbers.counted(evaluation.samples, result.isHeldOut ? "held-out sample" : "training sample"))
+        + NumberText.counted(evaluation.samples, result.isHeldOut ? "held-out sample" : "training sample"))
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")
@@ -131,10 +131,10 @@ extension Recipe {
   /// 0.01788 per element, 14.02 per sample (sse); of a classifier 0.4513 per sample (softmax)
   func lossText(_ evaluation: Evaluation) -> String {
     guard loss != .softmax else {
-      return "\(Numbers.short(evaluation.metrics[Loss.crossEntropyName] ?? .nan)) per sample (\(loss.rawValue))"
+      return "\(NumberText.short(evaluation.metrics[Loss.crossEntropyName] ?? .nan)) per sample (\(loss.rawValue))"
     }
-    return "\(Numbers.short(evaluation.reconstruction.perElement)) per element, "
-      + "\(Numbers.short(evaluation.reconstruction.perSample)) per sample (\(loss.rawValue))"
+    return "\(NumberText.short(evaluation.reconstruction.perElement)) per element, "
+      + "\(NumberText.short(evaluation.reconstruction.perSample)) per sample (\(loss.rawValue))"
   }
 
   /// 784 → 196 (4 to 1), mean activation 0.0503 against ρ 0.05; of images 3×32×32 → 8×8×8 (6 to 1)
@@ -142,9 +142,9 @@ extension Recipe {
     let codeShape = try resolved().codeShape
     let codeUnits = codeShape.count
     let ratio = Double(max(input, codeUnits)) / Double(min(input, codeUnits))
-    let factor = Numbers.plain((ratio * 10).rounded() / 10)
+    let factor = NumberText.plain((ratio * 10).rounded() / 10)
     let kind = codeUnits <= input ? "\(factor) to 1" : "1 to \(factor)"
-    let aim = penalties.kl.map { " against ρ \(Numbers.plain($0.rho))" } ?? ""
-    return "\(inputShape) → \(codeShape) (\(kind)), mean activation \(Numbers.short(meanActivation))\(aim)"
+    let aim = penalties.kl.map { " against ρ \(NumberText.plain($0.rho))" } ?? ""
+    return "\(inputShape) → \(codeShape) (\(kind)), mean activation \(NumberText.short(meanActivation))\(aim)"
   }
 }

@@ -1,7 +1,7 @@
 import CinchBackend
 
 /// Data for the cases: the same on every run, and different in every case and tensor.
-enum Numbers {
+enum CaseData {
   /// Sizes around every tile and block of the kernels, with the odd ones that none divides.
   static let sizes = [1, 2, 3, 5, 11, 12, 13, 16, 17, 31, 32, 33, 48, 63, 65, 127, 129, 255, 257, 300, 784]
 

@@ -1,6 +1,0 @@
-import CPUBackend
-import CinchBackend
-import OpenCLBackend
-
-extension CPUBackend: MeasuresCeilings {}
-extension OpenCLBackend: MeasuresCeilings {}

@@ -1,0 +1,41 @@
+import CinchCore
+
+// Recipes for people.
+extension Recipe {
+  /// 784 → 196 → 784, or 1×28×28 → 16×14×14 → 1×28×28
+  func layersText() throws -> String { try resolved().shapes.map(\.description).joined(separator: " → ") }
+
+  /// The activations in use, each once: `relu, sigmoid`.
+  var activationsText: String {
+    var seen: [String] = []
+    for layer in encoder + decoder where layer.hasParameters && !seen.contains(layer.activation.rawValue) {
+      seen.append(layer.activation.rawValue)
+    }
+    return seen.joined(separator: ", ")
+  }
+
+  /// sse + KL(ρ 0.05, β 3) + weight decay 0.001
+  var objectiveText: String {
+    var terms = [loss.rawValue + (sigma.map { "(σ \(NumberText.plain($0)))" } ?? "")]
+    if let kl = penalties.kl { terms.append("KL(ρ \(NumberText.plain(kl.rho)), β \(NumberText.plain(kl.beta)))") }
+    if penalties.weightDecay > 0 { terms.append("weight decay \(NumberText.plain(penalties.weightDecay))") }
+    if penalties.l1 > 0 { terms.append("L1 \(NumberText.plain(penalties.l1))") }
+    if penalties.contraction > 0 { terms.append("contraction \(NumberText.plain(penalties.contraction))") }
+    return terms.joined(separator: " + ")
+  }
+
+  /// adam, learning rate 0.001, batch 256
+  var trainingText: String {
+    var parts = ["\(optimizer.rule.rawValue) \(NumberText.plain(optimizer.learningRate))"]
+    if schedule.kind != .constant { parts.append("\(schedule.kind.rawValue) schedule") }
+    if let gradientClip { parts.append("clip \(NumberText.plain(gradientClip))") }
+    parts.append("batch \(NumberText.grouped(batchSize))")
+    parts.append(NumberText.counted(epochs, "epoch"))
+    parts.append("seed \(seed)")
+    return parts.joined(separator: ", ")
+  }
+
+  var corruptionText: String? {
+    corruption.map { "\($0.kind.rawValue) \(NumberText.plain($0.level))" }
+  }
+}
