@@ -48,7 +48,7 @@ let package = Package(
     .testTarget(
       name: "ConformanceTests",
       dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend", "Kernels", "TestSupport"]),
-    .testTarget(name: "DataTests", dependencies: ["CinchData", "CinchBackend"]),
+    .testTarget(name: "DataTests", dependencies: ["CinchData", "CinchBackend", "TestSupport"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "TestSupport"],
       exclude: ["Launches"], resources: [.copy("Golden")]),

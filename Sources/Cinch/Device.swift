@@ -38,7 +38,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
         platform: numbers.first ?? nil, device: numbers.count > 1 ? numbers[1] : nil, family: family)
     default:
       throw CinchError.usage(
-        "There is no device '\(text)'. Use auto, reference, cpu, opencl, opencl:P or opencl:P:D; "
+        "There is no device '\(text)': use auto, reference, cpu, opencl, opencl:P or opencl:P:D; "
           + "\(.devices) lists what is here.")
     }
   }

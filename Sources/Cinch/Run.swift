@@ -192,12 +192,12 @@ extension RunConfig {
   fileprivate func samples(in path: String, given: Dataset?) throws -> Dataset {
     guard let samples = try given ?? data?.load() else {
       throw CinchError.usage(
-        "it does not say which data it was trained on, so that only the program that has them can go on with it.")
+        "The run does not say which data it was trained on: go on with it in the program that has them.")
     }
     guard samples.features == recipe.input else {
       throw CinchError.badData(
         "'\(data?.source ?? samples.name)' has \(samples.features) features a sample now, but the run was started with "
-          + "\(recipe.input).")
+          + "\(recipe.input): bring the old data back, or start a new run.")
     }
     return samples
   }

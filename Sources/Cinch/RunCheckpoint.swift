@@ -47,8 +47,10 @@ extension RunFolder {
       case .float32(let values) where values.allSatisfy(\.isFinite): arenas[entry.name] = .float(values)
       case .float64(let values) where values.allSatisfy(\.isFinite): arenas[entry.name] = .double(values)
       case .float32, .float64:
-        throw CinchError.badData("'\(path)' is damaged: '\(entry.name)' holds numbers that are not finite.")
-      case .uint64, .int64: throw CinchError.badData("'\(path)' is damaged: '\(entry.name)' holds no real numbers.")
+        throw CinchError.badData(
+          "'\(path)' is damaged: '\(entry.name)' holds numbers that are not finite; start a new run.")
+      case .uint64, .int64:
+        throw CinchError.badData("'\(path)' is damaged: '\(entry.name)' holds no real numbers; start a new run.")
       }
     }
     return Checkpoint(state: state, arenas: arenas)

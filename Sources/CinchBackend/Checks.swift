@@ -6,7 +6,7 @@ private func fail(_ text: String) -> BackendError { .invalidArgument(text) }
 /// Vectors may carry any shape of the right count: a slice of an arena often does.
 private func checkCount<Buffer>(_ tensor: Tensor<Buffer>, _ count: Int, _ op: String, _ name: String) throws {
   guard tensor.count == count else {
-    throw fail("\(op): \(name) is \(tensor.shape), but \(count) elements are needed.")
+    throw fail("'\(op)': \(name) is \(tensor.shape), but \(count) elements are needed.")
   }
 }
 
@@ -14,7 +14,7 @@ private func checkMatrix<Buffer>(
   _ tensor: Tensor<Buffer>, rows: Int, columns: Int, _ op: String, _ name: String
 ) throws {
   guard tensor.rows == rows, tensor.columns == columns else {
-    throw fail("\(op): \(name) is \(tensor.shape), but \(rows) × \(columns) is needed.")
+    throw fail("'\(op)': \(name) is \(tensor.shape), but \(rows) × \(columns) is needed.")
   }
 }
 
@@ -28,7 +28,7 @@ package func checkMatmul<Buffer>(
   let (kB, n) = transposeB ? (b.columns, b.rows) : (b.rows, b.columns)
   guard k == kB, c.rows == m, c.columns == n else {
     throw fail(
-      "matmul: \(a.shape)\(transposeA ? " transposed" : "") times \(b.shape)\(transposeB ? " transposed" : "") "
+      "'matmul': \(a.shape)\(transposeA ? " transposed" : "") times \(b.shape)\(transposeB ? " transposed" : "") "
         + "does not give \(c.shape).")
   }
   switch epilogue {
@@ -97,13 +97,13 @@ private func checkFusedLoss<Buffer>(_ loss: FusedLoss<Buffer>, op: String, biase
 
 private func checkLossKind<Buffer>(_ terms: LossTerms<Buffer>, _ op: String) throws {
   guard terms.loss != .bce || terms.activation == .sigmoid else {
-    throw fail("\(op): bce needs a sigmoid output, not \(terms.activation.rawValue). Use sse, or change the layer.")
+    throw fail("'\(op)': bce needs a sigmoid output, not \(terms.activation.rawValue): use sse, or change the layer.")
   }
   guard (terms.loss == .gaussian) == (terms.logVariance != nil) else {
     throw fail(
       terms.loss == .gaussian
-        ? "\(op): gaussian needs the log of its variance. Give a tensor of one element, or use sse."
-        : "\(op): \(terms.loss.rawValue) has no variance. Leave it out, or use gaussian.")
+        ? "'\(op)': gaussian needs the log of its variance: give a tensor of one element, or use sse."
+        : "'\(op)': \(terms.loss.rawValue) has no variance: leave it out, or use gaussian.")
   }
   if let logVariance = terms.logVariance { try checkCount(logVariance, 1, op, "the log variance") }
 }
@@ -125,7 +125,7 @@ package func checkSampleLosses<Buffer>(
   guard let bias = terms.bias else { return a.columns }
   guard bias.count == a.columns || (bias.count > 0 && a.columns % bias.count == 0) else {
     throw fail(
-      "\(op): the bias is \(bias.shape), but \(a.columns) elements are needed, or as many as an image has channels.")
+      "'\(op)': the bias is \(bias.shape), but \(a.columns) elements are needed, or as many as an image has channels.")
   }
   return bias.count
 }
@@ -136,7 +136,8 @@ package func checkSampling<Buffer>(
   _ op: String, _ ms: Tensor<Buffer>, _ z: Tensor<Buffer>, _ name: String, _ draws: Draws?
 ) throws -> (samples: Int, units: Int) {
   guard ms.columns % 2 == 0 else {
-    throw fail("\(op): \(ms.shape) holds no mean and log variance for every unit: an even number of columns is needed.")
+    throw fail(
+      "'\(op)': \(ms.shape) holds no mean and log variance for every unit: an even number of columns is needed.")
   }
   let units = ms.columns / 2
   try checkMatrix(z, rows: ms.rows, columns: units, op, name)
@@ -155,7 +156,7 @@ package func checkSampleGradient<Buffer>(
 package func checkPriorDivergence<Buffer>(_ ms: Tensor<Buffer>, into divergences: Tensor<Buffer>) throws {
   guard ms.columns % 2 == 0 else {
     throw fail(
-      "priorDivergence: \(ms.shape) holds no mean and log variance for every unit: an even number of columns is needed."
+      "'priorDivergence': \(ms.shape) holds no mean and log variance for every unit: an even number of columns is needed."
     )
   }
   try checkCount(divergences, ms.rows, "priorDivergence", "the tensor of divergences")
@@ -172,7 +173,7 @@ package func checkSoftmaxLoss<Buffer>(
   _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradient: Tensor<Buffer>, losses: Tensor<Buffer>
 ) throws {
   guard logits.columns > 0 || logits.rows == 0 else {
-    throw fail("softmaxLoss: logits of \(logits.shape) have no class.")
+    throw fail("'softmaxLoss': logits of \(logits.shape) have no class.")
   }
   try checkCount(labels, logits.rows, "softmaxLoss", "the tensor of labels")
   try checkMatrix(gradient, rows: logits.rows, columns: logits.columns, "softmaxLoss", "the gradient")
@@ -194,21 +195,21 @@ package func checkPartialSums<Buffer>(_ partials: Tensor<Buffer>, count: Int, op
 
 package func checkTotal<Buffer>(_ terms: [SumTerm<Buffer>], into result: Tensor<Buffer>) throws {
   guard (1...4).contains(terms.count), result.count >= terms.count else {
-    throw fail("total: \(terms.count) terms into \(result.shape); 1 to 4 are possible, each with a place in it.")
+    throw fail("'total': \(terms.count) terms into \(result.shape); 1 to 4 are possible, each with a place in it.")
   }
 }
 
 /// Means are taken over samples, so there must be one.
 private func checkSamples<Buffer>(_ h: Tensor<Buffer>, _ op: String) throws {
-  guard h.rows > 0 else { throw fail("\(op): a code of \(h.shape) has no sample to take a mean over.") }
+  guard h.rows > 0 else { throw fail("'\(op)': a code of \(h.shape) has no sample to take a mean over.") }
 }
 
 package func checkKLSparsity<Buffer>(_ h: Tensor<Buffer>, _ settings: KLSettings, _ result: KLResult<Buffer>) throws {
   guard settings.rho > 0, settings.rho < 1 else {
-    throw fail("klSparsity: rho is \(settings.rho); a mean activation between 0 and 1 is needed.")
+    throw fail("'klSparsity': rho is \(settings.rho); a mean activation between 0 and 1 is needed.")
   }
   guard settings.momentum >= 0, settings.momentum < 1 else {
-    throw fail("klSparsity: momentum is \(settings.momentum); at least 0 and below 1 is needed.")
+    throw fail("'klSparsity': momentum is \(settings.momentum); at least 0 and below 1 is needed.")
   }
   try checkSamples(h, "klSparsity")
   try checkCount(result.means, h.columns, "klSparsity", "the tensor of means")
@@ -227,14 +228,14 @@ package func checkContractive<Buffer>(
 
 package func checkGather<Buffer>(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
   guard batch.columns == source.columns else {
-    throw fail("gather: rows of \(source.shape) do not fit a batch of \(batch.shape).")
+    throw fail("'gather': rows of \(source.shape) do not fit a batch of \(batch.shape).")
   }
   let rows = order.permutation?.count ?? source.rows
   guard rows <= source.rows else {
-    throw fail("gather: an order of \(rows) samples exceeds the \(source.rows) rows of \(source.shape).")
+    throw fail("'gather': an order of \(rows) samples exceeds the \(source.rows) rows of \(source.shape).")
   }
   guard order.start >= 0, order.start + batch.rows <= rows else {
-    throw fail("gather: \(batch.rows) rows from position \(order.start) exceed the order's \(rows).")
+    throw fail("'gather': \(batch.rows) rows from position \(order.start) exceed the order's \(rows).")
   }
 }
 
@@ -243,7 +244,7 @@ private func checkDraws(_ draws: Draws, columns: Int, _ op: String) throws {
   let (start, overflows) = draws.firstRow.multipliedReportingOverflow(by: columns)
   guard draws.firstRow >= 0, !overflows, start < 1 << 34, start % 4 == 0 else {
     throw fail(
-      "\(op): a batch cannot begin at row \(draws.firstRow) of \(columns) columns: the product of the two must be a "
+      "'\(op)': a batch cannot begin at row \(draws.firstRow) of \(columns) columns: the product of the two must be a "
         + "multiple of 4, at least 0 and below 2³⁴.")
   }
 }
@@ -255,9 +256,9 @@ package func checkCorrupt<Buffer>(
   try checkDraws(draws, columns: x.columns, "corrupt")
   switch corruption {
   case .masking(let level), .maskingExact(let level), .saltPepper(let level):
-    guard level >= 0, level <= 1 else { throw fail("corrupt: \(level) is not a probability.") }
+    guard level >= 0, level <= 1 else { throw fail("'corrupt': \(level) is not a probability.") }
   case .gaussian(let sigma):
-    guard sigma >= 0 else { throw fail("corrupt: a standard deviation of \(sigma) is negative.") }
+    guard sigma >= 0 else { throw fail("'corrupt': a standard deviation of \(sigma) is negative.") }
   }
 }
 
@@ -273,7 +274,7 @@ package func checkOptimizerStep<Buffer>(
   let op = "optimizerStep"
   try checkCount(gradients, parameters.count, op, "the gradient")
   guard step.decayCount >= 0, step.decayCount <= parameters.count else {
-    throw fail("\(op): \(step.decayCount) weights cannot decay among \(parameters.count) parameters.")
+    throw fail("'\(op)': \(step.decayCount) weights cannot decay among \(parameters.count) parameters.")
   }
   let needed: (first: Bool, second: Bool)
   switch step.rule {
@@ -281,10 +282,10 @@ package func checkOptimizerStep<Buffer>(
   case .momentum, .nesterov: needed = (true, false)
   case .adam(_, _, _, let count):
     needed = (true, true)
-    guard count >= 1 else { throw fail("\(op): Adam's steps count from 1, not \(count).") }
+    guard count >= 1 else { throw fail("'\(op)': Adam's steps count from 1, not \(count).") }
   }
   guard (first != nil) == needed.first, (second != nil) == needed.second else {
-    throw fail("\(op): sgd keeps no moment, momentum and nesterov one, adam two.")
+    throw fail("'\(op)': sgd keeps no moment, momentum and nesterov one, adam two.")
   }
   if let first { try checkCount(first, parameters.count, op, "the first moment") }
   if let second { try checkCount(second, parameters.count, op, "the second moment") }
@@ -295,17 +296,17 @@ package func checkClipScale<Buffer>(
   maximum: Double, _ step: OptimizerStep, parameters: Tensor<Buffer>, gradients: Tensor<Buffer>,
   into scale: Tensor<Buffer>
 ) throws {
-  guard maximum > 0 else { throw fail("clipScale: a largest norm of \(maximum) is not positive.") }
+  guard maximum > 0 else { throw fail("'clipScale': a largest norm of \(maximum) is not positive.") }
   try checkCount(gradients, parameters.count, "clipScale", "the gradient")
   guard step.decayCount >= 0, step.decayCount <= parameters.count else {
-    throw fail("clipScale: \(step.decayCount) weights cannot decay among \(parameters.count) parameters.")
+    throw fail("'clipScale': \(step.decayCount) weights cannot decay among \(parameters.count) parameters.")
   }
-  guard scale.count >= 1 else { throw fail("clipScale: the scale is \(scale.shape), without an element.") }
+  guard scale.count >= 1 else { throw fail("'clipScale': the scale is \(scale.shape), without an element.") }
 }
 
 package func checkCopy<Buffer>(_ source: Tensor<Buffer>, to destination: Tensor<Buffer>) throws {
   guard destination.count == source.count else {
-    throw fail("copy: \(source.shape) does not fit \(destination.shape).")
+    throw fail("'copy': \(source.shape) does not fit \(destination.shape).")
   }
 }
 
@@ -331,7 +332,7 @@ private func checkImage<Buffer>(
     }
   guard fits else {
     throw fail(
-      "\(op): \(name) is \(tensor.shape), but \(Shape([samples, height, width, channels])) is needed, channels last.")
+      "'\(op)': \(name) is \(tensor.shape), but \(Shape([samples, height, width, channels])) is needed, channels last.")
   }
 }
 
@@ -348,16 +349,16 @@ private func checkGeometry(_ g: ConvolutionGeometry, _ op: String) throws {
     min(g.kernelHeight, g.kernelWidth) > 0
   else {
     throw fail(
-      "\(op): an image of \(g.height) × \(g.width) × \(g.channels), a kernel of \(g.kernelHeight) × \(g.kernelWidth) "
+      "'\(op)': an image of \(g.height) × \(g.width) × \(g.channels), a kernel of \(g.kernelHeight) × \(g.kernelWidth) "
         + "and an image of \(g.outputHeight) × \(g.outputWidth) × \(g.outputChannels) need an extent of 1 at least.")
   }
   guard min(g.strideHeight, g.strideWidth) > 0, min(g.dilationHeight, g.dilationWidth) > 0 else {
     throw fail(
-      "\(op): strides of \(g.strideHeight) and \(g.strideWidth) and dilations of \(g.dilationHeight) and "
+      "'\(op)': strides of \(g.strideHeight) and \(g.strideWidth) and dilations of \(g.dilationHeight) and "
         + "\(g.dilationWidth) are not all positive.")
   }
   guard min(g.top, g.left) >= 0 else {
-    throw fail("\(op): a padding of \(g.top) rows and \(g.left) columns is negative.")
+    throw fail("'\(op)': a padding of \(g.top) rows and \(g.left) columns is negative.")
   }
 }
 
@@ -368,7 +369,7 @@ private func checkConvolutionWeight<Buffer>(
   // Not by count: PyTorch's layout has the same.
   guard extents.count == 4, extents[0] == g.kernelHeight, extents[1] == g.kernelWidth, extents[2] == g.channels,
     extents[3] == g.outputChannels
-  else { throw fail("\(op): \(name) is \(weight.shape), but \(g.weightShape) is needed, taps first.") }
+  else { throw fail("'\(op)': \(name) is \(weight.shape), but \(g.weightShape) is needed, taps first.") }
 }
 
 /// For `convolve` (`side` is `.small`) and `convolveTransposed`. Returns the number of samples.
@@ -422,7 +423,7 @@ private func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
     min(g.kernelHeight, g.kernelWidth) > 0, min(g.strideHeight, g.strideWidth) > 0
   else {
     throw fail(
-      "\(op): an image of \(g.height) × \(g.width) × \(g.channels), windows of \(g.kernelHeight) × \(g.kernelWidth), "
+      "'\(op)': an image of \(g.height) × \(g.width) × \(g.channels), windows of \(g.kernelHeight) × \(g.kernelWidth), "
         + "\(g.outputHeight) × \(g.outputWidth) of them, \(g.strideHeight) × \(g.strideWidth) apart, "
         + "need an extent of 1 at least.")
   }
@@ -430,7 +431,7 @@ private func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
     (g.outputHeight - 1) * g.strideHeight - g.top < g.height, (g.outputWidth - 1) * g.strideWidth - g.left < g.width
   else {
     throw fail(
-      "\(op): of \(g.outputHeight) × \(g.outputWidth) windows of \(g.kernelHeight) × \(g.kernelWidth), "
+      "'\(op)': of \(g.outputHeight) × \(g.outputWidth) windows of \(g.kernelHeight) × \(g.kernelWidth), "
         + "\(g.strideHeight) × \(g.strideWidth) apart, from row \(-g.top) and column \(-g.left), one lies outside the "
         + "image of \(g.height) × \(g.width).")
   }

@@ -54,8 +54,7 @@ struct CinchCommand: ParsableCommand {
   }
 
   private static func leave(_ text: String, status: Int32) -> Never {
-    let ended = text.last.map(".!?".contains) ?? true
-    Output.note("cinch: \(text)\(ended ? "" : ".")")
+    Output.note("cinch: \(text)")
     Glibc.exit(status)
   }
 }

@@ -1,7 +1,10 @@
 import FoundationEssentials
 import Glibc
 
-/// What went wrong, as one sentence that ends with what to do next.
+/// What went wrong, as a sentence that ends with what to do next.
+///
+/// It begins with a capital letter, a number, a setting, or a name in quotes, and ends with a full stop: whoever shows it
+/// has nothing to add.
 ///
 /// Each case has the process exit status of sysexits.h that a command should end with.
 public enum CinchError: Error, Equatable, Sendable, CustomStringConvertible, LocalizedError {
@@ -35,7 +38,7 @@ public enum CinchError: Error, Equatable, Sendable, CustomStringConvertible, Loc
   public var message: Message {
     switch self {
     case .usage(let text), .badData(let text), .unavailable(let text), .inputOutput(let text), .diverged(let text): text
-    case .interrupted: "interrupted; resume from the last checkpoint to go on"
+    case .interrupted: "Interrupted: resume from the last checkpoint to go on."
     }
   }
 
@@ -60,6 +63,6 @@ extension CinchError {
       case EIO: "the device reported an input/output error; check the disk"
       default: "\(String(cString: strerror(code))) (errno \(code)); mend that and try again"
       }
-    return .inputOutput("cannot \(action): \(reason)")
+    return .inputOutput("Cannot \(action): \(reason).")
   }
 }

@@ -20,7 +20,8 @@ struct Rejection: ConformanceCase {
       try call.run(on: backend)
       outcome.failures.append("was accepted.")
     } catch BackendError.invalidArgument(let sentence) {
-      if sentence.isEmpty { outcome.failures.append("was rejected without a sentence.") }
+      let begins = sentence.first.map { $0 == "'" || $0.isUppercase || $0.isNumber } ?? false
+      if !begins || !sentence.hasSuffix(".") { outcome.failures.append("was rejected without a sentence: \(sentence)") }
     } catch {
       outcome.failures.append("threw \(error) in place of an invalid argument.")
     }

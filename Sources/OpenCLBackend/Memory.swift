@@ -56,7 +56,7 @@ extension OpenCLBackend {
     if overflow || bytes > info.largestBuffer || account.bytes + bytes > device.globalMemory {
       throw BackendError.outOfMemory(
         """
-        \(device.name) cannot hold a buffer of \(count) numbers: its largest is \(bytesText(info.largestBuffer)), \
+        The device \(device.name) cannot hold a buffer of \(count) numbers: its largest is \(bytesText(info.largestBuffer)), \
         and \(bytesText(account.bytes)) of \(bytesText(device.globalMemory)) are taken. \
         Use a smaller batch or model, or keep the data set on the host.
         """)

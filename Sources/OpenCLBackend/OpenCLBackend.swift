@@ -64,14 +64,16 @@ public final class OpenCLBackend: Backend {
     ]
     var device: cl_device_id? = handle
     guard let context = clCreateContext(&properties, 1, &device, nil, nil, &status) else {
-      throw BackendError.device("\(self.device.description) gives no context: \(errorName(status)).")
+      throw BackendError.device(
+        "The device \(self.device.description) gives no context (\(errorName(status))): name another device.")
     }
     guard
       let queue = clCreateCommandQueue(
         context, handle, profiling ? cl_command_queue_properties(CL_QUEUE_PROFILING_ENABLE) : 0, &status)
     else {
       clReleaseContext(context)
-      throw BackendError.device("\(self.device.description) gives no command queue: \(errorName(status)).")
+      throw BackendError.device(
+        "The device \(self.device.description) gives no command queue (\(errorName(status))): name another device.")
     }
     self.context = context
     self.queue = queue

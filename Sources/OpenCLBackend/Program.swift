@@ -180,9 +180,10 @@ extension OpenCLBackend {
       clReleaseProgram(program)
       throw BackendError.device(
         """
-        \(deviceText): the kernels of \(sources(module).joined(separator: ", ")) do not compile (\(errorName(status))). \
-        Try another driver or device. The compiler says:
+        \(deviceText) does not compile the kernels of \(sources(module).joined(separator: ", ")) \
+        (\(errorName(status))). The compiler says:
         \(log)
+        Try another driver or device.
         """)
     }
     programs[module] = program
@@ -213,13 +214,14 @@ extension OpenCLBackend {
     return kernel
   }
 
-  private var deviceText: String { "\(device.name) (driver \(device.driver))" }
+  private var deviceText: String { "The device \(device.name) (driver \(device.driver))" }
 
   /// An error that says on which device what failed.
   func failure(_ doing: String, _ status: cl_int) -> BackendError {
     let memory = status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY
     let text = "\(deviceText) failed at \(doing): \(errorName(status))."
     return memory
-      ? .outOfMemory(text + " Use a smaller batch or model, or keep the data set on the host.") : .device(text)
+      ? .outOfMemory(text + " Use a smaller batch or model, or keep the data set on the host.")
+      : .device(text + " Try again, or another device.")
   }
 }

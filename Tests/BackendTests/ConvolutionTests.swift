@@ -118,7 +118,7 @@ import Testing
     #expect(
       error
         == .invalidArgument(
-          "convolve: the large image is 1 × 1 × 4 × 4, but 1 × 4 × 4 × 1 is needed, channels last."))
+          "'convolve': the large image is 1 × 1 × 4 × 4, but 1 × 4 × 4 × 1 is needed, channels last."))
     // A batch of a data set has no extents but its features.
     try backend.convolve(try backend.tensor([1, 16], Self.image), w, Self.geometry, into: y, epilogue: .none)
   }

@@ -135,7 +135,7 @@ import Testing
     let error = #expect(throws: BackendError.self) {
       try backend.matmul(a, transposeA: false, b, transposeB: false, into: c, epilogue: .none)
     }
-    #expect(error == .invalidArgument("matmul: 2 × 3 times 2 × 3 does not give 2 × 2."))
+    #expect(error == .invalidArgument("'matmul': 2 × 3 times 2 × 3 does not give 2 × 2."))
     #expect(throws: BackendError.self) { try backend.columnSums(a, scale: 1, into: c) }
     #expect(throws: BackendError.self) { try backend.fill(Tensor(a.buffer, offset: 1, shape: a.shape), with: 0) }
     #expect(throws: BackendError.self) { try backend.gather(a, SampleOrder(start: 1), into: b) }

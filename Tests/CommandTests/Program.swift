@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What a run of the program came to.
@@ -18,11 +19,11 @@ struct Outcome {
     try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
   }
 
-  /// Whether the program refused with this status and one line, and neither trapped nor printed results.
+  /// Whether the program refused with this status and one sentence on one line, and neither trapped nor printed results.
   func refused(_ expected: Int32) -> Bool {
     status == expected && output.isEmpty && errors.hasPrefix("cinch: ") && !errors.contains("Fatal error")
-      && !errors.contains("Stack dump") && errors.count > 20 && errors.hasSuffix(".\n")
-      && errors.count(where: \.isNewline) == 1
+      && !errors.contains("Stack dump") && errors.count > 20 && errors.hasSuffix("\n")
+      && errors.count(where: \.isNewline) == 1 && isSentence(String(errors.dropFirst("cinch: ".count).dropLast()))
   }
 }
 

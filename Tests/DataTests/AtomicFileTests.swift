@@ -23,7 +23,7 @@ import Testing
         throw Stop()
       }
     }
-    expectError("cannot write \(path)", "the disk is full", "free some space", exitCode: 74) {
+    expectError("Cannot write '\(path)'", "the disk is full", "free some space", exitCode: 74) {
       try AtomicFile.write(to: path) { file in
         let full = open("/dev/full", O_WRONLY)
         defer { close(full) }
@@ -37,7 +37,7 @@ import Testing
 
   @Test func saysWhatIsWrongWithThePath() throws {
     let folder = try TemporaryFolder()
-    expectError("the folder \(folder.path)/none does not exist; create it first", exitCode: 74) {
+    expectError("the folder '\(folder.path)/none' does not exist; create it first", exitCode: 74) {
       try AtomicFile.write("x", to: folder.path + "/none/a")
     }
     expectError("it is a folder", exitCode: 74) { try AtomicFile.write("x", to: folder.path) }

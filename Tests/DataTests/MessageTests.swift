@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CinchData
@@ -17,19 +18,46 @@ import Testing
 
   /// Options and commands are the program's.
   @Test func noLibraryNamesAnOption() throws {
-    let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().appendingPathComponent("Sources")
-    var files = 0
-    for target in ["CinchBackend", "CinchData", "CinchCore", "Cinch"] {
-      let folder = sources.appendingPathComponent(target).path
-      for case let name as String in FileManager.default.enumerator(atPath: folder)! where name.hasSuffix(".swift") {
-        files += 1
-        let lines = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8).split(separator: "\n")
-        for line in lines where !line.drop(while: \.isWhitespace).hasPrefix("//") {
-          #expect(!line.contains(/"[^"]*--[a-z]/) && !line.contains("'cinch "), "\(target)/\(name): \(line)")
-        }
+    for (file, text) in try sources() {
+      for line in text.split(separator: "\n") where !line.drop(while: \.isWhitespace).hasPrefix("//") {
+        #expect(!line.contains(/"[^"]*--[a-z]/) && !line.contains("'cinch "), "\(file): \(line)")
       }
     }
-    #expect(files > 40)
+  }
+
+  /// Nobody mends a message that is shown: each begins and ends as a sentence where it is written.
+  @Test func messagesAreSentencesInTheSource() throws {
+    let cases =
+      "(?:CinchError\\.|BackendError\\.|= |return |^ +)\\.?"
+      + "(?:usage|badData|unavailable|inputOutput|diverged|outOfMemory|device|invalidArgument)\\(\\s*\""
+    let opening = try Regex("\(cases)(.)", as: (Substring, Substring).self).anchorsMatchLineEndings()
+    // Up to an interpolation that holds a text of its own.
+    let whole = try Regex("\(cases)([^\"\\n]*)\"\\s*\\)", as: (Substring, Substring).self).anchorsMatchLineEndings()
+    var (openings, wholes) = (0, 0)
+    for (file, text) in try sources(["CPUBackend", "OpenCLBackend", "CinchCommand"]) {
+      for match in text.matches(of: opening) {
+        openings += 1
+        #expect(match.1 == "\\" || isSentence(match.1 + "."), "\(file): \(match.0)")
+      }
+      for match in text.matches(of: whole) {
+        wholes += 1
+        #expect(match.1.hasSuffix(".") || match.1.hasSuffix(")"), "\(file): \(match.0)")
+      }
+    }
+    #expect(openings > 150 && wholes > 70, "\(openings), \(wholes)")
+  }
+
+  /// The files of the library, and of other targets besides.
+  private func sources(_ others: [String] = []) throws -> [(file: String, text: String)] {
+    var files: [(String, String)] = []
+    for target in ["CinchBackend", "CinchData", "CinchCore", "Cinch"] + others {
+      let folder = Repository.root.appendingPathComponent("Sources/\(target)").path
+      let names = try #require(FileManager.default.enumerator(atPath: folder))
+      for case let name as String in names where name.hasSuffix(".swift") {
+        files.append((name, try Repository.text("Sources/\(target)/\(name)")))
+      }
+    }
+    #expect(files.count > 40)
+    return files
   }
 }

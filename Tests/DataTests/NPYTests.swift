@@ -83,7 +83,7 @@ import Testing
       _ = try read(npy(Self.dictionary, data: littleEndian([1, -Float.infinity, 3, 4])))
     }
     let doubles = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 1), }"
-    expectError("holds 1e+300 in row 2, column 1", "too large for a 32-bit float; rescale it") {
+    expectError("holds 1e+300 in row 2, column 1", "too large for a 32-bit float: rescale it.") {
       _ = try read(npy(doubles, data: littleEndian([1, 1e300] as [Double])))
     }
     expectError("infinite value in row 2") {

@@ -32,7 +32,7 @@ import Testing
     let bytes = try FileBytes.read(path)
     #expect(bytes[8] == UInt8(ascii: "{"))
     #expect(bytes[0] % 8 == 0)  // The header's length, so data begins aligned.
-    expectError("no array named bias") { _ = try back.float32("bias", shape: [1]) }
+    expectError("no array named 'bias'") { _ = try back.float32("bias", shape: [1]) }
     expectError("F32 of shape 2 × 3, not F32 of shape 3 × 2") { _ = try back.float32("weight", shape: [3, 2]) }
     expectError("U64 of shape scalar") { _ = try back.float32("step", shape: []) }
 

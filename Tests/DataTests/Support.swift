@@ -1,5 +1,6 @@
 import CinchBackend
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CinchData
@@ -28,6 +29,12 @@ final class TemporaryFolder {
   }
 }
 
+/// Expects that what an error says is a sentence.
+func expectSentence(_ error: CinchError, sourceLocation: SourceLocation = #_sourceLocation) {
+  let text = error.message.worded { "'\($0.rawValue) \($1 ?? "")'" }
+  #expect(isSentence(text), sourceLocation: sourceLocation)
+}
+
 /// Expects a `CinchError` whose sentence contains every one of `parts`.
 func expectError(
   _ parts: String..., exitCode: Int32 = 65, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
@@ -40,6 +47,7 @@ func expectError(
       #expect(error.description.contains(part), "\(error.description)", sourceLocation: sourceLocation)
     }
     #expect(error.exitCode == exitCode, "\(error.description)", sourceLocation: sourceLocation)
+    expectSentence(error, sourceLocation: sourceLocation)
   } catch {
     Issue.record("\(error) is not a CinchError", sourceLocation: sourceLocation)
   }
@@ -51,7 +59,7 @@ func throwsCinchError(_ note: @autoclosure () -> String = "", _ body: () throws 
     try body()
     return false
   } catch {
-    #expect(error is CinchError, "\(note()): \(error)")
+    #expect((error as? CinchError).map { isSentence($0.description) } ?? false, "\(note()): \(error)")
     return true
   }
 }

@@ -29,7 +29,7 @@ struct SelfTestCommand: ParsableCommand {
 
   func run() throws {
     if let unknown = op.first(where: { !Conformance.ops.contains($0) }) {
-      throw CinchError.usage("There is no op '\(unknown)'. Choose among \(Conformance.ops.joined(separator: ", ")).")
+      throw CinchError.usage("There is no op '\(unknown)': choose among \(Conformance.ops.joined(separator: ", ")).")
     }
     if perf { return try time() }
     var failed = 0
@@ -80,7 +80,7 @@ extension SelfTestCommand {
     guard !small else { throw CinchError.usage("--small cases are over too soon to be timed: leave it out.") }
     for op in op where !Conformance.timedOps.contains(op) {
       throw CinchError.usage(
-        "'\(op)' has no case to time. Choose among \(Conformance.timedOps.joined(separator: ", ")).")
+        "'\(op)' has no case to time: choose among \(Conformance.timedOps.joined(separator: ", ")).")
     }
     // The reference is made to be read, not to be fast.
     let devices = device.map { [$0] } ?? Device.everyVariant().filter { $0 != .reference }

@@ -27,7 +27,7 @@ struct Workload: Sendable {
   static func named(_ name: String) throws -> Workload {
     guard let workload = all.first(where: { $0.name == name }) else {
       throw CinchError.usage(
-        "There is no workload '\(name)'. Choose from \(all.map(\.name).joined(separator: ", ")).")
+        "There is no workload '\(name)': choose from \(all.map(\.name).joined(separator: ", ")).")
     }
     return workload
   }

@@ -44,7 +44,7 @@ struct CSV {
       }
       label = try labelColumn.map { try Self.find($0, in: names, columns: columns, path: path) }
       if columns == 1, label != nil {
-        throw CinchError.badData("\(path) has only its label column; add columns of features")
+        throw CinchError.badData("'\(path)' has only its label column: add columns of features.")
       }
       // A cell takes two bytes or more, so this can ask for twice the file's size at most.
       values.reserveCapacity(min(bytes.count / 2 + 1, 1 << 28))
@@ -55,14 +55,14 @@ struct CSV {
           if column == label {
             guard let integer = Int(exactly: value) else {
               throw reader.failure(
-                "holds \(value), which is not an integer label; number the classes, or name another column",
+                "holds \(value), which is not an integer label: number the classes, or name another column.",
                 column: column)
             }
             labels.append(integer)
           } else {
             let narrow = Float(value)
             guard narrow.isFinite else {
-              throw reader.failure("holds \(value), which is too large for a 32-bit float; rescale it", column: column)
+              throw reader.failure("holds \(value), which is too large for a 32-bit float: rescale it.", column: column)
             }
             values.append(narrow)
           }
@@ -72,7 +72,7 @@ struct CSV {
       }
     }
     guard !values.isEmpty else {
-      throw CinchError.badData("\(path) has a header but no rows of numbers; add at least one")
+      throw CinchError.badData("'\(path)' has a header but no rows of numbers: add at least one.")
     }
     if let label {
       names?.remove(at: label)
@@ -87,7 +87,8 @@ struct CSV {
     if let index = names?.firstIndex(of: wanted) { return index }
     if let number = Int(wanted), (1...columns).contains(number) { return number - 1 }
     throw CinchError.usage(
-      "\(path) has no column \(wanted) to take labels from; name one of its columns or a number from 1 to \(columns)")
+      "'\(path)' has no column \(wanted) to take labels from: name one of its columns or a number from 1 to \(columns)."
+    )
   }
 
   /// Whether a file's first row names its columns. One that mixes names and numbers may be a header, or samples of
@@ -97,7 +98,7 @@ struct CSV {
     let names = cells.count { parse($0) == nil }
     guard names == 0 || names == cells.count else {
       throw CinchError.badData(
-        "\(path), line 1 mixes names and numbers: say whether it is a header, with \(.header, CSVHeader.present.rawValue) or \(.header, CSVHeader.absent.rawValue)"
+        "'\(path)', line 1 mixes names and numbers: say whether it is a header, with \(.header, CSVHeader.present.rawValue) or \(.header, CSVHeader.absent.rawValue)."
       )
     }
     return names > 0
@@ -135,7 +136,7 @@ private struct CSVReader {
   mutating func rewind() { (position, line) = start }
 
   func failure(_ what: String, column: Int) -> CinchError {
-    .badData("\(path), line \(line), column \(column + 1) \(what)")
+    .badData("'\(path)', line \(line), column \(column + 1) \(what)")
   }
 
   /// Finds the separator and takes the first row's cells, unquoted and trimmed.
@@ -148,9 +149,9 @@ private struct CSVReader {
       if !isQuoted { found.insert(byte) }
     }
     separator = ["\t", ";", ","].map { UInt8(ascii: $0) }.first(where: found.contains) ?? UInt8(ascii: ",")
-    guard try beginRow() else { throw CinchError.badData("\(path) has no rows; fetch or write it again") }
+    guard try beginRow() else { throw CinchError.badData("'\(path)' has no rows: fetch or write it again.") }
     guard line == start.line else {
-      throw CinchError.badData("\(path), line 1 is blank; remove it")
+      throw CinchError.badData("'\(path)', line 1 is blank: remove it.")
     }
     var cells: [[UInt8]] = []
     repeat { cells.append(try text(column: cells.count)) } while takeSeparator()
@@ -170,7 +171,7 @@ private struct CSVReader {
       position += 1
     }
     guard line == blankLine || blankLine == 1 else {
-      throw CinchError.badData("\(path), line \(blankLine) is blank but rows follow it; remove it")
+      throw CinchError.badData("'\(path)', line \(blankLine) is blank but rows follow it: remove it.")
     }
     return true
   }
@@ -184,11 +185,11 @@ private struct CSVReader {
   mutating func endRow(found: Int, expected: Int) throws {
     if position < bytes.count, bytes[position] == UInt8(ascii: "\r") { position += 1 }
     guard position == bytes.count || bytes[position] == UInt8(ascii: "\n") else {
-      throw failure("is followed by \(excerpt(bytes[position...])); put a separator between cells", column: found - 1)
+      throw failure("is followed by \(excerpt(bytes[position...])): put a separator between cells.", column: found - 1)
     }
     guard found == expected else {
       throw CinchError.badData(
-        "\(path), line \(line) has \(found) columns where the first row has \(expected); give every row as many")
+        "'\(path)', line \(line) has \(found) columns where the first row has \(expected): give every row as many.")
     }
     if position < bytes.count {
       position += 1
@@ -212,7 +213,7 @@ private struct CSVReader {
     }
     guard value.isFinite else {
       let word = value.isNaN ? "NaN" : "infinite"
-      throw failure("is \(word); clean or impute such values first", column: column)
+      throw failure("is \(word): clean or impute such values first.", column: column)
     }
     return value
   }
@@ -226,13 +227,13 @@ private struct CSVReader {
   private func notANumber(begin: Int, column: Int, columns: Int) -> CinchError {
     let cell = bytes[begin...].prefix { $0 != separator && $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
     if column >= columns {
-      return failure("is one more than the \(columns) of the first row; give every row as many", column: column)
+      return failure("is one more than the \(columns) of the first row: give every row as many.", column: column)
     }
     if cell.allSatisfy({ $0 == 0x20 }) {
-      return failure("is empty; clean or impute such values first", column: column)
+      return failure("is empty: clean or impute such values first.", column: column)
     }
     return failure(
-      "holds \(excerpt(cell)), which is not a number; encode text as numbers first (the decimal mark is a point)",
+      "holds \(excerpt(cell)), which is not a number: encode text as numbers first (the decimal mark is a point).",
       column: column)
   }
 
@@ -264,7 +265,7 @@ private struct CSVReader {
       cell.append(byte)
     }
     line = openingLine
-    throw failure("opens a quote that is never closed; close it", column: column)
+    throw failure("opens a quote that is never closed: close it.", column: column)
   }
 
   private mutating func skipBlanks() {

@@ -43,20 +43,20 @@ public struct Dataset: Sendable {
   ) throws {
     let features = sampleShape.count
     guard count >= 1, features >= 1 else {
-      throw CinchError.badData("\(name) has \(count) samples of \(features) features; give at least one of each")
+      throw CinchError.badData("'\(name)' has \(count) samples of \(features) features: give at least one of each.")
     }
     guard checkedProduct([count, features]) == values.count else {
       throw CinchError.badData(
-        "\(name) has \(values.count) values, not \(count) samples of \(features) features; correct the counts")
+        "'\(name)' has \(values.count) values, not \(count) samples of \(features) features: correct the counts.")
     }
     guard labels.map({ $0.count == count }) ?? true else {
-      throw CinchError.badData("\(name) has \(labels?.count ?? 0) labels for \(count) samples; give one a sample")
+      throw CinchError.badData("'\(name)' has \(labels?.count ?? 0) labels for \(count) samples: give one a sample.")
     }
     guard columnNames.map({ $0.count == features }) ?? true else {
       throw CinchError.badData(
-        "\(name) has \(columnNames?.count ?? 0) column names for \(features) features; give one a feature")
+        "'\(name)' has \(columnNames?.count ?? 0) column names for \(features) features: give one a feature.")
     }
-    try requireFinite(values, features: features, source: name)
+    try requireFinite(values, features: features, subject: "'\(name)'")
     self.init(
       unchecked: values, count: count, sampleShape: sampleShape, labels: labels, name: name, scaling: scaling,
       columnNames: columnNames)
@@ -65,7 +65,7 @@ public struct Dataset: Sendable {
   /// Samples that are plain vectors of `features` values. Throws as the other initialiser.
   public init(values: [Float], count: Int, features: Int, labels: [Int]? = nil, name: String = "data") throws {
     guard features >= 1 else {
-      throw CinchError.badData("\(name) has \(count) samples of \(features) features; give at least one of each")
+      throw CinchError.badData("'\(name)' has \(count) samples of \(features) features: give at least one of each.")
     }
     try self.init(values: values, count: count, sampleShape: [features], labels: labels, name: name)
   }
@@ -99,7 +99,7 @@ public struct Dataset: Sendable {
   public func subset(_ range: Range<Int>) throws -> Dataset {
     guard !range.isEmpty, range.lowerBound >= 0, range.upperBound <= count else {
       throw CinchError.usage(
-        "samples \(range.lowerBound) ..< \(range.upperBound) are not within the \(count) of \(name); choose fewer")
+        "Samples \(range.lowerBound) ..< \(range.upperBound) are not within the \(count) of '\(name)': choose fewer.")
     }
     if range.count == count { return self }
     return Dataset(
@@ -112,7 +112,7 @@ public struct Dataset: Sendable {
   ///
   /// - Throws: `CinchError.usage` if `count` is less than 1.
   public func prefix(_ count: Int) throws -> Dataset {
-    guard count >= 1 else { throw CinchError.usage("\(count) samples are too few; ask for at least 1") }
+    guard count >= 1 else { throw CinchError.usage("\(count) samples are too few: ask for at least 1.") }
     return try subset(0..<min(count, self.count))
   }
 
@@ -139,7 +139,7 @@ public struct Dataset: Sendable {
     let held = Int((fraction * Double(count)).rounded())
     guard held >= 1, held < count else {
       throw CinchError.usage(
-        "A validation share of \(fraction) leaves one part of the \(count) samples of \(name) empty: "
+        "A validation share of \(fraction) leaves one part of the \(count) samples of '\(name)' empty: "
           + "choose another share or use more samples.")
     }
     let permutation = Permutation(count: count, philox: Philox(seed: seed, stream: .validationSplit), step: 0)
@@ -153,7 +153,7 @@ public struct Dataset: Sendable {
   public func reshaped(_ shape: Shape) throws -> Dataset {
     guard shape.count == features else {
       throw CinchError.usage(
-        "a sample of \(name) has \(features) values, which do not fill \(shape); choose a shape that they fill")
+        "A sample of '\(name)' has \(features) values, which do not fill \(shape): choose a shape that they fill.")
     }
     if shape == sampleShape { return self }
     return Dataset(

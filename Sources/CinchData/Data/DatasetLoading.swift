@@ -42,16 +42,16 @@ extension Dataset {
     if let named, !named.isEmpty {
       guard mnistImages(in: named, split: split) != nil else {
         throw CinchError.unavailable(
-          "CINCH_DATA names \(named), which does not hold \(split.prefix)-images-idx3-ubyte.gz; "
-            + "correct it, or unset it and apt-get install dataset-fashion-mnist")
+          "CINCH_DATA names '\(named)', which does not hold \(split.prefix)-images-idx3-ubyte.gz: "
+            + "correct it, or unset it and apt-get install dataset-fashion-mnist.")
       }
       folder = named
     } else {
       let candidates = [bundledFolder, "/usr/share/datasets/fashion-mnist"].compactMap { $0 }
       guard let found = candidates.first(where: { mnistImages(in: $0, split: split) != nil }) else {
         throw CinchError.unavailable(
-          "Fashion-MNIST is not on this machine; apt-get install dataset-fashion-mnist, "
-            + "or set CINCH_DATA to a folder that holds its .gz files")
+          "Fashion-MNIST is not on this machine: apt-get install dataset-fashion-mnist, "
+            + "or set CINCH_DATA to a folder that holds its .gz files.")
       }
       folder = found
     }
@@ -78,7 +78,7 @@ extension Dataset {
     }
     guard FileBytes.exists(source) else {
       throw CinchError.inputOutput(
-        "there is no file or data set named \(source); give a path, fashion-mnist or fashion-mnist-test")
+        "There is no file or data set named '\(source)': give a path, fashion-mnist or fashion-mnist-test.")
     }
     if FileBytes.isFolder(source), mnistImages(in: source, split: options.split) != nil {
       try requireNoTableOptions(options, source)
@@ -98,7 +98,7 @@ extension Dataset {
       return try Dataset(array, labels: try options.labels.map(IDX.readLabels), name: FileBytes.name(source))
     case .csv:
       guard options.labels == nil else {
-        throw CinchError.usage("a CSV file keeps its labels in a column; name that column instead of a labels file")
+        throw CinchError.usage("A CSV file keeps its labels in a column: name that column instead of a labels file.")
       }
       let table = try CSV(
         try inflated(file, path: source), header: options.header, labelColumn: options.labelColumn, path: source)
@@ -111,10 +111,11 @@ extension Dataset {
   /// - Throws: `CinchError.usage` for options that only a CSV file can follow.
   private static func requireNoTableOptions(_ options: LoadOptions, _ source: String) throws {
     guard options.labelColumn == nil else {
-      throw CinchError.usage("\(source) has no columns of labels; only CSV files have, so leave the label column out")
+      throw CinchError.usage(
+        "'\(source)' has no columns of labels: only CSV files have, so leave the label column out.")
     }
     guard options.header == .automatic else {
-      throw CinchError.usage("\(source) has no row of names; only CSV files have, so leave the header out")
+      throw CinchError.usage("'\(source)' has no row of names: only CSV files have, so leave the header out.")
     }
   }
 
@@ -128,7 +129,7 @@ extension Dataset {
     if name.hasSuffix(".idx") || name.hasSuffix("-ubyte") { return .idx }
     if [".csv", ".tsv", ".txt"].contains(where: name.hasSuffix) { return .csv }
     throw CinchError.badData(
-      "\(path) is in no known format; use IDX, .npy (float32, float64 or uint8), .csv or .tsv, gzipped or not")
+      "'\(path)' is in no known format: use IDX, .npy (float32, float64 or uint8), .csv or .tsv, gzipped or not.")
   }
 
   private static func inflated(_ file: [UInt8], path: String) throws -> [UInt8] {
@@ -145,7 +146,7 @@ extension Dataset {
     let count = array.shape.rows
     guard labels.map({ $0.count == count }) ?? true else {
       throw CinchError.badData(
-        "the labels file of \(name) holds \(labels?.count ?? 0) labels for \(count) samples; name the one that fits")
+        "The labels file of '\(name)' holds \(labels?.count ?? 0) labels for \(count) samples: name the one that fits.")
     }
     let sample = Array(array.shape.dimensions.dropFirst())
     self.init(
@@ -155,7 +156,7 @@ extension Dataset {
 
   private static func mnistLike(folder: String, split: Split, name: String) throws -> Dataset {
     guard let images = mnistImages(in: folder, split: split) else {
-      throw CinchError.unavailable("\(folder) does not hold \(split.prefix)-images-idx3-ubyte; name another folder")
+      throw CinchError.unavailable("'\(folder)' does not hold \(split.prefix)-images-idx3-ubyte: name another folder.")
     }
     return try idx(try FileBytes.read(images), path: images, labels: labelsBeside(images), name: name)
   }

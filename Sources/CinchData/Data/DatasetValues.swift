@@ -67,7 +67,8 @@ extension Dataset {
   /// Throws `CinchError.usage` if a fitted scaling has been applied, after which raw values are not exactly known.
   func requireRaw() throws {
     if let kind = scaling?.kind, kind == .minmax || kind == .standard {
-      throw CinchError.usage("\(name) has been scaled already (\(kind.rawValue)); load it again to scale it otherwise")
+      throw CinchError.usage(
+        "'\(name)' has been scaled already (\(kind.rawValue)): load it again to scale it otherwise.")
     }
   }
 
@@ -75,8 +76,8 @@ extension Dataset {
   func require(_ range: ClosedRange<Float>, for kind: Scaling.Kind) throws {
     guard let found = first(outside: range) else { return }
     throw CinchError.badData(
-      "\(name) has \(found.value) in row \(found.row + 1), column \(found.feature + 1), outside \(range) that "
-        + "\(kind.rawValue) scaling needs; use another scaling")
+      "'\(name)' has \(found.value) in row \(found.row + 1), column \(found.feature + 1), outside \(range) that "
+        + "\(kind.rawValue) scaling needs: use another scaling.")
   }
 }
 

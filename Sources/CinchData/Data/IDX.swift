@@ -18,7 +18,7 @@ enum IDX {
     let bytes = try contents(try FileBytes.read(path), path: path)
     let header = try Header(bytes, path: path)
     guard header.type == .uint8, header.extents.count == 1 else {
-      throw CinchError.badData("\(path) does not hold labels (unsigned bytes of rank 1); name the labels file")
+      throw CinchError.badData("'\(path)' does not hold labels (unsigned bytes of rank 1): name the labels file.")
     }
     let labels = bytes[header.size...]
     try NumericArray.checkSize(extents: header.extents, type: .uint8, payloadBytes: labels.count, path: path)
@@ -45,7 +45,7 @@ enum IDX {
       data / Gzip.largestRatio <= file.count
     else {
       throw CinchError.badData(
-        "\(path) claims more data (\(Shape.text(header.extents))) than its \(file.count) bytes can hold; fetch it again"
+        "'\(path)' claims more data (\(Shape.text(header.extents))) than its \(file.count) bytes can hold: fetch it again."
       )
     }
     return try Gzip.inflate(file, limit: header.size + data, path: path)
@@ -64,19 +64,20 @@ enum IDX {
 
     init(_ bytes: [UInt8], path: String) throws {
       guard bytes.count >= 4, bytes[0] == 0, bytes[1] == 0 else {
-        throw CinchError.badData("\(path) is not an IDX file (it should begin with two zero bytes); check its format")
+        throw CinchError.badData(
+          "'\(path)' is not an IDX file (it should begin with two zero bytes): check its format.")
       }
       guard let type = Self.types[bytes[2]] else {
         throw CinchError.badData(
-          "\(path) has the unknown IDX type code 0x\(String(bytes[2], radix: 16)); write it with 0x08 to 0x0E")
+          "'\(path)' has the unknown IDX type code 0x\(String(bytes[2], radix: 16)): write it with 0x08 to 0x0E.")
       }
       let rank = Int(bytes[3])
       guard rank >= 1 else {
-        throw CinchError.badData("\(path) is an IDX file of rank 0; write it with samples as its first dimension")
+        throw CinchError.badData("'\(path)' is an IDX file of rank 0: write it with samples as its first dimension.")
       }
       size = 4 + 4 * rank
       guard bytes.count >= size else {
-        throw CinchError.badData("\(path) ends inside its IDX header; fetch it again")
+        throw CinchError.badData("'\(path)' ends inside its IDX header: fetch it again.")
       }
       self.type = type
       extents = (0..<rank).map { dimension in

@@ -19,7 +19,7 @@ extension Dataset {
   func seen(as sampleShape: Shape?, layout: ImageLayout) throws -> Dataset {
     if let sampleShape, sampleShape.count != features {
       throw CinchError.badData(
-        "Samples of \(name) have \(features) values (\(self.sampleShape)), which do not fill an image of \(sampleShape): "
+        "Samples of '\(name)' have \(features) values (\(self.sampleShape)), which do not fill an image of \(sampleShape): "
           + "pass an \(.imageShape) that they fill.")
     }
     guard layout == .nhwc else {
@@ -32,7 +32,7 @@ extension Dataset {
       image = given
       guard own.count == 1 || image.shape(in: .nhwc).dimensions == own || own.count == 2 && image.channels == 1 else {
         throw CinchError.badData(
-          "Samples of \(name) are \(self.sampleShape), not \(image.shape(in: .nhwc)) as an image of \(image) has it with "
+          "Samples of '\(name)' are \(self.sampleShape), not \(image.shape(in: .nhwc)) as an image of \(image) has it with "
             + "its channels last: correct \(.imageShape, "CHANNELS,HEIGHT,WIDTH") or \(.layout).")
       }
     } else if own.count == 3 {
@@ -41,7 +41,7 @@ extension Dataset {
       return self
     } else {
       throw CinchError.usage(
-        "Samples of \(name) are \(own.count == 1 ? "flat" : "\(self.sampleShape)"): with \(.layout, "nhwc") say what they are, "
+        "Samples of '\(name)' are \(own.count == 1 ? "flat" : "\(self.sampleShape)"): with \(.layout, "nhwc") say what they are, "
           + "with \(.imageShape) CHANNELS,HEIGHT,WIDTH.")
     }
     return Dataset(
@@ -57,7 +57,7 @@ extension Dataset {
     guard areImages, extents(own) != extents(sampleShape) else { return }
     let isLast = ImageShape(sampleShape).map { $0.shape(in: .nhwc) == own } ?? false
     throw CinchError.badData(
-      "Samples of \(name) are \(own), not \(sampleShape): "
+      "Samples of '\(name)' are \(own), not \(sampleShape): "
         + (isLast ? "their channels come last, so add \(.layout) nhwc." : "leave \(.imageShape) out, or correct it."))
   }
 }

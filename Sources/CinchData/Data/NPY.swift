@@ -20,13 +20,13 @@ public enum NPY {
   /// - Throws: `CinchError.usage` if the sizes disagree, `.inputOutput` if the file cannot be written.
   public static func write(values: [Float], shape: Shape, to path: String) throws {
     guard values.count == shape.count else {
-      throw CinchError.usage("\(values.count) values do not fill the shape \(shape); pass one value an element")
+      throw CinchError.usage("\(values.count) values do not fill the shape \(shape): pass one value an element.")
     }
     let extents = shape.dimensions.map { "\($0)," }.joined(separator: " ")
     var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(extents)), }"
     header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
     guard let length = UInt16(exactly: header.utf8.count) else {
-      throw CinchError.usage("a shape of rank \(shape.dimensions.count) does not fit a .npy header; flatten it")
+      throw CinchError.usage("A shape of rank \(shape.dimensions.count) does not fit a .npy header: flatten it.")
     }
     try AtomicFile.write(to: path) { file in
       try file.write(magic + [1, 0, UInt8(length & 0xFF), UInt8(length >> 8)] + Array(header.utf8))
@@ -40,12 +40,12 @@ public enum NPY {
 
   static func read(_ bytes: [UInt8], scalesBytes: Bool, path: String) throws -> NumericArray {
     guard isNPY(bytes) else {
-      throw CinchError.badData("\(path) is not a .npy file (it should begin with \\x93NUMPY); check its format")
+      throw CinchError.badData("'\(path)' is not a .npy file (it should begin with \\x93NUMPY): check its format.")
     }
     guard bytes.count >= 10 else { throw truncated(path) }
     let version = bytes[6]
     guard (1...3).contains(version) else {
-      throw CinchError.badData("\(path) is a .npy file of version \(version); save it with version 1, 2 or 3")
+      throw CinchError.badData("'\(path)' is a .npy file of version \(version): save it with version 1, 2 or 3.")
     }
     let lengthBytes = version == 1 ? 2 : 4
     let start = 8 + lengthBytes
@@ -56,10 +56,10 @@ public enum NPY {
     var parser = HeaderParser(bytes: bytes[start..<(start + length)], path: path)
     let header = try parser.parse()
     guard !header.isFortranOrder else {
-      throw CinchError.badData("\(path) is in Fortran order; save it again after numpy.ascontiguousarray(array)")
+      throw CinchError.badData("'\(path)' is in Fortran order: save it again after numpy.ascontiguousarray(array).")
     }
     guard !header.extents.isEmpty else {
-      throw CinchError.badData("\(path) holds a single number; save an array with one row a sample")
+      throw CinchError.badData("'\(path)' holds a single number: save an array with one row a sample.")
     }
     let (type, bigEndian) = try elementType(header.descriptor, path: path)
     return try NumericArray(
@@ -76,13 +76,13 @@ public enum NPY {
     case "|u1", "<u1", ">u1", "=u1": (.uint8, false)
     default:
       throw CinchError.badData(
-        "\(path) holds elements of type \(excerpt(descriptor.utf8)), which is not supported; "
-          + "save it again after array.astype('float32')")
+        "'\(path)' holds elements of type \(excerpt(descriptor.utf8)), which is not supported: "
+          + "save it again after array.astype('float32').")
     }
   }
 
   private static func truncated(_ path: String) -> CinchError {
-    .badData("\(path) ends inside its .npy header; fetch or write it again")
+    .badData("'\(path)' ends inside its .npy header: fetch or write it again.")
   }
 }
 
@@ -125,7 +125,7 @@ private struct HeaderParser {
   }
 
   private func malformed(_ why: String) -> CinchError {
-    .badData("the .npy header of \(path) is malformed: \(why); write the file again")
+    .badData("The .npy header of '\(path)' is malformed: \(why); write the file again.")
   }
 
   /// What is left without the blanks that fill a header up.
@@ -161,7 +161,7 @@ private struct HeaderParser {
     skipSpace()
     guard bytes.first != UInt8(ascii: "[") else {
       throw CinchError.badData(
-        "\(path) holds records with named fields; save a plain array, for example array['field'].astype('float32')")
+        "'\(path)' holds records with named fields: save a plain array, for example array['field'].astype('float32').")
     }
     return try string()
   }

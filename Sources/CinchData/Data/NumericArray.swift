@@ -48,7 +48,7 @@ struct NumericArray {
       }
     }
     if type == .float32 || type == .float64 {
-      try requireFinite(values, features: shape.columns, source: path) { index in
+      try requireFinite(values, features: shape.columns, subject: "'\(path)'") { index in
         guard type == .float64 else { return nil }
         let bits = payload.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self) }
         return Double(bitPattern: bigEndian ? bits.bigEndian : bits)
@@ -60,15 +60,15 @@ struct NumericArray {
   static func checkSize(extents: [Int], type: ElementType, payloadBytes: Int, path: String) throws {
     let shape = Shape.text(extents)
     guard extents.allSatisfy({ $0 > 0 }) else {
-      throw CinchError.badData("\(path) holds no values (its shape is \(shape)); write it with at least one sample")
+      throw CinchError.badData("'\(path)' holds no values (its shape is \(shape)): write it with at least one sample.")
     }
     guard let bytes = checkedProduct(extents + [type.size]), checkedProduct([bytes, 4]) != nil else {
-      throw CinchError.badData("\(path) claims an impossible shape (\(shape)); fetch or write it again")
+      throw CinchError.badData("'\(path)' claims an impossible shape (\(shape)): fetch or write it again.")
     }
     guard bytes == payloadBytes else {
       throw CinchError.badData(
-        "\(path) should hold \(bytes) bytes of data (\(shape) \(type.rawValue)) but holds \(payloadBytes); "
-          + "fetch or write it again")
+        "'\(path)' should hold \(bytes) bytes of data (\(shape) \(type.rawValue)) but holds \(payloadBytes): "
+          + "fetch or write it again.")
     }
   }
 
@@ -105,8 +105,10 @@ struct NumericArray {
 
 /// Throws `CinchError.badData` naming the first element that is NaN or infinite.
 ///
-/// - Parameter stored: an element as it was before it became a `Float`; nil where it was one.
-func requireFinite(_ values: [Float], features: Int, source: String, stored: (Int) -> Double? = { _ in nil }) throws {
+/// - Parameters:
+///   - subject: what holds the values, as a sentence begins with it.
+///   - stored: an element as it was before it became a `Float`; nil where it was one.
+func requireFinite(_ values: [Float], features: Int, subject: String, stored: (Int) -> Double? = { _ in nil }) throws {
   // Without an early exit the compiler can do many at a time; data are nearly always clean.
   var found: UInt32 = 0
   values.withUnsafeBufferPointer { buffer in
@@ -116,8 +118,9 @@ func requireFinite(_ values: [Float], features: Int, source: String, stored: (In
   let (row, column) = index.quotientAndRemainder(dividingBy: features)
   let place = "in row \(row + 1), column \(column + 1) (counted from 1)"
   if let wide = stored(index), wide.isFinite {
-    throw CinchError.badData("\(source) holds \(wide) \(place), which is too large for a 32-bit float; rescale it")
+    throw CinchError.badData("\(subject) holds \(wide) \(place), which is too large for a 32-bit float: rescale it.")
   }
   throw CinchError.badData(
-    "\(source) has \(values[index].isNaN ? "a NaN" : "an infinite value") \(place); clean or impute such values first")
+    "\(subject) has \(values[index].isNaN ? "a NaN" : "an infinite value") \(place): clean or impute such values first."
+  )
 }

@@ -106,8 +106,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     case .minmax, .standard:
       guard data.features == offset.count else {
         throw CinchError.badData(
-          "\(data.name) has \(data.features) features but its scaling was fitted to \(offset.count); "
-            + "use data with the same columns")
+          "'\(data.name)' has \(data.features) features but its scaling was fitted to \(offset.count): "
+            + "use data with the same columns.")
       }
     }
     let own = Scaling(kind: kind, offset: data.asStored(perFeature: offset), scale: data.asStored(perFeature: scale))
@@ -122,7 +122,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     let scaled = try map(values) { value, offset, scale in
       scale == 0 ? 0 : (Double(value) * rawScale - offset) / scale
     }
-    if !offset.isEmpty { try requireFinite(scaled, features: offset.count, source: "the scaled data") }
+    if !offset.isEmpty { try requireFinite(scaled, features: offset.count, subject: "The scaled data") }
     return scaled
   }
 
@@ -131,8 +131,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     let features = offset.count
     guard values.count % features == 0 else {
       throw CinchError.badData(
-        "\(values.count) values are not rows of the \(features) features that the scaling was fitted to; "
-          + "use data with the same columns")
+        "\(values.count) values are not rows of the \(features) features that the scaling was fitted to: "
+          + "use data with the same columns.")
     }
     return [Float](unsafeUninitializedCapacity: values.count) { result, count in
       values.withUnsafeBufferPointer { values in

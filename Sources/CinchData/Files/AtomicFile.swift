@@ -19,18 +19,18 @@ public enum AtomicFile {
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       if errno == ENOENT {
-        throw CinchError.inputOutput("cannot write \(path): the folder \(folder) does not exist; create it first")
+        throw CinchError.inputOutput("Cannot write '\(path)': the folder '\(folder)' does not exist; create it first.")
       }
-      throw CinchError.system(errno, "write \(path)")
+      throw CinchError.system(errno, "write '\(path)'")
     }
     var isOpen = true
     do {
       try body(FileOutput(descriptor: descriptor, path: path))
-      guard fsync(descriptor) == 0 else { throw CinchError.system(errno, "write \(path)") }
+      guard fsync(descriptor) == 0 else { throw CinchError.system(errno, "write '\(path)'") }
       isOpen = false
       // Network file systems report a full disk as late as here.
-      guard close(descriptor) == 0 else { throw CinchError.system(errno, "write \(path)") }
-      guard rename(temporary, target) == 0 else { throw CinchError.system(errno, "write \(path)") }
+      guard close(descriptor) == 0 else { throw CinchError.system(errno, "write '\(path)'") }
+      guard rename(temporary, target) == 0 else { throw CinchError.system(errno, "write '\(path)'") }
     } catch {
       if isOpen { close(descriptor) }
       unlink(temporary)
@@ -64,8 +64,8 @@ public enum AtomicFile {
     guard stat(path, &status) == 0 else { return path }
     switch status.st_mode & S_IFMT {
     case S_IFREG: break
-    case S_IFDIR: throw CinchError.system(EISDIR, "write \(path)")
-    default: throw CinchError.inputOutput("cannot write \(path): it is a pipe or a device; name a file")
+    case S_IFDIR: throw CinchError.system(EISDIR, "write '\(path)'")
+    default: throw CinchError.inputOutput("Cannot write '\(path)': it is a pipe or a device; name a file.")
     }
     guard let resolved = realpath(path, nil) else { return path }
     defer { free(resolved) }
@@ -79,7 +79,7 @@ public enum AtomicFile {
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
-      throw CinchError.system(errno, "write \(path)")
+      throw CinchError.system(errno, "write '\(path)'")
     }
   }
 }
@@ -97,7 +97,7 @@ public struct FileOutput {
       if written >= 0 {
         rest = rest.dropFirst(written)
       } else if errno != EINTR {
-        throw CinchError.system(errno, "write \(path)")
+        throw CinchError.system(errno, "write '\(path)'")
       }
     }
   }

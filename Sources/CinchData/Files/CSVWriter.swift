@@ -11,7 +11,7 @@ public struct CSVWriter: Sendable, Hashable {
   /// - Throws: `CinchError.usage` unless it has one field a column.
   public mutating func append(_ row: [String]) throws {
     guard row.count == columns.count else {
-      throw CinchError.usage("a row of \(row.count) fields does not fit \(columns.count) columns; give one a column")
+      throw CinchError.usage("A row of \(row.count) fields does not fit \(columns.count) columns: give one a column.")
     }
     rows.append(row)
   }
@@ -31,10 +31,10 @@ public struct CSVWriter: Sendable, Hashable {
   /// - Throws: `CinchError.usage` if sizes disagree, `.inputOutput`.
   public static func write(values: [Float], features: Int, columnNames: [String]? = nil, to path: String) throws {
     guard features >= 1, values.count % features == 0 else {
-      throw CinchError.usage("\(values.count) values are not rows of \(features) features; correct the count")
+      throw CinchError.usage("\(values.count) values are not rows of \(features) features: correct the count.")
     }
     guard columnNames.map({ $0.count == features }) ?? true else {
-      throw CinchError.usage("\(columnNames?.count ?? 0) column names do not fit \(features) features; give one each")
+      throw CinchError.usage("\(columnNames?.count ?? 0) column names do not fit \(features) features: give one each.")
     }
     try AtomicFile.write(to: path) { file in
       if let columnNames { try file.write(columnNames.map(field).joined(separator: ",") + "\n") }

@@ -9,20 +9,20 @@ enum FileBytes {
   static func read(_ path: String) throws -> [UInt8] {
     // O_NONBLOCK: opening a pipe that nobody writes to must fail below, not hang here.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw CinchError.system(errno, "read \(path)") }
+    guard descriptor >= 0 else { throw CinchError.system(errno, "read '\(path)'") }
     defer { close(descriptor) }
 
     var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw CinchError.system(errno, "read \(path)") }
+    guard fstat(descriptor, &status) == 0 else { throw CinchError.system(errno, "read '\(path)'") }
     switch status.st_mode & S_IFMT {
     case S_IFREG: break
-    case S_IFDIR: throw CinchError.system(EISDIR, "read \(path)")
-    default: throw CinchError.inputOutput("cannot read \(path): it is a pipe or a device; copy it into a file first")
+    case S_IFDIR: throw CinchError.system(EISDIR, "read '\(path)'")
+    default: throw CinchError.inputOutput("Cannot read '\(path)': it is a pipe or a device; copy it into a file first.")
     }
     let size = Int(status.st_size)
-    guard size > 0 else { throw CinchError.badData("\(path) is empty; fetch or write it again") }
+    guard size > 0 else { throw CinchError.badData("'\(path)' is empty: fetch or write it again.") }
     guard size <= physicalMemory else {
-      throw CinchError.badData("\(path) has \(size) bytes, more than this machine's memory; split it")
+      throw CinchError.badData("'\(path)' has \(size) bytes, more than this machine's memory: split it.")
     }
 
     var failure: Int32 = 0
@@ -39,8 +39,8 @@ enum FileBytes {
         }
       }
     }
-    guard failure == 0 else { throw CinchError.system(failure, "read \(path)") }
-    guard bytes.count == size else { throw CinchError.inputOutput("\(path) shrank while being read; try again") }
+    guard failure == 0 else { throw CinchError.system(failure, "read '\(path)'") }
+    guard bytes.count == size else { throw CinchError.inputOutput("'\(path)' shrank while being read: try again.") }
     return bytes
   }
 

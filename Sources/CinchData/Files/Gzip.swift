@@ -29,7 +29,7 @@ enum Gzip {
     defer { stream.deallocate() }
     let windowAndGzip: Int32 = 15 + 16
     guard inflateInit2_(stream, windowAndGzip, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
-      throw CinchError.unavailable("zlib cannot start; free some memory, or install zlib1g 1.2.9 or later")
+      throw CinchError.unavailable("Zlib cannot start: free some memory, or install zlib1g 1.2.9 or later.")
     }
     defer { inflateEnd(stream) }
 
@@ -50,7 +50,7 @@ enum Gzip {
           let status = CZlib.inflate(stream, Z_NO_FLUSH)
           output.append(contentsOf: chunk.prefix(chunk.count - Int(stream.pointee.avail_out)))
           if output.count > limit, !stopsAtLimit {
-            throw CinchError.badData("\(path) holds more data than it should (over \(limit) bytes); fetch it again")
+            throw CinchError.badData("'\(path)' holds more data than it should (over \(limit) bytes): fetch it again.")
           }
           if output.count >= limit, stopsAtLimit { return Array(output.prefix(limit)) }
 
@@ -60,16 +60,16 @@ enum Gzip {
             let rest = source[(position - Int(stream.pointee.avail_in))...]
             if rest.allSatisfy({ $0 == 0 }) { return output }  // The end, or the zeros some tools pad with.
             guard rest.starts(with: [0x1F, 0x8B]) else {
-              throw CinchError.badData("\(path) has \(rest.count) bytes after its gzip stream; fetch it again")
+              throw CinchError.badData("'\(path)' has \(rest.count) bytes after its gzip stream: fetch it again.")
             }
             inflateReset(stream)  // Another member: their contents follow one another.
           case Z_BUF_ERROR:
-            throw CinchError.badData("\(path) ends in the middle of its gzip stream; fetch it again")
+            throw CinchError.badData("'\(path)' ends in the middle of its gzip stream: fetch it again.")
           case Z_MEM_ERROR:
-            throw CinchError.unavailable("there is no memory left to decompress \(path); close other programs")
+            throw CinchError.unavailable("There is no memory left to decompress '\(path)': close other programs.")
           default:
             let reason = stream.pointee.msg.map { String(cString: $0) } ?? "status \(status)"
-            throw CinchError.badData("\(path) is damaged (gzip: \(reason)); fetch it again")
+            throw CinchError.badData("'\(path)' is damaged (gzip: \(reason)): fetch it again.")
           }
         }
       }

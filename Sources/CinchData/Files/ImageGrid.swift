@@ -31,7 +31,7 @@ public enum ImageGrid {
   ) throws -> RasterImage {
     let count = try tileCount(values, tileShape)
     let columns = columns ?? nearSquareWidth(count)
-    guard columns >= 1 else { throw CinchError.usage("a grid of \(columns) columns is empty; ask for at least 1") }
+    guard columns >= 1 else { throw CinchError.usage("A grid of \(columns) columns is empty: ask for at least 1.") }
     var canvas = try Canvas(
       tile: Tile(tileShape), columns: min(columns, count), rows: (count + columns - 1) / columns,
       magnification: magnification, gap: gap)
@@ -54,7 +54,7 @@ public enum ImageGrid {
     let first = versions.first ?? []
     let count = try tileCount(first, tileShape)
     guard versions.allSatisfy({ $0.count == first.count }) else {
-      throw CinchError.usage("the versions of samples differ in size; pass the same samples for all")
+      throw CinchError.usage("The versions of samples differ in size: pass the same samples for all.")
     }
     var canvas = try Canvas(
       tile: Tile(tileShape), columns: count, rows: versions.count, magnification: magnification)
@@ -71,7 +71,7 @@ public enum ImageGrid {
     let gap = 8
     let height = pictures.reduce(-gap) { $0 + gap + $1.height }
     let channels = pictures.map(\.channels).max() ?? 0
-    guard height > 0 else { throw CinchError.usage("there are no pictures to stack; pass one or more") }
+    guard height > 0 else { throw CinchError.usage("There are no pictures to stack: pass one or more.") }
     var image = try RasterImage(
       width: pictures.map(\.width).max() ?? 0, height: height, channels: channels, filledWith: background)
     var top = 0
@@ -91,7 +91,8 @@ public enum ImageGrid {
 
   private static func tileCount(_ values: [Float], _ shape: Shape) throws -> Int {
     guard shape.count >= 1, !values.isEmpty, values.count % shape.count == 0 else {
-      throw CinchError.usage("\(values.count) values do not fill tiles of shape \(shape); pass one or more whole tiles")
+      throw CinchError.usage(
+        "\(values.count) values do not fill tiles of shape \(shape): pass one or more whole tiles.")
     }
     return values.count / shape.count
   }
@@ -132,11 +133,11 @@ private struct Canvas {
 
   init(tile: Tile, columns: Int, rows: Int, magnification: Int, gap: Int = 1) throws {
     guard (1...64).contains(magnification) else {
-      throw CinchError.usage("a magnification of \(magnification) is not between 1 and 64; choose one that is")
+      throw CinchError.usage("A magnification of \(magnification) is not between 1 and 64: choose one that is.")
     }
     guard (0...64).contains(gap), let width = checkedProduct([columns, (tile.width * magnification) + gap]),
       let height = checkedProduct([rows, (tile.height * magnification) + gap])
-    else { throw CinchError.usage("the picture would be too large; show fewer tiles") }
+    else { throw CinchError.usage("The picture would be too large: show fewer tiles.") }
     self.tile = tile
     self.magnification = magnification
     self.gap = gap

@@ -16,10 +16,10 @@ public struct RasterImage: Sendable, Hashable {
   ///   bytes, or `channels` is neither 1 nor 3.
   public init(width: Int, height: Int, channels: Int = 1, filledWith level: UInt8 = 0) throws {
     guard channels == 1 || channels == 3 else {
-      throw CinchError.usage("an image of \(channels) channels cannot be written; use 1 (grey) or 3 (RGB)")
+      throw CinchError.usage("An image of \(channels) channels cannot be written: use 1 (grey) or 3 (RGB).")
     }
     guard (1...1_000_000).contains(width), (1...1_000_000).contains(height), width * height * channels <= 1 << 30 else {
-      throw CinchError.usage("an image of \(width) × \(height) pixels cannot be written; show fewer or smaller tiles")
+      throw CinchError.usage("An image of \(width) × \(height) pixels cannot be written: show fewer or smaller tiles.")
     }
     self.width = width
     self.height = height
@@ -39,7 +39,7 @@ public enum PNG {
     let count = image.width * image.height * image.channels
     guard image.pixels.count == count else {
       throw CinchError.usage(
-        "an image of \(image.width) × \(image.height) pixels has \(count) bytes, not \(image.pixels.count); set them in place"
+        "An image of \(image.width) × \(image.height) pixels has \(count) bytes, not \(image.pixels.count): set them in place."
       )
     }
     // libpng's simplified interface reports errors in `png_image`; the classic one would longjmp over Swift frames.
@@ -59,7 +59,7 @@ public enum PNG {
     var encoded = [UInt8](repeating: 0, count: size)
     guard png_image_write_to_memory(&control, &encoded, &size, 0, image.pixels, 0, nil) != 0, size <= encoded.count
     else {
-      throw CinchError.unavailable("libpng cannot encode an image: \(message()); show fewer tiles or update libpng")
+      throw CinchError.unavailable("Libpng cannot encode an image: \(message()); show fewer tiles or update libpng.")
     }
     encoded.removeLast(encoded.count - size)
     return encoded

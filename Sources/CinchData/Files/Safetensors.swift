@@ -44,10 +44,10 @@ public struct Safetensors: Sendable, Hashable {
   /// - Throws: `CinchError.usage` if the name is taken or reserved, or the elements do not fill the shape.
   public mutating func add(_ name: String, shape: Shape, _ storage: Storage) throws {
     guard name != Self.metadataKey, indices[name] == nil else {
-      throw CinchError.usage("the array name \(name) is taken; choose another")
+      throw CinchError.usage("The array name '\(name)' is taken: choose another.")
     }
     guard storage.count == shape.count else {
-      throw CinchError.usage("\(storage.count) elements do not fill \(name) of shape \(shape); pass one an element")
+      throw CinchError.usage("\(storage.count) elements do not fill '\(name)' of shape \(shape): pass one an element.")
     }
     indices[name] = entries.count
     entries.append(Entry(name: name, shape: shape, storage: storage))
@@ -58,12 +58,12 @@ public struct Safetensors: Sendable, Hashable {
   /// - Throws: `CinchError.badData` if it is missing or is of another type or shape.
   public func float32(_ name: String, shape: Shape) throws -> [Float] {
     guard let entry = self[name] else {
-      throw CinchError.badData("the file holds no array named \(name); check that it belongs to this model")
+      throw CinchError.badData("The file holds no array named '\(name)': check that it belongs to this model.")
     }
     guard case .float32(let values) = entry.storage, entry.shape == shape else {
       throw CinchError.badData(
-        "\(name) is \(entry.storage.typeName) of shape \(entry.shape), not F32 of shape \(shape); "
-          + "check that the file belongs to this model")
+        "'\(name)' is \(entry.storage.typeName) of shape \(entry.shape), not F32 of shape \(shape): "
+          + "check that the file belongs to this model.")
     }
     return values
   }
@@ -111,7 +111,7 @@ extension Safetensors {
 
   init(_ bytes: [UInt8], path: String) throws {
     func damaged(_ what: String) -> CinchError {
-      .badData("\(path) is not a valid safetensors file: \(what); use an intact copy")
+      .badData("'\(path)' is not a valid safetensors file: \(what); use an intact copy.")
     }
     guard bytes.count >= 8 else { throw damaged("it is shorter than 8 bytes") }
     let length = bytes[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
