@@ -53,21 +53,30 @@ public final class Autoencoder: Sendable {
   /// Samples from codes, as `encode` gives them or flattened.
   /// - Throws: `CinchError.badData` where the codes are of another shape; `CinchError.usage` where the decoder needs
   ///   more than codes, as one that unpools does.
-  public func decode(_ codes: Dataset) throws -> Dataset {
+  public func decode(_ codes: Dataset) throws -> Dataset { try decode(codes, in: .nchw) }
+
+  /// - Parameter order: in which the result keeps the channels of images, for who writes them so.
+  package func decode(_ codes: Dataset, in order: ImageLayout) throws -> Dataset {
     let shape = network.codeShape.sampleShape
     guard codes.features == shape.count, codes.sampleShape.dimensions.count < 3 || codes.sampleShape == shape else {
       throw CinchError.badData(
         "The codes in '\(codes.name)' are \(codes.sampleShape), but this model's are \(shape): "
           + "pass codes that it encoded itself.")
     }
-    return try result(of: codes, "decoded", recipe.inputShape.sampleShape) { try $0.decode(codes) }
+    return try result(of: codes, "decoded", recipe.inputShape.sampleShape, in: order) {
+      try $0.decode(codes, in: order)
+    }
   }
 
   /// x̂ of every sample; the input is not corrupted.
   /// - Throws: `CinchError.usage` where the model is a classifier, `.badData` where the features do not fit.
-  public func reconstruct(_ data: Dataset) throws -> Dataset {
+  public func reconstruct(_ data: Dataset) throws -> Dataset { try reconstruct(data, in: .nchw) }
+
+  /// - Parameter order: in which the result keeps the channels of images, for who writes them so.
+  package func reconstruct(_ data: Dataset, in order: ImageLayout) throws -> Dataset {
     try check(data)
-    return try result(of: data, "reconstructions", data.sampleShape) { try $0.reconstruct(data) }
+    let shape = order == .nchw ? data.sampleShape : recipe.inputShape.sampleShape
+    return try result(of: data, "reconstructions", shape, in: order) { try $0.reconstruct(data, in: order) }
   }
 
   /// The most probable class of every sample; of equals the first.
@@ -127,9 +136,11 @@ public final class Autoencoder: Sendable {
   }
 
   private func result(
-    of data: Dataset, _ suffix: String, _ shape: Shape, _ body: (any Session) throws -> [Float]
+    of data: Dataset, _ suffix: String, _ shape: Shape, in order: ImageLayout = .nchw,
+    _ body: (any Session) throws -> [Float]
   ) throws -> Dataset {
     let values = try withSession(body)
-    return try Dataset(values: values, count: data.count, sampleShape: shape, name: "\(data.name) \(suffix)")
+    return try Dataset(
+      stored: values, count: data.count, sampleShape: shape, layout: order, name: "\(data.name) \(suffix)")
   }
 }

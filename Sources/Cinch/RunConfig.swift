@@ -60,11 +60,24 @@ public struct RunConfig: Sendable, Hashable {
   public var layout: ImageLayout { data?.options.layout ?? .nchw }
 
   /// The model's output in the data's own units: undoes `minmax` and `standard` scaling. Bytes stay in [0, 1].
-  public func restore(_ values: [Float]) throws -> [Float] {
+  public func restore(_ values: [Float]) throws -> [Float] { try Self.restore(values, scaling) }
+
+  private static func restore(_ values: [Float], _ scaling: Scaling?) throws -> [Float] {
     switch scaling?.kind {
     case .minmax, .standard: try scaling?.invert(values) ?? values
     default: values
     }
+  }
+
+  /// The model's output as a file of it holds it: in the units, the shape and the order of the run's data.
+  ///
+  /// - Returns: the values, and one sample's shape.
+  package func inFiles(_ samples: Dataset) throws -> (values: [Float], shape: Shape) {
+    guard shape.dimensions.count == 3, let image = ImageShape(shape) else {
+      return (try restore(samples.values), shape)
+    }
+    let values = samples.values(in: layout, as: image)
+    return (try Self.restore(values, scaling?.ordered(layout, as: image)), image.shape(in: layout))
   }
 }
 

@@ -67,11 +67,12 @@ extension RunFolder {
     let count = min(16, data.count, Self.mostPixels / (3 * shape.count * magnification * magnification))
     guard count > 0 else { return }
     let samples = try data.prefix(count)
+    let originals = samples.values
     let corrupted = model.recipe.corruption == nil ? nil : try model.corrupt(samples).values
     let reconstructions = try model.reconstruct(samples).values
     let image = try ImageGrid.compared(
-      [samples.values, corrupted, reconstructions].compactMap { $0 }, tileShape: Self.tile(shape),
-      contrast: .fixed(Self.range(samples.values)), magnification: magnification)
+      [originals, corrupted, reconstructions].compactMap { $0 }, tileShape: Self.tile(shape),
+      contrast: .fixed(Self.range(originals)), magnification: magnification)
     try PNG.write(image, to: path(of: .reconstructions))
   }
 

@@ -56,5 +56,10 @@ import Testing
       #expect(a.row == b.row)
     }
     #expect(last.first(outside: 0...60) == nil)
+    var values = last.stored
+    values[12 + 5] = .nan  // Pixel 1 in channel 2 of the second sample.
+    expectError("in row 2, column 10 (") {
+      _ = try Dataset(stored: values, count: 5, sampleShape: image.shape, layout: .nhwc)
+    }
   }
 }

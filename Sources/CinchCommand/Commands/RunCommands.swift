@@ -53,12 +53,7 @@ struct OutputOptions: ParsableArguments {
 
   /// Writes samples as the run's data are laid out.
   func write(_ samples: Dataset, of config: RunConfig) throws {
-    var values = try config.restore(samples.values)
-    var shape = config.shape
-    if let image = ImageShape(shape), shape.dimensions.count == 3 {
-      values = image.ordered(values, as: config.layout)
-      shape = image.shape(in: config.layout)
-    }
+    let (values, shape) = try config.inFiles(samples)
     try write(values, shape: Shape([samples.count] + shape.dimensions))
   }
 }
@@ -148,7 +143,7 @@ struct DecodeCommand: ParsableCommand {
   func run() throws {
     try outputOptions.requireKnownEnding()
     let (model, config) = try runOptions.open()
-    let decoded = try model.decode(try Dataset.load(codes))
+    let decoded = try model.decode(try Dataset.load(codes), in: config.layout)
     try outputOptions.write(decoded, of: config)
   }
 }
@@ -169,7 +164,7 @@ struct ReconstructCommand: ParsableCommand {
   func run() throws {
     try outputOptions.requireKnownEnding()
     let (model, config) = try runOptions.open()
-    let reconstructed = try model.reconstruct(try dataOptions.load(for: config))
+    let reconstructed = try model.reconstruct(try dataOptions.load(for: config), in: config.layout)
     try outputOptions.write(reconstructed, of: config)
   }
 }

@@ -14,8 +14,9 @@ package protocol Session: AnyObject {
   var runs: Int { get }
 
   func encode(_ data: Dataset) throws -> [Float]
-  func decode(_ codes: Dataset) throws -> [Float]
-  func reconstruct(_ data: Dataset) throws -> [Float]
+  /// - Parameter order: of the channels in the result, where that is images.
+  func decode(_ codes: Dataset, in order: ImageLayout) throws -> [Float]
+  func reconstruct(_ data: Dataset, in order: ImageLayout) throws -> [Float]
   /// The most probable class of every sample.
   func classify(_ data: Dataset) throws -> [Int]
   /// The outputs of the encoder's convolutions, each with its name and shape.
@@ -116,7 +117,7 @@ final class ModelSession<B: Backend>: Session {
   var stepLosses: [Double] { run?.stepLosses ?? [] }
   var isStreamed: Bool { run?.isStreamed ?? false }
 
-  // Users and files have channels first, devices channels last.
+  // Users have channels first, files either order, devices channels last.
   private var input: FeatureShape { network.input }
   private var code: FeatureShape { network.code.resolved.output }
 
@@ -124,7 +125,7 @@ final class ModelSession<B: Backend>: Session {
     code.channelsFirst(try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.encoderCount))
   }
 
-  func decode(_ codes: Dataset) throws -> [Float] {
+  func decode(_ codes: Dataset, in order: ImageLayout) throws -> [Float] {
     try requireReconstruction()
     let decoder = network.layers[network.encoderCount...]
     if let layer = decoder.first(where: { $0.resolved.kind.source.map { $0 < network.encoderCount } ?? false }) {
@@ -132,15 +133,15 @@ final class ModelSession<B: Backend>: Session {
         "Layer \(layer.resolved.name) puts values where the encoder's max-pool found them, which codes alone do not "
           + "tell: use reconstruct, or a recipe that upsamples.")
     }
-    return input.channelsFirst(
+    return input.fromDevice(
       try inference().run(
-        code.channelsLast(valuesOf: codes), through: network.encoderCount..<network.layers.count))
+        code.channelsLast(valuesOf: codes), through: network.encoderCount..<network.layers.count), in: order)
   }
 
-  func reconstruct(_ data: Dataset) throws -> [Float] {
+  func reconstruct(_ data: Dataset, in order: ImageLayout) throws -> [Float] {
     try requireReconstruction()
-    return input.channelsFirst(
-      try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.layers.count))
+    return input.fromDevice(
+      try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.layers.count), in: order)
   }
 
   private func requireReconstruction() throws {

@@ -41,6 +41,16 @@ public struct Dataset: Sendable {
     values: [Float], count: Int, sampleShape: Shape, labels: [Int]? = nil, name: String = "data",
     scaling: Scaling? = nil, columnNames: [String]? = nil
   ) throws {
+    try self.init(
+      stored: values, count: count, sampleShape: sampleShape, layout: .nchw, labels: labels, name: name,
+      scaling: scaling, columnNames: columnNames)
+  }
+
+  /// Samples whose values are ordered as `layout` says, where they are images.
+  package init(
+    stored values: [Float], count: Int, sampleShape: Shape, layout: ImageLayout, labels: [Int]? = nil,
+    name: String = "data", scaling: Scaling? = nil, columnNames: [String]? = nil
+  ) throws {
     let features = sampleShape.count
     guard count >= 1, features >= 1 else {
       throw CinchError.badData("'\(name)' has \(count) samples of \(features) features: give at least one of each.")
@@ -56,10 +66,10 @@ public struct Dataset: Sendable {
       throw CinchError.badData(
         "'\(name)' has \(columnNames?.count ?? 0) column names for \(features) features: give one a feature.")
     }
-    try requireFinite(values, features: features, subject: "'\(name)'")
     self.init(
-      unchecked: values, count: count, sampleShape: sampleShape, labels: labels, name: name, scaling: scaling,
-      columnNames: columnNames)
+      unchecked: values, count: count, sampleShape: sampleShape, layout: layout, labels: labels, name: name,
+      scaling: scaling, columnNames: columnNames)
+    try requireFinite(values, features: features, subject: "'\(name)'", feature: feature(storedAt:))
   }
 
   /// Samples that are plain vectors of `features` values. Throws as the other initialiser.

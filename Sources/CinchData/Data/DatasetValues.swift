@@ -30,6 +30,9 @@ extension Dataset {
     return image.channelsLast(values)
   }
 
+  /// The feature, counted channels first, that stands at a place of a row of `stored`.
+  func feature(storedAt place: Int) -> Int { asStored(perFeature: Array(0..<features))[place] }
+
   func forEachRow(_ body: (UnsafeBufferPointer<Float>) -> Void) {
     stored.withUnsafeBufferPointer { all in
       for row in 0..<count { body(UnsafeBufferPointer(rebasing: all[(row * features)..<((row + 1) * features)])) }
@@ -61,7 +64,7 @@ extension Dataset {
       let index = stored.firstIndex(where: { !limits.contains($0) })
     else { return nil }
     let (row, place) = index.quotientAndRemainder(dividingBy: features)
-    return (row, asStored(perFeature: Array(0..<features))[place], stored[index])
+    return (row, feature(storedAt: place), stored[index])
   }
 
   /// Throws `CinchError.usage` if a fitted scaling has been applied, after which raw values are not exactly known.

@@ -108,7 +108,11 @@ struct NumericArray {
 /// - Parameters:
 ///   - subject: what holds the values, as a sentence begins with it.
 ///   - stored: an element as it was before it became a `Float`; nil where it was one.
-func requireFinite(_ values: [Float], features: Int, subject: String, stored: (Int) -> Double? = { _ in nil }) throws {
+///   - feature: of a place in a row.
+func requireFinite(
+  _ values: [Float], features: Int, subject: String, stored: (Int) -> Double? = { _ in nil },
+  feature: (Int) -> Int = { $0 }
+) throws {
   // Without an early exit the compiler can do many at a time; data are nearly always clean.
   var found: UInt32 = 0
   values.withUnsafeBufferPointer { buffer in
@@ -116,7 +120,7 @@ func requireFinite(_ values: [Float], features: Int, subject: String, stored: (I
   }
   guard found != 0, let index = values.firstIndex(where: { !$0.isFinite }) else { return }
   let (row, column) = index.quotientAndRemainder(dividingBy: features)
-  let place = "in row \(row + 1), column \(column + 1) (counted from 1)"
+  let place = "in row \(row + 1), column \(feature(column) + 1) (counted from 1)"
   if let wide = stored(index), wide.isFinite {
     throw CinchError.badData("\(subject) holds \(wide) \(place), which is too large for a 32-bit float: rescale it.")
   }

@@ -88,6 +88,12 @@ public struct Scaling: Sendable, Hashable, Codable {
     try map(values) { value, offset, scale in Double(value) * scale + offset }
   }
 
+  /// The scaling of the same samples with the channels of each image first or last. Its own are first.
+  package func ordered(_ order: ImageLayout, as image: ImageShape) -> Scaling {
+    guard order == .nhwc, offset.count == image.count else { return self }
+    return Scaling(kind: kind, offset: image.channelsLast(offset), scale: image.channelsLast(scale))
+  }
+
   /// Scales a data set as the one this was fitted to, whatever format it came from.
   ///
   /// `bytes` leaves floats that lie in [0, 1] as they are, since they have been scaled by whoever wrote them.
