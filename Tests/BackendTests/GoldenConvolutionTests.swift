@@ -38,7 +38,7 @@ import Testing
   }
 
   static let golden: Golden? = {
-    let url = Bundle.module.resourceURL!.appending(path: "Golden/convolution.json")
+    guard let url = Bundle.module.resourceURL?.appending(path: "Golden/convolution.json") else { return nil }
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     return (try? Data(contentsOf: url)).flatMap { try? decoder.decode(Golden.self, from: $0) }

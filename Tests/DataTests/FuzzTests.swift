@@ -16,7 +16,7 @@ import Testing
       switch Int.random(in: 0..<6, using: &generator) {
       case 0: bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
       case 1: bytes[at] = UInt8.random(in: 0...255, using: &generator)
-      case 2: bytes[at] = [0, 0xFF, 0x7F, 0x80, 0x22, 0x2C, 0x2D, 0x39].randomElement(using: &generator)!
+      case 2: bytes[at] = [0, 0xFF, 0x7F, 0x80, 0x22, 0x2C, 0x2D, 0x39].randomElement(using: &generator) ?? 0
       case 3: bytes.remove(at: at)
       case 4: bytes.insert(bytes[at], at: at)
       default: bytes.insert(UInt8.random(in: 0x20...0x7E, using: &generator), at: at)

@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct ScalingTests {
   /// Feature 0 spans −1…3, feature 1 is constant, feature 2 spans 10…30.
-  let data = try! Dataset(values: [-1, 5, 10, 0, 5, 30, 3, 5, 20], count: 3, features: 3)
+  let data: Dataset
+
+  init() throws { data = try Dataset(values: [-1, 5, 10, 0, 5, 30, 3, 5, 20], count: 3, features: 3) }
 
   @Test func minmaxMapsEachFeatureToTheUnitRange() throws {
     let scaling = try Scaling.fit(.minmax, to: data)

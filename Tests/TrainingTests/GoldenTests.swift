@@ -38,13 +38,13 @@ import Testing
   }
 
   static let files: [String] = {
-    let folder = Bundle.module.resourceURL!.appending(path: "Golden")
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    let folder = Bundle.module.resourceURL?.appending(path: "Golden")
+    let names = folder.flatMap { try? FileManager.default.contentsOfDirectory(atPath: $0.path) } ?? []
     return names.filter { $0.hasSuffix(".json") }.sorted()
   }()
 
   private func load(_ file: String) throws -> Golden {
-    let url = Bundle.module.resourceURL!.appending(path: "Golden/\(file)")
+    let url = try #require(Bundle.module.resourceURL).appending(path: "Golden/\(file)")
     return try JSONCoding.decoder.decode(Golden.self, from: Data(contentsOf: url))
   }
 
