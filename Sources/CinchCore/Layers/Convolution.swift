@@ -2,7 +2,7 @@ import CinchBackend
 
 extension LayerSpec {
   /// h = f(x ∗ W + b), cross-correlation, with W `[filters, channels, rows, columns]`.
-  public struct Convolution: LayerDefinition {
+  public struct Convolution: ConvolutionDefinition {
     public var settings: ConvolutionSpec
 
     public init(_ settings: ConvolutionSpec) { self.settings = settings }
@@ -76,22 +76,7 @@ extension LayerSpec.Convolution {
 }
 
 extension LayerSpec.Convolution {
-  static let hasParameters = true
-  static let needsImage = true
   var spec: LayerSpec { .convolution(self) }
-  var activation: Activation { settings.activation }
-
-  func ending(with activation: Activation) -> LayerSpec {
-    var settings = settings
-    settings.activation = activation
-    return .convolution(settings)
-  }
-
-  func giving(units: Int) -> LayerSpec {
-    var settings = settings
-    settings.filters = units
-    return .convolution(settings)
-  }
 
   func resolve(
     _ input: FeatureShape, name: String, in network: inout NetworkShape

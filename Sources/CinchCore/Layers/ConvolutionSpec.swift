@@ -30,6 +30,29 @@ public struct ConvolutionSpec: Sendable, Hashable {
   }
 }
 
+/// What a convolution and its adjoint have in common.
+protocol ConvolutionDefinition: LayerDefinition {
+  var settings: ConvolutionSpec { get set }
+}
+
+extension ConvolutionDefinition {
+  static var hasParameters: Bool { true }
+  static var needsImage: Bool { true }
+  var activation: Activation { settings.activation }
+
+  func ending(with activation: Activation) -> LayerSpec {
+    var layer = self
+    layer.settings.activation = activation
+    return layer.spec
+  }
+
+  func giving(units: Int) -> LayerSpec {
+    var layer = self
+    layer.settings.filters = units
+    return layer.spec
+  }
+}
+
 // In files.
 extension ConvolutionSpec {
   enum CodingKeys: String, CodingKey, CaseIterable {

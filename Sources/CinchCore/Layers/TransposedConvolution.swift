@@ -2,7 +2,7 @@ import CinchBackend
 
 extension LayerSpec {
   /// The adjoint of a convolution and a bias, with W `[channels, filters, rows, columns]`.
-  public struct TransposedConvolution: LayerDefinition {
+  public struct TransposedConvolution: ConvolutionDefinition {
     public var settings: ConvolutionSpec
 
     public init(_ settings: ConvolutionSpec) { self.settings = settings }
@@ -24,22 +24,7 @@ extension LayerSpec.TransposedConvolution {
 }
 
 extension LayerSpec.TransposedConvolution {
-  static let hasParameters = true
-  static let needsImage = true
   var spec: LayerSpec { .transposedConvolution(self) }
-  var activation: Activation { settings.activation }
-
-  func ending(with activation: Activation) -> LayerSpec {
-    var settings = settings
-    settings.activation = activation
-    return .transposedConvolution(settings)
-  }
-
-  func giving(units: Int) -> LayerSpec {
-    var settings = settings
-    settings.filters = units
-    return .transposedConvolution(settings)
-  }
 
   func resolve(
     _ input: FeatureShape, name: String, in network: inout NetworkShape

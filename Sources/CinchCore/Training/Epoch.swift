@@ -66,8 +66,9 @@ public struct Epoch: Sendable, Hashable {
 extension Epoch: Codable {
   private enum CodingKeys: String, CodingKey {
     case number, loss, metrics, validationMetrics, learningRate, samplesPerSecond, seconds
-    case reconstruction, penalties, validation
   }
+
+  private enum OldKeys: String, CodingKey { case reconstruction, penalties, validation }
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -80,22 +81,12 @@ extension Epoch: Codable {
       self.metrics = metrics
       validationMetrics = try container.decodeIfPresent(Metrics.self, forKey: .validationMetrics)
     } else {
-      metrics = try container.decode(Reconstruction.self, forKey: .reconstruction).metrics
-      let penalties = try container.decode([String: Double].self, forKey: .penalties)
+      let old = try decoder.container(keyedBy: OldKeys.self)
+      metrics = try old.decode(Reconstruction.self, forKey: .reconstruction).metrics
+      let penalties = try old.decode([String: Double].self, forKey: .penalties)
       for (name, value) in penalties.sorted(by: { $0.key < $1.key }) { metrics[name] = value }
-      validationMetrics = try container.decodeIfPresent(Reconstruction.self, forKey: .validation)?.metrics
+      validationMetrics = try old.decodeIfPresent(Reconstruction.self, forKey: .validation)?.metrics
     }
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(number, forKey: .number)
-    try container.encode(loss, forKey: .loss)
-    try container.encode(metrics, forKey: .metrics)
-    try container.encodeIfPresent(validationMetrics, forKey: .validationMetrics)
-    try container.encode(learningRate, forKey: .learningRate)
-    try container.encode(samplesPerSecond, forKey: .samplesPerSecond)
-    try container.encode(seconds, forKey: .seconds)
   }
 }
 
