@@ -12,7 +12,7 @@
 
 // The loss of pre-activations a [rows, columns] (+ bias) and its gradient, which may overwrite a. Each
 // work-item (CPU) or work-group (GPU) leaves one partial sum.
-#ifdef CPU_FAMILY
+#if CPU_FAMILY
 kernel GROUP_1D void reconstructionLoss(
   const global float *a, ulong a0, const global float *bias, ulong bias0, const global float *target, ulong target0,
   const global float *weight, ulong weight0, const global float *logVariance, ulong logVariance0,
@@ -41,7 +41,7 @@ kernel GROUP_1D void reconstructionLoss(
   const global float *weight, ulong weight0, const global float *logVariance, ulong logVariance0,
   global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int chunk,
   int hasBias, int hasWeight, int loss, int activation, float scale, float lossScale) {
-  local float scratch[256];
+  local float scratch[LINE_GROUP];
   GAUSSIAN_NUMBERS
   Losses losses = {0.0f, 0.0f};
   FOR_ITEMS(i, (long)rows * columns, chunk) {
@@ -64,7 +64,7 @@ kernel GROUP_1D void sampleLosses(
   global float *losses, ulong losses0, int rows, int columns, int chunk, int channels, int hasBias, int hasWeight,
   int loss, int activation, float lossScale) {
   float scale = 0.0f;
-#ifdef CPU_FAMILY
+#if CPU_FAMILY
   GAUSSIAN_NUMBERS
   FOR_ITEMS(r, rows, chunk) {
     ulong at = r * columns;
@@ -84,11 +84,11 @@ kernel GROUP_1D void sampleLosses(
     losses[losses0 + r] = sumLanes(sums.sum);
   }
 #else
-  local float scratch[256];
+  local float scratch[LINE_GROUP];
   GAUSSIAN_NUMBERS
   long r = get_group_id(0);
   Losses sums = {0.0f, 0.0f};
-  for (int c = get_local_id(0); c < columns; c += 256) {
+  for (int c = get_local_id(0); c < columns; c += LINE_GROUP) {
     float x = a[a0 + r * columns + c];
     if (hasBias) x += bias[bias0 + c % channels];
     float w = hasWeight ? weight[weight0 + r * columns + c] : 1.0f;

@@ -52,11 +52,11 @@ kernel GROUP_1D void logVarianceGradient(
   const global float *partials, ulong partials0, const global float *weights, ulong weights0,
   const global float *logVariance, ulong logVariance0, global float *gradient, ulong gradient0, int count,
   int weightCount, float elements, float scale) {
-#ifdef CPU_FAMILY
+#if CPU_FAMILY
   float loss = sumAll(partials + partials0, count);
   float weight = weightCount > 0 ? sumAll(weights + weights0, weightCount) : elements;
 #else
-  local float scratch[256];
+  local float scratch[LINE_GROUP];
   float loss = sumAll(partials + partials0, count, scratch);
   float weight = weightCount > 0 ? sumAll(weights + weights0, weightCount, scratch) : elements;
   if (get_local_id(0) > 0) return;

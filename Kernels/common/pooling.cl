@@ -10,9 +10,13 @@
   const global float *output, ulong output0, const global float *column, ulong column0,                   \
     const global float *norms, ulong norms0, int mode, int flags, int activation, float l1, float curvature
 
+#if !defined(TILE_HEIGHT) || !defined(TILE_WIDTH)
+#error "The host must define the windows' extents where they tile the image, or 0."
+#endif
+
 // Where windows tile the large image and channels fill vectors the host defines TILE_HEIGHT and TILE_WIDTH: loops
 // over a window have no end to look for then, and no vector is cut.
-#ifdef TILE_HEIGHT
+#if TILE_HEIGHT
 #define TILES 1
 #define KNOWN                                                                                             \
   kernelHeight = strideY = TILE_HEIGHT;                                                                   \
@@ -39,7 +43,7 @@
      flags & HAS_NORMS ? loadPart(norms + norms0 + (c), count, 0.0f) : (V)0.0f, activation, l1, curvature))
 
 // FOR_PIXELS walks the pixels p of row r, and their channels c by vectors.
-#ifdef CPU_FAMILY
+#if CPU_FAMILY
 #define FOR_PIXELS(p, c, width)                                                                           \
   for (int p = 0; p < (width); p++)                                                                       \
     for (int c = 0; c < channels; c += VW)
@@ -76,7 +80,7 @@
       if (i < outputHeight && j < outputWidth)
 // The same where no window overlaps another, on a CPU: a row's windows in turn, with the pixels up to the next one.
 // What a window holds is loaded once. `row` and `column` say whether windows i, j exist and cover them.
-#ifdef CPU_FAMILY
+#if CPU_FAMILY
 #define APART (TILES || (kernelHeight <= strideY && kernelWidth <= strideX))
 #else
 #define APART false

@@ -1,7 +1,13 @@
 // Shared by every kernel: what a work-item handles at once, and how loops are dealt out.
 //
-// The host defines VW, the floats of a vector: the native width on a CPU device, 1 on a GPU; CPU_FAMILY on
-// a CPU device. A tensor arrives as a buffer and the index of its first element.
+// The host defines every number that it shares with the kernels; see Sources/OpenCLBackend/KernelConstants.swift. Here
+// these are VW, the floats of a vector, which is the native width on a CPU device and 1 on a GPU; CPU_FAMILY, which is 1
+// or 0; and the extents of work-groups. A tensor arrives as a buffer and the index of its first element.
+
+#if !defined(VW) || !defined(CPU_FAMILY) || !defined(LINE_GROUP) || !defined(MATRIX_GROUP_X) || \
+  !defined(MATRIX_GROUP_Y) || !defined(COLUMNS_GROUP_X) || !defined(COLUMNS_GROUP_Y)
+#error "The host must define the width of vectors, the kernel family and the extents of work-groups."
+#endif
 
 #pragma OPENCL FP_CONTRACT ON
 
@@ -94,11 +100,14 @@ INLINE V keep(V v, int count) {
 #endif
 }
 
+// The work-groups that a kernel asks for.
+#define GROUP_1D __attribute__((reqd_work_group_size(LINE_GROUP, 1, 1)))
+#define GROUP_2D __attribute__((reqd_work_group_size(MATRIX_GROUP_X, MATRIX_GROUP_Y, 1)))
+#define GROUP_COLUMNS __attribute__((reqd_work_group_size(COLUMNS_GROUP_X, COLUMNS_GROUP_Y, 1)))
+
 // A CPU's work-item takes `chunk` neighbours and walks them by vectors; a GPU's work-items take every
 // so-manieth element each, so that neighbours in a wavefront touch neighbouring memory.
-#ifdef CPU_FAMILY
-#define GROUP_1D __attribute__((reqd_work_group_size(1, 1, 1)))
-#define GROUP_2D __attribute__((reqd_work_group_size(1, 1, 1)))
+#if CPU_FAMILY
 #define FOR_EACH(i, count, chunk)                                                                         \
   for (long i = (long)get_global_id(0) * (chunk), i##End = min((long)(count), i + (chunk)); i < i##End; i += VW)
 #define FOR_ROWS(r, rows, chunk)                                                                          \
@@ -106,8 +115,6 @@ INLINE V keep(V v, int count) {
 #define FOR_COLUMNS(c, columns) for (int c = 0; c < (columns); c += VW)
 #define PART(i) ((int)min((long)VW, i##End - i))
 #else
-#define GROUP_1D __attribute__((reqd_work_group_size(256, 1, 1)))
-#define GROUP_2D __attribute__((reqd_work_group_size(64, 4, 1)))
 #define FOR_EACH(i, count, chunk) for (long i = get_global_id(0); i < (count); i += get_global_size(0))
 #define FOR_ROWS(r, rows, chunk) for (long r = get_global_id(1); r < (rows); r += get_global_size(1))
 #define FOR_COLUMNS(c, columns) for (int c = get_global_id(0); c < (columns); c += get_global_size(0))
@@ -115,19 +122,23 @@ INLINE V keep(V v, int count) {
 #endif
 
 // Like FOR_EACH, for a loop body that handles one `i`.
-#ifdef CPU_FAMILY
+#if CPU_FAMILY
 #define FOR_ITEMS(i, count, chunk)                                                                        \
   for (long i = (long)get_global_id(0) * (chunk), i##End = min((long)(count), i + (chunk)); i < i##End; i++)
 #else
 #define FOR_ITEMS(i, count, chunk) for (long i = get_global_id(0); i < (count); i += get_global_size(0))
 
-// The sum over a work-group of 256, in a fixed order, known to all of it. Every work-item must come by.
+#if LINE_GROUP & (LINE_GROUP - 1)
+#error "A work-group's sums meet in a tree: LINE_GROUP must be a power of two."
+#endif
+
+// The sum over a work-group of LINE_GROUP items, in a fixed order, known to all of it. Every work-item must come by.
 INLINE float treeSum(float x, local float *scratch) {
   int l = get_local_id(1) * get_local_size(0) + get_local_id(0);
   barrier(CLK_LOCAL_MEM_FENCE);
   scratch[l] = x;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int step = 128; step > 0; step /= 2) {
+  for (int step = LINE_GROUP / 2; step > 0; step /= 2) {
     if (l < step) scratch[l] += scratch[l + step];
     barrier(CLK_LOCAL_MEM_FENCE);
   }

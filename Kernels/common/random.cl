@@ -1,5 +1,9 @@
 // Philox4x32-10 (Salmon et al., SC 2011) and a keyed permutation, bit for bit as the host has them.
 
+#if BLOCK_WORDS != 4
+#error "A block of Philox4x32 has four words."
+#endif
+
 // The high and low halves of x·m. On vectors by way of 64-bit lanes: some drivers make mul_hi of many 16-bit steps.
 #if VW == 1
 #define MULTIPLY(x, m, high, low) VU high = mul_hi(x, m), low = (x) * (m);
@@ -59,12 +63,13 @@ INLINE void philox(VU index, uint stepLow, uint stepHigh, uint key0, uint key1, 
   }
 #endif
 
-#ifdef CPU_FAMILY
+#if CPU_FAMILY
 #define FOR_BLOCKS(e, count, chunk)                                                                       \
-  for (long e = (long)get_global_id(0) * (chunk), e##End = min((long)(count), e + (chunk)); e < e##End; e += 4 * VW)
+  for (long e = (long)get_global_id(0) * (chunk), e##End = min((long)(count), e + (chunk)); e < e##End;   \
+       e += BLOCK_WORDS * VW)
 #else
 #define FOR_BLOCKS(e, count, chunk)                                                                       \
-  for (long e = 4 * get_global_id(0), e##End = (count); e < e##End; e += 4 * get_global_size(0))
+  for (long e = BLOCK_WORDS * get_global_id(0), e##End = (count); e < e##End; e += BLOCK_WORDS * get_global_size(0))
 #endif
 
 #define LANES_U GLUE_CONVERT(LANES)
@@ -158,9 +163,9 @@ INLINE void normals(VU a, VU b, V *first, V *second) {
 INLINE void corruptAt(
   const global float *x, global float *y, long e, long end, int kind, uint2 step, uint2 key, uint first, uint low,
   uint high, int always, float sigma) {
-  VU w[4];
-  V noise[4];
-  philox(LANES_U + (first + (uint)(e / 4)), step.s0, step.s1, key.s0, key.s1, w);
+  VU w[BLOCK_WORDS];
+  V noise[BLOCK_WORDS];
+  philox(LANES_U + (first + (uint)(e / BLOCK_WORDS)), step.s0, step.s1, key.s0, key.s1, w);
   if (kind == NOISE) {
     normals(w[0], w[1], noise, noise + 1);
     normals(w[2], w[3], noise + 2, noise + 3);
@@ -169,7 +174,7 @@ INLINE void corruptAt(
     INTERLEAVE(VU, w)
   }
 #pragma unroll
-  for (int q = 0; q < 4; q++) {
+  for (int q = 0; q < BLOCK_WORDS; q++) {
     long at = e + q * VW;
     int count = (int)min((long)VW, end - at);
     if (count <= 0) break;
@@ -195,7 +200,7 @@ kernel GROUP_1D void corrupt(
   corruptAt(x + x0, y + y0, e, eEnd, kind, step, key, first, low, high, always, sigma);
 }
 
-// `gather` and `corrupt` in one pass. On a CPU `chunk` counts rows, four or a multiple: a work-item's first
+// `gather` and `corrupt` in one pass. On a CPU `chunk` counts rows, BLOCK_WORDS or a multiple: a work-item's first
 // element starts a block, and the rows it has just copied are still in its cache.
 kernel GROUP_1D void gatherCorrupt(
   const global float *source, ulong source0, global float *batch, ulong batch0, global float *y, ulong y0, int rows,
@@ -204,7 +209,7 @@ kernel GROUP_1D void gatherCorrupt(
   source += source0;
   batch += batch0;
   y += y0;
-#ifdef CPU_FAMILY
+#if CPU_FAMILY
   FOR_ITEMS(r, rows, chunk) {
     const global float *from = source + sourceRow(r, start, permuted, orderCount, orderKey, halfBits) * columns;
     for (int c = 0; c < columns; c += VW)
@@ -214,7 +219,7 @@ kernel GROUP_1D void gatherCorrupt(
   corruptAt(batch, y, e, eEnd, kind, step, key, first, low, high, always, sigma);
 #else
   FOR_BLOCKS(e, (long)rows * columns, chunk) {
-    for (int q = 0; q < 4; q++) {
+    for (int q = 0; q < BLOCK_WORDS; q++) {
       long i = e + q;
       if (i < eEnd)
         batch[i] = source
@@ -230,7 +235,7 @@ kernel GROUP_2D void maskExactly(
   const global float *x, ulong x0, global float *y, ulong y0, int rows, int columns, int chunk, uint zeroed,
   uint halfBits, uint2 step, uint2 key, uint first) {
   FOR_ROWS(r, rows, chunk) {
-    VU w[4];
+    VU w[BLOCK_WORDS];
     philox((VU)(first + (uint)r), step.s0, step.s1, key.s0, key.s1, w);
     uint4 rowKey = (uint4)(FIRST(w[0]), FIRST(w[1]), FIRST(w[2]), FIRST(w[3]));
     FOR_COLUMNS(c, columns) {

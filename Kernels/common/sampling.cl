@@ -3,14 +3,14 @@
 
 // The standard normal numbers of elements e ..< e+4·VW of a batch, in order. Element 0 begins block `first`.
 INLINE void drawNormals(long e, uint2 step, uint2 key, uint first, float *to) {
-  VU w[4];
-  V noise[4];
-  philox(LANES_U + (first + (uint)(e / 4)), step.s0, step.s1, key.s0, key.s1, w);
+  VU w[BLOCK_WORDS];
+  V noise[BLOCK_WORDS];
+  philox(LANES_U + (first + (uint)(e / BLOCK_WORDS)), step.s0, step.s1, key.s0, key.s1, w);
   normals(w[0], w[1], noise, noise + 1);
   normals(w[2], w[3], noise + 2, noise + 3);
   INTERLEAVE(V, noise)
 #pragma unroll
-  for (int q = 0; q < 4; q++) STORE(noise[q], to + q * VW);
+  for (int q = 0; q < BLOCK_WORDS; q++) STORE(noise[q], to + q * VW);
 }
 
 // z = μ + e^{s/2}·ε.
@@ -18,10 +18,10 @@ kernel GROUP_1D void sample(
   const global float *ms, ulong ms0, global float *z, ulong z0, int rows, int units, int chunk, uint2 step, uint2 key,
   uint first) {
   // A vector may be read past the last draw.
-  float noise[5 * VW];
+  float noise[(BLOCK_WORDS + 1) * VW];
   FOR_BLOCKS(e, (long)rows * units, chunk) {
     drawNormals(e, step, key, first, noise);
-    int size = (int)min((long)(4 * VW), eEnd - e);
+    int size = (int)min((long)(BLOCK_WORDS * VW), eEnd - e);
     for (int i = 0, n; i < size; i += n) {
       const global float *mean = ms + ms0 + (e + i) / units * 2 * units + (e + i) % units;
       n = min(size - i, (int)(units - (e + i) % units));
@@ -46,10 +46,10 @@ kernel GROUP_2D void sampleMeans(
 kernel GROUP_1D void sampleGradient(
   const global float *delta, ulong delta0, const global float *ms, ulong ms0, global float *result, ulong result0,
   int rows, int units, int chunk, uint2 step, uint2 key, uint first, float prior) {
-  float noise[5 * VW];
+  float noise[(BLOCK_WORDS + 1) * VW];
   FOR_BLOCKS(e, (long)rows * units, chunk) {
     drawNormals(e, step, key, first, noise);
-    int size = (int)min((long)(4 * VW), eEnd - e);
+    int size = (int)min((long)(BLOCK_WORDS * VW), eEnd - e);
     for (int i = 0, n; i < size; i += n) {
       long at = (e + i) / units * 2 * units + (e + i) % units;
       n = min(size - i, (int)(units - (e + i) % units));

@@ -5,14 +5,23 @@
 // weights. The host compiles this for the tile that covers the result with least waste; the last tiles overlap those
 // before.
 
-// With few input channels a run is short: the host makes its length a constant. STEP, the floats between pixels, is
-// one wherever there is enough to do, so that a row needs one pointer; elsewhere it is `step`.
-#ifdef RUN
+#if !defined(RUN) || !defined(STEP)
+#error "The host must define the length of a run and the step between pixels, or 0 for each."
+#endif
+
+// With few input channels a run is short: the host makes its length the constant RUN. STEP, the floats between pixels,
+// is a constant wherever there is enough to do, so that a row needs one pointer. 0 stands for what is known at run time.
+#if RUN
 #define LENGTH RUN
 #define UNROLL _Pragma("unroll")
 #else
 #define LENGTH length
 #define UNROLL
+#endif
+#if STEP
+#define PIXEL_STEP STEP
+#else
+#define PIXEL_STEP step
 #endif
 
 // ROWS × PIXELS × W vectors of sums into `tile`. `x` is the first pixel's corner in the padded band, `leap`
@@ -36,7 +45,7 @@
           _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(weights + w * VW);                    \
           weights += packed;                                                                              \
           _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++) {                                     \
-            V a = (V)corner[p / PIXELS * leap + p % PIXELS * STEP + i];                                   \
+            V a = (V)corner[p / PIXELS * leap + p % PIXELS * PIXEL_STEP + i];                                   \
             _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = fma(a, b[w], sum[p][w]);            \
           }                                                                                               \
         }                                                                                                 \
@@ -85,7 +94,7 @@ kernel GROUP_1D void correlate(
         for (int q = 0; q < rows; q += ROWS)
           for (int p = 0; p < columns; p += PIXELS) {
             int top = max(min(q, rows - ROWS), 0), left = max(min(p, columns - PIXELS), 0);
-            const global float *corner = pad + top * leap + left * STEP;
+            const global float *corner = pad + top * leap + left * PIXEL_STEP;
 #if WIDE == 2
             if (vectors == 2)
               tileWide(corner, leap, step, own, packed, down, across, pitch, channels, tile);

@@ -5,12 +5,18 @@
 // Taps side by side along x read `length` = taps · channels neighbours of the padded image: a run, of which a row
 // of taps has one (or one for each tap, if the dilation parts them).
 //
-// `gradientSlices` (more than VW/2 channels in y): lanes are y's channels. 4 groups of 3 neighbours of a run × WIDE
+// A run is cut into groups of GROUP_LENGTH neighbours, TILE_GROUPS of which share a tile of sums.
+//
+// `gradientSlices` (more than VW/2 channels in y, OUTPUTS 0): lanes are y's channels. 4 groups of 3 neighbours × WIDE
 // vectors of y's channels make a tile of sums: a pixel costs 12 broadcasts. y's rows are copied to whole vectors
 // where its channels are no multiple of VW.
 //
-// `gradientSlicesOfFew` (at most VW/2): lanes are a run's neighbours, VECTORS × OUTPUTS sums a tile, and y's values
-// are broadcast.
+// `gradientSlicesOfFew` (at most VW/2): lanes are a run's neighbours, a group is a vector, and y's values are
+// broadcast.
+
+#if !defined(OUTPUTS) || !defined(WIDE)
+#error "The host must define the outputs, or 0 where they are many, and the vectors of a tile."
+#endif
 
 // Sums over the channels of `count` pixels, added to `sums`.
 INLINE void addChannels(const global float *x, int count, int channels, global float *sums, bool fresh) {
@@ -45,38 +51,39 @@ INLINE const global float *packRows(
   return to;
 }
 
-#ifdef OUTPUTS
+#if OUTPUTS
 
-#define VECTORS (VW < 16 ? (OUTPUTS == 4 ? 2 : OUTPUTS == 2 ? 4 : 6) : OUTPUTS == 8 ? 3 : OUTPUTS == 4 ? 5 : 6)
-#define TILE_GROUPS VECTORS
+#if GROUP_LENGTH != VW
+#error "A group of neighbours is a vector."
+#endif
 
 INLINE void gradientTile(
   const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column,
   global float *sums, bool fresh) {
-  V sum[VECTORS][OUTPUTS];
+  V sum[TILE_GROUPS][OUTPUTS];
 #pragma unroll
-  for (int t = 0; t < VECTORS; t++)
+  for (int t = 0; t < TILE_GROUPS; t++)
 #pragma unroll
     for (int o = 0; o < OUTPUTS; o++) sum[t][o] = fresh ? (V)0.0f : LOAD(sums + (t * OUTPUTS + o) * VW);
   int step = plan[A_X] * plan[IN_CHANNELS], pitch = plan[PAD_WIDTH] * plan[IN_CHANNELS];
   for (int q = 0; q < rows; q++) {
-    const global float *from[VECTORS];
+    const global float *from[TILE_GROUPS];
 #pragma unroll
-    for (int t = 0; t < VECTORS; t++) from[t] = pad + q * plan[A_Y] * pitch + list[t];
+    for (int t = 0; t < TILE_GROUPS; t++) from[t] = pad + q * plan[A_Y] * pitch + list[t];
     for (int p = 0; p < plan[Q_WIDTH]; p++, y += OUTPUTS) {
-      V x[VECTORS];
+      V x[TILE_GROUPS];
 #pragma unroll
-      for (int t = 0; t < VECTORS; t++) x[t] = LOAD(from[t] + p * (long)step);
+      for (int t = 0; t < TILE_GROUPS; t++) x[t] = LOAD(from[t] + p * (long)step);
 #pragma unroll
       for (int o = 0; o < OUTPUTS; o++) {
         V value = (V)y[o];
 #pragma unroll
-        for (int t = 0; t < VECTORS; t++) sum[t][o] = fma(value, x[t], sum[t][o]);
+        for (int t = 0; t < TILE_GROUPS; t++) sum[t][o] = fma(value, x[t], sum[t][o]);
       }
     }
   }
 #pragma unroll
-  for (int t = 0; t < VECTORS; t++)
+  for (int t = 0; t < TILE_GROUPS; t++)
 #pragma unroll
     for (int o = 0; o < OUTPUTS; o++) STORE(sum[t][o], sums + (t * OUTPUTS + o) * VW);
 }
@@ -86,32 +93,32 @@ INLINE void gradientTile(
 
 #else
 
-#define TILE_GROUPS 4
+#define NEIGHBOURS (TILE_GROUPS * GROUP_LENGTH)
 
-// Sums of 12 neighbours × W vectors; a row of `packed` floats each.
+// Sums of NEIGHBOURS × W vectors; a row of `packed` floats each.
 #define GRADIENT_TILE(NAME, W)                                                                            \
   INLINE void NAME(                                                                                       \
-    const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column, \
+    const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column,\
     global float *sums, bool fresh) {                                                                     \
-    V sum[12][W];                                                                                         \
-    _Pragma("unroll") for (int t = 0; t < 12; t++)                                                        \
+    V sum[NEIGHBOURS][W];                                                                                 \
+    _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                                \
       _Pragma("unroll") for (int k = 0; k < W; k++)                                                       \
         sum[t][k] = fresh ? (V)0.0f : LOAD(sums + t * packed + k * VW);                                   \
     int step = plan[A_X] * plan[IN_CHANNELS], pitch = plan[PAD_WIDTH] * plan[IN_CHANNELS];                \
     y += column;                                                                                          \
     for (int q = 0; q < rows; q++) {                                                                      \
-      const global float *group[4];                                                                       \
-      _Pragma("unroll") for (int g = 0; g < 4; g++) group[g] = pad + q * plan[A_Y] * pitch + list[g];     \
+      const global float *group[TILE_GROUPS];                                                             \
+      _Pragma("unroll") for (int g = 0; g < TILE_GROUPS; g++) group[g] = pad + q * plan[A_Y] * pitch + list[g];\
       for (int p = 0; p < plan[Q_WIDTH]; p++, y += packed) {                                              \
         V b[W];                                                                                           \
         _Pragma("unroll") for (int k = 0; k < W; k++) b[k] = LOAD(y + k * VW);                            \
-        _Pragma("unroll") for (int t = 0; t < 12; t++) {                                                  \
-          V a = (V)group[t / 3][p * (long)step + t % 3];                                                  \
+        _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++) {                                          \
+          V a = (V)group[t / GROUP_LENGTH][p * (long)step + t % GROUP_LENGTH];                            \
           _Pragma("unroll") for (int k = 0; k < W; k++) sum[t][k] = fma(a, b[k], sum[t][k]);              \
         }                                                                                                 \
       }                                                                                                   \
     }                                                                                                     \
-    _Pragma("unroll") for (int t = 0; t < 12; t++)                                                        \
+    _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                                \
       _Pragma("unroll") for (int k = 0; k < W; k++) STORE(sum[t][k], sums + t * packed + k * VW);         \
   }
 
@@ -132,7 +139,7 @@ INLINE void gradientTile(
 }
 #define GRADIENT_KERNEL gradientSlices
 #define COLUMNS (WIDE * VW)
-#define TILE_SUMS(t, packed, j) ((size_t)(t) * 3 * (packed) + (j))
+#define TILE_SUMS(t, packed, j) ((size_t)(t) * GROUP_LENGTH * (packed) + (j))
 
 #endif
 
@@ -168,7 +175,8 @@ kernel GROUP_1D void GRADIENT_KERNEL(
   }
 }
 
-// dW = Σ slices (+ dW), and db = Σ slices (+ db). A work-item takes some rows of dW [taps · channels, n]; the last one db.
+// dW = Σ slices (+ dW), and db = Σ slices (+ db). A work-item takes some rows of dW [taps · channels, n], the last one
+// also db.
 kernel GROUP_1D void sumSlices(
   const global float *slices, ulong slices0, global float *gradient, ulong gradient0, global float *bias,
   ulong bias0, Plan plan, ulong plan0, int rows, int chunk, int biasCount, int accumulate,
@@ -180,7 +188,7 @@ kernel GROUP_1D void sumSlices(
     int run = plan[JOINED] ? tap / plan[TAPS_X] : tap;
     int place = plan[JOINED] ? tap % plan[TAPS_X] * channels + c : c;
     global float *to = gradient + gradient0 + row * n;
-#ifdef OUTPUTS
+#if OUTPUTS
     const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] + place / VW) * OUTPUTS * VW + place % VW;
     for (int k = 0; k < n; k++) {
       float sum = 0.0f;
@@ -188,7 +196,7 @@ kernel GROUP_1D void sumSlices(
       to[k] = accumulate ? to[k] + sum : sum;
     }
 #else
-    const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] * 3 + place) * packed;
+    const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] * GROUP_LENGTH + place) * packed;
     for (int k = 0; k < n; k += VW) {
       V sum = (V)0.0f;
       for (int s = 0; s < plan[SLICES]; s++) sum += LOAD(from + s * size + k);

@@ -11,6 +11,10 @@
 //   WOVEN = phases along x × channels if that is a power of two up to VW, else 0, and
 //   SPLIT = the input's channels likewise, or VW if they fill vectors.
 
+#if !defined(WOVEN) || !defined(SPLIT)
+#error "The host must define how channels are woven and split, or 0 for each."
+#endif
+
 // Sums of VW·BLOCK neighbours from `line` on into OUTPUTS rows of the stage.
 INLINE void sumBlock(
   const global float *line, const global float *weights, Plan plan, Plan down, Plan across, global float *stage) {
@@ -116,9 +120,7 @@ kernel GROUP_1D void correlatePlanes(
   V row = repeated(loadRow(&e, 0, n), n), norm = repeated(loadNorms(&e, 0, n), n);
 #endif
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
-  // Both ends of the planes may be read beyond.
-  global float *stage = pad + (size_t)plan[A_Y] * plan[A_X] * channels * plan[PLANE] + plan[STAGE];
-  global float *lines = stage + ((size_t)plan[B_Y] * bx * n + OUTPUTS) * plan[STAGE];
+  global float *stage = pad + plan[STAGE_START], *lines = pad + plan[LINE_START];
   int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
 
   for (int unit = start; unit < end; unit++) {

@@ -1,6 +1,6 @@
 // C = epilogue(op(A)·op(B)) on a CPU device, C [m,n].
 //
-// A work-item makes `chunk` rows of one panel of PANEL = 2·VW columns. It packs a block of B, KC × PANEL,
+// A work-item makes `chunk` rows of one panel of PANEL columns, two vectors. It packs a block of B, KC × PANEL,
 // into private memory, where it stays in the first-level cache, and passes over its rows in tiles of MR
 // with all sums in registers: per step of k, MR broadcasts of A meet 2 vectors of B. Columns beyond n are
 // computed from copies of real ones and never stored. There is no local memory and no barrier: on a CPU both
@@ -8,7 +8,9 @@
 //
 // MR is 12 for 16 lanes (24 sums, 2 of B, 1 broadcast of 32 registers), 6 for 8 lanes (of 16 registers).
 
-#define PANEL (2 * VW)
+#if PANEL != 2 * VW
+#error "Tiles are two vectors wide, as a panel must be."
+#endif
 
 // R rows × W vectors of A·B over kc steps into `tile`, a row every PANEL floats. R, W and `transposed` are
 // constants at each call. A tail tile (R < MR) has `last`+1 real rows and reads the last one again for the
@@ -38,9 +40,9 @@
   }
 
 TILE(tileWide, MR, 2)
-TILE(tileWideTail, 4, 2)
+TILE(tileWideTail, TAIL_ROWS, 2)
 TILE(tileNarrow, MR, 1)
-TILE(tileNarrowTail, 4, 1)
+TILE(tileNarrowTail, TAIL_ROWS, 1)
 
 // Transposes VW × VW floats held in VW registers: log₂ VW rounds of interleaving row r with row r + VW/2.
 INLINE void transposeBlock(V *rows) {
@@ -133,7 +135,7 @@ INLINE void multiply(
     int i = start;
     while (i < end) {
       const global float *rows = a + (transposed ? (size_t)p0 * lda + i : i * lda + p0);
-      int count = end - i >= MR ? MR : min(end - i, 4);
+      int count = end - i >= MR ? MR : min(end - i, TAIL_ROWS);
       if (count == MR) {
         if (width == 2)
           tileWide(rows, lda, block, kc, 0, tile, transposed);

@@ -1,6 +1,5 @@
 // Sums on a CPU device: a work-item sums its part from first to last, so the order is fixed.
 
-#define GROUP_COLUMNS GROUP_1D
 #define COLUMN_SCRATCH
 #define SUM_COLUMNS(x, rows, columns, j, slopes, activation) sumColumns(x, rows, columns, j, slopes, activation)
 // The column this work-item answers for, and how many from there are real; others have none.

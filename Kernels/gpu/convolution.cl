@@ -1,6 +1,6 @@
-// The three modes of a convolution on a GPU, each a product of matrices that are never built: as in the matmul, a
-// work-group of 16 × 16 makes a 32 × 32 block of the result from steps of 16 that it copies to local memory, and
-// finds the address of each element as it copies.
+// The three modes of a convolution on a GPU, each a product of matrices that are never built. As in the matmul, a
+// work-group of TILE_GROUP × TILE_GROUP items makes a TILE × TILE block of the result. It copies TILE_STEPS steps at a
+// time to local memory, and finds the address of each element as it copies.
 //
 //     convolve             pixels of the small image × outputs    over (tap, channel)
 //     convolveTransposed   pixels of the large image × channels   over (tap, output); taps that miss count as 0
@@ -8,8 +8,12 @@
 //
 // Neighbouring work-items read neighbouring channels.
 
-#define STEP 16
-#define GROUP_TILE __attribute__((reqd_work_group_size(16, 16, 1)))
+#define SIDE (TILE / TILE_GROUP)
+#define GROUP_TILE __attribute__((reqd_work_group_size(TILE_GROUP, TILE_GROUP, 1)))
+
+#if TILE_GROUP * TILE_GROUP != LINE_GROUP
+#error "The sums of a block's losses meet in the tree of LINE_GROUP items."
+#endif
 
 typedef struct {
   int height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth;
@@ -46,38 +50,40 @@ INLINE long smallPixel(const Geometry *g, int large, int tap) {
 // FETCH_A and FETCH_B give elements (row, p) and (p, column), whose indices lie inside. P_FIRST says which index
 // neighbouring work-items differ in.
 #define PRODUCT(FETCH_A, A_P_FIRST, FETCH_B, B_P_FIRST)                                                   \
-  local float as[STEP * (TILE + 1)];                                                                      \
-  local float bs[STEP * (TILE + 1)];                                                                      \
-  local float scratch[256];                                                                               \
+  local float as[TILE_STEPS * (TILE + 1)];                                                                \
+  local float bs[TILE_STEPS * (TILE + 1)];                                                                \
+  local float scratch[LINE_GROUP];                                                                        \
   Geometry g = {height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth,   \
                 strideY, strideX, dilationY, dilationX, top, left};                                       \
   Epilogue e = EPILOGUE(c + c0, m, n);                                                                    \
   a += a0;                                                                                                \
   b += b0;                                                                                                \
-  int x = get_local_id(0), y = get_local_id(1), item = y * 16 + x;                                        \
+  int x = get_local_id(0), y = get_local_id(1), item = y * TILE_GROUP + x;                                \
   int j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;                                           \
   int start = get_group_id(2) * kBlock, end = min(start + kBlock, k);                                     \
-  float sum[2][2] = {{0.0f, 0.0f}, {0.0f, 0.0f}};                                                         \
-  for (int p0 = start; p0 < end; p0 += STEP) {                                                            \
-    for (int s = item; s < TILE * STEP; s += 256) {                                                       \
-      int p = A_P_FIRST ? s % STEP : s / TILE, i = A_P_FIRST ? s / STEP : s % TILE;                       \
+  float sum[SIDE][SIDE];                                                                                  \
+  for (int r = 0; r < SIDE; r++)                                                                          \
+    for (int s = 0; s < SIDE; s++) sum[r][s] = 0.0f;                                                      \
+  for (int p0 = start; p0 < end; p0 += TILE_STEPS) {                                                      \
+    for (int s = item; s < TILE * TILE_STEPS; s += LINE_GROUP) {                                          \
+      int p = A_P_FIRST ? s % TILE_STEPS : s / TILE, i = A_P_FIRST ? s / TILE_STEPS : s % TILE;           \
       as[p * (TILE + 1) + i] = i0 + i < m && p0 + p < end ? FETCH_A(&g, a, i0 + i, p0 + p) : 0.0f;        \
-      p = B_P_FIRST ? s % STEP : s / TILE, i = B_P_FIRST ? s / STEP : s % TILE;                           \
+      p = B_P_FIRST ? s % TILE_STEPS : s / TILE, i = B_P_FIRST ? s / TILE_STEPS : s % TILE;               \
       bs[p * (TILE + 1) + i] = j0 + i < n && p0 + p < end ? FETCH_B(&g, b, j0 + i, p0 + p) : 0.0f;        \
     }                                                                                                     \
     barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
-    for (int p = 0; p < STEP; p++)                                                                        \
-      for (int r = 0; r < 2; r++)                                                                         \
-        for (int s = 0; s < 2; s++)                                                                       \
-          sum[r][s] = fma(as[p * (TILE + 1) + y + 16 * r], bs[p * (TILE + 1) + x + 16 * s], sum[r][s]);   \
+    for (int p = 0; p < TILE_STEPS; p++)                                                                  \
+      for (int r = 0; r < SIDE; r++)                                                                      \
+        for (int s = 0; s < SIDE; s++)                                                                    \
+          sum[r][s] = fma(as[p * (TILE + 1) + y + TILE_GROUP * r], bs[p * (TILE + 1) + x + TILE_GROUP * s], sum[r][s]);\
     barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
   }                                                                                                       \
   Losses losses = {0.0f, 0.0f};                                                                           \
   bool slices = get_num_groups(2) > 1;                                                                    \
   global float *out = e.c + (slices ? get_group_id(2) * (size_t)m * n : 0);                               \
-  for (int r = 0; r < 2; r++)                                                                             \
-    for (int s = 0; s < 2; s++) {                                                                         \
-      int i = i0 + y + 16 * r, j = j0 + x + 16 * s;                                                       \
+  for (int r = 0; r < SIDE; r++)                                                                          \
+    for (int s = 0; s < SIDE; s++) {                                                                      \
+      int i = i0 + y + TILE_GROUP * r, j = j0 + x + TILE_GROUP * s;                                       \
       if (i < m && j < n) {                                                                               \
         size_t at = (size_t)i * n + j;                                                                    \
         float value = sum[r][s];                                                                          \

@@ -1,28 +1,31 @@
 // C = epilogue(op(A)·op(B)) on a GPU, C [m,n].
 //
-// A work-group of 16 × 16 makes a TILE × TILE block of C: STEP columns of A and rows of B at a time go to local
-// memory, from where each work-item feeds SIDE × SIDE sums in its registers. The host compiles this for TILE
-// 32, 64 and 128 (SIDE 2, 4, 8): the largest that still gives every compute unit a block wins. Work-item (x, y)
-// owns columns x, x+16, … and rows y, y+16, …: neighbours store neighbouring columns, and read different banks.
-// A row of a local array is one float longer than a tile, against bank conflicts when it is written down
-// a column.
+// A work-group of TILE_GROUP × TILE_GROUP items makes a TILE × TILE block of C: TILE_STEPS columns of A and rows of B
+// at a time go to local memory, from where each work-item feeds SIDE × SIDE sums in its registers. The host compiles
+// this for TILE 32, 64 and 128 (SIDE 2, 4, 8): the largest that still gives every compute unit a block wins. Work-item
+// (x, y) owns columns x, x + TILE_GROUP, … and rows y, y + TILE_GROUP, …: neighbours store neighbouring columns, and
+// read different banks. A row of a local array is one float longer than a tile, against bank conflicts when it is
+// written down a column.
 //
 // Where there are too few blocks, get_global_id(2) counts slices of k instead: each slice leaves its product
 // in `c` = scratch [slices, m, n], and `matmulSlices` adds them up in order. Deterministic, unlike atomics.
 
-#define SIDE (TILE / 16)
-#define STEP 16
-#define GROUP_TILE __attribute__((reqd_work_group_size(16, 16, 1)))
+#define SIDE (TILE / TILE_GROUP)
+#define GROUP_TILE __attribute__((reqd_work_group_size(TILE_GROUP, TILE_GROUP, 1)))
 
-// Copies op(X)[i0 ..< i0+TILE, p0 ..< p0+STEP] to local memory as [STEP][TILE+1], zeroes beyond the edges.
+#if TILE_GROUP * TILE_GROUP != LINE_GROUP
+#error "The sums of a block's losses meet in the tree of LINE_GROUP items."
+#endif
+
+// Copies op(X)[i0 ..< i0+TILE, p0 ..< p0+TILE_STEPS] to local memory as [TILE_STEPS][TILE+1], zeroes beyond the edges.
 // `along` says that k runs along the rows of X in memory; then neighbours read neighbouring p, else i.
 INLINE void fetch(
   const global float *x, int extent, int k, int i0, int p0, int pEnd, bool along, local float *to, int item) {
 #pragma unroll
-  for (int t = 0; t < TILE * STEP / 256; t++) {
-    int s = item + 256 * t;
-    int p = along ? s % STEP : s / TILE;
-    int i = along ? s / STEP : s % TILE;
+  for (int t = 0; t < TILE * TILE_STEPS / LINE_GROUP; t++) {
+    int s = item + LINE_GROUP * t;
+    int p = along ? s % TILE_STEPS : s / TILE;
+    int i = along ? s / TILE_STEPS : s % TILE;
     bool inside = i0 + i < extent && p0 + p < pEnd;
     size_t at = along ? (size_t)(i0 + i) * k + p0 + p : (size_t)(p0 + p) * extent + i0 + i;
     to[p * (TILE + 1) + i] = inside ? x[at] : 0.0f;
@@ -32,12 +35,12 @@ INLINE void fetch(
 kernel GROUP_TILE void matmul(
   const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,
   int m, int n, int k, int kBlock, int transposeA, int transposeB, EPILOGUE_ARGUMENTS) {
-  local float as[STEP * (TILE + 1)];
-  local float bs[STEP * (TILE + 1)];
-  local float scratch[256];
+  local float as[TILE_STEPS * (TILE + 1)];
+  local float bs[TILE_STEPS * (TILE + 1)];
+  local float scratch[LINE_GROUP];
   Epilogue e = EPILOGUE(c + c0, m, n);
   int x = get_local_id(0), y = get_local_id(1);
-  int item = y * 16 + x;
+  int item = y * TILE_GROUP + x;
   int j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;
   int start = get_group_id(2) * kBlock;
   int end = min(start + kBlock, k);
@@ -48,17 +51,17 @@ kernel GROUP_TILE void matmul(
 #pragma unroll
     for (int s = 0; s < SIDE; s++) sum[r][s] = 0.0f;
 
-  for (int p0 = start; p0 < end; p0 += STEP) {
+  for (int p0 = start; p0 < end; p0 += TILE_STEPS) {
     fetch(a + a0, m, k, i0, p0, end, !transposeA, as, item);
     fetch(b + b0, n, k, j0, p0, end, transposeB, bs, item);
     barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
-    for (int p = 0; p < STEP; p++) {
+    for (int p = 0; p < TILE_STEPS; p++) {
       float ar[SIDE], br[SIDE];
 #pragma unroll
-      for (int r = 0; r < SIDE; r++) ar[r] = as[p * (TILE + 1) + y + 16 * r];
+      for (int r = 0; r < SIDE; r++) ar[r] = as[p * (TILE + 1) + y + TILE_GROUP * r];
 #pragma unroll
-      for (int s = 0; s < SIDE; s++) br[s] = bs[p * (TILE + 1) + x + 16 * s];
+      for (int s = 0; s < SIDE; s++) br[s] = bs[p * (TILE + 1) + x + TILE_GROUP * s];
 #pragma unroll
       for (int r = 0; r < SIDE; r++)
 #pragma unroll
@@ -74,7 +77,7 @@ kernel GROUP_TILE void matmul(
   for (int r = 0; r < SIDE; r++)
 #pragma unroll
     for (int s = 0; s < SIDE; s++) {
-      int i = i0 + y + 16 * r, j = j0 + x + 16 * s;
+      int i = i0 + y + TILE_GROUP * r, j = j0 + x + TILE_GROUP * s;
       if (i < m && j < n) {
         size_t at = (size_t)i * n + j;
         float value = sum[r][s];

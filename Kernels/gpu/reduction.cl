@@ -1,8 +1,11 @@
-// Sums on a GPU: a work-group's 256 partial sums meet in a tree, so the order is fixed. Column sums give a
-// work-group 32 columns and 8 of their rows at a time, so that reads coalesce.
+// Sums on a GPU: a work-group's partial sums meet in a tree, so the order is fixed. Column sums give a work-group some
+// columns and several of their rows at a time, so that reads coalesce.
 
-#define GROUP_COLUMNS __attribute__((reqd_work_group_size(32, 8, 1)))
-#define COLUMN_SCRATCH local float scratch[256];
+#if COLUMNS_GROUP_Y & (COLUMNS_GROUP_Y - 1)
+#error "The rows of a work-group meet in a tree: COLUMNS_GROUP_Y must be a power of two."
+#endif
+
+#define COLUMN_SCRATCH local float scratch[COLUMNS_GROUP_X * COLUMNS_GROUP_Y];
 #define SUM_COLUMNS(x, rows, columns, j, slopes, activation)                                              \
   sumColumns(x, rows, columns, j, slopes, activation, scratch)
 #define COLUMN get_global_id(0)
@@ -14,7 +17,7 @@ INLINE float sumColumns(
   int lane = get_local_id(0), line = get_local_id(1);
   float sum = 0.0f;
   if (j < columns)
-    for (int r = line; r < rows; r += 8) {
+    for (int r = line; r < rows; r += COLUMNS_GROUP_Y) {
       float value = x[(size_t)r * columns + j];
       if (slopes) {
         value = slope(value, activation);
@@ -22,10 +25,10 @@ INLINE float sumColumns(
       }
       sum += value;
     }
-  scratch[line * 32 + lane] = sum;
+  scratch[line * COLUMNS_GROUP_X + lane] = sum;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int step = 4; step > 0; step /= 2) {
-    if (line < step) scratch[line * 32 + lane] += scratch[(line + step) * 32 + lane];
+  for (int step = COLUMNS_GROUP_Y / 2; step > 0; step /= 2) {
+    if (line < step) scratch[line * COLUMNS_GROUP_X + lane] += scratch[(line + step) * COLUMNS_GROUP_X + lane];
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   return scratch[lane];
@@ -34,10 +37,10 @@ INLINE float sumColumns(
 // sums[r] = Σ x[r, :]², a work-group a row.
 kernel GROUP_1D void rowSquares(
   const global float *x, ulong x0, global float *sums, ulong sums0, int rows, int columns, int chunk) {
-  local float scratch[256];
+  local float scratch[LINE_GROUP];
   const global float *row = x + x0 + get_group_id(0) * columns;
   float sum = 0.0f;
-  for (int c = get_local_id(0); c < columns; c += 256) sum = fma(row[c], row[c], sum);
+  for (int c = get_local_id(0); c < columns; c += LINE_GROUP) sum = fma(row[c], row[c], sum);
   float total = treeSum(sum, scratch);
   if (get_local_id(0) == 0) sums[sums0 + get_group_id(0)] = total;
 }
@@ -46,7 +49,7 @@ kernel GROUP_1D void rowSquares(
 kernel GROUP_1D void sumPartials(
   const global float *x, ulong x0, const global float *theta, ulong theta0, global float *partials, ulong partials0,
   long count, int chunk, int kind, long decayCount, float decay) {
-  local float scratch[256];
+  local float scratch[LINE_GROUP];
   float sum = 0.0f;
   FOR_EACH(i, count, chunk) {
     float value = x[x0 + i];
@@ -59,7 +62,7 @@ kernel GROUP_1D void sumPartials(
 
 INLINE float sumAll(const global float *x, int count, local float *scratch) {
   float sum = 0.0f;
-  for (int i = get_local_id(0); i < count; i += 256) sum += x[i];
+  for (int i = get_local_id(0); i < count; i += LINE_GROUP) sum += x[i];
   return treeSum(sum, scratch);
 }
 
@@ -67,7 +70,7 @@ INLINE float sumAll(const global float *x, int count, local float *scratch) {
 kernel GROUP_1D void total(
   const global float *x, ulong x0, const global float *y, ulong y0, const global float *z, ulong z0,
   const global float *w, ulong w0, global float *result, ulong result0, int terms, int4 counts, float4 scales) {
-  local float scratch[256];
+  local float scratch[LINE_GROUP];
   float sums[4];
   sums[0] = scales.s0 * sumAll(x + x0, counts.s0, scratch);
   sums[1] = scales.s1 * sumAll(y + y0, counts.s1, scratch);
@@ -80,7 +83,7 @@ kernel GROUP_1D void total(
 // scale = min(1, maximum/√Σ partials). One work-group.
 kernel GROUP_1D void clipScale(
   const global float *partials, ulong partials0, global float *scale, ulong scale0, int count, float maximum) {
-  local float scratch[256];
+  local float scratch[LINE_GROUP];
   float ratio = maximum / sqrt(sumAll(partials + partials0, count, scratch));
   if (get_local_id(0) == 0) scale[scale0] = ratio > 1.0f ? 1.0f : ratio;
 }

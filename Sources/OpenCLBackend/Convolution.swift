@@ -86,7 +86,7 @@ extension OpenCLBackend: ConvolutionOps {
       call.add(weights)
       call.add(plan.table)
       call.add(mode == .adjoint)
-      try run(call, Grid(global: (plan.otherItems, 1, 1), local: (1, 1, 1)))
+      try run(call, line(plan.otherItems))
     }
     var call = Call(plan.kernel.id, plan.kernel.kernel)
     call.add(x)
@@ -95,7 +95,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
     ending.add(to: &call, c: result)
-    try run(call, Grid(global: (plan.items, 1, 1), local: (1, 1, 1)))
+    try run(call, line(plan.items))
   }
 
   private func gradientOnCPU(
@@ -112,7 +112,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
     call.add(delta == .large)
-    try run(call, Grid(global: (plan.items, 1, 1), local: (1, 1, 1)))
+    try run(call, line(plan.items))
 
     guard let adding = plan.other else { return }
     let rows = geometry.kernelHeight * geometry.kernelWidth * geometry.channels
@@ -131,9 +131,6 @@ extension OpenCLBackend: ConvolutionOps {
   }
 
   // MARK: - GPUs
-
-  /// The side of a work-group's block.
-  static let imageTile = 32
 
   /// The rows, columns and steps of the product that a mode is.
   private func extents(_ id: KernelID, _ g: ConvolutionGeometry, _ samples: Int) -> (m: Int, n: Int, k: Int) {
@@ -162,7 +159,7 @@ extension OpenCLBackend: ConvolutionOps {
     ] { call.add(number) }
     ending.add(to: &call, c: c)
     let (across, down) = ((n + Self.imageTile - 1) / Self.imageTile, (m + Self.imageTile - 1) / Self.imageTile)
-    try run(call, Grid(global: (across * 16, down * 16, (k + kBlock - 1) / kBlock), local: (16, 16, 1)))
+    try run(call, Grid(groups: (across, down, (k + kBlock - 1) / kBlock), of: family.groups.tile))
   }
 
   private func gradientOnGPU(
@@ -173,7 +170,7 @@ extension OpenCLBackend: ConvolutionOps {
     // Few blocks over very many pixels: slices of these keep every compute unit busy.
     let blocks = ((m + Self.imageTile - 1) / Self.imageTile) * ((n + Self.imageTile - 1) / Self.imageTile)
     let wanted = max(1, min(4 * device.computeUnits / blocks, k / 64, 128))
-    let kBlock = ((k + wanted - 1) / wanted + 15) / 16 * 16
+    let kBlock = wholeSteps((k + wanted - 1) / wanted)
     let count = (k + kBlock - 1) / kBlock
     if count == 1 {
       let ending = accumulate ? EpilogueArguments.accumulate : .none

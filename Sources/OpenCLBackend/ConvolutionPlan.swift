@@ -97,6 +97,7 @@ extension OpenCLBackend {
     let block = job.small ? 1 : planeBlock(lineVectors, outputs: packed)
     let stage = ((lineVectors + block - 1) / block * block + 2) * vectorWidth
     let planes = down.a * across.a * inputs * plane
+    // Both ends of the stage may be read beyond.
     let stages = (1 + down.b * across.b * outputs + packed) * stage
     let lines = (job.cut.band * down.b * across.output + vectorWidth * across.b) * outputs + vectorWidth
     let scratch = planes + stages + lines
@@ -104,6 +105,8 @@ extension OpenCLBackend {
     table[.plane] = plane
     table[.planeWidth] = planeWidth
     table[.stage] = stage
+    table[.stageStart] = planes + stage
+    table[.lineStart] = planes + stages
     let steps = table.addSteps(of: job)
     let woven = across.b * outputs
     let module = Module.correlationPlanes(
@@ -122,13 +125,12 @@ extension OpenCLBackend {
     let joined = g.dilationWidth == 1 || g.kernelWidth == 1
     let runs = joined ? g.kernelHeight : g.kernelHeight * g.kernelWidth
     let runLength = joined ? g.kernelWidth * inputs : inputs
-    let groupLength = few ? vectorWidth : 3
-    let runGroups = (runLength + groupLength - 1) / groupLength
-    let tileGroups = few ? tileVectors(packed) : 4
-    let groups = (runs * runGroups + tileGroups - 1) / tileGroups * tileGroups
+    let tile = gradientTile(outputs: packed, few: few)
+    let runGroups = (runLength + tile.length - 1) / tile.length
+    let groups = (runs * runGroups + tile.groups - 1) / tile.groups * tile.groups
     let image = job.image(vectorWidth)
     let scratch = image + job.cut.band * job.across.extent * packed + vectorWidth
-    let slice = groups * groupLength * packed + max(inputs, job.outputs)
+    let slice = groups * tile.length * packed + max(inputs, job.outputs)
 
     var table = job.table(packed: packed, scratch: scratch)
     table[.packedRows] = image
@@ -142,7 +144,7 @@ extension OpenCLBackend {
         let run = group / runGroups
         guard run < runs else { return 0 }
         let (u, v) = joined ? (run, 0) : (run / g.kernelWidth, run % g.kernelWidth)
-        return (u * g.dilationHeight * job.padWidth + v * g.dilationWidth) * inputs + group % runGroups * groupLength
+        return (u * g.dilationHeight * job.padWidth + v * g.dilationWidth) * inputs + group % runGroups * tile.length
       }, at: .groupList)
 
     let wide = vectorWidth == 16 && packed > vectorWidth ? 2 : 1
@@ -235,12 +237,6 @@ extension OpenCLBackend {
     let most = (vectorWidth == 16 ? [1: 10, 2: 8, 4: 5, 8: 3] : [1: 6, 2: 4, 4: 2])[outputs] ?? 1
     func cost(_ block: Int) -> Int { (vectors + block - 1) / block * (max(block * outputs, 8) + 2) }
     return (1...min(vectors, most)).reversed().min { cost($0) < cost($1) }!
-  }
-
-  /// Vectors of a gradient's tile for few channels; the kernel's VECTORS.
-  private func tileVectors(_ outputs: Int) -> Int {
-    if vectorWidth < 16 { return outputs == 4 ? 2 : outputs == 2 ? 4 : 6 }
-    return outputs == 8 ? 3 : outputs == 4 ? 5 : 6
   }
 }
 

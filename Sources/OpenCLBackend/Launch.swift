@@ -56,6 +56,13 @@ struct Grid {
   /// What one work-item of the CPU family takes.
   var chunk = 0
 
+  /// So many work-groups of one size.
+  init(groups: (Int, Int, Int), of local: (Int, Int, Int), chunk: Int = 0) {
+    global = (groups.0 * local.0, groups.1 * local.1, groups.2 * local.2)
+    self.local = local
+    self.chunk = chunk
+  }
+
   /// The number of work-groups of a one-dimensional grid.
   var groups: Int { global.0 / local.0 }
 }
@@ -106,11 +113,16 @@ extension OpenCLBackend {
       let pieces = limit ?? 4 * device.computeUnits
       let share = max((count + pieces - 1) / pieces, limit == nil ? Self.smallestChunk : 1)
       let chunk = (share + group - 1) / group * group
-      return Grid(global: ((count + chunk - 1) / chunk, 1, 1), local: (1, 1, 1), chunk: chunk)
+      return line((count + chunk - 1) / chunk, chunk: chunk)
     case .gpu:
-      let groups = max(min((count + 255) / 256, limit ?? 32 * device.computeUnits), 1)
-      return Grid(global: (groups * 256, 1, 1), local: (256, 1, 1))
+      let size = family.groups.line.0
+      return line(max(min((count + size - 1) / size, limit ?? 32 * device.computeUnits), 1))
     }
+  }
+
+  /// So many work-groups one after the other.
+  func line(_ groups: Int, chunk: Int = 0) -> Grid {
+    Grid(groups: (groups, 1, 1), of: family.groups.line, chunk: chunk)
   }
 
   /// Rows of a CPU work-item that handles whole rows.
@@ -124,26 +136,29 @@ extension OpenCLBackend {
   func items(_ rows: Int, columns: Int, multiple: Int = 1) -> Grid {
     guard family == .cpu else { return elements(rows) }
     let chunk = rowChunk(rows, columns, multiple: multiple)
-    return Grid(global: ((rows + chunk - 1) / chunk, 1, 1), local: (1, 1, 1), chunk: chunk)
+    return line((rows + chunk - 1) / chunk, chunk: chunk)
   }
+
+  /// A grid for kernels that give each row to a work-item of the CPU family, or to a work-group of the GPU's.
+  func rowGroups(_ rows: Int, columns: Int) -> Grid { family == .cpu ? items(rows, columns: columns) : line(rows) }
 
   /// A two-dimensional grid of columns by rows.
   func matrix(_ rows: Int, _ columns: Int) -> Grid {
+    let size = family.groups.matrix
     switch family {
     case .cpu:
       let chunk = rowChunk(rows, columns, multiple: 1)
-      return Grid(global: (1, (rows + chunk - 1) / chunk, 1), local: (1, 1, 1), chunk: chunk)
+      return Grid(groups: (1, (rows + chunk - 1) / chunk, 1), of: size, chunk: chunk)
     case .gpu:
-      return Grid(
-        global: (min((columns + 63) / 64, 64) * 64, min((rows + 3) / 4, 8192) * 4, 1), local: (64, 4, 1))
+      let (across, down) = ((columns + size.0 - 1) / size.0, (rows + size.1 - 1) / size.1)
+      return Grid(groups: (min(across, 64), min(down, 8192), 1), of: size)
     }
   }
 
   /// A grid for kernels that reduce columns.
   func columnBlocks(_ columns: Int) -> Grid {
-    switch family {
-    case .cpu: Grid(global: ((columns + vectorWidth - 1) / vectorWidth, 1, 1), local: (1, 1, 1))
-    case .gpu: Grid(global: ((columns + 31) / 32 * 32, 8, 1), local: (32, 8, 1))
-    }
+    let size = family.groups.columns
+    let width = family == .cpu ? vectorWidth : size.0
+    return Grid(groups: ((columns + width - 1) / width, 1, 1), of: size)
   }
 }

@@ -8,11 +8,7 @@ extension OpenCLBackend {
     // As many work-items, or groups, as the fused loss has partial sums; those without work leave zero.
     let pieces = lossPartialCount(rows: rows, columns: columns)
     try checkReconstructionLoss(a, loss, gradient: gradient, partialCount: pieces)
-    let grid: Grid
-    switch family {
-    case .cpu: grid = Grid(global: (pieces, 1, 1), local: (1, 1, 1), chunk: (rows + pieces - 1) / pieces)
-    case .gpu: grid = Grid(global: (pieces * 256, 1, 1), local: (256, 1, 1))
-    }
+    let grid = line(pieces, chunk: (rows + pieces - 1) / pieces)
     let terms = loss.terms
     let factors = lossFactors(terms.loss, columns: columns, gradientScale: loss.gradientScale)
     var call = try call(.reconstructionLoss)
@@ -41,7 +37,7 @@ extension OpenCLBackend {
     let (rows, columns) = (a.rows, a.columns)
     let channels = try checkSampleLosses(a, terms, into: losses)
     guard rows > 0 else { return }
-    let grid = family == .cpu ? items(rows, columns: columns) : Grid(global: (rows * 256, 1, 1), local: (256, 1, 1))
+    let grid = rowGroups(rows, columns: columns)
     var call = try call(.sampleLosses)
     call.add(a)
     call.add(terms.bias ?? losses)

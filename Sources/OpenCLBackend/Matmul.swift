@@ -79,7 +79,7 @@ extension OpenCLBackend {
     call.add(plan.chunk)
     call.add(transposeB)
     ending.add(to: &call, c: c)
-    try run(call, Grid(global: (plan.chunks, plan.panels, 1), local: (1, 1, 1)))
+    try run(call, Grid(groups: (plan.chunks, plan.panels, 1), of: family.groups.line))
   }
 
   /// The cut of an m × n output that ends first when every compute unit takes the next work-item as it falls
@@ -87,15 +87,16 @@ extension OpenCLBackend {
   func plan(_ m: Int, _ n: Int) -> MatmulPlan {
     let key = UInt64(UInt32(truncatingIfNeeded: m)) << 32 | UInt64(UInt32(truncatingIfNeeded: n))
     if let plan = plans[key] { return plan }
-    let panels = (n + 2 * vectorWidth - 1) / (2 * vectorWidth)
-    let lastIsNarrow = n - (panels - 1) * 2 * vectorWidth <= vectorWidth
+    let panels = (n + panelWidth - 1) / panelWidth
+    let lastIsNarrow = n - (panels - 1) * panelWidth <= vectorWidth
     let units = device.computeUnits
     var best = MatmulPlan(chunk: m, chunks: 1, panels: panels)
     var bestCost = Double.infinity
     // More work-items than a few per unit only add packing.
-    let most = min((m + 3) / 4, max(1, 8 * units / panels), 256)
+    let tail = Self.tailRows
+    let most = min((m + tail - 1) / tail, max(1, 8 * units / panels), 256)
     for wanted in 1...max(most, 1) {
-      let chunk = min(((m + wanted - 1) / wanted + 3) / 4 * 4, m)
+      let chunk = min(((m + wanted - 1) / wanted + tail - 1) / tail * tail, m)
       let chunks = (m + chunk - 1) / chunk
       var busy = [Double](repeating: 0, count: units)
       for item in 0..<chunks * panels {
@@ -114,11 +115,10 @@ extension OpenCLBackend {
     return best
   }
 
-  /// The time of a work-item in that of one row of a full tile. Tails of four rows do worse; packing costs as
-  /// much as about eight rows.
+  /// The time of a work-item in that of one row of a full tile. Tails do worse; packing costs as much as about eight rows.
   private func cost(rows: Int) -> Double {
     let tail = rows % tileRows
-    return Double(rows - tail) + Double((tail + 3) / 4) * 5 + 8
+    return Double(rows - tail) + Double((tail + Self.tailRows - 1) / Self.tailRows) * 5 + 8
   }
 
   // MARK: - GPUs
@@ -140,7 +140,7 @@ extension OpenCLBackend {
     // A loss leaves a partial sum a block, in one pass; anything else may be cut along k.
     let idle = 2 * device.computeUnits / (across * down)
     let wanted = ending.mode == .loss ? 1 : max(1, min(idle, k / 64, 32))
-    let kBlock = max(((k + wanted - 1) / wanted + 15) / 16 * 16, 16)
+    let kBlock = wholeSteps((k + wanted - 1) / wanted)
     let count = max((k + kBlock - 1) / kBlock, 1)
 
     var call = try call(tile == 128 ? .matmul128 : tile == 64 ? .matmul64 : .matmul32)
@@ -158,7 +158,7 @@ extension OpenCLBackend {
     call.add(transposeA)
     call.add(transposeB)
     ending.add(to: &call, c: c)
-    try run(call, Grid(global: (across * 16, down * 16, count), local: (16, 16, 1)))
+    try run(call, Grid(groups: (across, down, count), of: family.groups.tile))
 
     if count > 1 {
       var second = try self.call(.matmulSlices)
@@ -170,6 +170,11 @@ extension OpenCLBackend {
       ending.add(to: &second, c: c)
       try run(second, elements(m * n))
     }
+  }
+
+  /// Steps of a slice of k: whole copies to local memory.
+  func wholeSteps(_ steps: Int) -> Int {
+    max((steps + Self.tileSteps - 1) / Self.tileSteps * Self.tileSteps, Self.tileSteps)
   }
 
   private func sliceBuffer(_ count: Int) throws -> OpenCLBuffer {

@@ -9,13 +9,7 @@ extension OpenCLBackend: MeasuresPeak {
   /// The float32 rate of fused multiply-adds on registers alone, in GFLOP/s: the best of several runs.
   public func measurePeakGFLOPS() throws -> Double {
     let result = try allocate(1)
-    let grid: Grid
-    switch family {
-    case .cpu:
-      grid = Grid(global: (device.computeUnits, 1, 1), local: (1, 1, 1))
-    case .gpu:
-      grid = Grid(global: (device.computeUnits * 8 * 256, 1, 1), local: (256, 1, 1))
-    }
+    let grid = line(device.computeUnits * (family == .cpu ? 1 : 8))
     // A step of a chain is two operations on a vector.
     let flopsPerTurn = Double(grid.global.0 * Self.peakChains * vectorWidth * 2)
     var best = 0.0

@@ -13,8 +13,9 @@ enum PlanField: Int32, KernelCode {
   case chunk, units, scratch
   /// Columns of the packed weights, and of taps.
   case packed, tapsX
-  /// Planes: floats and columns of a plane; floats of a row of the stage.
-  case plane, planeWidth, stage
+  /// Planes: floats and columns of a plane; floats of a row of the stage; where in scratch memory the stage and the lines
+  /// of the result begin.
+  case plane, planeWidth, stage, stageStart, lineStart
   /// Where lists begin: phases along y and x, and the first step in the packed weights of each pair of them.
   case phasesY, phasesX, steps
   /// The weight gradient: where in scratch memory rows of y are packed; groups, or vectors, of a run and of all; floats

@@ -93,10 +93,6 @@ struct KernelCache {
 }
 
 extension OpenCLBackend {
-  /// Steps of k that a CPU matmul packs at once: 64 KB with 16 lanes, which stream from the second-level cache as fast
-  /// as they are used. Half of it would lie in the first, but the sums would go to memory and back twice as often.
-  static let packedSteps = 512
-
   func sources(_ module: Module) -> [String] {
     let family = self.family.rawValue
     let functions = ["common/prelude", "common/functions"]
@@ -111,8 +107,9 @@ extension OpenCLBackend {
     case .random: return ["common/prelude", "common/functions", "common/random"]
     case .sampling: return functions + ["common/random", "common/sampling"]
     case .peak: return ["common/prelude", "common/peak"]
-    case .correlation: return functions + ["common/epilogue", "cpu/image", "cpu/convolution"]
-    case .correlationPlanes: return functions + ["common/epilogue", "cpu/image", "cpu/convolutionPlanes"]
+    case .correlation: return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolution"]
+    case .correlationPlanes:
+      return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolutionPlanes"]
     case .gradient, .gradientOfFew: return ["common/prelude", "cpu/image", "cpu/convolutionGradient"]
     case .convolutionPacking: return ["common/prelude", "cpu/image", "cpu/packing"]
     case .convolutionTiles: return functions + ["common/epilogue", "gpu/convolution"]
@@ -120,52 +117,17 @@ extension OpenCLBackend {
     }
   }
 
-  /// What stands before a program's sources: the numbers that they share with the host, and what this module is
-  /// compiled for.
-  func prefix(_ module: Module) -> String {
-    var width = vectorWidth
-    if case .pooling(let narrower, _, _) = module { width = narrower }
-    var text = kernelCodes.map { $0.declaration }.joined()
-    func define(_ name: String, _ value: some CustomStringConvertible) { text += "#define \(name) \(value)\n" }
-    define("VW", width)
-    define("PHASE", PhaseField.allCases.count)
-    define("LEAKY_SLOPE", "\(Float(Activation.leakySlope))f")
-    if family == .cpu {
-      define("CPU_FAMILY", 1)
-      define("MR", tileRows)
-      define("KC", Self.packedSteps)
-    }
-    switch module {
-    case .matmulTile(let size): define("TILE", size)
-    case .convolutionTiles: define("TILE", Self.imageTile)
-    case .correlation(let rows, let pixels, let wide, let run, let step):
-      define("CORRELATION", 1)
-      define("ROWS", rows)
-      define("PIXELS", pixels)
-      define("WIDE", wide)
-      define("STEP", step > 0 ? "\(step)" : "step")
-      if run > 0 { define("RUN", run) }
-    case .correlationPlanes(let outputs, let block, let woven, let split):
-      define("CORRELATION", 1)
-      define("OUTPUTS", outputs)
-      define("BLOCK", block)
-      define("WOVEN", woven)
-      define("SPLIT", split)
-    case .gradient(let wide): define("WIDE", wide)
-    case .gradientOfFew(let outputs): define("OUTPUTS", outputs)
-    case .pooling(_, let height, let width) where height > 0:
-      define("TILE_HEIGHT", height)
-      define("TILE_WIDTH", width)
-    case .peak: define("CHAINS", Self.peakChains)
-    default: break
-    }
-    return text
-  }
-
   private func program(_ module: Module) throws -> cl_program {
     if let program = programs[module] { return program }
+    let program = try build(module, prefix: prefix(module))
+    programs[module] = program
+    return program
+  }
+
+  /// A program that the caller owns.
+  func build(_ module: Module, prefix: String) throws -> cl_program {
     let embedded = Kernels.sources
-    let text = ([prefix(module)] + sources(module).map { embedded[$0 + ".cl"] ?? "" }).joined(separator: "\n")
+    let text = ([prefix] + sources(module).map { embedded[$0 + ".cl"] ?? "" }).joined(separator: "\n")
     var status = CL_SUCCESS
     let created = text.withCString { pointer in
       var pointer: UnsafePointer<CChar>? = pointer
@@ -186,7 +148,6 @@ extension OpenCLBackend {
         Try another driver or device.
         """)
     }
-    programs[module] = program
     return program
   }
 

@@ -80,7 +80,7 @@ extension OpenCLBackend {
     }
     guard batch.count > 0 else { return }
     let (rows, columns) = (batch.rows, batch.columns)
-    let grid = family == .cpu ? items(rows, columns: columns, multiple: 4) : elements((batch.count + 3) / 4)
+    let grid = family == .cpu ? items(rows, columns: columns, multiple: Self.blockWords) : drawGrid(batch.count)
     var call = try call(.gatherCorrupt)
     call.add(source)
     call.add(batch)
@@ -99,10 +99,15 @@ extension OpenCLBackend {
     try draw(p, Draw(), draws, into: samples)
   }
 
+  /// A grid over so many elements with a word each, which a GPU's work-items take by blocks.
+  func drawGrid(_ count: Int) -> Grid {
+    elements(family == .cpu ? count : (count + Self.blockWords - 1) / Self.blockWords)
+  }
+
   private func draw(
     _ x: Tensor<OpenCLBuffer>, _ draw: Draw, _ draws: Draws, into y: Tensor<OpenCLBuffer>
   ) throws {
-    let grid = family == .cpu ? elements(x.count) : elements((x.count + 3) / 4)
+    let grid = drawGrid(x.count)
     var call = try call(.corrupt)
     call.add(x)
     call.add(y)

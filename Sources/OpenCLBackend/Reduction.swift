@@ -21,7 +21,7 @@ extension OpenCLBackend {
     let (rows, columns) = (x.rows, x.columns)
     try checkRowSquares(x, into: sums)
     guard rows > 0 else { return }
-    let grid = family == .cpu ? items(rows, columns: columns) : Grid(global: (rows * 256, 1, 1), local: (256, 1, 1))
+    let grid = rowGroups(rows, columns: columns)
     var call = try call(.rowSquares)
     call.add(x)
     call.add(sums)
@@ -89,10 +89,7 @@ extension OpenCLBackend {
   }
 
   /// A single work-group, for what ends a sum.
-  var oneGroup: Grid {
-    let size = family == .cpu ? 1 : 256
-    return Grid(global: (size, 1, 1), local: (size, 1, 1))
-  }
+  var oneGroup: Grid { line(1) }
 }
 
 extension Int {

@@ -4,7 +4,7 @@ extension OpenCLBackend: SamplingOps {
   public func sample(_ ms: Tensor<OpenCLBuffer>, _ draws: Draws?, into z: Tensor<OpenCLBuffer>) throws {
     let (rows, units) = try checkSampling("sample", ms, z, "the code", draws)
     guard z.count > 0 else { return }
-    let grid = draws == nil ? matrix(rows, units) : blocks(z.count)
+    let grid = draws == nil ? matrix(rows, units) : drawGrid(z.count)
     var call = try call(draws == nil ? .sampleMeans : .sample)
     call.add(ms)
     call.add(z)
@@ -21,7 +21,7 @@ extension OpenCLBackend: SamplingOps {
   ) throws {
     let (rows, units) = try checkSampleGradient(delta, ms, draws, into: result)
     guard delta.count > 0 else { return }
-    let grid = blocks(delta.count)
+    let grid = drawGrid(delta.count)
     var call = try call(.sampleGradient)
     call.add(delta)
     call.add(ms)
@@ -47,7 +47,4 @@ extension OpenCLBackend: SamplingOps {
     call.add(grid.chunk)
     try run(call, grid)
   }
-
-  /// A grid over so many draws.
-  private func blocks(_ count: Int) -> Grid { elements(family == .cpu ? count : (count + 3) / 4) }
 }

@@ -1,3 +1,4 @@
+import COpenCL
 import CinchBackend
 import Kernels
 import Testing
@@ -20,7 +21,7 @@ import Testing
   /// A module of each kind that a family has.
   private static func modules(_ family: KernelFamily) -> [Module] {
     let common: [Module] = [
-      .elementwise, .reduction, .random, .peak, .pooling(width: 1, tileHeight: 2, tileWidth: 3),
+      .elementwise, .reduction, .random, .sampling, .peak, .pooling(width: 1, tileHeight: 2, tileWidth: 3),
     ]
     switch family {
     case .cpu:
@@ -57,6 +58,37 @@ import Testing
         let source = try #require(Kernels.sources[name + ".cl"], "there is no source \(name)")
         let own = definitions(source).map(\.name).filter(shared.contains)
         #expect(own == [], "\(name).cl defines \(own), which \(module) has from the host")
+      }
+    }
+  }
+
+  @Test("Without any one of its macros a program does not compile", arguments: KernelFamily.allCases)
+  func absence(_ family: KernelFamily) throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
+    for module in Self.modules(family) {
+      let prefix = backend.prefix(module)
+      let sources = try backend.sources(module).map { try #require(Kernels.sources[$0 + ".cl"]) }.joined()
+      let code = sources.replacing(/\/\/[^\n]*/, with: "")
+      clReleaseProgram(try backend.build(module, prefix: prefix))
+      for line in prefix.split(separator: "\n") where line.hasPrefix("#define ") {
+        let name = line.split(separator: " ")[1]
+        guard try code.contains(Regex("\\b\(name)\\b")) else { continue }
+        #expect(throws: BackendError.self, "\(module) compiles without \(name)") {
+          clReleaseProgram(try backend.build(module, prefix: prefix.replacing(line, with: "")))
+        }
+      }
+    }
+  }
+
+  @Test("A module has no macro that its sources do not read", arguments: KernelFamily.allCases)
+  func use(_ family: KernelFamily) throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
+    // Every program has the common ones.
+    let common = Set(definitions(backend.prefix(.elementwise)).map(\.name))
+    for module in Self.modules(family) {
+      let code = try backend.sources(module).map { try #require(Kernels.sources[$0 + ".cl"]) }.joined()
+      for name in definitions(backend.prefix(module)).map(\.name) where !common.contains(name) {
+        #expect(try code.contains(Regex("\\b\(name)\\b")), "\(module) has no use for \(name)")
       }
     }
   }

@@ -1,0 +1,53 @@
+// How the convolutions of a CPU device end the vectors of an image, whose pixels are rows for an epilogue.
+
+// What every row of C has added, columns j ..< j+count: the bias, or a gradient's column term.
+INLINE V loadRow(const Epilogue *e, int j, int count) {
+  if (e->flags & HAS_BIAS) return loadPart(e->bias + j, count, 0.0f);
+  return e->flags & HAS_COLUMN ? loadPart(e->column + j, count, 0.0f) : (V)0.0f;
+}
+
+INLINE V loadNorms(const Epilogue *e, int j, int count) {
+  return e->flags & HAS_NORMS ? loadPart(e->norms + j, count, 0.0f) : (V)0.0f;
+}
+
+// Adds what C holds at `at`, ends the vector and stores it; `row` and `norm` are what the two above give for its lanes.
+// As `finish`, but what all rows share is loaded once, and the usual gradient has a short way.
+INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int count, Losses *losses) {
+  global float *c = e->c + at;
+  if (e->flags & ADD_TO_C) x += loadPart(c, count, 0.0f);
+  switch (e->mode) {
+  case FORWARD: x = activate(x + row, e->activation); break;
+  case BACKWARD: {
+    V h = loadPart(e->output + at, count, 0.0f);
+    if (e->l1 == 0.0f && !(e->flags & HAS_NORMS))
+      x = (x + row) * slope(h, e->activation);
+    else
+      x = gradientAt(x, h, row, norm, e->activation, e->l1, e->curvature);
+    break;
+  }
+  case LOSS: x = lossOf(e, x + row, at, count, losses); break;
+  }
+  storePart(x, c, count);
+}
+
+// Register tiles end in private memory, planes in scratch memory.
+#ifdef ROWS
+typedef const float *Sums;
+#else
+typedef const global float *Sums;
+#endif
+
+// Ends `count` whole vectors, `apart` floats from one to the next in C and `gap` in `from`. The two ends that
+// hidden layers have are loops of their own, without a choice for every vector.
+INLINE void endVectors(
+  const Epilogue *e, Sums from, int gap, size_t at, size_t apart, int count, V row, V norm, Losses *losses) {
+  global float *c = e->c + at;
+  if (e->mode == FORWARD && e->activation == RELU)
+    for (int i = 0; i < count; i++) STORE(activate(LOAD(from + i * gap) + row, RELU), c + i * apart);
+  else if (e->mode == BACKWARD && e->activation == RELU && e->l1 == 0.0f && !(e->flags & HAS_NORMS))
+    for (int i = 0; i < count; i++)
+      STORE((LOAD(from + i * gap) + row) * slope(LOAD(e->output + at + i * apart), RELU), c + i * apart);
+  else
+    for (int i = 0; i < count; i++)
+      endVector(e, LOAD(from + i * gap), at + i * apart, row, norm, VW, losses);
+}

@@ -1,0 +1,111 @@
+import CinchBackend
+
+// The numbers that host and kernels must agree on. Each is made in Swift alone: the host deals out work by it, and the
+// kernels have it from the prefix of their program, without which they do not compile.
+
+/// The extents of the work-groups that kernels ask for by `reqd_work_group_size`.
+struct WorkGroups {
+  typealias Extents = (Int, Int, Int)
+
+  /// Elements, or other items in a row. On a GPU their sums meet in a tree, so it is a power of two.
+  let line: Extents
+  /// Columns and rows of a matrix.
+  let matrix: Extents
+  /// Columns that are summed, and the rows that are read at once; the latter a power of two.
+  let columns: Extents
+  /// A block of a product; as many work-items as a line has.
+  let tile: Extents
+
+  /// A CPU runs the work-items of a group one after the other, so they come one by one.
+  static let cpu = WorkGroups(line: (1, 1, 1), matrix: (1, 1, 1), columns: (1, 1, 1), tile: (1, 1, 1))
+  static let gpu = WorkGroups(line: (256, 1, 1), matrix: (64, 4, 1), columns: (32, 8, 1), tile: (16, 16, 1))
+}
+
+extension KernelFamily {
+  var groups: WorkGroups { self == .cpu ? .cpu : .gpu }
+}
+
+extension OpenCLBackend {
+  /// Steps of k that a CPU matmul packs at once: 64 KB with 16 lanes, which stream from the second-level cache as fast
+  /// as they are used. Half of it would lie in the first, but the sums would go to memory and back twice as often.
+  static let packedSteps = 512
+
+  /// Rows of a register tile at the end of a CPU matmul's work-item.
+  static let tailRows = 4
+
+  /// Columns of C that a CPU matmul's work-item makes: two vectors.
+  var panelWidth: Int { 2 * vectorWidth }
+
+  /// Steps of k that a GPU's work-group copies to local memory at once.
+  static let tileSteps = 16
+
+  /// The side of a block of C in a GPU's convolutions.
+  static let imageTile = 32
+
+  /// Words of a block of Philox4x32.
+  static let blockWords = 4
+
+  /// How a weight gradient on a CPU device cuts runs of neighbours: the length of a group, and groups of a tile of sums.
+  /// With few outputs a group is a vector, and the tile leaves room for their sums in the registers.
+  func gradientTile(outputs: Int, few: Bool) -> (length: Int, groups: Int) {
+    guard few else { return (3, 4) }
+    if vectorWidth < 16 { return (vectorWidth, outputs == 4 ? 2 : outputs == 2 ? 4 : 6) }
+    return (vectorWidth, outputs == 8 ? 3 : outputs == 4 ? 5 : 6)
+  }
+
+  private typealias Macro = (name: String, value: Int)
+
+  /// What every program has.
+  private func commonMacros(_ module: Module) -> [Macro] {
+    let groups = family.groups
+    var width = vectorWidth
+    if case .pooling(let narrower, _, _) = module { width = narrower }
+    return [
+      ("VW", width), ("CPU_FAMILY", family == .cpu ? 1 : 0), ("LINE_GROUP", groups.line.0),
+      ("MATRIX_GROUP_X", groups.matrix.0), ("MATRIX_GROUP_Y", groups.matrix.1), ("COLUMNS_GROUP_X", groups.columns.0),
+      ("COLUMNS_GROUP_Y", groups.columns.1),
+    ]
+  }
+
+  /// What a module is compiled for. 0 stands for a number that its kernels learn at run time.
+  private func macros(_ module: Module) -> [Macro] {
+    switch module {
+    case .elementwise, .reduction: []
+    case .matmul: [("MR", tileRows), ("TAIL_ROWS", Self.tailRows), ("PANEL", panelWidth), ("KC", Self.packedSteps)]
+    case .matmulTile(let size): productTile(size)
+    case .convolutionTiles: productTile(Self.imageTile)
+    case .random, .sampling: [("BLOCK_WORDS", Self.blockWords)]
+    case .peak: [("CHAINS", Self.peakChains)]
+    case .correlation(let rows, let pixels, let wide, let run, let step):
+      [
+        ("PHASE", PhaseField.allCases.count), ("ROWS", rows), ("PIXELS", pixels), ("WIDE", wide), ("RUN", run),
+        ("STEP", step),
+      ]
+    case .correlationPlanes(let outputs, let block, let woven, let split):
+      [
+        ("PHASE", PhaseField.allCases.count), ("OUTPUTS", outputs), ("BLOCK", block), ("WOVEN", woven),
+        ("SPLIT", split),
+      ]
+    case .gradient(let wide): gradientMacros(outputs: 0, wide: wide)
+    case .gradientOfFew(let outputs): gradientMacros(outputs: outputs, wide: 1)
+    case .convolutionPacking: [("PHASE", PhaseField.allCases.count)]
+    case .pooling(_, let height, let width): [("TILE_HEIGHT", height), ("TILE_WIDTH", width)]
+    }
+  }
+
+  private func productTile(_ size: Int) -> [Macro] {
+    [("TILE", size), ("TILE_GROUP", family.groups.tile.0), ("TILE_STEPS", Self.tileSteps)]
+  }
+
+  private func gradientMacros(outputs: Int, wide: Int) -> [Macro] {
+    let tile = gradientTile(outputs: outputs, few: outputs > 0)
+    return [("OUTPUTS", outputs), ("WIDE", wide), ("GROUP_LENGTH", tile.length), ("TILE_GROUPS", tile.groups)]
+  }
+
+  /// What stands before a program's sources: the names of `kernelCodes`, and the macros of its module.
+  func prefix(_ module: Module) -> String {
+    kernelCodes.map { $0.declaration }.joined()
+      + (commonMacros(module) + macros(module)).map { "#define \($0.name) \($0.value)\n" }.joined()
+      + "#define LEAKY_SLOPE \(Float(Activation.leakySlope))f\n"
+  }
+}
