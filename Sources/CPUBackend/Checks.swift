@@ -2,13 +2,6 @@ import CinchBackend
 
 // What only this device asks: the shapes are checked by what `CinchBackend` shares.
 
-/// Throws `BackendError.invalidArgument` unless `condition` holds. The text is a closure: a string costs an
-/// allocation, and ops make none.
-@inline(__always)
-func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
-  guard condition else { throw BackendError.invalidArgument(message()) }
-}
-
 extension Tensor where Buffer == CPUBuffer {
   /// The first element; throws unless the tensor lies in its buffer.
   var pointer: UnsafeMutablePointer<Float> {

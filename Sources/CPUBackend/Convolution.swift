@@ -52,51 +52,12 @@ extension CPUBackend: ConvolutionOps {
     try require(
       !result.overlaps(source) && !result.overlaps(weight),
       "An image of \(result.shape) cannot be stored over what it is made of.")
-    var after = try imagePass(epilogue)
+    var after = try cinch_epilogue(epilogue)
     var shape = cinch_convolution(geometry)
     counters.launches += 1
     guard
       try cinch_convolve(device, &shape, transposed, Int64(samples), source.input, weight.input, result.pointer, &after)
     else { throw noRoom() }
-  }
-
-  /// An epilogue whose extents the op itself knows.
-  private func imagePass(_ epilogue: Epilogue<CPUBuffer>) throws -> cinch_epilogue {
-    var pass = cinch_epilogue()
-    switch epilogue {
-    case .none:
-      pass.kind = cinch_epilogue_none
-    case .accumulate:
-      pass.kind = cinch_epilogue_accumulate
-    case .forward(let bias, let activation):
-      pass.kind = cinch_epilogue_forward
-      pass.activation = cinch_activation(activation)
-      pass.row = try bias.map { try $0.input }
-    case .backward(let gradient):
-      pass = try imagePass(gradient)
-    case .loss(let loss):
-      pass.kind = cinch_epilogue_loss
-      pass.activation = cinch_activation(loss.terms.activation)
-      try pass.set(loss.terms)
-      pass.gradient_scale = Float(loss.gradientScale)
-      pass.partials = try loss.partials.pointer
-    }
-    return pass
-  }
-
-  /// The gradient at the layer below, for an image.
-  func imagePass(_ gradient: ActivationGradient<CPUBuffer>) throws -> cinch_epilogue {
-    var pass = cinch_epilogue()
-    pass.kind = cinch_epilogue_backward
-    pass.activation = cinch_activation(gradient.activation)
-    pass.other = try gradient.output.input
-    pass.l1 = Float(gradient.l1)
-    pass.row = try gradient.column.map { try $0.input }
-    if let curvature = gradient.curvature {
-      pass.norms = try curvature.norms.input
-      pass.factor = Float(curvature.factor)
-    }
-    return pass
   }
 
   func noRoom() -> BackendError {

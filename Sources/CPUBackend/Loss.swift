@@ -8,16 +8,14 @@ extension CPUBackend {
   ) throws {
     try checkReconstructionLoss(
       a, loss, gradient: gradient, partialCount: lossPartialCount(rows: a.rows, columns: a.columns))
-    var pass = try lossPass(of: a, loss)
-    try apply(&pass, a, into: gradient)
+    try apply(cinch_epilogue(loss), a, into: gradient)
   }
 
   public func sampleLosses(
     _ a: Tensor<CPUBuffer>, _ terms: LossTerms<CPUBuffer>, into losses: Tensor<CPUBuffer>
   ) throws {
     let channels = try checkSampleLosses(a, terms, into: losses)
-    var pass = cinch_epilogue(like: a, cinch_epilogue_loss, terms.activation)
-    try pass.set(terms)
+    var pass = try cinch_epilogue(terms).over(a)
     try cinch_sample_losses(device, &pass, Int64(channels), a.input, losses.pointer)
     counters.launches += 1
   }
@@ -47,36 +45,5 @@ extension CPUBackend {
       device, logits.input, labels.input, Int64(logits.rows), Int64(logits.columns), Float(gradientScale),
       gradient.pointer, losses.pointer)
     counters.launches += 1
-  }
-
-  /// A reconstruction loss of pre-activations like `a`.
-  func lossPass(of a: Tensor<CPUBuffer>, _ loss: FusedLoss<CPUBuffer>) throws -> cinch_epilogue {
-    var pass = cinch_epilogue(like: a, cinch_epilogue_loss, loss.terms.activation)
-    try pass.set(loss.terms)
-    pass.gradient_scale = Float(loss.gradientScale)
-    pass.partials = try loss.partials.pointer
-    return pass
-  }
-}
-
-extension cinch_epilogue {
-  mutating func set(_ terms: LossTerms<CPUBuffer>) throws {
-    loss = cinch_loss(terms.loss)
-    row = try terms.bias?.input
-    other = try terms.target.input
-    weights = try terms.weight?.input
-    log_variance = try terms.logVariance?.input
-  }
-}
-
-extension cinch_loss {
-  init(_ loss: ReconstructionLoss) {
-    self =
-      switch loss {
-      case .sse: cinch_sse
-      case .mse: cinch_mse
-      case .bce: cinch_bce
-      case .gaussian: cinch_gaussian
-      }
   }
 }

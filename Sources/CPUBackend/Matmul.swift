@@ -18,22 +18,8 @@ extension CPUBackend {
     product.transpose_a = transposeA
     product.transpose_b = transposeB
     (product.m, product.n, product.k) = (Int64(m), Int64(n), Int64(k))
-    switch epilogue {
-    case .none:
-      run(&product, nil)
-    case .accumulate:
-      product.accumulate = true
-      run(&product, nil)
-    case .forward(let bias, let activation):
-      var after = try forwardPass(of: c, bias: bias, activation)
-      run(&product, &after)
-    case .backward(let gradient):
-      var after = try backwardPass(of: c, gradient)
-      run(&product, &after)
-    case .loss(let loss):
-      var after = try lossPass(of: c, loss)
-      run(&product, &after)
-    }
+    if case .accumulate = epilogue { product.accumulate = true }
+    try run(&product, cinch_epilogue(epilogue).over(c))
   }
 
   public func denseGradient(
@@ -57,22 +43,16 @@ extension CPUBackend {
     product.accumulate_sums = accumulateBias
     (product.m, product.n, product.k) = (Int64(out), Int64(inputs), Int64(n))
     product.column_sums = try biasGradient.pointer
-    guard let rowPull else { return run(&product, nil) }
-    var pull = cinch_epilogue()
-    pull.kind = cinch_epilogue_row_pull
-    pull.other = try rowPull.weight.input
-    pull.norms = try rowPull.scale.input
-    pull.factor = Float(rowPull.factor)
-    (pull.rows, pull.columns) = (Int64(out), Int64(inputs))
-    run(&product, &pull)
+    try run(&product, (rowPull.map { try cinch_epilogue($0) } ?? cinch_epilogue(.none)).over(weightGradient))
   }
 
   public func lossPartialCount(rows: Int, columns: Int) -> Int {
     Int(cinch_loss_partial_count(Int64(rows), Int64(columns)))
   }
 
-  private func run(_ product: inout cinch_product, _ epilogue: UnsafePointer<cinch_epilogue>?) {
+  private func run(_ product: inout cinch_product, _ epilogue: cinch_epilogue) {
+    var epilogue = epilogue
     counters.launches += 1
-    cinch_matmul(device, &product, epilogue)
+    cinch_matmul(device, &product, &epilogue)
   }
 }

@@ -74,8 +74,7 @@ extension CPUBackend: PoolingOps {
   }
 
   private func run(_ job: inout cinch_pooling, _ below: ActivationGradient<CPUBuffer>?) throws {
-    var pass = cinch_epilogue()
-    if let below { pass = try imagePass(below) }
+    var pass = try cinch_epilogue(below.map { .backward($0) } ?? .none)
     counters.launches += 1
     guard cinch_pool_images(device, &job, &pass) else { throw noRoom() }
   }

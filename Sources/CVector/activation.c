@@ -24,8 +24,8 @@ static void apply_task(void *context, int64_t task) {
 void cinch_apply(cinch_device *device, const cinch_epilogue *epilogue, const float *source, float *destination) {
   cinch_epilogue flat = *epilogue;
   const bool by_element =
-      (flat.kind == cinch_epilogue_forward && !flat.row) ||
-      (flat.kind == cinch_epilogue_backward && !flat.row && !flat.norms);
+      (flat.kind == cinch_epilogue_forward && !flat.bias) ||
+      (flat.kind == cinch_epilogue_backward && !flat.column && !flat.norms);
   if (by_element) {
     // Rows mean nothing here; one long row has no partial vectors inside.
     flat.columns *= flat.rows;

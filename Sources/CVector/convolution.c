@@ -1,6 +1,7 @@
-#include "convolution.h"
-
 #include <string.h>
+
+#include "imageEpilogue.h"
+#include "tiling.h"
 
 // A convolution, and its transpose, as correlations of tiles. A task copies a tile of the source with the zeros
 // around it into its thread's work area, so that no kernel knows borders, and writes each pixel of the result once.
@@ -247,11 +248,11 @@ static void fuse(convolution_job *job) {
   if (e->kind == cinch_epilogue_accumulate) {
     ending->accumulate = true;
   } else if (e->kind == cinch_epilogue_forward && (e->activation == cinch_linear || e->activation == cinch_relu)) {
-    ending->bias = e->row;
+    ending->bias = e->bias;
     ending->rectify = e->activation == cinch_relu;
   } else if (
-      e->kind == cinch_epilogue_backward && e->activation == cinch_relu && !e->row && !e->norms && e->l1 == 0) {
-    ending->gate = e->other;
+      e->kind == cinch_epilogue_backward && e->activation == cinch_relu && !e->column && !e->norms && e->l1 == 0) {
+    ending->gate = e->output;
   } else {
     return;
   }

@@ -128,6 +128,17 @@ float *cinch_allocate(int64_t count) {
   return memory;
 }
 
+float *cinch_scratch(cinch_device *device, int64_t count) {
+  if (device->scratch_count < count) {
+    free(device->scratch);
+    device->scratch_count = 0;
+    device->scratch = cinch_allocate(count);
+    if (!device->scratch) return NULL;
+    device->scratch_count = count;
+  }
+  return device->scratch;
+}
+
 enum { copy_block = 1 << 16 };
 
 typedef struct {

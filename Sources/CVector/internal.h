@@ -16,29 +16,44 @@ typedef struct {
   bool rectify, accumulate;
 } cinch_ending;
 
-/// One tile of a convolution: what a pixel of the result meets is the same list of runs for each.
+/// One tile of a convolution or its transpose: what a pixel of the result meets is the same list of runs for each.
 typedef struct {
   const float *x;
   int64_t x_row, x_pixel, x_plane;
-  /// Correlations: the result. Gradients: the sums, added to.
+  /// The result.
   float *y;
   int64_t y_row, y_pixel, y_plane;
   /// Pixels of the result; in planes one long row, padding included.
   int64_t rows, pixels;
-  /// Gradients: of each sample, and how far apart samples lie in x; in y each row follows the one before.
-  int64_t samples, x_sample;
   const cinch_run *run;
   int64_t runs;
-  /// Correlations: all runs' length. Gradients: each run's.
+  /// The length of all runs.
   int64_t depth;
-  /// Correlations: blocks of output channels × depth. Gradients: y.
+  /// Blocks of output channels × depth.
   const float *weights;
   int64_t outputs;
-  /// Gradients with lanes over runs: how far apart their sums lie.
-  int64_t run_pitch;
   /// Its gate lies as `y` does.
   cinch_ending ending;
 } cinch_correlation;
+
+/// One tile of a weight gradient: sums over its pixels, added to those that are there.
+typedef struct {
+  const float *x;
+  int64_t x_row, x_pixel, x_sample;
+  /// Each row follows the one before.
+  const float *y;
+  int64_t y_pixel;
+  int64_t samples, rows, pixels;
+  const cinch_run *run;
+  int64_t runs;
+  /// Each run's length.
+  int64_t length;
+  int64_t outputs;
+  /// With lanes over outputs a row for each number of each run, with lanes over runs one for each output: how far apart
+  /// rows lie, and in the latter runs.
+  float *sums;
+  int64_t row_pitch, run_pitch;
+} cinch_gradient_tile;
 
 /// The loops of every pass, compiled once per instruction set. Each runs one task.
 typedef struct {
@@ -81,11 +96,12 @@ typedef struct {
   /// Elements i0 ..< i1, all of them decayed or none.
   void (*optimizer)(const cinch_optimizer *step, int64_t i0, int64_t i1, bool decayed);
 
-  /// See `cinch_correlation`: lanes over output channels, or over pixels.
+  /// Lanes over output channels, or over pixels.
   void (*correlate_lanes)(const cinch_correlation *c);
   void (*correlate_planes)(const cinch_correlation *c);
-  void (*gradient_lanes)(const cinch_correlation *c);
-  void (*gradient_runs)(const cinch_correlation *c);
+  /// Lanes over output channels, or over runs.
+  void (*gradient_lanes)(const cinch_gradient_tile *t);
+  void (*gradient_runs)(const cinch_gradient_tile *t);
   /// A row of pixels, channels last, into one plane a channel `pitch` apart, and back to pixels `step` apart.
   void (*split_channels)(const float *x, int64_t pixels, int64_t channels, float *planes, int64_t pitch);
   void (*merge_channels)(
@@ -120,7 +136,7 @@ struct cinch_device {
   int threads;
   /// The machine's, in use or not.
   int processors;
-  /// Partial sums of passes whose results are combined at once. Grows, never shrinks.
+  /// What `cinch_scratch` gives out. Grows, never shrinks.
   float *scratch;
   int64_t scratch_count;
 };
@@ -131,5 +147,16 @@ enum { cinch_column_block = 32 };
 enum { cinch_cell_rows = 32, cinch_cell_columns = 16 };
 
 static inline int64_t cinch_blocks(int64_t count, int64_t size) { return (count + size - 1) / size; }
+static inline int64_t cinch_round_up(int64_t count, int64_t size) { return cinch_blocks(count, size) * size; }
 static inline int64_t cinch_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t cinch_max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/// At least `count` floats of the device's scratch memory, which stay until the next call; NULL where there is no memory.
+float *cinch_scratch(cinch_device *device, int64_t count);
+
+/// Takes `count` floats, in whole cache lines, off the memory's start.
+static inline float *cinch_take(float **memory, int64_t count) {
+  float *start = *memory;
+  *memory += cinch_round_up(count, 16);
+  return start;
+}

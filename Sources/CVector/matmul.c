@@ -87,12 +87,12 @@ static void matmul_task(void *context, int64_t task) {
     for (int64_t r = r0; r < r1; r++)
       for (int64_t c = c0; c < c1; c++) p->c[r * p->n + c] = 0;
   }
-  if (job->epilogue) job->device->kernels->epilogue(job->epilogue, p->c, p->c, r0, r1, c0, c1);
+  job->device->kernels->epilogue(job->epilogue, p->c, p->c, r0, r1, c0, c1);
 }
 
 void cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue) {
   matmul_job job = {.device = device, .product = product, .epilogue = epilogue};
-  const bool loss = epilogue && epilogue->kind == cinch_epilogue_loss;
+  const bool loss = epilogue->kind == cinch_epilogue_loss;
   job.row_unit = loss ? cinch_cell_rows : unit;
   arrange(&job, piece_count(device, product->m, product->n, product->k));
   job.sums = product->column_sums ? cinch_blocks(product->m, cinch_column_block) : 0;

@@ -1,5 +1,4 @@
 #include <math.h>
-#include <stdlib.h>
 
 #include "internal.h"
 
@@ -47,16 +46,11 @@ bool cinch_clip_scale(
     cinch_device *device, double maximum, const float *parameters, const float *gradients, int64_t count,
     int64_t decay_count, float decay, float *scale) {
   const int64_t blocks = cinch_blocks(count, step_block);
-  if (device->scratch_count < 2 * blocks) {
-    free(device->scratch);
-    device->scratch_count = 0;
-    device->scratch = malloc((size_t)(2 * blocks) * sizeof(float));
-    if (!device->scratch) return false;
-    device->scratch_count = 2 * blocks;
-  }
-  norm_job job = {device, parameters, gradients, count, decay == 0 ? 0 : decay_count, decay, device->scratch};
+  float *partials = cinch_scratch(device, 2 * blocks);
+  if (!partials) return false;
+  norm_job job = {device, parameters, gradients, count, decay == 0 ? 0 : decay_count, decay, partials};
   cinch_pool_run(device->pool, norm_task, &job, blocks);
-  const double norm = sqrt(cinch_total(device->scratch, 2 * blocks));
+  const double norm = sqrt(cinch_total(partials, 2 * blocks));
   // A NaN norm gives a NaN scale: a diverged model must show.
   *scale = norm <= maximum ? 1.0f : (float)(maximum / norm);
   return true;

@@ -1,4 +1,4 @@
-#include "convolution.h"
+#include "imageEpilogue.h"
 
 enum { pooled_elements = 1 << 14 };
 

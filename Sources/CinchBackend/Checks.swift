@@ -3,6 +3,13 @@
 
 private func fail(_ text: String) -> BackendError { .invalidArgument(text) }
 
+/// Throws `BackendError.invalidArgument` unless `condition` holds. The text is a closure: a string costs an allocation,
+/// and ops make none.
+@inlinable @inline(__always)
+package func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+  if !condition { throw BackendError.invalidArgument(message()) }
+}
+
 /// Vectors may carry any shape of the right count: a slice of an arena often does.
 private func checkCount<Buffer>(_ tensor: Tensor<Buffer>, _ count: Int, _ op: String, _ name: String) throws {
   guard tensor.count == count else {

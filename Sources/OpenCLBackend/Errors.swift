@@ -37,9 +37,3 @@ func bytesText(_ bytes: Int) -> String {
   }
   return unit == 0 ? "\(bytes) bytes" : "\((value * 10).rounded() / 10) \(units[unit])"
 }
-
-/// Refuses shapes that do not fit an op.
-@inline(__always)
-func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
-  if !condition { throw BackendError.invalidArgument(message()) }
-}

@@ -52,29 +52,41 @@ typedef enum {
   cinch_epilogue_row_pull,
 } cinch_epilogue_kind;
 
-/// What is done to each element of a matrix `[rows, columns]`. Pointers that a kind does not use are NULL.
+/// What is done to each element of a matrix `[rows, columns]`. A kind reads the fields under its name alone.
 typedef struct {
   cinch_epilogue_kind kind;
+  int64_t rows, columns;
+
+  /// Forward, backward and loss.
   cinch_activation activation;
-  cinch_loss loss;
-  /// Forward and loss: the bias, `[columns]`, or NULL. Backward: a term for every row, or NULL.
-  const float *row;
-  /// Backward: the layer's output h. Loss: the target. Row pull: the weight. `[rows, columns]`.
-  const float *other;
-  /// Backward: ‖W_j‖², `[columns]`, or NULL. Row pull: the scale, `[rows]`.
+  /// Forward and loss: added to every row, `[columns]`, or NULL.
+  const float *bias;
+
+  /// Backward: the layer's output h, `[rows, columns]`.
+  const float *output;
+  /// Backward: a term for every row, `[columns]`, or NULL.
+  const float *column;
+  /// Backward: ‖W_j‖², `[columns]`, or NULL, and their factor.
   const float *norms;
+  float curvature;
   float l1;
-  /// Backward: the factor of the norms. Row pull: the factor of the scale.
-  float factor;
-  /// Loss: the factor of the gradient.
-  float gradient_scale;
+
+  /// Loss.
+  cinch_loss loss;
+  /// Loss: `[rows, columns]`.
+  const float *target;
   /// Loss: a factor of each element, `[rows, columns]`, or NULL; what has factor 0 counts as 0, even if it is NaN.
-  const float *weights;
+  const float *weight;
   /// Gaussian loss: log σ².
   const float *log_variance;
+  /// Loss: the factor of the gradient.
+  float gradient_scale;
   /// Loss: `cinch_loss_partial_count` sums.
   float *partials;
-  int64_t rows, columns;
+
+  /// Row pull: the weight, `[rows, columns]`, its scale, `[rows]`, and the factor of that.
+  const float *pulled, *pull_scale;
+  float pull_factor;
 } cinch_epilogue;
 
 /// `destination` = epilogue(`source`); they may be the same.
@@ -104,6 +116,7 @@ typedef struct {
   float *column_sums;
 } cinch_product;
 
+/// The epilogue's extents are m and n.
 void cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue);
 
 // MARK: Convolutions
@@ -117,7 +130,7 @@ typedef struct {
 } cinch_convolution;
 
 /// result = epilogue(source ∗ weight), from the large image to the small one, or `transposed` from small to large.
-/// `epilogue` counts a pixel as a row; its kind may be `none` or `accumulate`. False where there is no memory.
+/// `epilogue` counts a pixel as a row, and needs no extents. False where there is no memory.
 bool cinch_convolve(
     cinch_device *device, const cinch_convolution *geometry, bool transposed, int64_t samples, const float *source,
     const float *weight, float *result, const cinch_epilogue *epilogue);
@@ -153,7 +166,7 @@ typedef struct {
   float *result;
 } cinch_pooling;
 
-/// `below` may be of the kind `none`. False where there is no memory.
+/// `below` is of the kind `none` or `backward`, and needs no extents. False where there is no memory.
 bool cinch_pool_images(cinch_device *device, const cinch_pooling *pooling, const cinch_epilogue *below);
 
 // MARK: Reductions

@@ -50,10 +50,10 @@ INLINE void forward_block(
   for (int64_t r = r0; r < r1; r++) {
     const float *x = source + r * e->columns;
     float *y = destination + r * e->columns;
-    if (e->row) {
+    if (e->bias) {
       for (int64_t c = c0; c < c1; c += CINCH_WIDTH) {
         int64_t n = c1 - c;
-        store_some(y + c, activate(activation, load_some(x + c, n) + load_some(e->row + c, n)), n);
+        store_some(y + c, activate(activation, load_some(x + c, n) + load_some(e->bias + c, n)), n);
       }
     } else {
       for (int64_t c = c0; c < c1; c += CINCH_WIDTH) {
@@ -64,13 +64,13 @@ INLINE void forward_block(
   }
 }
 
-/// (g + column + l1·sign h)·f′ + factor·norm·f′·f″, where f″ = f′·bend.
+/// (g + column + l1·sign h)·f′ + curvature·norm·f′·f″, where f″ = f′·bend.
 INLINE void backward_block(
     cinch_activation activation, const cinch_epilogue *e, const float *source, float *destination, int64_t r0,
     int64_t r1, int64_t c0, int64_t c1) {
-  const bool plain = !e->row && !e->norms && e->l1 == 0;
+  const bool plain = !e->column && !e->norms && e->l1 == 0;
   for (int64_t r = r0; r < r1; r++) {
-    const float *g = source + r * e->columns, *h = e->other + r * e->columns;
+    const float *g = source + r * e->columns, *h = e->output + r * e->columns;
     float *y = destination + r * e->columns;
     if (plain) {
       for (int64_t c = c0; c < c1; c += CINCH_WIDTH) {
@@ -82,12 +82,12 @@ INLINE void backward_block(
     for (int64_t c = c0; c < c1; c += CINCH_WIDTH) {
       int64_t n = c1 - c;
       vf out = load_some(h + c, n), sum = load_some(g + c, n), rise = slope(activation, out);
-      if (e->row) sum += load_some(e->row + c, n);
+      if (e->column) sum += load_some(e->column + c, n);
       if (e->l1 != 0) {
         sum += out > 0.0f ? (vf)e->l1 : (vf)0.0f;
         sum -= out < 0.0f ? (vf)e->l1 : (vf)0.0f;
       }
-      if (e->norms) sum += e->factor * load_some(e->norms + c, n) * (rise * bend(activation, out));
+      if (e->norms) sum += e->curvature * load_some(e->norms + c, n) * (rise * bend(activation, out));
       store_some(y + c, sum * rise, n);
     }
   }
@@ -96,8 +96,8 @@ INLINE void backward_block(
 static void row_pull_block(
     const cinch_epilogue *e, const float *source, float *destination, int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
   for (int64_t r = r0; r < r1; r++) {
-    const vf pull = e->factor * e->norms[r];
-    const float *x = source + r * e->columns, *w = e->other + r * e->columns;
+    const vf pull = e->pull_factor * e->pull_scale[r];
+    const float *x = source + r * e->columns, *w = e->pulled + r * e->columns;
     float *y = destination + r * e->columns;
     for (int64_t c = c0; c < c1; c += CINCH_WIDTH) {
       int64_t n = c1 - c;

@@ -60,13 +60,13 @@ INLINE void loss_cells(
       vf sums[together * vectors];
       for (int i = 0; i < together * vectors; i++) sums[i] = 0.0f;
       for (int64_t r = row; r < row_end; r++) {
-        const float *a = source + r * d, *x = e->other + r * d, *w = e->weights ? e->weights + r * d : NULL;
+        const float *a = source + r * d, *x = e->target + r * d, *w = e->weight ? e->weight + r * d : NULL;
         float *y = destination + r * d;
         int i = 0;
         for (int64_t c = column; c < column_end; c += CINCH_WIDTH, i++) {
           int64_t n = column_end - c;
           vf logit = load_some(a + c, n), value, gradient;
-          if (e->row) logit += load_some(e->row + c, n);
+          if (e->bias) logit += load_some(e->bias + c, n);
           loss_and_gradient(loss, activation, logit, load_some(x + c, n), &value, &gradient);
           if (loss == cinch_gaussian) value = value * numbers.precision + numbers.normaliser;
           if (w) {
@@ -106,7 +106,7 @@ INLINE void loss_rows(
   const int64_t d = e->columns, pixels = channels * cinch_max(1, stretch / cinch_max(1, channels));
   const loss_numbers numbers = loss_numbers_of(loss, e);
   for (int64_t r = r0; r < r1; r++) {
-    const float *a = source + r * d, *x = e->other + r * d, *w = e->weights ? e->weights + r * d : NULL;
+    const float *a = source + r * d, *x = e->target + r * d, *w = e->weight ? e->weight + r * d : NULL;
     vf total = 0.0f;
     for (int64_t start = 0; start < d; start += pixels) {
       vf part = 0.0f;
@@ -114,7 +114,7 @@ INLINE void loss_rows(
         for (int64_t c = 0; c < channels; c += CINCH_WIDTH) {
           const int64_t n = channels - c;
           vf logit = load_some(a + pixel + c, n), value, gradient;
-          if (e->row) logit += load_some(e->row + c, n);
+          if (e->bias) logit += load_some(e->bias + c, n);
           loss_and_gradient(loss, activation, logit, load_some(x + pixel + c, n), &value, &gradient);
           if (loss == cinch_gaussian) value = value * numbers.precision + numbers.normaliser;
           if (w) value = weighted(value, load_some(w + pixel + c, n));

@@ -36,17 +36,6 @@ INLINE void philox(const cinch_stream *stream, uint32_t block, vu w[4]) {
   w[3] = c3;
 }
 
-#if CINCH_WIDTH == 16
-#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#elif CINCH_WIDTH == 8
-#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
-#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
-#else
-#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
-#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
-#endif
-
 /// Stores the blocks' words one block after the other.
 INLINE void store_blocks(uint32_t *out, const vu w[4]) {
   vu even_low = ZIP_LOW(w[0], w[2]), even_high = ZIP_HIGH(w[0], w[2]);

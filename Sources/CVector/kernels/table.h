@@ -6,6 +6,8 @@
 #include "reduction.h"
 
 #include "loss.h"
+
+#include "epilogue.h"
 #include "optimizer.h"
 #include "penalty.h"
 #include "pooling.h"
@@ -13,8 +15,8 @@
 #include "sampling.h"
 
 #include "convolution.h"
-#include "gradient.h"
-#include "matmul.h"
+#include "convolutionGradient.h"
+#include "peak.h"
 
 const cinch_kernels CINCH_KERNELS = {
     .name = CINCH_NAME,

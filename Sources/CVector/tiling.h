@@ -5,7 +5,7 @@
 #include "internal.h"
 
 // What the three modes of a convolution share: which taps a pixel of the result meets, how an image is cut into
-// tiles, and where tiles lie.
+// tiles, and where tiles lie in memory.
 
 /// One dimension. Results `phases` apart meet the same taps: a convolution has one phase, a transposed
 /// convolution as many as its stride, each a correlation of stride 1 with a part of the kernel.
@@ -58,9 +58,6 @@ void cinch_fill_tile(
     const cinch_tiling *t, const float *image, int64_t row, int64_t rows, int64_t column, int64_t columns,
     float *tile);
 
-/// At least `count` floats that stay until the next call; NULL where there is no memory.
-float *cinch_scratch(cinch_device *device, int64_t count);
-
 /// Work areas for tasks: as many as threads, at most 64, so that a task always finds a free one.
 static inline int cinch_claim(_Atomic uint64_t *taken) {
   uint64_t seen = atomic_load_explicit(taken, memory_order_relaxed);
@@ -75,43 +72,3 @@ static inline int cinch_claim(_Atomic uint64_t *taken) {
 static inline void cinch_release(_Atomic uint64_t *taken, int area) {
   atomic_fetch_and_explicit(taken, ~(UINT64_C(1) << area), memory_order_release);
 }
-
-static inline int64_t cinch_round_up(int64_t count, int64_t size) { return cinch_blocks(count, size) * size; }
-
-/// Columns at which rows of `channels` repeat and fill whole cells: few channels would leave lanes empty.
-static inline int64_t cinch_repeat_columns(int64_t channels) {
-  int64_t columns = channels;
-  if (channels < 64)
-    while (columns % 64) columns += channels;
-  return columns;
-}
-
-/// Takes `count` floats, in whole cache lines, off the memory's start.
-static inline float *cinch_take(float **memory, int64_t count) {
-  float *start = *memory;
-  *memory += cinch_round_up(count, 16);
-  return start;
-}
-
-/// An epilogue of an image, whose pixels count as rows, seen as fewer rows of many pixels.
-typedef struct {
-  cinch_epilogue epilogue;
-  int64_t columns;
-  /// Loss: sums that one call of `cinch_finish` writes.
-  int64_t partials;
-  /// Loss: a factor of the sums.
-  float share;
-} cinch_image_epilogue;
-
-static inline int64_t cinch_image_epilogue_floats(int64_t channels) {
-  return 2 * cinch_round_up(cinch_repeat_columns(channels), 16);
-}
-/// How many sums the loss of this many elements takes.
-int64_t cinch_image_partials(int64_t elements, int64_t channels);
-/// `features` are a sample's elements; `memory` takes `cinch_image_epilogue_floats`.
-cinch_image_epilogue cinch_prepare_epilogue(
-    const cinch_epilogue *epilogue, int64_t channels, int64_t features, float *memory);
-/// The epilogue of elements e0 ..< e1 of an image, which are whole pixels.
-void cinch_finish(
-    const cinch_device *device, const cinch_image_epilogue *image, float *result, int64_t e0, int64_t e1,
-    float *partials);

@@ -1,6 +1,7 @@
 #include <string.h>
 
-#include "convolution.h"
+#include "imageEpilogue.h"
+#include "tiling.h"
 
 // The weight's gradient. Chunks of samples, as many as the shape says, each make sums of their own in memory that
 // stays in the core's cache; then the chunks are added in order.
@@ -66,21 +67,26 @@ static void gradient_items(
     cinch_fill_tile(
         t, x + s * t->y.source * t->x.source * t->inputs, i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, i1 - i0),
         t->x.low, t->columns, area + s * t->tile);
-  cinch_correlation c = {.x = area, .run = job->runs, .runs = job->run_count, .depth = job->run_length};
-  c.x_row = t->y.step * t->columns * t->inputs;
-  c.x_pixel = t->x.step * t->inputs;
-  c.samples = count;
-  c.x_sample = t->tile;
-  c.rows = i1 - i0;
-  c.pixels = width;
-  c.y_pixel = outputs;
-  c.weights = y + k0;
-  c.outputs = k1 - k0;
+  cinch_gradient_tile tile = {
+      .x = area,
+      .x_row = t->y.step * t->columns * t->inputs,
+      .x_pixel = t->x.step * t->inputs,
+      .x_sample = t->tile,
+      .y = y + k0,
+      .y_pixel = outputs,
+      .samples = count,
+      .rows = i1 - i0,
+      .pixels = width,
+      .run = job->runs,
+      .runs = job->run_count,
+      .length = job->run_length,
+      .outputs = k1 - k0,
+  };
   if (job->by_runs) {
-    c.y = sums + k0 * job->run_pitch * job->run_count;
-    c.y_plane = job->run_pitch * job->run_count;
-    c.run_pitch = job->run_pitch;
-    job->device->kernels->gradient_runs(&c);
+    tile.row_pitch = job->run_pitch * job->run_count;
+    tile.run_pitch = job->run_pitch;
+    tile.sums = sums + k0 * tile.row_pitch;
+    job->device->kernels->gradient_runs(&tile);
     return;
   }
   if (job->padded != outputs) {
@@ -88,12 +94,12 @@ static void gradient_items(
       memcpy(copy + p * job->padded, y + p * outputs, (size_t)outputs * sizeof(float));
       memset(copy + p * job->padded + outputs, 0, (size_t)(job->padded - outputs) * sizeof(float));
     }
-    c.weights = copy + k0;
-    c.y_pixel = job->padded;
+    tile.y = copy + k0;
+    tile.y_pixel = job->padded;
   }
-  c.y = sums + k0;
-  c.y_plane = job->padded;
-  job->device->kernels->gradient_lanes(&c);
+  tile.sums = sums + k0;
+  tile.row_pitch = job->padded;
+  job->device->kernels->gradient_lanes(&tile);
 }
 
 static void gradient_task(void *context, int64_t task) {

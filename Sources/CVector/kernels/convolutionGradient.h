@@ -10,46 +10,46 @@ enum { gradient_sums = 12, gradient_outputs = 4 };
 
 /// `rows` of `groups` runs × `vectors` of y's channels.
 INLINE void gradient_lane_tile(
-    const int groups, const int rows, const int vectors, const cinch_correlation *c, int64_t run, int64_t row,
+    const int groups, const int rows, const int vectors, const cinch_gradient_tile *t, int64_t run, int64_t row,
     int64_t k) {
   vf sums[3][12][2];
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] = 0.0f;
-  const float *y = c->weights + k;
-  for (int64_t i = 0; i < c->samples * c->rows; i++) {
-    const int64_t at = i / c->rows * c->x_sample + i % c->rows * c->x_row + row;
+  const float *y = t->y + k;
+  for (int64_t i = 0; i < t->samples * t->rows; i++) {
+    const int64_t at = i / t->rows * t->x_sample + i % t->rows * t->x_row + row;
     const float *x[3];
-    UNROLL for (int g = 0; g < groups; g++) x[g] = c->x + at + c->run[run + g].offset;
-    for (int64_t j = 0; j < c->pixels; j++) {
+    UNROLL for (int g = 0; g < groups; g++) x[g] = t->x + at + t->run[run + g].offset;
+    for (int64_t j = 0; j < t->pixels; j++) {
       vf value[2];
       UNROLL for (int v = 0; v < vectors; v++) value[v] = load(y + v * CINCH_WIDTH);
       UNROLL for (int g = 0; g < groups; g++)
         UNROLL for (int r = 0; r < rows; r++)
           UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] += x[g][r] * value[v];
-      y += c->y_pixel;
-      UNROLL for (int g = 0; g < groups; g++) x[g] += c->x_pixel;
+      y += t->y_pixel;
+      UNROLL for (int g = 0; g < groups; g++) x[g] += t->x_pixel;
     }
   }
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int v = 0; v < vectors; v++) {
-        float *to = c->y + ((run + g) * c->depth + row + r) * c->y_plane + k + v * CINCH_WIDTH;
+        float *to = t->sums + ((run + g) * t->length + row + r) * t->row_pitch + k + v * CINCH_WIDTH;
         store(to, load(to) + sums[g][r][v]);
       }
 }
 
 #define GRADIENT_CASE(G, R)                                                            \
   case R:                                                                              \
-    if (G * R * vectors <= gradient_sums) gradient_lane_tile(G, R, vectors, c, run, row, k); \
+    if (G * R * vectors <= gradient_sums) gradient_lane_tile(G, R, vectors, t, run, row, k); \
     break;
 
-INLINE void gradient_lane_rows(const int vectors, const cinch_correlation *c, int64_t k) {
-  const int64_t most = cinch_min(12, gradient_sums / vectors), length = c->depth;
+INLINE void gradient_lane_rows(const int vectors, const cinch_gradient_tile *t, int64_t k) {
+  const int64_t most = cinch_min(12, gradient_sums / vectors), length = t->length;
   const int64_t together = length * 3 <= most ? 3 : length * 2 <= most ? 2 : 1;
   const int64_t parts = cinch_blocks(length, most);
-  for (int64_t run = 0; run < c->runs;) {
-    const int64_t groups = cinch_min(together, c->runs - run);
+  for (int64_t run = 0; run < t->runs;) {
+    const int64_t groups = cinch_min(together, t->runs - run);
     for (int64_t part = 0; part < parts; part++) {
       const int64_t row = length * part / parts, rows = length * (part + 1) / parts - row;
       if (groups == 3)
@@ -72,57 +72,57 @@ INLINE void gradient_lane_rows(const int vectors, const cinch_correlation *c, in
   }
 }
 
-static void gradient_lanes(const cinch_correlation *c) {
-  for (int64_t k = 0; k < c->outputs; k += 2 * CINCH_WIDTH) {
-    if (c->outputs - k > CINCH_WIDTH)
-      gradient_lane_rows(2, c, k);
+static void gradient_lanes(const cinch_gradient_tile *t) {
+  for (int64_t k = 0; k < t->outputs; k += 2 * CINCH_WIDTH) {
+    if (t->outputs - k > CINCH_WIDTH)
+      gradient_lane_rows(2, t, k);
     else
-      gradient_lane_rows(1, c, k);
+      gradient_lane_rows(1, t, k);
   }
 }
 
 /// `vectors` of `groups` runs × `outputs` of y's channels.
 INLINE void gradient_run_tile(
-    const int groups, const int vectors, const int outputs, const cinch_correlation *c, int64_t run, int64_t row,
+    const int groups, const int vectors, const int outputs, const cinch_gradient_tile *t, int64_t run, int64_t row,
     int64_t k) {
   vf sums[3][3][8];
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int o = 0; o < outputs; o++) sums[g][v][o] = 0.0f;
-  const float *y = c->weights + k;
-  for (int64_t i = 0; i < c->samples * c->rows; i++) {
-    const int64_t at = i / c->rows * c->x_sample + i % c->rows * c->x_row + row;
+  const float *y = t->y + k;
+  for (int64_t i = 0; i < t->samples * t->rows; i++) {
+    const int64_t at = i / t->rows * t->x_sample + i % t->rows * t->x_row + row;
     const float *x[3];
-    UNROLL for (int g = 0; g < groups; g++) x[g] = c->x + at + c->run[run + g].offset;
-    for (int64_t j = 0; j < c->pixels; j++) {
+    UNROLL for (int g = 0; g < groups; g++) x[g] = t->x + at + t->run[run + g].offset;
+    for (int64_t j = 0; j < t->pixels; j++) {
       UNROLL for (int g = 0; g < groups; g++)
         UNROLL for (int v = 0; v < vectors; v++) {
           const vf value = load(x[g] + v * CINCH_WIDTH);
           UNROLL for (int o = 0; o < outputs; o++) sums[g][v][o] += y[o] * value;
         }
-      y += c->y_pixel;
-      UNROLL for (int g = 0; g < groups; g++) x[g] += c->x_pixel;
+      y += t->y_pixel;
+      UNROLL for (int g = 0; g < groups; g++) x[g] += t->x_pixel;
     }
   }
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int o = 0; o < outputs; o++) {
-        float *to = c->y + (k + o) * c->y_plane + (run + g) * c->run_pitch + row + v * CINCH_WIDTH;
+        float *to = t->sums + (k + o) * t->row_pitch + (run + g) * t->run_pitch + row + v * CINCH_WIDTH;
         store(to, load(to) + sums[g][v][o]);
       }
 }
 
 #define RUN_CASE(G, V)                                                                     \
   case 10 * G + V:                                                                         \
-    if (G * V * outputs <= gradient_sums) gradient_run_tile(G, V, outputs, c, run, row, k); \
+    if (G * V * outputs <= gradient_sums) gradient_run_tile(G, V, outputs, t, run, row, k); \
     break;
 
-INLINE void gradient_run_rows(const int outputs, const cinch_correlation *c, int64_t k) {
-  const int64_t vectors = cinch_blocks(c->depth, CINCH_WIDTH), most = gradient_sums / outputs;
+INLINE void gradient_run_rows(const int outputs, const cinch_gradient_tile *t, int64_t k) {
+  const int64_t vectors = cinch_blocks(t->length, CINCH_WIDTH), most = gradient_sums / outputs;
   const int64_t parts = cinch_blocks(vectors, cinch_min(most, 3));
   const int64_t together = vectors > 2 ? 1 : vectors * 3 <= most ? 3 : vectors * 2 <= most ? 2 : 1;
-  for (int64_t run = 0; run < c->runs;) {
-    const int64_t groups = cinch_min(together, c->runs - run);
+  for (int64_t run = 0; run < t->runs;) {
+    const int64_t groups = cinch_min(together, t->runs - run);
     for (int64_t part = 0; part < parts; part++) {
       const int64_t start = vectors * part / parts, row = start * CINCH_WIDTH;
       switch (10 * groups + vectors * (part + 1) / parts - start) {
@@ -133,16 +133,16 @@ INLINE void gradient_run_rows(const int outputs, const cinch_correlation *c, int
   }
 }
 
-static void gradient_runs(const cinch_correlation *c) {
-  for (int64_t k = 0; k < c->outputs;) {
-    const int64_t left = c->outputs - k;
+static void gradient_runs(const cinch_gradient_tile *t) {
+  for (int64_t k = 0; k < t->outputs;) {
+    const int64_t left = t->outputs - k;
     if (left >= gradient_outputs)
-      gradient_run_rows(gradient_outputs, c, k), k += gradient_outputs;
+      gradient_run_rows(gradient_outputs, t, k), k += gradient_outputs;
     else if (left >= 4)
-      gradient_run_rows(4, c, k), k += 4;
+      gradient_run_rows(4, t, k), k += 4;
     else if (left >= 2)
-      gradient_run_rows(2, c, k), k += 2;
+      gradient_run_rows(2, t, k), k += 2;
     else
-      gradient_run_rows(1, c, k), k += 1;
+      gradient_run_rows(1, t, k), k += 1;
   }
 }
