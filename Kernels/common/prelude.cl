@@ -100,6 +100,33 @@ INLINE V keep(V v, int count) {
 #endif
 }
 
+// `count` rows of VW columns, a power of two of them up to VW, become the same matrix read down its columns: vectors whose
+// numbers are in the order (column, row). With VW rows that is the transpose. log₂ count rounds interleave row r with row
+// r + count/2. `count` is a constant at each call.
+#if VW > 1
+#define INTERLEAVE(NAME, T)                                                                               \
+  INLINE void NAME(T *rows, int count) {                                                                  \
+    _Pragma("unroll") for (int step = count / 2; step > 0; step /= 2) {                                   \
+      T other[VW];                                                                                        \
+      _Pragma("unroll") for (int r = 0; r < count / 2; r++) {                                             \
+        T low, high;                                                                                      \
+        low.even = rows[r].lo;                                                                            \
+        low.odd = rows[r + count / 2].lo;                                                                 \
+        high.even = rows[r].hi;                                                                           \
+        high.odd = rows[r + count / 2].hi;                                                                \
+        other[2 * r] = low;                                                                               \
+        other[2 * r + 1] = high;                                                                          \
+      }                                                                                                   \
+      _Pragma("unroll") for (int r = 0; r < count; r++) rows[r] = other[r];                               \
+    }                                                                                                     \
+  }
+#else
+#define INTERLEAVE(NAME, T) INLINE void NAME(T *rows, int count) {}
+#endif
+
+INTERLEAVE(interleave, V)
+INTERLEAVE(interleaveWords, VU)
+
 // The work-groups that a kernel asks for.
 #define GROUP_1D __attribute__((reqd_work_group_size(LINE_GROUP, 1, 1)))
 #define GROUP_2D __attribute__((reqd_work_group_size(MATRIX_GROUP_X, MATRIX_GROUP_Y, 1)))

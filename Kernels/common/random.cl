@@ -45,24 +45,8 @@ INLINE void philox(VU index, uint stepLow, uint stepHigh, uint key0, uint key1, 
   w[3] = t;
 }
 
-// The elements of a step lie four to a block. A loop turn takes VW blocks, so 4·VW elements, of which vector q
-// holds elements q·VW …: `interleave` brings words, or what was made of them, into that order.
-#if VW == 1
-#define INTERLEAVE(T, w)
-#else
-#define WEAVE(T, low, high, a, b)                                                                         \
-  T low, high;                                                                                            \
-  low.even = (a).lo, low.odd = (b).lo, high.even = (a).hi, high.odd = (b).hi;
-#define INTERLEAVE(T, w)                                                                                  \
-  {                                                                                                       \
-    WEAVE(T, evenLow, evenHigh, w[0], w[2])                                                               \
-    WEAVE(T, oddLow, oddHigh, w[1], w[3])                                                                 \
-    WEAVE(T, w0, w1, evenLow, oddLow)                                                                     \
-    WEAVE(T, w2, w3, evenHigh, oddHigh)                                                                   \
-    w[0] = w0, w[1] = w1, w[2] = w2, w[3] = w3;                                                           \
-  }
-#endif
-
+// The elements of a step lie BLOCK_WORDS to a block. A turn of the loop takes VW blocks; `interleave` brings their words, or
+// what was made of them, into the order of the elements, so that vector q holds elements q·VW ….
 #if CPU_FAMILY
 #define FOR_BLOCKS(e, count, chunk)                                                                       \
   for (long e = (long)get_global_id(0) * (chunk), e##End = min((long)(count), e + (chunk)); e < e##End;   \
@@ -169,9 +153,9 @@ INLINE void corruptAt(
   if (kind == NOISE) {
     normals(w[0], w[1], noise, noise + 1);
     normals(w[2], w[3], noise + 2, noise + 3);
-    INTERLEAVE(V, noise)
+    interleave(noise, BLOCK_WORDS);
   } else {
-    INTERLEAVE(VU, w)
+    interleaveWords(w, BLOCK_WORDS);
   }
 #pragma unroll
   for (int q = 0; q < BLOCK_WORDS; q++) {

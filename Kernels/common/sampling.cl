@@ -8,7 +8,7 @@ INLINE void drawNormals(long e, uint2 step, uint2 key, uint first, float *to) {
   philox(LANES_U + (first + (uint)(e / BLOCK_WORDS)), step.s0, step.s1, key.s0, key.s1, w);
   normals(w[0], w[1], noise, noise + 1);
   normals(w[2], w[3], noise + 2, noise + 3);
-  INTERLEAVE(V, noise)
+  interleave(noise, BLOCK_WORDS);
 #pragma unroll
   for (int q = 0; q < BLOCK_WORDS; q++) STORE(noise[q], to + q * VW);
 }

@@ -47,22 +47,41 @@ INLINE void sumBlock(
     for (int b = 0; b < BLOCK; b++) STORE(sum[o][b], stage + o * plan[STAGE] + b * VW);
 }
 
-// One row of `count` pixels with C channels, C dividing VW, into C planes. Lanes beyond the row become zeros of
-// the border or are overwritten by the next row.
-#define SPLIT_ROW(C)                                                                                      \
-  for (int p = 0; p < count; p += VW) {                                                                   \
-    V rows[C];                                                                                            \
-    _Pragma("unroll") for (int r = 0; r < C; r++) {                                                       \
-      int rest = (count - p) * C - r * VW;                                                                \
-      rows[r] = rest <= 0 ? (V)0.0f : loadPart(from + p * C + r * VW, rest, 0.0f);                        \
-    }                                                                                                     \
-    SEPARATE(rows, C)                                                                                     \
-    _Pragma("unroll") for (int r = 0; r < C; r++) STORE(rows[r], to + (size_t)r * plane + p);             \
+// What undoes `interleave`.
+INLINE void separate(V *rows, int count) {
+#pragma unroll
+  for (int step = count / 2; step > 0; step /= 2) {
+    V other[VW];
+#pragma unroll
+    for (int r = 0; r < count / 2; r++) {
+      V even, odd;
+      even.lo = rows[2 * r].even;
+      even.hi = rows[2 * r + 1].even;
+      odd.lo = rows[2 * r].odd;
+      odd.hi = rows[2 * r + 1].odd;
+      other[r] = even;
+      other[r + count / 2] = odd;
+    }
+#pragma unroll
+    for (int r = 0; r < count; r++) rows[r] = other[r];
   }
+}
 
+// One row of `count` pixels into one plane per channel. Lanes beyond the row become zeros of the border or are
+// overwritten by the next row.
 INLINE void splitRow(const global float *from, global float *to, int count, int channels, int plane) {
 #if SPLIT > 0 && SPLIT < VW
-  SPLIT_ROW(SPLIT)
+  for (int p = 0; p < count; p += VW) {
+    V rows[SPLIT];
+#pragma unroll
+    for (int r = 0; r < SPLIT; r++) {
+      int rest = (count - p) * SPLIT - r * VW;
+      rows[r] = rest <= 0 ? (V)0.0f : loadPart(from + p * SPLIT + r * VW, rest, 0.0f);
+    }
+    separate(rows, SPLIT);
+#pragma unroll
+    for (int r = 0; r < SPLIT; r++) STORE(rows[r], to + (size_t)r * plane + p);
+  }
 #else
   int c = 0;
 #if SPLIT == VW
@@ -71,7 +90,7 @@ INLINE void splitRow(const global float *from, global float *to, int count, int 
       V rows[VW];
 #pragma unroll
       for (int r = 0; r < VW; r++) rows[r] = p + r < count ? LOAD(from + (size_t)(p + r) * channels + c) : (V)0.0f;
-      SEPARATE(rows, VW)
+      separate(rows, VW);
 #pragma unroll
       for (int r = 0; r < VW; r++) STORE(rows[r], to + (size_t)(c + r) * plane + p);
     }
@@ -150,7 +169,7 @@ kernel GROUP_1D void correlatePlanes(
         V rows[WOVEN];
 #pragma unroll
         for (int z = 0; z < WOVEN; z++) rows[z] = LOAD(from + z * plan[STAGE] + p);
-        INTERLEAVE(rows, WOVEN)
+        interleave(rows, WOVEN);
 #pragma unroll
         for (int z = 0; z < WOVEN; z++) STORE(rows[z], to + p * WOVEN + z * VW);
       }

@@ -1,5 +1,12 @@
 // How the convolutions of a CPU device end the vectors of an image, whose pixels are rows for an epilogue.
 
+// Register tiles end in private memory, planes in scratch memory.
+#ifdef ROWS
+typedef const float *Sums;
+#else
+typedef const global float *Sums;
+#endif
+
 // What every row of C has added, columns j ..< j+count: the bias, or a gradient's column term.
 INLINE V loadRow(const Epilogue *e, int j, int count) {
   if (e->flags & HAS_BIAS) return loadPart(e->bias + j, count, 0.0f);
@@ -29,13 +36,6 @@ INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int coun
   }
   storePart(x, c, count);
 }
-
-// Register tiles end in private memory, planes in scratch memory.
-#ifdef ROWS
-typedef const float *Sums;
-#else
-typedef const global float *Sums;
-#endif
 
 // Ends `count` whole vectors, `apart` floats from one to the next in C and `gap` in `from`. The two ends that
 // hidden layers have are loops of their own, without a choice for every vector.

@@ -48,36 +48,3 @@ INLINE void padImage(const global float *image, int first, global float *pad, Pl
       image + ((size_t)y * plan[IN_WIDTH] + from) * channels, pad + r * width + left * channels, count * channels);
   }
 }
-
-// Rows of a VW-column matrix, R of them, become the matrix read down its columns: R vectors whose floats are
-// (column, row). log₂ R rounds of interleaving row r with row r + R/2.
-#define INTERLEAVE(rows, R)                                                                               \
-  _Pragma("unroll") for (int step = R / 2; step > 0; step /= 2) {                                         \
-    V other[R];                                                                                           \
-    _Pragma("unroll") for (int r = 0; r < R / 2; r++) {                                                   \
-      V low, high;                                                                                        \
-      low.even = rows[r].lo;                                                                              \
-      low.odd = rows[r + R / 2].lo;                                                                       \
-      high.even = rows[r].hi;                                                                             \
-      high.odd = rows[r + R / 2].hi;                                                                      \
-      other[2 * r] = low;                                                                                 \
-      other[2 * r + 1] = high;                                                                            \
-    }                                                                                                     \
-    _Pragma("unroll") for (int r = 0; r < R; r++) rows[r] = other[r];                                     \
-  }
-
-// The reverse.
-#define SEPARATE(rows, R)                                                                                 \
-  _Pragma("unroll") for (int step = R / 2; step > 0; step /= 2) {                                         \
-    V other[R];                                                                                           \
-    _Pragma("unroll") for (int r = 0; r < R / 2; r++) {                                                   \
-      V even, odd;                                                                                        \
-      even.lo = rows[2 * r].even;                                                                         \
-      even.hi = rows[2 * r + 1].even;                                                                     \
-      odd.lo = rows[2 * r].odd;                                                                           \
-      odd.hi = rows[2 * r + 1].odd;                                                                       \
-      other[r] = even;                                                                                    \
-      other[r + R / 2] = odd;                                                                             \
-    }                                                                                                     \
-    _Pragma("unroll") for (int r = 0; r < R; r++) rows[r] = other[r];                                     \
-  }

@@ -44,26 +44,6 @@ TILE(tileWideTail, TAIL_ROWS, 2)
 TILE(tileNarrow, MR, 1)
 TILE(tileNarrowTail, TAIL_ROWS, 1)
 
-// Transposes VW × VW floats held in VW registers: log₂ VW rounds of interleaving row r with row r + VW/2.
-INLINE void transposeBlock(V *rows) {
-  V other[VW];
-#pragma unroll
-  for (int step = VW / 2; step > 0; step /= 2) {
-#pragma unroll
-    for (int r = 0; r < VW / 2; r++) {
-      V low, high;
-      low.even = rows[r].lo;
-      low.odd = rows[r + VW / 2].lo;
-      high.even = rows[r].hi;
-      high.odd = rows[r + VW / 2].hi;
-      other[2 * r] = low;
-      other[2 * r + 1] = high;
-    }
-#pragma unroll
-    for (int r = 0; r < VW; r++) rows[r] = other[r];
-  }
-}
-
 // Packs B[p0 ..< p0+kc, column ..< column+width·VW] of a [k,n] matrix. A vector may read on into the next
 // row, whose numbers are never stored, but not past the matrix.
 INLINE void packRows(const global float *b, int k, int n, int p0, int kc, int column, int width, float *block) {
@@ -86,7 +66,7 @@ INLINE void packTransposed(
       V rows[VW];
 #pragma unroll
       for (int r = 0; r < VW; r++) rows[r] = LOAD(b + (size_t)min(first + r, n - 1) * k + p0 + p);
-      transposeBlock(rows);
+      interleave(rows, VW);
 #pragma unroll
       for (int r = 0; r < VW; r++) STORE(rows[r], block + (p + r) * PANEL + w * VW);
       p += VW;
