@@ -1,7 +1,7 @@
 // What is done to each element of a product C [m,n] before it is stored.
 //
-// Kernels take it as slots, which hold other things in each mode; the host fills them in Epilogue.swift. This file alone
-// takes them out:
+// Kernels take it as slots, which hold other things in each mode; the host fills them in Epilogue.swift. This file
+// alone takes them out:
 //
 //                    tensor0     tensor1   tensor2      tensor3      sums           number0         number1
 //     FORWARD        bias

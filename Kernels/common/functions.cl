@@ -1,8 +1,8 @@
-// Activations, their derivatives and the losses, on vectors: the library's own exp and log would cost a
-// CPU device more than the products they end. All stay within about 2 ulp and pass NaN on.
+// Activations, their derivatives and the losses, on vectors. On a CPU device the library's own exp and log would take
+// longer than the products before them. The errors are about 2 ulp at most, and NaN gives NaN.
 
-// eˣ for x ≤ 0: 2ⁿ·eʳ with n = round(x/ln 2). Adding 1.5·2²³ rounds, and leaves n in the low bits; 127
-// more make them the exponent of 2ⁿ. Below −87.3, where the result would not be normal, it stays at 1.2e-38.
+// eˣ for x ≤ 0: 2ⁿ·eʳ with n = round(x/ln 2). Adding 1.5·2²³ rounds, and leaves n in the low bits;
+// adding 127 as well makes them the exponent of 2ⁿ. Below −87.3 the result would not be normal: it is 1.2e-38 there.
 INLINE V expNegative(V x) {
   x = x < (V)-87.3f ? (V)-87.3f : x;
   V shifted = fma(x, (V)1.44269504088896341f, (V)12583039.0f);
@@ -33,7 +33,7 @@ INLINE V logParts(V f, V e) {
   return fma(e, (V)0.693359375f, f + p);
 }
 
-// log x for normal x > 0. The bits of a NaN make a number, so it is put back.
+// log x for normal x > 0. The bits of a NaN would give a number, so NaN is returned as it is.
 INLINE V logV(V x) {
   VI bits = AS_VI(x) - 0x3f3504f3;
   VI e = bits >> 23;
@@ -41,7 +41,7 @@ INLINE V logV(V x) {
   return x == x ? logParts(m - 1.0f, TO_V(e)) : x;
 }
 
-// log(1+y) for y in [0, 1]: relative precision for small y, where 1+y would round it away.
+// log(1+y) for y in [0, 1], precise relative to the result also for small y, where 1+y would lose digits.
 INLINE V log1pV(V y) {
   VI large = y > (V)0.41421356f;
   V f = large ? fma(y, (V)0.5f, (V)-0.5f) : y;
@@ -112,12 +112,13 @@ INLINE V gradientAt(V g, V h, V column, V norm, int activation, float l1, float 
   return result;
 }
 
-// What a work-item has lost so far: `sum` + log(1 + excess). A product of terms 1+e, kept as what it exceeds 1
-// by so that small e count, makes one logarithm do for up to 64 terms of log(1+e), e ≤ 1.
+// The loss that a work-item has added up so far: sum + log(1 + excess). Up to 64 terms log(1+e), e ≤ 1, take one
+// logarithm: their product ∏(1+e) is kept as the amount by which it exceeds 1, so that small e are not rounded away.
 typedef struct {
   V sum, excess;
 } Losses;
 
+// Moves the logarithm into the sum.
 INLINE void settle(Losses *losses) {
   V x = 1.0f + losses->excess;
   VI large = losses->excess > (V)0.41421356f;
@@ -127,7 +128,7 @@ INLINE void settle(Losses *losses) {
   losses->excess = (V)0.0f;
 }
 
-// What a gaussian loss multiplies both scales by, 1/σ², and what it adds to each element's loss, ½ log 2πσ².
+// For a gaussian loss: 1/σ², a factor of both scales, and ½ log 2πσ², which is added to the loss of each element.
 INLINE float precisionOf(int loss, const global float *logVariance) {
   return loss == GAUSSIAN ? exp(-*logVariance) : 1.0f;
 }
@@ -136,8 +137,8 @@ INLINE float normaliserOf(int loss, const global float *logVariance) {
 }
 
 // The loss of pre-activation a against target x, times `lossScale` (½ for sse, 1/d for mse, 1 for bce) and plus
-// `normaliser`, added to `losses`; returns ∂loss/∂a·gradientScale, of which the host has multiplied mse's 2/d into
-// gradientScale. `count` lanes are real.
+// `normaliser`, added to `losses`. Returns ∂loss/∂a·gradientScale; for mse, gradientScale includes the factor 2/d.
+// `count` lanes are real.
 INLINE V lossAt(
   V a, V x, int loss, int activation, float gradientScale, float lossScale, float normaliser, int count,
   Losses *losses) {
@@ -153,7 +154,7 @@ INLINE V lossAt(
   return d * slope(h, activation) * gradientScale;
 }
 
-// The same times a weight for each element, where 0 makes 0 of anything.
+// The same with a weight per element. Where the weight is 0 the result is 0, even if the loss is NaN.
 INLINE V weightedLossAt(
   V a, V x, V weight, int loss, int activation, float gradientScale, float lossScale, float normaliser, int count,
   Losses *losses) {

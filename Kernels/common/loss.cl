@@ -56,8 +56,8 @@ kernel GROUP_1D void reconstructionLoss(
 }
 #endif
 
-// losses[r] = the loss of row r of pre-activations a [rows, columns] (+ bias, which repeats every `channels` columns). A
-// work-item (CPU) or a work-group (GPU) takes a row.
+// losses[r] = the loss of row r of pre-activations a [rows, columns] (+ bias, which repeats every `channels` columns).
+// One work-item (CPU) or work-group (GPU) per row.
 kernel GROUP_1D void sampleLosses(
   const global float *a, ulong a0, const global float *bias, ulong bias0, const global float *target, ulong target0,
   const global float *weight, ulong weight0, const global float *logVariance, ulong logVariance0,
@@ -100,8 +100,8 @@ kernel GROUP_1D void sampleLosses(
 #endif
 }
 
-// losses[r] = −log softmax(a_r)[label_r]; gradient = (softmax − onehot)·scale, which may overwrite a. A
-// work-item a row: meant for the few classes of a classifier.
+// losses[r] = −log softmax(a_r)[label_r]; gradient = (softmax − onehot)·scale, which may overwrite a. One
+// work-item per row: this is for the few classes of a classifier.
 kernel GROUP_1D void softmaxLoss(
   const global float *a, ulong a0, const global float *labels, ulong labels0, global float *gradient,
   ulong gradient0, global float *losses, ulong losses0, int rows, int classes, int chunk, float scale) {

@@ -1,8 +1,8 @@
-// Shared by every kernel: what a work-item handles at once, and how loops are dealt out.
+// Shared by every kernel: what a work-item handles at once, and how the turns of a loop are divided among work-items.
 //
 // The host defines every number that it shares with the kernels; see Sources/OpenCLBackend/KernelConstants.swift. Here
-// these are VW, the floats of a vector, which is the native width on a CPU device and 1 on a GPU; CPU_FAMILY, which is 1
-// or 0; and the extents of work-groups. A tensor arrives as a buffer and the index of its first element.
+// these are VW, the floats of a vector, which is the native width on a CPU device and 1 on a GPU; CPU_FAMILY, which is
+// 1 or 0; and the extents of work-groups. A tensor arrives as a buffer and the index of its first element.
 
 #if !defined(VW) || !defined(CPU_FAMILY) || !defined(LINE_GROUP) || !defined(MATRIX_GROUP_X) || \
   !defined(MATRIX_GROUP_Y) || !defined(COLUMNS_GROUP_X) || !defined(COLUMNS_GROUP_Y)
@@ -100,9 +100,9 @@ INLINE V keep(V v, int count) {
 #endif
 }
 
-// `count` rows of VW columns, a power of two of them up to VW, become the same matrix read down its columns: vectors whose
-// numbers are in the order (column, row). With VW rows that is the transpose. log₂ count rounds interleave row r with row
-// r + count/2. `count` is a constant at each call.
+// `count` rows of VW columns, a power of two of them up to VW, become the same matrix read down its columns: vectors
+// whose numbers are in the order (column, row). With VW rows that is the transpose. log₂ count rounds interleave row r
+// with row r + count/2. `count` is a constant at each call.
 #if VW > 1
 #define INTERLEAVE(NAME, T)                                                                               \
   INLINE void NAME(T *rows, int count) {                                                                  \
@@ -132,8 +132,8 @@ INTERLEAVE(interleaveWords, VU)
 #define GROUP_2D __attribute__((reqd_work_group_size(MATRIX_GROUP_X, MATRIX_GROUP_Y, 1)))
 #define GROUP_COLUMNS __attribute__((reqd_work_group_size(COLUMNS_GROUP_X, COLUMNS_GROUP_Y, 1)))
 
-// A CPU's work-item takes `chunk` neighbours and walks them by vectors; a GPU's work-items take every
-// so-manieth element each, so that neighbours in a wavefront touch neighbouring memory.
+// On a CPU a work-item takes `chunk` neighbours, a vector at a time. On a GPU it takes one element and steps by the
+// number of work-items, so that neighbouring work-items read neighbouring memory.
 #if CPU_FAMILY
 #define FOR_EACH(i, count, chunk)                                                                         \
   for (long i = (long)get_global_id(0) * (chunk), i##End = min((long)(count), i + (chunk)); i < i##End; i += VW)
@@ -159,7 +159,8 @@ INTERLEAVE(interleaveWords, VU)
 #error "A work-group's sums meet in a tree: LINE_GROUP must be a power of two."
 #endif
 
-// The sum over a work-group of LINE_GROUP items, in a fixed order, known to all of it. Every work-item must come by.
+// The sum over the LINE_GROUP items of a work-group, in a fixed order, returned to each of
+// them. Every item must call it.
 INLINE float treeSum(float x, local float *scratch) {
   int l = get_local_id(1) * get_local_size(0) + get_local_id(0);
   barrier(CLK_LOCAL_MEM_FENCE);

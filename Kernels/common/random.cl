@@ -45,8 +45,8 @@ INLINE void philox(VU index, uint stepLow, uint stepHigh, uint key0, uint key1, 
   w[3] = t;
 }
 
-// The elements of a step lie BLOCK_WORDS to a block. A turn of the loop takes VW blocks; `interleave` brings their words, or
-// what was made of them, into the order of the elements, so that vector q holds elements q·VW ….
+// A block has the words of BLOCK_WORDS elements. A turn of the loop takes VW blocks; `interleave` brings their words,
+// or the numbers made of them, into the order of the elements, so that vector q holds elements q·VW ….
 #if CPU_FAMILY
 #define FOR_BLOCKS(e, count, chunk)                                                                       \
   for (long e = (long)get_global_id(0) * (chunk), e##End = min((long)(count), e + (chunk)); e < e##End;   \
@@ -67,7 +67,7 @@ INLINE void philox(VU index, uint stepLow, uint stepHigh, uint key0, uint key1, 
 #define FIRST(v) (v).s0
 #endif
 
-// π: an eight-round Feistel network of 2·halfBits bits, walked until the value falls below `count`.
+// π: an eight-round Feistel network of 2·halfBits bits, repeated until the value is below `count`.
 INLINE VU permute(VU value, uint count, uint4 key, uint halfBits) {
   uint mask = (1u << halfBits) - 1u;
   uint keys[4] = {key.s0, key.s1, key.s2, key.s3};
@@ -142,8 +142,8 @@ INLINE void normals(VU a, VU b, V *first, V *second) {
   *second = radius * sine;
 }
 
-// Corrupts or draws the 4·VW elements from e on, where they lie below `end`. Element 0 begins block `first`. `low`
-// and `high` are thresholds, which 2³², passed as `always`, exceeds.
+// Corrupts or draws the BLOCK_WORDS·VW elements from e on that lie below `end`. Element 0 begins block `first`. `low`
+// and `high` are thresholds; `always` stands for a `high` of 2³², which a word does not hold.
 INLINE void corruptAt(
   const global float *x, global float *y, long e, long end, int kind, uint2 step, uint2 key, uint first, uint low,
   uint high, int always, float sigma) {
@@ -224,7 +224,7 @@ kernel GROUP_2D void maskExactly(
     uint4 rowKey = (uint4)(FIRST(w[0]), FIRST(w[1]), FIRST(w[2]), FIRST(w[3]));
     FOR_COLUMNS(c, columns) {
       int count = columns - c;
-      // Lanes beyond the row walk from a real place: the network ends only for those.
+      // Lanes beyond the row start from a real place, because the network ends for those alone.
       VU place = min(LANES_U + (uint)c, (VU)(uint)(columns - 1));
       V value = loadPart(x + x0 + r * columns + c, count, 0.0f);
       VI hit = permute(place, columns, rowKey, halfBits) < (VU)zeroed;

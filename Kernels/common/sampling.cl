@@ -1,7 +1,7 @@
-// The sampling layer: rows of ms hold `units` means μ, then as many log variances s. A work-item takes 4·VW elements of
-// the code at a time, the draws of VW blocks, and walks them by pieces of rows.
+// The sampling layer: rows of ms hold `units` means μ, then as many log variances s. A work-item takes the
+// elements of VW blocks of draws at a time, row by row.
 
-// The standard normal numbers of elements e ..< e+4·VW of a batch, in order. Element 0 begins block `first`.
+// The standard normal numbers of elements e ..< e+BLOCK_WORDS·VW of a batch, in order. Element 0 begins block `first`.
 INLINE void drawNormals(long e, uint2 step, uint2 key, uint first, float *to) {
   VU w[BLOCK_WORDS];
   V noise[BLOCK_WORDS];

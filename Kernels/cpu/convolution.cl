@@ -1,16 +1,17 @@
 // y = epilogue(x ∗ w), and the adjoint, on a CPU device, for results of more than VW/2 channels.
 //
 // The lanes of a vector are channels of the result. A work-item keeps PIXELS neighbours of each of ROWS rows × WIDE
-// vectors of channels in registers: per step of tap and input channel, ROWS · PIXELS broadcasts meet WIDE vectors of
-// weights. The host compiles this for the tile that covers the result with least waste; the last tiles overlap those
-// before.
+// vectors of channels in registers: per step of tap and input channel, ROWS · PIXELS broadcasts are multiplied by
+// WIDE vectors of weights. The host compiles this for the tile that covers the result with least waste; the last tiles
+// overlap those before.
 
 #if !defined(RUN) || !defined(STEP)
 #error "The host must define the length of a run and the step between pixels, or 0 for each."
 #endif
 
 // With few input channels a run is short: the host makes its length the constant RUN. STEP, the floats between pixels,
-// is a constant wherever there is enough to do, so that a row needs one pointer. 0 stands for what is known at run time.
+// is a constant wherever there is enough to do, so that a row needs one pointer. 0 stands for what is known at run
+// time.
 #if RUN
 #define LENGTH RUN
 #define UNROLL _Pragma("unroll")

@@ -1,9 +1,9 @@
-// dW[u, v, c, k] = Σ x·y over the pixels where the weight makes them meet, on a CPU device, and the sums of δ's
-// channels. Each work-item takes some samples, and bands of them, and leaves a slice; `sumSlices` adds the slices in
+// dW[u, v, c, k] = Σ x·y over all pairs of pixels that the weight relates, on a CPU device, and the sums of δ's
+// channels. Each work-item takes some bands of samples and stores its sums as a slice; `sumSlices` adds the slices in
 // order.
 //
-// Taps side by side along x read `length` = taps · channels neighbours of the padded image: a run, of which a row
-// of taps has one (or one for each tap, if the dilation parts them).
+// Taps that are neighbours along x read taps · channels neighbouring floats of the padded image: a run. A row of taps
+// is one run, or one run per tap if there is dilation.
 //
 // A run is cut into groups of GROUP_LENGTH neighbours, TILE_GROUPS of which share a tile of sums.
 //
@@ -41,8 +41,8 @@ INLINE void addChannels(const global float *x, int count, int channels, global f
   }
 }
 
-// The rows of y that a band has, with `packed` columns a pixel. What the columns beyond the channels hold ends in
-// sums that nobody reads.
+// The rows of y in a band, with `packed` columns per pixel. The columns beyond the channels may hold anything: they go
+// into sums that are not read.
 INLINE const global float *packRows(
   const global float *y, int pixels, int channels, int packed, global float *to) {
   if (packed == channels) return y;
@@ -95,7 +95,7 @@ INLINE void gradientTile(
 
 #define NEIGHBOURS (TILE_GROUPS * GROUP_LENGTH)
 
-// Sums of NEIGHBOURS × W vectors; a row of `packed` floats each.
+// Sums of NEIGHBOURS × W vectors, in rows of `packed` floats.
 #define GRADIENT_TILE(NAME, W)                                                                            \
   INLINE void NAME(                                                                                       \
     const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column,\
@@ -162,7 +162,7 @@ kernel GROUP_1D void GRADIENT_KERNEL(
     const global float *image = x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels;
     const global float *own = y + y0 + ((size_t)sample * plan[Q_HEIGHT] + q0) * plan[Q_WIDTH] * n;
     padImage(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
-    // A band of the large image counts its rows once, whichever windows they are in.
+    // Bands of the large image overlap, so its channels are summed once per sample, with the first band.
     if (!deltaIsLarge)
       addChannels(own, pixels, n, bias, fresh);
     else if (band == 0 || fresh)

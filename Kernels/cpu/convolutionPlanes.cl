@@ -1,12 +1,12 @@
-// y = epilogue(x ∗ w), and the adjoint, on a CPU device, for results of at most VW/2 channels, which would leave
-// lanes idle if they were the lanes.
+// y = epilogue(x ∗ w), and the adjoint, on a CPU device, for results of at most VW/2 channels: with channels as
+// lanes, half of the lanes or more would be idle.
 //
-// The lanes of a vector are neighbouring pixels. A work-item copies a band of the image into planes, one for each
-// input channel and residue of the stride, padded with zeros. Read as one line, a plane serves every tap at a fixed
-// shift: OUTPUTS broadcasts of weights meet BLOCK vectors of pixels. The few sums that fall between rows are
-// dropped. They go to a stage of planes of the result, from which a second loop interleaves channels and phases
-// into rows as they lie in the result, and a third ends the band. The host compiles this for
-//   OUTPUTS = 1, 2, 4, 8 (channels beyond the result's meet zero weights),
+// The lanes of a vector are neighbouring pixels. A work-item copies a band of the image into planes padded with zeros,
+// one per input channel and residue of the stride. Read as one line, a plane gives the pixels of every tap at a fixed
+// offset: OUTPUTS broadcasts of weights are multiplied by BLOCK vectors of pixels. The sums go to planes of the result,
+// the stage; those between two rows are not used. A second loop interleaves channels and phases into rows as they lie
+// in the result, and a third applies the epilogue to the band. The host compiles this for
+//   OUTPUTS = 1, 2, 4, 8 (channels beyond those of the result have zero weights),
 //   BLOCK, which divides a band with least waste,
 //   WOVEN = phases along x × channels if that is a power of two up to VW, else 0, and
 //   SPLIT = the input's channels likewise, or VW if they fill vectors.
@@ -47,7 +47,7 @@ INLINE void sumBlock(
     for (int b = 0; b < BLOCK; b++) STORE(sum[o][b], stage + o * plan[STAGE] + b * VW);
 }
 
-// What undoes `interleave`.
+// The inverse of `interleave`.
 INLINE void separate(V *rows, int count) {
 #pragma unroll
   for (int step = count / 2; step > 0; step /= 2) {
@@ -164,7 +164,7 @@ kernel GROUP_1D void correlatePlanes(
         stage + (size_t)(y % plan[B_Y]) * bx * n * plan[STAGE] + (y / plan[B_Y] - q0) * width;
       global float *to = lines + (size_t)(y - y0) * floats;
 #if WOVEN
-      // What this writes beyond the row, the next one overwrites.
+      // Vectors may reach beyond the row; the next row overwrites that.
       for (int p = 0; p * WOVEN < floats; p += VW) {
         V rows[WOVEN];
 #pragma unroll

@@ -1,13 +1,13 @@
-// How the convolutions of a CPU device end the vectors of an image, whose pixels are rows for an epilogue.
+// How the convolutions of a CPU device apply an epilogue, for which the pixels of an image are rows.
 
-// Register tiles end in private memory, planes in scratch memory.
+// Where the sums lie: tiles of registers in private memory, planes in scratch memory.
 #ifdef ROWS
 typedef const float *Sums;
 #else
 typedef const global float *Sums;
 #endif
 
-// What every row of C has added, columns j ..< j+count: the bias, or a gradient's column term.
+// What is added to every row of C, for columns j ..< j+count: the bias, or the column term of a gradient.
 INLINE V loadRow(const Epilogue *e, int j, int count) {
   if (e->flags & HAS_BIAS) return loadPart(e->bias + j, count, 0.0f);
   return e->flags & HAS_COLUMN ? loadPart(e->column + j, count, 0.0f) : (V)0.0f;
@@ -17,8 +17,9 @@ INLINE V loadNorms(const Epilogue *e, int j, int count) {
   return e->flags & HAS_NORMS ? loadPart(e->norms + j, count, 0.0f) : (V)0.0f;
 }
 
-// Adds what C holds at `at`, ends the vector and stores it; `row` and `norm` are what the two above give for its lanes.
-// As `finish`, but what all rows share is loaded once, and the usual gradient has a short way.
+// Adds what C holds at `at` where the flags say so, applies the epilogue and stores the vector; `row` and `norm` are
+// what the two functions above return for its lanes. The same as `finish`, but what all rows share is loaded once, and
+// the usual gradient takes fewer steps.
 INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int count, Losses *losses) {
   global float *c = e->c + at;
   if (e->flags & ADD_TO_C) x += loadPart(c, count, 0.0f);
@@ -37,8 +38,8 @@ INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int coun
   storePart(x, c, count);
 }
 
-// Ends `count` whole vectors, `apart` floats from one to the next in C and `gap` in `from`. The two ends that
-// hidden layers have are loops of their own, without a choice for every vector.
+// The same for `count` whole vectors, which are `apart` floats apart in C and `gap` floats in `from`. The two epilogues
+// of most hidden layers have loops of their own, which do not decide per vector.
 INLINE void endVectors(
   const Epilogue *e, Sums from, int gap, size_t at, size_t apart, int count, V row, V norm, Losses *losses) {
   global float *c = e->c + at;

@@ -1,11 +1,10 @@
 // What the convolution kernels of a CPU device share: the plan of a geometry, and the padded copy of the image
 // that a work-item reads.
 //
-// Both a convolution and its adjoint make pixel q·b + r of their result, for each phase r < b, from the pixels
-// q·a + e of their input, where e runs over the taps that meet that phase: a is the stride and b = 1 in a
-// convolution, b the stride and a = 1 in its adjoint. The host lists each phase's taps in `plan`. A work-item
-// copies a band of its image into scratch memory with zeros around it, so that no loop asks what lies inside; the
-// copy stays in the cache.
+// Both a convolution and its adjoint make pixel q·b + r of their result, for each phase r < b, from the pixels q·a + e
+// of their input, where e runs over the taps of that phase: a is the stride and b = 1 in a convolution, b the stride
+// and a = 1 in its adjoint. The host lists the taps of each phase in `plan`. A work-item copies a band of its image
+// into scratch memory with zeros around it, so that no loop has to test what lies inside; the copy stays in the cache.
 
 // `plan` is indexed by the host's PlanField; its lists hold PHASE integers for each phase, by PhaseField.
 typedef const global int *Plan;
@@ -27,15 +26,15 @@ INLINE void copyFloats(const global float *from, global float *to, int count) {
   for (; i < count; i++) to[i] = from[i];
 }
 
-// The columns of a padded row that are real: `left` of them are not, then come `count` from pixel `from` on.
+// Which columns of a padded row are real: after `left` zeros come `count` pixels of the image, from pixel `from` on.
 INLINE void realColumns(Plan plan, int *left, int *from, int *count) {
   *left = max(-plan[FIRST_X], 0);
   *from = max(plan[FIRST_X], 0);
   *count = max(min(plan[IN_WIDTH] - *from, plan[PAD_WIDTH] - *left), 0);
 }
 
-// Copies the band that starts at row `first` of the image into `pad`, channels last. Where the image is one band
-// its zeros stay from the first one on: `fresh` says that they are missing.
+// Copies the band that starts at row `first` of the image into `pad`, channels last. Where the image is one band, the
+// zeros around it stay when the next image is copied; `fresh` says that they have not been written yet.
 INLINE void padImage(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
   int channels = plan[IN_CHANNELS], width = plan[PAD_WIDTH] * channels;
   int left, from, count;

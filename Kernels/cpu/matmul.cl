@@ -1,10 +1,10 @@
 // C = epilogue(op(A)·op(B)) on a CPU device, C [m,n].
 //
-// A work-item makes `chunk` rows of one panel of PANEL columns, two vectors. It packs a block of B, KC × PANEL,
-// into private memory, where it stays in the first-level cache, and passes over its rows in tiles of MR
-// with all sums in registers: per step of k, MR broadcasts of A meet 2 vectors of B. Columns beyond n are
-// computed from copies of real ones and never stored. There is no local memory and no barrier: on a CPU both
-// are plain memory and time.
+// A work-item makes `chunk` rows of one panel of PANEL columns, two vectors. It packs a block of B, KC × PANEL, into
+// private memory, where it stays in the first-level cache, and passes over its rows in tiles of MR with all sums in
+// registers: per step of k, MR broadcasts of A are multiplied by 2 vectors of B. Columns beyond n are computed from
+// copies of real ones and never stored. There is no local memory and no barrier: on a CPU local memory is ordinary
+// memory, and barriers take time.
 //
 // MR is 12 for 16 lanes (24 sums, 2 of B, 1 broadcast of 32 registers), 6 for 8 lanes (of 16 registers).
 
@@ -12,10 +12,10 @@
 #error "Tiles are two vectors wide, as a panel must be."
 #endif
 
-// R rows × W vectors of A·B over kc steps into `tile`, a row every PANEL floats. R, W and `transposed` are
+// R rows × W vectors of A·B over kc steps into `tile`, one row per PANEL floats. R, W and `transposed` are
 // constants at each call. A tail tile (R < MR) has `last`+1 real rows and reads the last one again for the
-// others. A normal A is reached from every third row, which x86 addresses with one register for the stride:
-// with a pointer a row the compiler runs out of registers and spills the sums.
+// others. For a normal A there is a pointer to every third row; x86 reaches the two after it with the stride in
+// one register. With a pointer per row the compiler runs out of registers and spills the sums.
 #define TILE(NAME, R, W)                                                                                  \
   INLINE void NAME(                                                                                       \
     const global float *a, size_t lda, const float *block, int kc, int last, float *tile, int transposed) { \
@@ -76,7 +76,8 @@ INLINE void packTransposed(
   }
 }
 
-// Takes a tile of sums to C: adds what earlier blocks of k left there and, after the last, ends it.
+// Stores a tile of sums in C: adds the sums of earlier blocks of k, which lie there, and after the last block applies
+// the epilogue.
 INLINE void store(
   const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, Losses *losses) {
   for (int r = 0; r < rows; r++)
@@ -96,7 +97,7 @@ INLINE void multiply(
   float block[KC * PANEL];
   float tile[MR * PANEL];
   size_t lda = transposed ? e->m : k;
-  // The narrow last panel comes first: drivers deal out work-groups in order, and the small one evens it out.
+  // The narrow last panel comes first: drivers start work-groups in order, and its shorter work evens out the load.
   int column = (get_global_size(1) - 1 - get_global_id(1)) * PANEL;
   int start = get_global_id(0) * chunk;
   int end = min(start + chunk, e->m);

@@ -1,6 +1,6 @@
-// Weights [taps, channels, outputs] in the order that a correlation walks them: phase by phase, tap by tap, input
-// channel by input channel, each with PACKED columns of the result's channels, zeros beyond the real ones. The
-// adjoint's result has `channels`, a convolution's `outputs`.
+// Weights [taps, channels, outputs] in the order in which a correlation reads them: by phase, tap and input channel.
+// Each row has PACKED columns, one per channel of the result, and zeros beyond those. The result of a convolution has
+// `outputs` channels, that of the adjoint `channels`.
 kernel GROUP_1D void packWeights(
   const global float *weights, ulong weights0, global float *result, ulong result0, Plan plan, ulong plan0,
   int adjoint) {

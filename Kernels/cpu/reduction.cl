@@ -2,7 +2,7 @@
 
 #define COLUMN_SCRATCH
 #define SUM_COLUMNS(x, rows, columns, j, slopes, activation) sumColumns(x, rows, columns, j, slopes, activation)
-// The column this work-item answers for, and how many from there are real; others have none.
+// The first column of this work-item, and whether there is one.
 #define COLUMN (get_global_id(0) * VW)
 #define OWNS_COLUMN(j, columns) ((j) < (columns))
 
@@ -34,7 +34,7 @@ kernel GROUP_1D void rowSquares(
   }
 }
 
-// One partial sum a work-item, of x², |x| or the squared gradient of the objective, (x + λθ)².
+// One partial sum per work-item, of x², |x| or the squared gradient of the objective, (x + λθ)².
 kernel GROUP_1D void sumPartials(
   const global float *x, ulong x0, const global float *theta, ulong theta0, global float *partials, ulong partials0,
   long count, int chunk, int kind, long decayCount, float decay) {

@@ -1,5 +1,5 @@
-// Sums on a GPU: a work-group's partial sums meet in a tree, so the order is fixed. Column sums give a work-group some
-// columns and several of their rows at a time, so that reads coalesce.
+// Sums on a GPU: a work-group adds its items' sums in a tree, so the order is fixed. For column sums a work-group takes
+// neighbouring columns and several of their rows at a time, so that reads coalesce.
 
 #if COLUMNS_GROUP_Y & (COLUMNS_GROUP_Y - 1)
 #error "The rows of a work-group meet in a tree: COLUMNS_GROUP_Y must be a power of two."
@@ -34,7 +34,7 @@ INLINE float sumColumns(
   return scratch[lane];
 }
 
-// sums[r] = Σ x[r, :]², a work-group a row.
+// sums[r] = Σ x[r, :]², one work-group per row.
 kernel GROUP_1D void rowSquares(
   const global float *x, ulong x0, global float *sums, ulong sums0, int rows, int columns, int chunk) {
   local float scratch[LINE_GROUP];
@@ -45,7 +45,7 @@ kernel GROUP_1D void rowSquares(
   if (get_local_id(0) == 0) sums[sums0 + get_group_id(0)] = total;
 }
 
-// One partial sum a work-group, of x², |x| or the squared gradient of the objective, (x + λθ)².
+// One partial sum per work-group, of x², |x| or the squared gradient of the objective, (x + λθ)².
 kernel GROUP_1D void sumPartials(
   const global float *x, ulong x0, const global float *theta, ulong theta0, global float *partials, ulong partials0,
   long count, int chunk, int kind, long decayCount, float decay) {

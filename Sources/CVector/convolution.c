@@ -3,13 +3,13 @@
 #include "imageEpilogue.h"
 #include "tiling.h"
 
-// A convolution, and its transpose, as correlations of tiles. A task copies a tile of the source with the zeros
-// around it into its thread's work area, so that no kernel knows borders, and writes each pixel of the result once.
+// A convolution, and its transpose, as correlations of tiles. A task copies a tile of the source with the zeros around
+// it into its thread's work area, so that kernels need not test for borders, and writes each pixel of the result once.
 
 typedef struct {
   const cinch_device *device;
   cinch_tiling t;
-  /// What is done on the way to memory, and what afterwards.
+  /// What is done while the result is stored, and what afterwards.
   cinch_ending ending;
   cinch_image_epilogue after;
   const float *source;
@@ -56,7 +56,7 @@ static void pack_weights(
       width = lanes;
     const int64_t used = cinch_min(width, outputs - k0);
     int64_t tap = 0;
-    // A transposed convolution meets its taps backwards.
+    // A transposed convolution reads its taps backwards.
     for (int64_t a = 0; a < g->kernel_height; a++) {
       const int64_t u = transposed ? g->kernel_height - 1 - a : a;
       if (cinch_axis_place(&t->y, py, u) < 0) continue;
@@ -82,7 +82,7 @@ static void pack_weights(
   }
 }
 
-/// Finds what a pixel of each pair of phases meets.
+/// Finds the runs and weights that make a pixel of each pair of phases.
 static void plan_runs(convolution_job *job, const cinch_convolution *g, bool transposed, const float *weight) {
   const cinch_tiling *t = &job->t;
   int64_t count = 0, floats = 0;
@@ -126,7 +126,7 @@ static int64_t band_elements(const cinch_tiling *t) {
 
 // MARK: Tiles
 
-/// Splits the tile that starts at this row into planes, and each into one part a remainder by the stride.
+/// Splits the tile that starts at this row into planes, and each into one part per remainder by the stride.
 static void fill_planes(const convolution_job *job, const float *image, int64_t row, int64_t rows, float *planes) {
   const cinch_tiling *t = &job->t;
   const int64_t width = job->plane_width, column = t->x.low;
@@ -241,7 +241,7 @@ int64_t cinch_convolution_partial_count(const cinch_convolution *g, bool transpo
   return samples * t.bands * cinch_image_partials(band_elements(&t), t.outputs);
 }
 
-/// Moves what an epilogue can do on the way to memory there.
+/// Moves what can be done while the result is stored from the epilogue to the correlation's ending.
 static void fuse(convolution_job *job) {
   cinch_epilogue *e = &job->after.epilogue;
   cinch_ending *ending = &job->ending;
@@ -286,7 +286,7 @@ bool cinch_convolve(
   }
   job.area = cinch_round_up(job.area, 16);
 
-  // Integers share the floats' memory: two floats' room each.
+  // Integers lie in the floats' memory, in the space of two floats each.
   const int64_t run_floats = 4 * taps, phase_floats = 2 * (3 * phases + 1);
   const int64_t weight_floats = taps * t->inputs * job.padded;
   const int64_t total = run_floats + phase_floats + weight_floats + cinch_image_epilogue_floats(t->outputs) + 4 * 16;

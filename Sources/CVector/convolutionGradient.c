@@ -3,8 +3,8 @@
 #include "imageEpilogue.h"
 #include "tiling.h"
 
-// The weight's gradient. Chunks of samples, as many as the shape says, each make sums of their own in memory that
-// stays in the core's cache; then the chunks are added in order.
+// The weight gradient of a convolution. Chunks of samples, whose number depends on the shape alone, each make sums of
+// their own in memory that stays in the core's cache; then the chunks are added in order.
 
 enum { most_chunks = 16, chunk_floats = 1 << 21, total_block = 1 << 11, map_block = 1 << 14, part_outputs = 64 };
 
@@ -126,7 +126,7 @@ static void total_task(void *context, int64_t task) {
   job->device->kernels->column_sums(job->partials, job->chunks, job->chunk, 1, false, job->totals, c0, c1);
 }
 
-/// Rows of the weight's gradient, one a tap and channel of x, from where the sums lie.
+/// Copies rows of the weight's gradient, one per tap and channel of x, from where the sums lie.
 static void map_task(void *context, int64_t task) {
   const gradient_job *job = context;
   const int64_t outputs = job->t.outputs, rows = job->run_count * job->run_length;
@@ -159,7 +159,7 @@ bool cinch_convolution_gradient(
   job.items = samples * t->bands;
   job.channels = delta_large ? t->inputs : outputs;
 
-  // Without dilation a row of the kernel meets one piece of a row of the image.
+  // Without dilation a row of the kernel reads one piece of a row of the image.
   const bool whole = g->dilation_width == 1;
   job.run_count = g->kernel_height * (whole ? 1 : g->kernel_width);
   job.run_length = (whole ? g->kernel_width : 1) * t->inputs;

@@ -106,7 +106,7 @@ double cinch_peak_gflops(cinch_device *device) {
   for (int attempt = 0; attempt < 40; attempt++) {
     burn_job job = {device->kernels, 1 << 18, 0};
     double start = seconds();
-    // One task a thread: each takes long enough that no thread takes two.
+    // One task per thread: each takes long enough that no thread takes two.
     cinch_pool_run(device->pool, burn_task, &job, device->threads);
     double rate = job.operations * device->threads / (seconds() - start) * 1e-9;
     if (rate > best) best = rate;
@@ -122,7 +122,7 @@ float *cinch_allocate(int64_t count) {
   size_t alignment = bytes >= 2 * huge ? huge : 64;
   void *memory = NULL;
   if (posix_memalign(&memory, alignment, bytes) != 0) return NULL;
-  // Rows of a matrix lie pages apart: large pages spare the walk for each.
+  // Rows of a matrix lie pages apart: with large pages the processor looks up fewer addresses.
   if (alignment == huge) madvise(memory, bytes, MADV_HUGEPAGE);
   memset(memory, 0, bytes);
   return memory;

@@ -2,12 +2,12 @@
 
 #include "CVector.h"
 
-/// Numbers of x that lie in one piece (or, in planes, `x_plane` apart) and meet successive weights.
+/// Numbers of x that lie in one piece (or, in planes, `x_plane` apart) and are multiplied by successive weights.
 typedef struct {
   int64_t offset, length;
 } cinch_run;
 
-/// What is done to a correlation's vectors on their way to memory: the epilogues that cost next to nothing there.
+/// What is done to a correlation's vectors as they are stored: the epilogues that cost next to nothing there.
 typedef struct {
   /// Repeated to whole vectors, or NULL.
   const float *bias;
@@ -16,7 +16,7 @@ typedef struct {
   bool rectify, accumulate;
 } cinch_ending;
 
-/// One tile of a convolution or its transpose: what a pixel of the result meets is the same list of runs for each.
+/// One tile of a convolution or its transpose: every pixel of the result is made of the same list of runs.
 typedef struct {
   const float *x;
   int64_t x_row, x_pixel, x_plane;
@@ -49,8 +49,8 @@ typedef struct {
   /// Each run's length.
   int64_t length;
   int64_t outputs;
-  /// With lanes over outputs a row for each number of each run, with lanes over runs one for each output: how far apart
-  /// rows lie, and in the latter runs.
+  /// With lanes over outputs, one row per number of a run; with lanes over runs, one per output. How far apart rows lie
+  /// and, with lanes over runs, the runs in a row.
   float *sums;
   int64_t row_pitch, run_pitch;
 } cinch_gradient_tile;
@@ -102,7 +102,7 @@ typedef struct {
   /// Lanes over output channels, or over runs.
   void (*gradient_lanes)(const cinch_gradient_tile *t);
   void (*gradient_runs)(const cinch_gradient_tile *t);
-  /// A row of pixels, channels last, into one plane a channel `pitch` apart, and back to pixels `step` apart.
+  /// A row of pixels, channels last, into one plane per channel, `pitch` apart, and back to pixels `step` apart.
   void (*split_channels)(const float *x, int64_t pixels, int64_t channels, float *planes, int64_t pitch);
   void (*merge_channels)(
       const float *planes, int64_t pitch, int64_t pixels, int64_t channels, int64_t step, const cinch_ending *ending,
@@ -151,7 +151,8 @@ static inline int64_t cinch_round_up(int64_t count, int64_t size) { return cinch
 static inline int64_t cinch_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t cinch_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/// At least `count` floats of the device's scratch memory, which stay until the next call; NULL where there is no memory.
+/// At least `count` floats of the device's scratch memory, which stay until the next call; NULL where there is no
+/// memory.
 float *cinch_scratch(cinch_device *device, int64_t count);
 
 /// Takes `count` floats, in whole cache lines, off the memory's start.

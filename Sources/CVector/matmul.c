@@ -1,7 +1,7 @@
 #include "internal.h"
 
 // A product is cut into pieces of C, each one single-threaded sgemm followed by its epilogue while the piece
-// is still in the core's cache. That beats sgemm's own threads: one pool instead of two that fight for the
+// is still in the core's cache. That beats sgemm's own threads: one pool instead of two that compete for the
 // cores, and no second pass over C. The cuts depend on the shape and on how many processors the machine is
 // configured with, not on threads: sgemm may sum in another order at a piece's edges than inside.
 
@@ -36,8 +36,8 @@ static int64_t piece_count(const cinch_device *device, int64_t m, int64_t n, int
 }
 
 /// Chooses how many pieces lie below and beside each other so that sgemm packs the least: it packs its left
-/// factor once a column of pieces and its right factor once a row of pieces, and a transposed left factor, or a
-/// right one, costs some four times as much an element.
+/// factor once per column of pieces and its right factor once per row of pieces. An element of a right factor, or of a
+/// transposed left one, costs some four times as much.
 static void arrange(matmul_job *job, int64_t pieces) {
   const cinch_product *p = job->product;
   const double left = p->transpose_a ? 4 : 1, right = 4;

@@ -31,7 +31,7 @@ typedef struct {
   float *partials;
 } norm_job;
 
-/// Two sums a block: the decayed stretch's and the other's.
+/// Two sums per block: of the part that decays and of the rest.
 static void norm_task(void *context, int64_t task) {
   const norm_job *job = context;
   const cinch_kernels *kernels = job->device->kernels;

@@ -12,7 +12,7 @@
 // Tasks are handed out by one 64-bit ticket: the job's number above, the tasks left below. A thread takes a
 // task by counting the ticket down; as the job's number is part of what it compares, a late thread can never
 // take a task of a job that has ended, and a job cannot end before each taken task has been counted as done.
-// So no thread needs to answer before the caller goes on, and a sleeping one costs nobody anything.
+// So the caller need not wait for an answer from every thread, and sleeping threads cost nothing.
 
 enum {
   task_bits = 24,

@@ -22,7 +22,7 @@ bool cinch_pool_images(cinch_device *device, const cinch_pooling *p, const cinch
   pooling_job job = {.device = device, .pooling = p};
   job.rows = p->samples * (up ? p->height : p->output_height);
   job.columns = (up ? p->width : p->output_width) * p->channels;
-  // As many elements of the large image a task, whichever way.
+  // The same number of elements of the large image per task in both directions.
   const int64_t each = p->width * p->channels * (up ? 1 : p->stride_height);
   job.rows_each = cinch_max(1, pooled_elements / each);
   float *memory = cinch_scratch(device, cinch_image_epilogue_floats(p->channels));

@@ -4,10 +4,10 @@
 
 #include "internal.h"
 
-// What the three modes of a convolution share: which taps a pixel of the result meets, how an image is cut into
+// What the three modes of a convolution share: which taps make a pixel of the result, how an image is cut into
 // tiles, and where tiles lie in memory.
 
-/// One dimension. Results `phases` apart meet the same taps: a convolution has one phase, a transposed
+/// One dimension. Results `phases` apart have the same taps: a convolution has one phase, a transposed
 /// convolution as many as its stride, each a correlation of stride 1 with a part of the kernel.
 typedef struct {
   bool transposed;
@@ -15,7 +15,7 @@ typedef struct {
   /// How far the source moves from one result of a phase to the next.
   int64_t step;
   int64_t source, result;
-  /// The source's first row that result 0 of any phase meets, and how many rows on the last one lies.
+  /// The first row of the source that result 0 of any phase reads, and how many rows after it the last one lies.
   int64_t low, span;
 } cinch_axis;
 
@@ -28,8 +28,9 @@ typedef struct {
   int64_t columns, tile;
 } cinch_tiling;
 
-// Tiles of a result are read from the second-level cache at worst, once a block of channels; those of a gradient
-// once a few sums, which wants the first, but take so many pixels at least that it pays to load and store the sums.
+// A tile of a result is read once per block of channels, for which the second-level cache is fast enough. A tile of a
+// gradient is read once per few sums, so it should fit the first-level cache, but needs enough pixels to repay loading
+// and storing the sums.
 enum { cinch_tile_floats = 1 << 14, cinch_gradient_floats = 10 << 10, cinch_gradient_pixels = 96 };
 
 /// `limit` is how many floats of the source and, `with_result`, of the result a tile should have at most.
@@ -41,7 +42,7 @@ static inline int64_t cinch_axis_results(const cinch_axis *a, int64_t phase) {
   return a->result > phase ? (a->result - phase + a->phases - 1) / a->phases : 0;
 }
 
-/// Where tap `tap` lies in a tile for result 0 of `phase`; −1 where they do not meet.
+/// Where tap `tap` lies in a tile for result 0 of `phase`; −1 where the tap has no part in it.
 static inline int64_t cinch_axis_place(const cinch_axis *a, int64_t phase, int64_t tap) {
   if (!a->transposed) return tap * a->dilation - a->before - a->low;
   const int64_t distance = phase + a->before - tap * a->dilation;

@@ -137,7 +137,7 @@ extension OpenCLBackend {
     let tile = tile(m, n)
     let across = (n + tile - 1) / tile
     let down = (m + tile - 1) / tile
-    // A loss leaves a partial sum a block, in one pass; anything else may be cut along k.
+    // A loss leaves one partial sum per block, in one pass; anything else may be cut along k.
     let idle = 2 * device.computeUnits / (across * down)
     let wanted = ending.mode == .loss ? 1 : max(1, min(idle, k / 64, 32))
     let kBlock = wholeSteps((k + wanted - 1) / wanted)

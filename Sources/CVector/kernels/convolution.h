@@ -1,5 +1,5 @@
 // Correlations of one tile of an image. Two mappings: lanes over output channels, for images channels last, and
-// lanes over pixels, for images split into one plane a channel, where channels are too few to fill a vector.
+// lanes over pixels, for images split into one plane per channel, where channels are too few to fill a vector.
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
@@ -21,7 +21,7 @@ INLINE void store_ended(const cinch_ending *e, float *to, const float *gate, vf 
 
 // MARK: Lanes over output channels
 
-/// A tile's way to memory where more than storing is to be done.
+/// Stores a tile where more than storing is to be done.
 static __attribute__((noinline)) void lane_ending(
     const cinch_correlation *c, const vf *sums, int64_t down, int64_t across, int64_t vectors, float *y, int64_t k) {
   // The sums began with the bias.
@@ -101,7 +101,7 @@ INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float
   const int64_t tall = cinch_min(most / widest, 3);
   for (int64_t i = 0, down; i < c->rows; i += down) {
     down = cinch_min(tall, c->rows - i);
-    // Four rows left are two and two.
+    // Of four rows left, take two and two.
     if (down == 3 && c->rows - i == 4) down = 2;
     for (int64_t part = 0; part < parts; part++) {
       const int64_t j = c->pixels * part / parts, end = c->pixels * (part + 1) / parts;
@@ -177,7 +177,7 @@ static void correlate_planes(const cinch_correlation *c) {
 
 // MARK: Planes from pixels and back
 
-/// `channels`, a power of two, vectors of whole pixels become one vector a channel.
+/// `channels`, a power of two, vectors of whole pixels become one vector per channel.
 INLINE void unzip(const int channels, vf *x) {
   vf t[16];
   UNROLL for (int size = channels; size > 1; size /= 2) {

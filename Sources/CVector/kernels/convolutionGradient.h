@@ -1,6 +1,6 @@
 // The weight gradient of one tile: Σ over its pixels of x·y, for every tap and pair of channels. Rows of the sums
-// are what one pixel of y meets in x, run by run (a run lies in one piece); lanes go over y's channels or, where
-// those are few, over a run.
+// are the numbers of x that a pixel of y is multiplied by, run by run (a run lies in one piece); lanes go over y's
+// channels or, where those are few, over a run.
 
 #if CINCH_WIDTH == 16
 enum { gradient_sums = 24, gradient_outputs = 8 };

@@ -99,7 +99,7 @@ static void loss_block(
     FOR_EACH_ACTIVATION(e->activation, loss_cells, cinch_mse, e, source, destination, r0, r1, c0, c1)
 }
 
-/// The bias repeats every `channels` columns, so a row is walked by pixels.
+/// The bias repeats every `channels` columns, so a row is read pixel by pixel.
 INLINE void loss_rows(
     cinch_activation activation, cinch_loss loss, const cinch_epilogue *e, int64_t channels, const float *source,
     float *losses, int64_t r0, int64_t r1) {

@@ -1,7 +1,7 @@
 // Pooling and its inverses on rows of images, channels last, with lanes over channels. Each pixel of the result is
 // written once: what goes from small to large gathers from the windows that cover a pixel.
 
-/// The windows' place in one dimension: those that cover a pixel, kept up while the pixel moves on.
+/// The windows' place in one dimension: those that cover a pixel, updated as the pixel moves on.
 typedef struct {
   int64_t first, last;
 } window_range;
@@ -64,7 +64,7 @@ INLINE void pool_down_rows(const cinch_pooling_kind kind, const cinch_pooling *p
   }
 }
 
-/// Rows of the large images where windows tile them from the first pixel on: each window is read once a row.
+/// Rows of the large images where windows tile them from the first pixel on: each window is read once per row.
 INLINE void pool_up_tiles(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
   const int64_t channels = p->channels, stride = p->stride_width;
   for (int64_t r = r0; r < r1; r++) {

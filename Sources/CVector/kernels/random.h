@@ -95,7 +95,7 @@ static void mask_exactly(const cinch_corruption *c, const uint32_t key[4], const
     vu value[together];
     vi outside = 0;
     for (int v = 0; v < together; v++) {
-      // Lanes past the end walk from 0, whose own walk ends.
+      // Lanes past the end start from 0, for which the permutation ends.
       vu lane = lanes_from(i + (uint32_t)v * CINCH_WIDTH);
       value[v] = feistel(lane < count ? lane : (vu)0, c->half_bits, key);
       outside |= (vi)(value[v] >= count);
