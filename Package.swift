@@ -22,7 +22,8 @@ let package = Package(
     // The device abstraction and its three backends.
     .target(name: "CinchBackend"),
     .target(name: "CPUBackend", dependencies: ["CinchBackend", "COpenBLAS", "CVector"]),
-    .target(name: "Kernels", path: "Kernels", exclude: ["common", "cpu", "gpu"], plugins: ["EmbedKernelsPlugin"]),
+    .target(
+      name: "Kernels", path: "Kernels", exclude: ["README.md", "common", "cpu", "gpu"], plugins: ["EmbedKernelsPlugin"]),
     .target(name: "OpenCLBackend", dependencies: ["CinchBackend", "COpenCL", "Kernels"]),
     .executableTarget(name: "EmbedKernels"),
     .plugin(
