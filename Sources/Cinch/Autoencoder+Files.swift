@@ -40,11 +40,21 @@ extension Autoencoder {
   ///
   /// `run` of the result says how it was trained; `run.prepare` scales data as it was trained on.
   ///
+  /// - Parameter device: nil takes the run's own, for another one rounds differently, or `.automatic` where that is not
+  ///   here.
   /// - Throws: `CinchError.inputOutput` where there is no run, `.badData` where its files are damaged,
   ///   `.unavailable` where the device does not exist.
-  public static func load(_ folder: String, on device: Device = .automatic) throws -> Autoencoder {
+  public static func load(_ folder: String, on device: Device? = nil) throws -> Autoencoder {
     let folder = RunFolder(folder)
     let config = try folder.config()
+    if let device { return try load(folder, config, on: device) }
+    if let own = try? config.device.device {
+      do { return try load(folder, config, on: own) } catch CinchError.unavailable {}
+    }
+    return try load(folder, config, on: .automatic)
+  }
+
+  private static func load(_ folder: RunFolder, _ config: RunConfig, on device: Device) throws -> Autoencoder {
     guard folder.has(.model) else {
       throw CinchError.inputOutput(
         "'\(folder.path)' has no \(RunFolder.File.model.rawValue) yet: finish it with "

@@ -36,7 +36,7 @@ public final class Autoencoder: Sendable {
     let opened = try device.open()
     let session = try Autoencoder.reporting { try openSession(recipe, on: opened.backend) }
     self.recipe = recipe
-    network = try recipe.resolved()
+    network = session.resolved
     self.device = session.device
     deviceNote = opened.note
     self.run = run
@@ -129,7 +129,7 @@ public final class Autoencoder: Sendable {
   private func check(_ data: Dataset) throws {
     guard data.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features a sample, but this model takes \(recipe.inputShape): "
+        "'\(data.name)' has \(data.features) features per sample, but this model takes \(recipe.inputShape): "
           + "pass data as it was trained on.")
     }
     try recipe.requireImages(data)

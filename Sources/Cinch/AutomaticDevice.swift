@@ -23,14 +23,17 @@ struct AutomaticDevice {
   /// What was taken first in this process: later models neither race again nor end up on another device.
   private static let taken = Mutex<(device: Device, note: String)?>(nil)
 
-  static func open() -> OpenedDevice {
+  static func open(profiling: Bool) -> OpenedDevice {
     // The lock is held during a race, too: two at once would measure each other.
     taken.withLock { taken in
-      if let earlier = taken, let opened = try? earlier.device.open() {
+      if let earlier = taken, let opened = try? earlier.device.openPlain(profiling: profiling) {
         return OpenedDevice(backend: opened.backend, note: earlier.note)
       }
       let choice = AutomaticDevice().choose()
       taken = (choice.device, choice.note)
+      if profiling, let opened = try? choice.device.openPlain(profiling: true) {
+        return OpenedDevice(backend: opened.backend, note: choice.note)
+      }
       return OpenedDevice(backend: choice.backend, note: choice.note)
     }
   }

@@ -9,7 +9,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
   /// An OpenCL GPU if there is one, otherwise whichever of the rest is fastest here: `cpu` where it is a quarter faster
   /// than OpenCL.
   case automatic
-  /// Plain loops in Double: the oracle, and slow.
+  /// Plain loops in Double: what the others are compared with, and slow.
   case reference
   /// OpenBLAS and vectorised passes.
   case cpu
@@ -87,9 +87,9 @@ package struct OpenedDevice {
 }
 
 extension Device {
-  /// - Throws: `CinchError.unavailable`, with what to install or name instead.
-  ///
   /// With `CINCH_TRACE=1` in the environment it tells of every op on standard error; see `TracePrinter`.
+  ///
+  /// - Throws: `CinchError.unavailable`, with what to install or name instead.
   package func open() throws -> OpenedDevice {
     do {
       guard TracePrinter.isWanted else { return try openPlain(profiling: false) }
@@ -100,9 +100,10 @@ extension Device {
     }
   }
 
-  private func openPlain(profiling: Bool) throws -> OpenedDevice {
+  /// Without the trace.
+  func openPlain(profiling: Bool) throws -> OpenedDevice {
     switch self {
-    case .automatic: return AutomaticDevice.open()
+    case .automatic: return AutomaticDevice.open(profiling: profiling)
     case .reference: return OpenedDevice(backend: ReferenceBackend(), note: nil)
     case .cpu: return OpenedDevice(backend: try CPUBackend(), note: nil)
     case .opencl(let platform, let device, let family):

@@ -3,8 +3,8 @@ import CinchCore
 import CinchData
 import Synchronization
 
-/// A training run in a folder: it can be stopped between any two updates, by request or by force, and gone on with to
-/// the same bits.
+/// A training run in a folder: it can be stopped between any two updates, by request or by force, and
+/// resumed to the same bits.
 ///
 /// ```swift
 /// let run = try Run.create(.sparse(layers: [784, 196]), data: DataSource("fashion-mnist"), in: "runs/sparse")
@@ -50,7 +50,7 @@ public final class Run: Sendable {
 
   /// A new run in a folder of its own, with `config.json`, `history.csv` and `checkpoint.safetensors` written.
   ///
-  /// What can be refused is refused before anything is allocated; the folder is made last.
+  /// The folder is made last: what is refused leaves nothing behind.
   ///
   /// - Parameters:
   ///   - data: what is trained on, neither scaled nor split.
@@ -67,9 +67,10 @@ public final class Run: Sendable {
     try recipe.validate()
     if let path { try RunFolder(path).requireNoRun() }
     let (data, heldOut) = (try data.loaded(), try validation?.loaded())
-    if let heldOut = heldOut?.samples, heldOut.features != recipe.input {
+    if let heldOut = heldOut?.samples, heldOut.features != data.samples.features {
       throw CinchError.badData(
-        "'\(heldOut.name)' has \(heldOut.features) features a sample, but the training data have \(recipe.input): "
+        "'\(heldOut.name)' has \(heldOut.features) features per sample, but the training data have "
+          + "\(data.samples.features): "
           + "pass held-out samples of as many.")
     }
     let scaling = kind == .none ? data.samples.scaling ?? .identity : try Scaling.fit(kind, to: data.samples)
@@ -79,7 +80,8 @@ public final class Run: Sendable {
       try RunFolder.create(at: path, name: recipe.name), trainer, number,
       RunConfig(
         recipe: recipe, data: data.source, validation: heldOut?.source, scaling: scaling,
-        sampleShape: data.samples.sampleShape, device: trainer.device, isFinal: false),
+        sampleShape: data.samples.sampleShape, device: trainer.device,
+        samples: RunConfig.Samples(parts, isGiven: heldOut != nil), isFinal: false),
       parts, settings, resumedFrom: nil)
     // The configuration makes the folder a run: it comes when there is something to resume.
     try run.checkpoint()
@@ -118,22 +120,22 @@ public final class Run: Sendable {
     }
     let device = try device ?? asBadData(path) { try config.device.device }
     let scaling = config.scaling ?? .identity
-    let (parts, trainer, number) = try asBadData(path) { [recipe] in
-      let parts = try recipe.checkedParts(
-        of: try config.samples(in: path, given: data), validation: try config.validation?.load() ?? validation,
-        scaling: scaling)
+    let (parts, samples) = try asBadData(path) { [recipe] in
+      let heldOut = try config.validation?.load() ?? validation
+      let parts = try recipe.checkedParts(of: try config.samples(given: data), validation: heldOut, scaling: scaling)
+      return (parts, RunConfig.Samples(parts, isGiven: heldOut != nil))
+    }
+    try config.requireSamples(samples, in: path, after: checkpoint.state)
+    let (trainer, number) = try asBadData(path) { [recipe] in
       let (trainer, number) = try open(recipe, parts, on: device, settings)
       try trainer.model.withSession { try $0.restore(checkpoint) }
-      return (parts, trainer, number)
-    }
-    if parts.validation == nil, checkpoint.state.history.last?.validation != nil {
-      throw CinchError.usage("'\(path)' was trained with held-out samples of the program's own: pass them again.")
+      return (trainer, number)
     }
     let run = Run(
       folder, trainer, number,
       RunConfig(
         recipe: recipe, data: config.data, validation: config.validation, scaling: scaling, sampleShape: config.shape,
-        device: trainer.device, isFinal: false),
+        device: trainer.device, samples: samples, isFinal: false),
       parts, settings, resumedFrom: checkpoint.state)
     folder.removeLeftovers()
     try folder.write(run.config)
@@ -183,22 +185,41 @@ extension Recipe {
       of: try scaling.apply(to: data), validation: try validation.map { try scaling.apply(to: $0) })
     try validate(parts.training)
     if let validation = parts.validation { try validate(validation) }
+    try requireHeldOut(parts.validation != nil)
     return parts
   }
 }
 
 extension RunConfig {
   /// The samples of a run that goes on: its own, or those that it was given.
-  fileprivate func samples(in path: String, given: Dataset?) throws -> Dataset {
+  fileprivate func samples(given: Dataset?) throws -> Dataset {
     guard let samples = try given ?? data?.load() else {
       throw CinchError.usage(
         "The run does not say which data it was trained on: go on with it in the program that has them.")
     }
     guard samples.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data?.source ?? samples.name)' has \(samples.features) features a sample now, but the run was started with "
+        "'\(data?.source ?? samples.name)' has \(samples.features) features per sample now, but the run was started with "
           + "\(recipe.input): bring the old data back, or start a new run.")
     }
     return samples
+  }
+
+  /// - Throws: `CinchError.usage` where other samples are held out than were, `.badData` where there are more or fewer.
+  fileprivate func requireSamples(_ now: Samples, in path: String, after state: TrainingState) throws {
+    // Cinch 0.1 kept none.
+    let wasGiven = samples?.isGiven ?? (now.validation == 0 && state.history.last?.validation != nil)
+    guard now.isGiven || !wasGiven else {
+      throw CinchError.usage("'\(path)' was trained with held-out samples of the program's own: pass them again.")
+    }
+    guard let samples else { return }
+    guard samples.isGiven || !now.isGiven else {
+      throw CinchError.usage("'\(path)' was trained without held-out samples from outside: resume it without.")
+    }
+    guard samples == now else {
+      throw CinchError.badData(
+        "'\(path)' was started with \(samples.training) training and \(samples.validation) held-out samples, and has "
+          + "\(now.training) and \(now.validation) now: bring the old data back, or start a new run.")
+    }
   }
 }

@@ -18,13 +18,15 @@ public struct RunConfig: Sendable, Hashable {
   /// One sample's shape, for pictures and decoded files.
   public var sampleShape: [Int]
   public var device: DeviceInfo
+  /// How many samples it was started with; nil where a model was saved without a run, and in runs of 0.1.
+  public var samples: Samples?
   /// Whether training has ended, so that the weights are the run's result.
   public var isFinal: Bool
 
   /// - Parameter sampleShape: nil takes the recipe's image, or plain features.
   public init(
     recipe: Recipe, data: DataSource? = nil, validation: DataSource? = nil, scaling: Scaling? = nil,
-    sampleShape: Shape? = nil, device: DeviceInfo, isFinal: Bool = true
+    sampleShape: Shape? = nil, device: DeviceInfo, samples: Samples? = nil, isFinal: Bool = true
   ) {
     cinch = CinchVersion.current
     self.recipe = recipe
@@ -33,7 +35,22 @@ public struct RunConfig: Sendable, Hashable {
     self.scaling = scaling
     self.sampleShape = sampleShape?.dimensions ?? recipe.inputShape.extents
     self.device = device
+    self.samples = samples
     self.isFinal = isFinal
+  }
+
+  /// The samples that a run was started with.
+  public struct Samples: Sendable, Hashable, Codable {
+    public var training: Int
+    public var validation: Int
+    /// Whether the held-out samples were passed, and not split off.
+    public var isGiven: Bool
+
+    init(_ parts: (training: Dataset, validation: Dataset?), isGiven: Bool) {
+      training = parts.training.count
+      validation = parts.validation?.count ?? 0
+      self.isGiven = isGiven
+    }
   }
 
   /// One sample's shape; the recipe's where the file's own does not fit it.
@@ -49,11 +66,21 @@ public struct RunConfig: Sendable, Hashable {
   public func prepare(_ data: Dataset) throws -> Dataset {
     guard data.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features a sample, but this run's model takes \(recipe.inputShape): "
+        "'\(data.name)' has \(data.features) features per sample, but this run's model takes \(recipe.inputShape): "
           + "pass data as it was trained on.")
     }
     try recipe.requireImages(data)
     return try scaling?.apply(to: data) ?? data
+  }
+
+  /// Has other data read as the run's own were: ordered as they are, and of their shape where they are flat.
+  ///
+  /// - Parameter hasLayout: whether `source` says how it is ordered.
+  package func complete(_ source: inout DataSource, hasLayout: Bool) {
+    if !hasLayout { source.options.layout = layout }
+    if source.options.sampleShape == nil, source.options.layout == .nhwc, recipe.image != nil {
+      source.options.sampleShape = shape
+    }
   }
 
   /// How the run's data order an image's values, and files of its output with them.
@@ -87,7 +114,7 @@ extension RunConfig: Codable {
   public static let format = 2
 
   private enum CodingKeys: String, CodingKey {
-    case format, cinch, recipe, data, validation, scaling, sampleShape, device, isFinal
+    case format, cinch, recipe, data, validation, scaling, sampleShape, device, samples, isFinal
   }
 
   public init(from decoder: any Decoder) throws {
@@ -100,6 +127,7 @@ extension RunConfig: Codable {
     scaling = try container.decodeIfPresent(Scaling.self, forKey: .scaling)
     sampleShape = try container.decode([Int].self, forKey: .sampleShape)
     device = try container.decode(DeviceInfo.self, forKey: .device)
+    samples = try container.decodeIfPresent(Samples.self, forKey: .samples)
     isFinal = try container.decode(Bool.self, forKey: .isFinal)
   }
 
@@ -113,6 +141,7 @@ extension RunConfig: Codable {
     try container.encodeIfPresent(scaling, forKey: .scaling)
     try container.encode(sampleShape, forKey: .sampleShape)
     try container.encode(device, forKey: .device)
+    try container.encodeIfPresent(samples, forKey: .samples)
     try container.encode(isFinal, forKey: .isFinal)
   }
 }

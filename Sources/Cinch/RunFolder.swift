@@ -10,9 +10,9 @@ import Glibc
 /// | `config.json` | `RunConfig` |
 /// | `model.safetensors` | the weights, under `encoder.0.weight`, `encoder.0.bias`, …, `decoder.0.weight`, …, shaped as PyTorch's |
 /// | `checkpoint.safetensors` | the run's whole state, in the device's own precision: what `--resume` goes on from |
-/// | `history.csv` | one row an epoch |
+/// | `history.csv` | one row per epoch |
 /// | `reconstructions.png` | originals, what the encoder saw of them where they were corrupted, reconstructions |
-/// | `filters.png` | the first layer's weights, a tile a unit |
+/// | `filters.png` | the first layer's weights, one tile per unit |
 /// | `features.png` | of convolutions: a sample, and what each encoder layer's filters find in it |
 ///
 /// Every file is written whole or not at all.

@@ -326,7 +326,7 @@ package func checkTransfer<Buffer>(_ tensor: Tensor<Buffer>, count: Int) throws 
 
 // Images. The extents are compared one by one: a shape made for the comparison would allocate in every step.
 
-/// An image may also come flat, one row a sample, as data sets and dense layers leave it.
+/// An image may also come flat, one row per sample, as data sets and dense layers leave it.
 private func checkImage<Buffer>(
   _ tensor: Tensor<Buffer>, _ samples: Int, _ height: Int, _ width: Int, _ channels: Int, _ op: String, _ name: String
 ) throws {

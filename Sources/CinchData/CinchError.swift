@@ -61,7 +61,7 @@ extension CinchError {
       case EMFILE, ENFILE: "too many files are open; close some or raise the limit (ulimit -n)"
       case EFBIG: "the file would be larger than the system allows; raise the limit (ulimit -f)"
       case EIO: "the device reported an input/output error; check the disk"
-      default: "\(String(cString: strerror(code))) (errno \(code)); mend that and try again"
+      default: "\(String(cString: strerror(code))) (errno \(code)); correct that and try again"
       }
     return .inputOutput("Cannot \(action): \(reason).")
   }

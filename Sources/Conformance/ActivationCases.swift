@@ -44,7 +44,7 @@ struct GradientTerms: Sendable {
     return result
   }
 
-  /// The terms of an image: a row a pixel, a unit a channel.
+  /// The terms of an image: a row per pixel, a unit per channel.
   func arguments(image: Shape, _ seed: String, map: (String, [Float]) -> [Float]) -> [Argument] {
     let channels = image.dimensions[3]
     return arguments([image.count / channels, channels], seed, map: map).map {

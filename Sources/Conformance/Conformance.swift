@@ -21,7 +21,7 @@ public enum Conformance {
   /// - Parameters:
   ///   - small: leaves out cases with larger tensors than `smallElements`, for devices that are interpreted.
   ///   - onCase: told of every case as it ends, for progress.
-  /// - Returns: one report an op, in the table's order.
+  /// - Returns: one report per op, in the table's order.
   public static func run<B: Backend>(
     _ backend: B, ops: Set<String>? = nil, small: Bool = false,
     onCase: (any ConformanceCase, CaseOutcome) -> Void = { _, _ in }

@@ -15,7 +15,7 @@ struct ConvolutionCase: OpCase {
   let side: ConvolutionSide
   let image: ImageGeometry<ConvolutionGeometry>
   var kind = Kind.none
-  /// The input comes as a matrix of one row a sample.
+  /// The input comes as a matrix of one row per sample.
   var flat = false
   var blemish: (argument: String, index: Int)?
 

@@ -114,7 +114,7 @@ struct ImageRejection: ConformanceCase {
       ImageRejection(name: "rejects channels first", call: .convolve([2, 2, 4, 5], weight: w, y)),
       ImageRejection(name: "rejects PyTorch's weights", call: .convolve(x, weight: [3, 2, 3, 3], y)),
       ImageRejection(name: "rejects another batch", call: .convolve(x, weight: w, [3, 2, 3, 3])),
-      ImageRejection(name: "rejects a bias a pixel", call: .convolve(x, weight: w, y, .bias([18]))),
+      ImageRejection(name: "rejects a bias per pixel", call: .convolve(x, weight: w, y, .bias([18]))),
       ImageRejection(name: "rejects an output of the wrong side", call: .convolve(x, weight: w, y, .output(x))),
       ImageRejection(name: "rejects a target of the wrong side", call: .convolve(x, weight: w, y, .target(x))),
       ImageRejection(name: "rejects images the wrong way round", call: .convolveTransposed(x, weight: w, y)),

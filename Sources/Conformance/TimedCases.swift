@@ -3,8 +3,9 @@ import CinchCore
 
 extension Conformance {
   /// The calls of training steps on Fashion-MNIST: 256 samples of dense networks, 128 of convolutional ones.
-  static let timedCases: [TimedCase] =
-    timedProducts + timedPasses + timedRandomOps + timedUpdates + timedConvolutions + timedPoolings
+  static func timedCases() throws -> [TimedCase] {
+    try timedProducts + timedPasses + timedRandomOps + timedUpdates + timedConvolutions() + timedPoolings
+  }
 
   private static let batch = 256
 
@@ -93,10 +94,10 @@ extension Conformance {
   }
 
   /// Each layer of `conv` and `conv-pool`, forward, its input gradient unless it is the first, and its weight gradient.
-  private static var timedConvolutions: [TimedCase] {
+  private static func timedConvolutions() throws -> [TimedCase] {
     let samples = 128
-    return [Recipe.conv(), .convPool()].flatMap { recipe in
-      ((try? recipe.resolved().convolutions) ?? []).flatMap { layer -> [TimedCase] in
+    return try [Recipe.conv(), .convPool()].flatMap { recipe in
+      try recipe.resolved().convolutions.flatMap { layer -> [TimedCase] in
         let image = ImageGeometry(geometry: layer.geometry, samples: samples)
         // A convolution's input gradient is the transposed convolution, and the reverse.
         let (result, other): (ConvolutionSide, ConvolutionSide) =

@@ -23,7 +23,10 @@ public struct OpTiming: Sendable, Hashable {
 
 extension Conformance {
   /// The ops that `time` knows cases of. Allocation and transfers to and from the host are not among them.
-  public static var timedOps: [String] { ops.filter { op in timedCases.contains { $0.row.op == op } } }
+  public static func timedOps() throws -> [String] {
+    let timed = try Set(timedCases().map(\.row.op))
+    return ops.filter(timed.contains)
+  }
 
   /// Times the calls of a training step, or those of them that are about `ops`.
   ///
@@ -35,7 +38,7 @@ extension Conformance {
     _ backend: B, ops: Set<String>? = nil, repeats: Int = 5, least: Duration = .milliseconds(100),
     onCase: (OpTiming) throws -> Void
   ) throws {
-    for timed in timedCases where ops?.contains(timed.row.op) ?? true {
+    for timed in try timedCases() where ops?.contains(timed.row.op) ?? true {
       let seconds = try timed.row.secondsPerCall(on: backend, repeats: repeats, least: least)
       try onCase(OpTiming(op: timed.row.op, name: timed.name, seconds: seconds, work: timed.row.work(for: backend)))
     }

@@ -5,7 +5,7 @@ import Testing
 /// Convolution and pooling as PyTorch computes them in float64, with automatic differentiation;
 /// `Benchmarks/golden_convolution.py` made the file.
 @Suite("Golden convolution") struct GoldenConvolutionTests {
-  struct Array: Decodable {
+  struct Values: Decodable {
     var shape: [Int]
     var values: [Double]
   }
@@ -18,9 +18,9 @@ import Testing
     var name: String
     var op: String
     var options: Options
-    var inputs: [String: Array]
-    var output: Array
-    var gradients: [String: Array]
+    var inputs: [String: Values]
+    var output: Values
+    var gradients: [String: Values]
   }
 
   struct Padding: Decodable { var size, kernel, stride, dilation, output, before, after: Int }
@@ -28,7 +28,7 @@ import Testing
   struct Same: Decodable {
     var name: String
     var stride, dilation, before: [Int]
-    var x, weight, output: Array
+    var x, weight, output: Values
   }
 
   struct Golden: Decodable {
@@ -160,19 +160,19 @@ import Testing
 
   // Between PyTorch's layouts and Cinch's.
 
-  private func nhwc(_ array: Array?) throws -> (shape: Shape, values: [Double]) {
+  private func nhwc(_ array: Values?) throws -> (shape: Shape, values: [Double]) {
     let array = try #require(array)
     try #require(array.shape.count == 4)
     return permuted(array, [0, 2, 3, 1])
   }
 
   /// Both PyTorch's convolution and its transposed one lay weights out as [small, large, height, width].
-  private func taps(_ array: Array) -> Array {
+  private func taps(_ array: Values) -> Values {
     let (shape, values) = permuted(array, [2, 3, 1, 0])
-    return Array(shape: shape.dimensions, values: values)
+    return Values(shape: shape.dimensions, values: values)
   }
 
-  private func permuted(_ array: Array, _ order: [Int]) -> (shape: Shape, values: [Double]) {
+  private func permuted(_ array: Values, _ order: [Int]) -> (shape: Shape, values: [Double]) {
     let shape = array.shape, strides = [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1]
     var values: [Double] = []
     for a in 0..<shape[order[0]] {
@@ -194,7 +194,7 @@ import Testing
     return try backend.tensor(shape, values)
   }
 
-  private func weight(_ array: Array?) throws -> Tensor<ReferenceBuffer> {
+  private func weight(_ array: Values?) throws -> Tensor<ReferenceBuffer> {
     let array = taps(try #require(array))
     return try backend.tensor(Shape(array.shape), array.values)
   }
@@ -241,7 +241,7 @@ import Testing
     #expect(found.count == want.count && worst <= 1e-14, "\(what)")
   }
 
-  private func check(image got: Tensor<ReferenceBuffer>, _ want: Array?, _ what: String) throws {
+  private func check(image got: Tensor<ReferenceBuffer>, _ want: Values?, _ what: String) throws {
     let (shape, values) = try nhwc(want)
     #expect(got.shape == shape)
     try check(got, values, what)

@@ -59,6 +59,9 @@ import Testing
     Example("deep --layers 16,9,4 --output-activation linear --loss sse") {
       $0.decoder.map(\.activation) == [.relu, .linear] && $0.encoder.map(\.activation) == [.relu, .relu]
     },
+    Example("--recipe mixed.json --output-activation linear") {
+      ($0.encoder + $0.decoder).map(\.activation) == [.tanh, .relu, .tanh, .linear]
+    },
     Example("deep --activation softplus") { $0.decoder.map(\.activation).first == .softplus && $0.input == 16 },
   ])
   func optionsThatBelongTogether(example: Example) async throws {
@@ -69,6 +72,11 @@ import Testing
       {"layers": [16, 4], "activation": "sigmoid", "penalties": {"kl": {"rho": 0.1, "beta": 0}},
        "corruption": {"kind": "masking", "level": 0}}
       """, to: "off.json")
+    try sandbox.write(
+      """
+      {"input": 16, "encoder": [{"type": "dense", "units": 9, "activation": "tanh"},
+       {"type": "dense", "units": 4, "activation": "relu"}], "output_activation": "sigmoid", "loss": "sse"}
+      """, to: "mixed.json")
     let outcome = try await sandbox.run(
       line: "train \(example.line) --data data.csv --device reference --epochs 0 --out run --quiet")
     try #require(outcome.status == 0, "\(outcome.errors)")

@@ -112,12 +112,19 @@ import Testing
       "classes": 3}, "objective": {"loss": "softmax"}}
       """
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: Data(short.utf8)) == Self.recipe)
-    for wrong in [
-      #""layers": [13, 7], "input": 13, "classes": 3"#, #""layers": [13, 7]"#, #""input": 13, "classes": 3"#,
-      #""layers": [13, 7], "classes": 3, "tied": true"#,
+    let bare = #"{"format": 2, "architecture": {"kind": "classifier", "layers": [13, 7], "classes": 3}}"#
+    #expect(try JSONCoding.decoder.decode(Recipe.self, from: Data(bare.utf8)).loss == .softmax)
+    for (wrong, words) in [
+      (#""layers": [13, 7], "input": 13, "classes": 3"#, "'input' needs an 'encoder'"),
+      (#""layers": [13, 7], "encoder": [], "input": 13, "classes": 3"#, "'layers' says nothing"),
+      (#""layers": [13, 7]"#, "classes"), (#""input": 13, "classes": 3"#, "input"),
+      (#""layers": [13, 7], "classes": 3, "tied": true"#, "tied"),
     ] {
-      let text = #"{"format": 2, "architecture": {"kind": "classifier", \#(wrong)}, "objective": {"loss": "softmax"}}"#
-      #expect(throws: DecodingError.self) { try JSONCoding.decoder.decode(Recipe.self, from: Data(text.utf8)) }
+      let text = #"{"format": 2, "architecture": {"kind": "classifier", \#(wrong)}}"#
+      let error = #expect(throws: DecodingError.self) {
+        try JSONCoding.decoder.decode(Recipe.self, from: Data(text.utf8))
+      }
+      #expect(error.map { "\(JSONCoding.explain($0))".contains(words) } == true, "\(words)")
     }
   }
 
@@ -134,9 +141,7 @@ import Testing
       refusal {
         $0 = .deep(); $0.loss = .softmax
       }?.contains("labels") == true)
-    #expect(throws: CinchError.self) {
-      try Self.recipe.settingActivations(hidden: .relu, code: .relu, output: .sigmoid)
-    }
+    #expect(throws: CinchError.self) { try Self.recipe.settingOutputActivation(.sigmoid) }
     let model = try Autoencoder(Self.recipe, on: .reference)
     let data = try Variants.data(count: 4, features: 13)
     #expect(throws: CinchError.self) { try model.reconstruct(data) }

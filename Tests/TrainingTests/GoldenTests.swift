@@ -8,7 +8,7 @@ import Testing
 /// Losses, gradients and updates of every variant as PyTorch computes them by automatic differentiation in
 /// float64; `Benchmarks/golden.py` made the files.
 @Suite struct GoldenTests {
-  struct Array: Decodable {
+  struct Values: Decodable {
     var shape: [Int]
     var values: [Double]
   }
@@ -21,7 +21,7 @@ import Testing
 
   struct Outcome: Decodable {
     var optimizer: Optimizer
-    var parameters: [String: Array]
+    var parameters: [String: Values]
   }
 
   struct Golden: Decodable {
@@ -30,9 +30,9 @@ import Testing
     var x: [[Double]]
     /// What the encoder sees at each of three steps.
     var xCorrupted: [[[Double]]]?
-    var parameters: [String: Array]
+    var parameters: [String: Values]
     var loss: Loss
-    var gradients: [String: Array]
+    var gradients: [String: Values]
     var afterOneStep: [String: Outcome]
     var afterThreeSteps: [String: Outcome]
   }
@@ -127,7 +127,7 @@ import Testing
   }
 
   /// The arena of named parameters, in Double.
-  private func arena(_ named: [String: Array], _ layout: ParameterList) throws -> [Double] {
+  private func arena(_ named: [String: Values], _ layout: ParameterList) throws -> [Double] {
     var values = [Double](repeating: .nan, count: layout.count)
     #expect(Set(named.keys).isSubset(of: layout.uses.map(\.name)))
     for use in layout.uses where !use.isShared {

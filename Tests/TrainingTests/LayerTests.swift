@@ -121,7 +121,7 @@ import Testing
     let open = try JSONCoding.decoder.decode(Recipe.self, from: Data(text.utf8))
     #expect(open.image == nil && open.isOfImages)
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: JSONCoding.encoder.encode(open)) == open)
-    let linear = try open.settingActivations(hidden: .relu, code: .relu, output: .linear)
+    let linear = try open.settingOutputActivation(.linear)
     #expect(try linear.adopting(image: .fashion).decoder.last?.activation == .linear)
     #expect(throws: CinchError.self) { try open.validate() }
     let fitted = try open.adopting(image: ImageShape(channels: 3, height: 9, width: 6))
@@ -272,9 +272,10 @@ import Testing
   }
 
   @Test func functionsFollowToo() throws {
-    let sparse = try Recipe.convSparse().settingActivations(hidden: .tanh, code: .sigmoid, output: .sigmoid)
+    let sparse = try Recipe.convSparse().settingActivations(hidden: .tanh, code: .sigmoid)
     #expect((sparse.encoder + sparse.decoder).map(\.activation) == [.tanh, .sigmoid, .tanh, .sigmoid])
-    let pool = try Recipe.convPool().settingActivations(hidden: .tanh, code: .relu, output: .linear)
+    let pool = try Recipe.convPool().settingActivations(hidden: .tanh, code: .relu)
+      .settingOutputActivation(.linear)
     #expect(
       (pool.encoder + pool.decoder).filter(\.hasParameters).map(\.activation) == [.tanh, .relu, .tanh, .tanh, .linear])
     #expect(pool.decoder.count == Recipe.convPool().decoder.count)

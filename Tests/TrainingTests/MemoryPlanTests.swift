@@ -52,15 +52,16 @@ import Testing
 
   /// Evaluation passes fewer of large samples at a time, and a batch that no device holds is refused with a way out.
   @Test func memoryFollowsTheImage() throws {
-    #expect(try Recipe.conv().evaluationRows == 1024)
+    #expect(try Recipe.conv().resolved().evaluationRows == 1024)
     let photo = ImageShape(channels: 3, height: 1024, width: 1024)
     let recipe = Recipe.conv(image: photo)
-    #expect((1...8).contains(try recipe.evaluationRows))
+    let network = try recipe.resolved()
+    #expect((1...8).contains(network.evaluationRows))
     let backend = ReferenceBackend()
-    try recipe.requireFit(backend)
-    try recipe.requireFit(backend, batch: 1)
+    try recipe.requireFit(network, on: backend)
+    try recipe.requireFit(network, on: backend, batch: 1)
     #expect {
-      try recipe.requireFit(backend, batch: 1 << 20)
+      try recipe.requireFit(network, on: backend, batch: 1 << 20)
     } throws: { error in
       "\(error)".contains("choose a smaller batchSize")
     }

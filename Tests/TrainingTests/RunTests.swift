@@ -116,9 +116,30 @@ import Testing
     try Run.create(recipe(epochs: 1), data: data, validation: heldOut, in: folder("run"), on: .reference).train()
     refused("already holds a run") { try Run.create(recipe(), data: data, in: folder("run"), on: .reference) }
     refused("which data") { try Run.resume(folder("run")) }
-    refused("contradict") { try Run.resume(folder("run"), data: data) }
+    refused("pass them again") { try Run.resume(folder("run"), data: data) }
+    refused("bring the old data back") {
+      try Run.resume(folder("run"), data: data, validation: try Variants.data(count: 8, features: 13))
+    }
     let run = try Run.resume(folder("run"), epochs: 2, data: data, validation: heldOut)
     #expect(try run.train()?.evaluation.samples == 9)
+  }
+
+  /// What a run held out it holds out again: other samples would be trained on in silence, even inside the first epoch.
+  @Test func aResumedRunHoldsOutWhatItDid() throws {
+    let folder = try Folder()
+    let data = try data()
+    let heldOut = try Variants.data(count: 9, features: 13, seed: 4)
+    func start(_ name: String, _ validation: Dataset?) throws {
+      try Run.create(recipe(), data: data, validation: validation, in: folder(name), on: .reference)
+        .train { _ in false }
+    }
+    try start("split", nil)
+    refused("resume it without") { try Run.resume(folder("split"), data: data, validation: heldOut) }
+    try start("given", heldOut)
+    refused("pass them again") { try Run.resume(folder("given"), data: data) }
+    for (name, validation) in [("split", nil), ("given", heldOut)] {
+      #expect(try Run.resume(folder(name), data: data, validation: validation).train()?.ended == .epochs)
+    }
   }
 
   /// Between two events the model is free: an observer encodes, reads the best weights and writes checkpoints.

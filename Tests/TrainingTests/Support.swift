@@ -98,8 +98,7 @@ enum Variants {
     pools.penalties.l1 = 0.02
     recipes.append(pools)
     // A code that ends with pooling, sparse.
-    var pooled = try Recipe.convPool(image: colour).settingActivations(
-      hidden: .tanh, code: .sigmoid, output: .sigmoid)
+    var pooled = try Recipe.convPool(image: colour).settingActivations(hidden: .tanh, code: .sigmoid)
     pooled.name = "pooled"
     pooled.penalties.kl = KLSettings(rho: 0.1, beta: 3, momentum: 0.5)
     recipes.append(pooled)

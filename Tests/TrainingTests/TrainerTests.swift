@@ -287,4 +287,12 @@ import Testing
     let typo = #"{"layers": [20, 8], "lerning_rate": 3}"#
     #expect(throws: DecodingError.self) { try JSONCoding.decoder.decode(Recipe.self, from: Data(typo.utf8)) }
   }
+
+  @Test(arguments: [Int.max, Int.min, -1])
+  func impossibleEpochsAreRefused(_ epochs: Int) async throws {
+    let trainer = try Trainer(.deep(layers: [13, 3]), on: .reference)
+    await #expect(throws: CinchError.self) {
+      for try await _ in trainer.fit(try Variants.data(count: 8, features: 13), epochs: epochs) { break }
+    }
+  }
 }

@@ -1,8 +1,8 @@
 /// Two-dimensional convolution in its three modes. The transposed convolution is the convolution's input gradient
 /// and the reverse, so one set of kernels serves both layers.
 ///
-/// Every image is channels last. For an epilogue an image counts as a matrix of one row a pixel
-/// (`samples · height · width`) and one column a channel: biases, KL columns and norms are `[channels]`.
+/// Every image is channels last. For an epilogue an image counts as a matrix of one row per pixel
+/// (`samples · height · width`) and one column per channel: biases, KL columns and norms are `[channels]`.
 public protocol ConvolutionOps: MatmulOps {
   /// y = epilogue(x ∗ w): a convolution's forward pass, and a transposed convolution's input gradient.
   ///

@@ -64,7 +64,7 @@ extension ReferenceBackend: ConvolutionOps {
     for (i, value) in (delta == .large ? large : small).enumerated() { db[i % db.count] += value }
   }
 
-  /// One partial sum a sample.
+  /// One partial sum per sample.
   public func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
     samples
   }

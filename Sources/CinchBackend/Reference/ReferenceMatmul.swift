@@ -51,7 +51,7 @@ extension ReferenceBackend {
     }
   }
 
-  /// One partial sum a sample.
+  /// One partial sum per sample.
   public func lossPartialCount(rows: Int, columns: Int) -> Int { rows }
 }
 

@@ -59,7 +59,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measure<B: Backend>(_ workload: Workload, _ data: Dataset, on backend: B) throws -> BenchRow {
-    // Before and after: a neighbour of the machine may take a core for a while.
+    // Before and after: another program may take a core for a while.
     let before = try peak(of: backend)
     var recipe = workload.recipe
     recipe.batchSize = min(batchSize ?? workload.batch, data.count)

@@ -19,8 +19,29 @@ struct InfoCommand: ParsableCommand {
     var steps: Int
     var ended: EndReason?
     var bestEpoch: Int?
-    var last: Epoch?
+    var last: Last?
     var files: [String]
+  }
+
+  /// Metrics by name, as the lines of training have them.
+  private struct Last: Encodable {
+    var epoch: Int
+    var loss: Double
+    var metrics: [String: Double]
+    var validationMetrics: [String: Double]?
+    var learningRate: Double
+    var samplesPerSecond: Double
+    var seconds: Double
+
+    init(_ last: Epoch) {
+      epoch = last.number
+      loss = last.loss
+      metrics = last.metrics.byName
+      validationMetrics = last.validationMetrics?.byName
+      learningRate = last.learningRate
+      samplesPerSecond = last.samplesPerSecond
+      seconds = last.seconds
+    }
   }
 
   func run() throws {
@@ -34,7 +55,7 @@ struct InfoCommand: ParsableCommand {
           Document(
             config: config, parameters: try config.recipe.resolved().parameterCount, epochs: state.epoch,
             steps: state.step,
-            ended: state.ended, bestEpoch: state.bestEpoch, last: state.history.last, files: files)))
+            ended: state.ended, bestEpoch: state.bestEpoch, last: state.history.last.map(Last.init), files: files)))
     }
     let recipe = config.recipe
     var facts = Facts()
@@ -45,16 +66,16 @@ struct InfoCommand: ParsableCommand {
       "\(try recipe.layersText()) \(recipe.activationsText)\(recipe.tied ? ", tied" : ""), "
         + "\(NumberText.grouped(try recipe.resolved().parameterCount)) parameters")
     facts.add("loss", recipe.objectiveText)
-    facts.add("noise", recipe.corruptionText)
+    facts.add("corruption", recipe.corruptionText)
     facts.add("train", recipe.trainingText)
     facts.add(
       "data", config.data.map { "\($0.source)\($0.samples.map { ", \(NumberText.grouped($0)) samples" } ?? "")" })
-    facts.add("held out", config.validation?.source)
+    facts.add("validation", config.validation?.source)
     facts.add("scaling", config.scaling?.kind.rawValue)
     facts.add("device", "\(config.device.identifier)  \(config.device.name) (\(config.device.detail))")
     facts.add("epochs", "\(state.epoch) of \(recipe.epochs)\(Self.ending(state, config))")
     if let last = state.history.last {
-      let held = last.validationMetrics.map { ", held out \(NumberText.short($0.headlineValue))" } ?? ""
+      let held = last.validationMetrics.map { ", validation \(NumberText.short($0.headlineValue))" } ?? ""
       facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held)
     }
     facts.add("files", files.joined(separator: ", "))

@@ -9,19 +9,10 @@ struct RunOptions: ParsableArguments {
   @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
 
   func open() throws -> (model: Autoencoder, config: RunConfig) {
-    let model = try load()
+    let model = try Autoencoder.load(run, on: deviceOptions.device)
     if let note = model.deviceNote { Diagnostics.logger().notice("\(note)") }
     guard let config = model.run else { throw CinchError.inputOutput("'\(run)' holds no run: check the path.") }
     return (model, config)
-  }
-
-  /// On the device that was named, or the run's own if that is here: another one rounds differently.
-  private func load() throws -> Autoencoder {
-    if let device = deviceOptions.device { return try Autoencoder.load(run, on: device) }
-    if let own = try? RunFolder(run).config().device.device {
-      do { return try Autoencoder.load(run, on: own) } catch CinchError.unavailable {}
-    }
-    return try Autoencoder.load(run)
   }
 }
 
@@ -61,14 +52,13 @@ struct OutputOptions: ParsableArguments {
 extension DataOptions {
   /// The samples named here, or else the run's own, scaled as the run scales.
   func load(for config: RunConfig) throws -> Dataset {
-    guard var source = try source() ?? config.data else {
-      throw CinchError.usage("This run does not say which data it was trained on: name some with --data.")
+    guard var source = try source() else {
+      guard let own = config.data else {
+        throw CinchError.usage("This run does not say which data it was trained on: name some with --data.")
+      }
+      return try config.prepare(try own.load())
     }
-    // Other data of a run are ordered as its own, and what is flat is what its own is.
-    if data != nil, layout == nil { source.options.layout = config.layout }
-    if data != nil, imageShape == nil, source.options.layout == .nhwc, config.recipe.image != nil {
-      source.options.sampleShape = config.shape
-    }
+    config.complete(&source, hasLayout: layout != nil)
     return try config.prepare(try source.load())
   }
 }

@@ -54,7 +54,7 @@ struct TrainCommand: ParsableCommand {
       valueName: "run"))
   var resume: String?
 
-  @Flag(help: "Prints one JSON object a line: start, every epoch, end.")
+  @Flag(help: "Prints one JSON object per line: start, every epoch, end.")
   var json = false
 
   @Flag(help: "Prints nothing but results.")

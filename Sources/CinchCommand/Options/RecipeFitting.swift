@@ -12,7 +12,7 @@ extension RecipeOptions {
       let recipe = try apply(to: base)
       guard data.features == recipe.input else {
         throw CinchError.badData(
-          "'\(data.name)' has \(data.features) features a sample, but --layers begins with \(recipe.input): "
+          "'\(data.name)' has \(data.features) features per sample, but --layers begins with \(recipe.input): "
             + "pass --layers \(data.features),… or other data.")
       }
       return recipe

@@ -15,13 +15,13 @@ struct RecipeOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The function of every hidden layer, and of the code where the recipe gives it no other. (default: the recipe's)",
-      valueName: "function"))
+      "The activation of every hidden layer, and of the code where the recipe gives it no other. (default: the recipe's)",
+      valueName: "activation"))
   var activation: Activation?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The function of the output layer. (default: the recipe's)", valueName: "function"))
+    help: ArgumentHelp("The activation of the output layer. (default: the recipe's)", valueName: "activation"))
   var outputActivation: Activation?
 
   @Option(parsing: .unconditional, help: "The loss. (default: the recipe's)")
@@ -123,7 +123,7 @@ struct RecipeOptions: ParsableArguments {
       valueName: "epochs"))
   var patience: Int?
 
-  /// Every option above, in the order in which they apply: `--layers` takes its functions from what is before it, and a
+  /// Every option above, in the order in which they apply: `--layers` takes its activations from what is before it, and a
   /// rule, a kind or a density comes before what belongs to it.
   var overrides: [Override<Recipe>] {
     [
@@ -134,12 +134,11 @@ struct RecipeOptions: ParsableArguments {
         }
         recipe.autoencoder?.tied = tied
       },
-      Override("--activation", activation) { recipe, function in
-        recipe = try recipe.settingActivations(hidden: function, code: recipe.functions.code ?? function)
+      Override("--activation", activation) { recipe, activation in
+        recipe = try recipe.settingActivations(hidden: activation, code: recipe.activations.code ?? activation)
       },
-      Override("--output-activation", outputActivation) { recipe, function in
-        let (hidden, code) = recipe.functions
-        recipe = try recipe.settingActivations(hidden: hidden, code: code ?? hidden, output: function)
+      Override("--output-activation", outputActivation) { recipe, activation in
+        recipe = try recipe.settingOutputActivation(activation)
       },
       Override("--layers", layers) { try $0.setLayers($1, asText: layersAreText) },
       Override("--optimizer", optimizer, \.optimizer.rule),
@@ -194,17 +193,17 @@ extension RecipeOptions {
 }
 
 extension Recipe {
-  /// The functions that new layers take over. A code that differs from the layers before it, as a linear one does,
+  /// The activations that new layers take over. A code that differs from the layers before it, as a linear one does,
   /// does so on purpose; nil where it does not.
-  fileprivate var functions: (hidden: Activation, code: Activation?) {
-    let functions = encoder.filter(\.hasParameters).map(\.activation)
-    let hidden = functions.first ?? .sigmoid
-    return (hidden, functions.last == hidden ? nil : functions.last)
+  fileprivate var activations: (hidden: Activation, code: Activation?) {
+    let activations = encoder.filter(\.hasParameters).map(\.activation)
+    let hidden = activations.first ?? .sigmoid
+    return (hidden, activations.last == hidden ? nil : activations.last)
   }
 
   /// - Throws: `CinchError.usage` where the text means no layers, or layers that do not go with this recipe.
   fileprivate mutating func setLayers(_ text: String, asText: Bool) throws {
-    let (hidden, code) = functions
+    let (hidden, code) = activations
     let output = decoder.last?.activation ?? .sigmoid
     guard asText else {
       guard !isOfImages else {

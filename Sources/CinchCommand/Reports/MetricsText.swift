@@ -15,6 +15,6 @@ extension Metrics {
 extension JSON {
   /// Named numbers.
   static func metrics(_ metrics: Metrics?) -> JSON? {
-    metrics.map { .map(Dictionary(uniqueKeysWithValues: $0.map { ($0.name, $0.value) })) }
+    metrics.map { .map($0.byName) }
   }
 }

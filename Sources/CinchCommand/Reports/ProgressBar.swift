@@ -2,7 +2,7 @@ import Cinch
 import FoundationEssentials
 import Glibc
 
-/// A line an epoch: drawn again and again on a terminal, written once where lines cannot be drawn again.
+/// A line per epoch: drawn again and again on a terminal, written once where lines cannot be drawn again.
 struct ProgressBar {
   private let terminal: Terminal
 

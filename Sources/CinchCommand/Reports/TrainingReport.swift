@@ -4,7 +4,7 @@ import Cinch
 struct TrainingReport {
   enum Style {
     case human
-    /// One JSON object a line.
+    /// One JSON object per line.
     case json
     /// Results alone.
     case quiet
@@ -33,14 +33,14 @@ struct TrainingReport {
     case .human:
       let shape = recipe.image == nil ? NumberText.grouped(recipe.input) : "\(recipe.inputShape)"
       let samples = "\(run.training.name) \(NumberText.grouped(run.training.count)) × \(shape)"
-      let held = run.validation.map { " + \(NumberText.grouped($0.count)) held out" } ?? ""
+      let held = run.validation.map { " + \(NumberText.grouped($0.count)) for validation" } ?? ""
       header("device", "\(device.identifier)  \(device.name) (\(device.detail))", "data", samples + held)
       header(
         "model",
         "\(try recipe.layersText()) \(recipe.activationsText), \(NumberText.grouped(parameters)) parameters",
         "loss", recipe.objectiveText)
       header(
-        "train", recipe.trainingText, "noise", recipe.corruptionText)
+        "train", recipe.trainingText, "corruption", recipe.corruptionText)
       if let state { Output.note("resumed   after epoch \(state.epoch), step \(NumberText.grouped(state.step))") }
     }
   }
@@ -114,7 +114,7 @@ struct TrainingReport {
     facts.add(
       "learned",
       recipe.lossText(evaluation) + " on "
-        + NumberText.counted(evaluation.samples, result.isHeldOut ? "held-out sample" : "training sample"))
+        + NumberText.counted(evaluation.samples, result.isHeldOut ? "validation sample" : "training sample"))
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")

@@ -68,18 +68,22 @@ extension Architecture {
     }
   }
 
-  /// The network with other functions behind its layers; nil leaves the output's.
-  func settingActivations(hidden: Activation, code: Activation, output: Activation?) throws -> Architecture {
+  /// The network with other activations behind its layers, but for the output layer.
+  func settingActivations(hidden: Activation, code: Activation) throws -> Architecture {
     switch self {
     case .autoencoder(let autoencoder):
-      return .autoencoder(
-        try autoencoder.settingActivations(
-          hidden: hidden, code: code, output: output ?? autoencoder.outputActivation))
-    case .classifier(let classifier):
-      guard output == nil else {
-        throw CinchError.usage("The output of a classifier ends in softmax: leave \(.outputActivation) out.")
-      }
-      return .classifier(classifier.settingActivations(hidden: hidden, code: code))
+      .autoencoder(
+        try autoencoder.settingActivations(hidden: hidden, code: code, output: autoencoder.outputActivation))
+    case .classifier(let classifier): .classifier(classifier.settingActivations(hidden: hidden, code: code))
+    }
+  }
+
+  /// The network with another activation behind its output layer.
+  func settingOutputActivation(_ activation: Activation) throws -> Architecture {
+    switch self {
+    case .autoencoder(let autoencoder): .autoencoder(autoencoder.settingOutputActivation(activation))
+    case .classifier:
+      throw CinchError.usage("The output of a classifier ends in softmax: leave \(.outputActivation) out.")
     }
   }
 }

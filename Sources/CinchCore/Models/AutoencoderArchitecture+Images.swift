@@ -21,7 +21,7 @@ extension AutoencoderArchitecture {
 
   /// The network for images of another shape. A mirrored decoder is mirrored anew; one of its own keeps its layers, and
   /// ends with the new image's channels.
-  /// - Throws: `CinchError.usage` where the encoder cannot be on such images.
+  /// - Throws: `CinchError.usage` where the encoder is not possible on such images.
   public func adopting(image: ImageShape) throws -> Self {
     guard image != self.image else { return self }
     var network = self
@@ -47,7 +47,18 @@ extension AutoencoderArchitecture {
     return network
   }
 
-  /// The network with other functions behind its layers; the decoder's hidden layers follow the encoder's where it is
+  /// The network with another activation behind its output layer.
+  func settingOutputActivation(_ activation: Activation) -> Self {
+    var network = self
+    guard let last = decoder.last else {
+      network.openOutputActivation = activation
+      return network
+    }
+    network.decoder[decoder.count - 1] = last.definition.ending(with: activation)
+    return network
+  }
+
+  /// The network with other activations behind its layers; the decoder's hidden layers follow the encoder's where it is
   /// their mirror.
   ///
   /// - Parameters:
@@ -69,7 +80,7 @@ extension AutoencoderArchitecture {
 }
 
 extension [LayerSpec] {
-  /// An encoder's layers with other functions behind them.
+  /// An encoder's layers with other activations behind them.
   func settingActivations(hidden: Activation, code: Activation) -> Self {
     let last = lastIndex(where: \.hasParameters)
     return enumerated().map { $1.definition.ending(with: $0 == last ? code : hidden) }

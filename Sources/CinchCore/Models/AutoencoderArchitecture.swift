@@ -51,6 +51,7 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
   ) {
     input = layers.first ?? 0
     image = nil
+    openOutputActivation = nil
     encoder = LayerSpec.dense(layers, activation: activation, codeActivation: codeActivation)
     decoder = LayerSpec.dense(layers.reversed(), activation: activation, codeActivation: outputActivation)
   }
@@ -58,7 +59,7 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
   /// Replaces the network by layers of any kind.
   ///
   /// - Parameter decoder: nil mirrors the encoder.
-  /// - Throws: `CinchError.usage` where a layer cannot be, or has no mirror.
+  /// - Throws: `CinchError.usage` where a layer is not possible, or has no mirror.
   public mutating func setLayers(
     image: ImageShape, encoder: [LayerSpec], decoder: [LayerSpec]? = nil, outputActivation: Activation,
     pools: PoolInverse = .upsample

@@ -59,8 +59,9 @@ extension ClassifierArchitecture {
     for key in isSpelledOut ? [CodingKeys.layers, .activation] : [.input] where container.contains(key) {
       throw DecodingError.dataCorruptedError(
         forKey: key, in: container,
-        debugDescription:
-          "'\(key.nameInFile)' goes with \(isSpelledOut ? "'layers'" : "an 'encoder'"), which is not there")
+        debugDescription: isSpelledOut
+          ? "'\(key.nameInFile)' says nothing beside an 'encoder' that spells its layers out"
+          : "'\(key.nameInFile)' needs an 'encoder' that spells its layers out, in place of 'layers'")
     }
     self.init(
       layers: isSpelledOut ? [] : try container.decode([Int].self, forKey: .layers),

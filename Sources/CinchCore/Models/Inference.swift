@@ -11,7 +11,7 @@ final class Inference<B: Backend> {
 
   init(_ network: Network<B>) throws {
     self.network = network
-    let rows = try network.recipe.evaluationRows
+    let rows = network.resolved.evaluationRows
     self.rows = rows
     try network.reserve(rows: rows)
     backend = network.backend

@@ -2,22 +2,22 @@ import CinchBackend
 import CinchData
 
 // What a model takes on a device. In floating point, so that no size overflows.
-extension Recipe {
+extension ResolvedNetwork {
   /// The samples that pass at a time where nothing is trained: as many as a quarter of a gigabyte of float32 holds, at
   /// most 1024. From shapes alone, so that every device sums in the same groups.
   var evaluationRows: Int {
-    get throws {
-      let columns = try resolved().layers.reduce(2 * Double(input)) { $0 + Double($1.output.count) }
-      return Int(max(1, min(1024, Double(1 << 26) / columns)))
-    }
+    let columns = layers.reduce(2 * Double(input.count)) { $0 + Double($1.output.count) }
+    return Int(max(1, min(1024, Double(1 << 26) / columns)))
   }
+}
+
+extension Recipe {
 
   /// Refuses a model that a device cannot hold, before anything of its size is allocated.
   ///
   /// - Parameter batch: samples of a mini-batch; nil where nothing is known of the data yet.
   /// - Throws: `CinchError.usage`.
-  func requireFit<B: Backend>(_ backend: B, batch: Int? = nil) throws {
-    let network = try resolved()
+  func requireFit<B: Backend>(_ network: ResolvedNetwork, on backend: B, batch: Int? = nil) throws {
     let device = backend.info
     let scalar = Double(MemoryLayout<B.Scalar>.size)
     func refuse(_ what: String, _ elements: Double, advice: CinchError.Message) -> CinchError {

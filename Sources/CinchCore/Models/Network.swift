@@ -1,12 +1,14 @@
 import CinchBackend
 import CinchData
 
-/// An autoencoder's layers and parameters on a device.
+/// A model's layers and parameters on a device.
 ///
-/// Every parameter lies in one arena, all weights first and then all biases, so that one launch of the
-/// optimiser updates the model and weight decay is a prefix. Gradients lie in an arena of the same layout.
+/// Every parameter lies in one arena, all weights first, then all biases and what is kept but not learned, so that one
+/// launch of the optimiser updates the model and weight decay is a prefix. Gradients lie in an arena of the same layout.
 final class Network<B: Backend> {
   let recipe: Recipe
+  /// What follows from the recipe.
+  let resolved: ResolvedNetwork
   let backend: B
   let layers: [any Layer<B>]
   /// What lies where in `parameters`.
@@ -17,9 +19,13 @@ final class Network<B: Backend> {
   let gradients: Tensor<B.Buffer>
 
   /// - Throws: `CinchError.usage` where the recipe makes no model.
-  init(_ recipe: Recipe, on backend: B) throws {
-    let network = try recipe.validated()
+  convenience init(_ recipe: Recipe, on backend: B) throws {
+    try self.init(recipe, try recipe.validated(), on: backend)
+  }
+
+  init(_ recipe: Recipe, _ network: ResolvedNetwork, on backend: B) throws {
     self.recipe = recipe
+    resolved = network
     self.backend = backend
     encoderCount = network.encoderCount
     let layout = network.parameters
@@ -41,6 +47,17 @@ final class Network<B: Backend> {
     }
     self.layers = layers
     try backend.write(layout.initialValues(seed: recipe.seed).map { B.Scalar($0) }, to: parameters)
+  }
+
+  /// What the loss or a penalty learns or keeps, by its name in files; without a gradient where it is not learned.
+  func parameter(_ name: String) -> (value: Tensor<B.Buffer>, gradient: Tensor<B.Buffer>?)? {
+    layout.use(named: name).map { use in
+      let (start, spec) = (layout.range(use.parameter).lowerBound, layout.spec(use.parameter))
+      return (
+        parameters.slice(at: start, shape: spec.shape),
+        spec.role == .buffer ? nil : gradients.slice(at: start, shape: spec.shape)
+      )
+    }
   }
 
   /// Makes room for batches of so many samples.

@@ -130,6 +130,9 @@ extension ParameterList {
     return start..<start + entry.spec.shape.count
   }
 
+  /// The use that has a name in files.
+  func use(named name: String) -> Use? { uses.first { $0.name == name } }
+
   /// What the layer or term at a stage uses, in the order in which it was added.
   func uses(at stage: Int) -> [Use] { uses.filter { $0.stage == stage } }
 

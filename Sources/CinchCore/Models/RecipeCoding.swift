@@ -18,10 +18,11 @@ extension Recipe: Codable {
       return
     }
     try decoder.refuseUnknownKeys(CodingKeys.self, in: "the recipe")
+    let architecture = try container.decode(Architecture.self, forKey: .architecture)
+    let standard = if case .classifier = architecture { Objective(.softmax) } else { Objective() }
     self.init(
-      name: try container.decodeIfPresent(String.self, forKey: .name) ?? Self.unnamed,
-      architecture: try container.decode(Architecture.self, forKey: .architecture),
-      objective: try container.decodeIfPresent(Objective.self, forKey: .objective) ?? Objective(),
+      name: try container.decodeIfPresent(String.self, forKey: .name) ?? Self.unnamed, architecture: architecture,
+      objective: try container.decodeIfPresent(Objective.self, forKey: .objective) ?? standard,
       training: try container.decodeIfPresent(TrainingSettings.self, forKey: .training) ?? TrainingSettings())
   }
 

@@ -45,7 +45,7 @@ extension Recipe {
   }
 
   /// The recipe for images of another shape; see `AutoencoderArchitecture.adopting`.
-  /// - Throws: `CinchError.usage` where the encoder cannot be on such images.
+  /// - Throws: `CinchError.usage` where the encoder is not possible on such images.
   public func adopting(image: ImageShape) throws -> Recipe {
     var recipe = self
     recipe.architecture = try architecture.adopting(image: image)
@@ -59,13 +59,23 @@ extension Recipe {
     return recipe
   }
 
-  /// The recipe with other functions behind its layers; see `AutoencoderArchitecture.settingActivations`.
+  /// The recipe with other activations behind its layers, but for the output layer; a decoder's hidden layers follow the
+  /// encoder's.
   ///
-  /// - Parameter output: nil leaves the output layer's.
-  /// - Throws: `CinchError.usage` where the output has a function that it must keep.
-  public func settingActivations(hidden: Activation, code: Activation, output: Activation? = nil) throws -> Recipe {
+  /// - Parameters:
+  ///   - hidden: of every layer with weights but the code and the output.
+  ///   - code: of the last encoder layer with weights.
+  public func settingActivations(hidden: Activation, code: Activation) throws -> Recipe {
     var recipe = self
-    recipe.architecture = try architecture.settingActivations(hidden: hidden, code: code, output: output)
+    recipe.architecture = try architecture.settingActivations(hidden: hidden, code: code)
+    return recipe
+  }
+
+  /// The recipe with another activation behind its output layer.
+  /// - Throws: `CinchError.usage` where that is softmax's.
+  public func settingOutputActivation(_ activation: Activation) throws -> Recipe {
+    var recipe = self
+    recipe.architecture = try architecture.settingOutputActivation(activation)
     return recipe
   }
 }

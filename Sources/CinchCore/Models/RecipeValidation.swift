@@ -15,12 +15,20 @@ extension Recipe {
     return network
   }
 
+  /// - Throws: `CinchError.usage` where early stopping has nothing to go by.
+  package func requireHeldOut(_ isHeldOut: Bool) throws {
+    guard patience == nil || isHeldOut else {
+      throw CinchError.usage(
+        "Early stopping needs held-out samples: add \(.validationSplit, "0.1"), or leave \(.patience) out.")
+    }
+  }
+
   /// Checks the data against the model.
   /// - Throws: `CinchError.badData` where features or values do not fit.
   public func validate(_ data: Dataset) throws {
     guard data.features == input else {
       throw CinchError.badData(
-        "The data have \(data.features) features a sample, but the model takes \(inputShape): "
+        "The data have \(data.features) features per sample, but the model takes \(inputShape): "
           + (image == nil ? "pass \(.layers, "\(data.features),…") or other data." : "pass images of that shape."))
     }
     try requireImages(data)

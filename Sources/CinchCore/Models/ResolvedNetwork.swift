@@ -28,7 +28,7 @@ public struct ResolvedNetwork: Sendable {
   /// What is learned: weights and biases, those of tied layers once, and what the loss learns.
   public var parameterCount: Int { parameters.trainedCount }
 
-  /// The products of one training step, a sample: forward, weight gradients, and input gradients of all layers but the
+  /// The products of one training step, per sample: forward, weight gradients, and input gradients of all layers but the
   /// first; 2 for a multiply-add.
   package var stepFlops: Double {
     let products = layers.map(\.flops)

@@ -1,9 +1,10 @@
 import CinchBackend
 import CinchData
 
-/// A model on some device, with the device's type erased: the one place where generic code becomes dynamic.
+/// A model on some device, with the device's type erased.
 package protocol Session: AnyObject {
   var recipe: Recipe { get }
+  var resolved: ResolvedNetwork { get }
   var device: DeviceInfo { get }
   var counters: BackendCounters { get }
   var state: TrainingState { get }
@@ -25,7 +26,7 @@ package protocol Session: AnyObject {
   /// A corrupted copy of samples, as the encoder sees them at `step`.
   func corrupt(_ data: Dataset, step: UInt64) throws -> [Float]
 
-  /// Every weight and bias under its file name, in `[out, in]` order.
+  /// Every parameter under its file name, in the order of PyTorch's files.
   func parameters() throws -> [NamedParameter]
   func setParameters(_ parameters: [NamedParameter]) throws
 
@@ -90,9 +91,9 @@ final class ModelSession<B: Backend>: Session {
   init(_ recipe: Recipe, on backend: B) throws {
     self.recipe = recipe
     self.backend = backend
-    try recipe.validate()
-    try recipe.requireFit(backend)
-    network = try Network(recipe, on: backend)
+    let resolved = try recipe.validated()
+    try recipe.requireFit(resolved, on: backend)
+    network = try Network(recipe, resolved, on: backend)
   }
 
   /// Made when it is first needed: training alone does without.
@@ -111,6 +112,7 @@ final class ModelSession<B: Backend>: Session {
     return learner
   }
 
+  var resolved: ResolvedNetwork { network.resolved }
   var device: DeviceInfo { backend.info }
   var counters: BackendCounters { backend.counters }
   var state: TrainingState { run?.state ?? TrainingState() }

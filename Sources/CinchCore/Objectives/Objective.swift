@@ -8,7 +8,7 @@ public struct Objective: Sendable, Hashable {
   /// σ of the `gaussian` loss, in the data's units; nil has log σ² learned, from 0. Other losses have none.
   public var sigma: Double?
   public var penalties: Penalties
-  /// What damages the input; the target stays clean. Fresh at every step.
+  /// How the input is corrupted; the target stays clean. Fresh at every step.
   public var corruption: Corruption?
 
   public init(
@@ -43,25 +43,26 @@ extension Objective: Codable {
 }
 
 extension Objective {
-  /// Adds what the loss itself learns or keeps.
+  /// Adds what the loss and the penalties learn or keep.
   /// - Throws: `CinchError.usage` where the arena would be larger than any device.
   func addParameters(to network: inout ResolvedNetwork) throws {
-    guard loss == .gaussian else { return }
-    try network.parameters.add(
-      ParameterSpec(
-        "log_variance", sigma == nil ? .bias : .buffer, shape: [1],
-        initial: .constant(Float(sigma.map { 2 * log($0) } ?? 0))),
-      owner: "loss", stage: network.layers.count)
+    let stage = network.layers.count
+    if loss == .gaussian {
+      try network.parameters.add(
+        ParameterSpec(
+          "log_variance", sigma == nil ? .bias : .buffer, shape: [1],
+          initial: .constant(Float(sigma.map { 2 * log($0) } ?? 0))),
+        owner: "loss", stage: stage)
+    }
+    for penalty in penalties.active {
+      for spec in penalty.parameters(on: network) {
+        try network.parameters.add(spec, owner: penalty.name, stage: stage)
+      }
+    }
   }
 
   /// - Throws: `CinchError.usage`, naming the setting to change.
   func validate(on network: ResolvedNetwork) throws {
-    let output = network.layers[network.layers.count - 1].spec.activation
-    if loss == .bce && output != .sigmoid {
-      throw CinchError.usage(
-        "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
-    }
-    try validateSigma()
     if (loss.target == .labels) != network.isClassifier {
       throw CinchError.usage(
         network.isClassifier
@@ -69,6 +70,12 @@ extension Objective {
           : "The softmax loss compares with labels, which an autoencoder does not see: use \(.loss, "bce"), or a classifier."
       )
     }
+    let output = network.layers[network.layers.count - 1].spec.activation
+    if loss == .bce && output != .sigmoid {
+      throw CinchError.usage(
+        "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
+    }
+    try validateSigma()
     try validatePenalties(network)
     try validateCorruption()
   }

@@ -47,11 +47,9 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
   init(_ loss: ReconstructionLoss, network: Network<B>) {
     self.loss = loss
     self.network = network
-    let use = network.layout.uses(at: network.layers.count).first
-    let start = use.map { network.layout.range($0.parameter).lowerBound }
-    let isLearned = use.map { network.layout.spec($0.parameter).role != .buffer } ?? false
-    logVariance = start.map { network.parameters.slice(at: $0, shape: [1]) }
-    logVarianceGradient = isLearned ? start.map { network.gradients.slice(at: $0, shape: [1]) } : nil
+    let parameter = network.parameter("loss.log_variance")
+    logVariance = parameter?.value
+    logVarianceGradient = parameter?.gradient
   }
 
   func partialCount(rows: Int) -> Int { network.last.lossPartialCount(samples: rows) }

@@ -14,18 +14,24 @@ protocol Penalty: Sendable {
   /// The layers it acts on, of a network whose encoder has so many.
   func sites(encoderCount: Int) -> [Int]
 
+  /// What it learns or keeps in files beside the layers' parameters: `NAME.PARAMETER` in files, and
+  /// `Network.parameter` for its term.
+  func parameters(on network: ResolvedNetwork) -> [ParameterSpec]
+
   func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B>
 }
 
 extension Penalty {
   func sites(encoderCount: Int) -> [Int] { [encoderCount - 1] }
+  func parameters(on network: ResolvedNetwork) -> [ParameterSpec] { [] }
 }
 
 extension Penalties {
   /// Those that count, in the order of the record: the one list of what penalties there are.
   var active: [any Penalty] {
     let all: [(any Penalty)?] = [
-      weightDecay > 0 ? WeightDecay(weight: weightDecay) : nil, kl.map(KLSparsity.init),
+      weightDecay > 0 ? WeightDecay(weight: weightDecay) : nil,
+      kl.flatMap { $0.beta > 0 ? KLSparsity(settings: $0) : nil },
       l1 > 0 ? ActivityL1(weight: l1) : nil, contraction > 0 ? Contraction(weight: contraction) : nil,
     ]
     return all.compactMap { $0 }

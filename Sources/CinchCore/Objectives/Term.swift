@@ -13,8 +13,7 @@ protocol Term<B> {
   /// The layers whose output it reads or whose δ it changes. The schedule keeps those, and no fused pass skips them.
   var sites: [Int] { get }
 
-  /// Sums over the batch, or a part of it, that `value` and `derive` need. Not called by `derive`'s passes alone: a pass
-  /// that only measures leaves no trace in what is kept.
+  /// Sums over the batch, or a part of it, that `value` and `derive` need. It leaves no trace in what is kept.
   func measure(_ view: PassView<B>) throws
 
   /// What `measure` leaves that must be summed over all parts before `derive`.

@@ -8,9 +8,16 @@ enum Divergence {
     _ recipe: Recipe, _ columns: [Column], _ values: [Double], step: Int, epoch: Int
   ) -> CinchError.Message {
     let index = values.firstIndex { !$0.isFinite } ?? 0
-    let value = values[index].isNaN ? "not a number" : "infinite"
-    let name = columns[index].name + (index == 0 ? " loss" : " penalty")
-    return "Training stopped at step \(step) (epoch \(epoch)): the \(name) is \(value), likely because of "
+    let name = columns[index].name + (index == 0 ? " loss" : columns[index].weight == nil ? "" : " penalty")
+    return explain(recipe, "the \(name)", values[index], step: step, epoch: epoch)
+  }
+
+  /// - Parameter subject: what is not finite.
+  static func explain(
+    _ recipe: Recipe, _ subject: String, _ value: Double, step: Int, epoch: Int
+  ) -> CinchError.Message {
+    let value = value.isNaN ? "not a number" : "infinite"
+    return "Training stopped at step \(step) (epoch \(epoch)): \(subject) is \(value), likely because of "
       + "\(cause(recipe)) (the last good checkpoint is kept)."
   }
 

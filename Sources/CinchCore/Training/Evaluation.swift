@@ -24,16 +24,16 @@ struct EvaluationPass<B: Backend> {
   private let record: Tensor<B.Buffer>
   private let columns: Int
 
-  init(_ learner: any Learner<B>, _ network: Network<B>, _ data: Dataset, memoryLimit: Int? = nil) throws {
+  init(_ learner: any Learner<B>, _ network: Network<B>, _ data: Dataset, memoryLimit: Int) throws {
     self.learner = learner
     backend = network.backend
     seed = network.recipe.seed
-    rows = min(try network.recipe.evaluationRows, data.count)
+    rows = min(network.resolved.evaluationRows, data.count)
     try learner.reserve(rows: rows, .evaluation)
     if data.count % rows > 0 { try learner.reserve(rows: data.count % rows, .evaluation) }
     feed = try Feed(
       data, on: backend, as: network.input, batchSize: rows, corruption: nil,
-      targets: network.recipe.loss.target, memoryLimit: memoryLimit ?? Feed.memoryLimit(backend))
+      targets: network.recipe.loss.target, memoryLimit: memoryLimit)
     columns = learner.columns(.evaluation).count
     record = try backend.tensor([(data.count + rows - 1) / rows, columns])
   }

@@ -37,6 +37,9 @@ final class Feed<B: Backend> {
 
   var isStreamed: Bool { samples.isStreamed }
 
+  /// What of the data set lies on the device.
+  var residentBytes: Int { samples.residentBytes + (labels?.residentBytes ?? 0) }
+
   /// What a data set may take on a device where nothing else is said: half of its memory.
   static func memoryLimit(_ backend: B) -> Int { min(backend.info.memory / 2, backend.info.largestBuffer) }
 
@@ -83,6 +86,7 @@ private final class FeedRows<B: Backend> {
   }
 
   var isStreamed: Bool { resident == nil }
+  var residentBytes: Int { (resident?.count ?? 0) * MemoryLayout<B.Scalar>.size }
 
   private static func upload(_ values: [Float], to tensor: Tensor<B.Buffer>, _ backend: B) throws {
     if let values = values as? [B.Scalar] {

@@ -37,19 +37,18 @@ final class GradientRun<B: Backend>: TrainingRun {
     backend = network.backend
     self.network = network
     keepsStepLosses = options.keepsStepLosses
-    if recipe.patience != nil && validation == nil {
-      throw CinchError.usage(
-        "Early stopping needs held-out samples: add \(.validationSplit, "0.1"), or leave \(.patience) out.")
-    }
+    try recipe.requireHeldOut(validation != nil)
     try recipe.validate(training)
     if let validation { try recipe.validate(validation) }
     let rows = min(recipe.batchSize, training.count)
-    try recipe.requireFit(backend, batch: rows)
+    try recipe.requireFit(network.resolved, on: backend, batch: rows)
     memory = Memory(backend)
     try memory.keep(network.parameters, as: "parameters")
-    feed = try Feed(
+    let limit = options.residentBytes ?? Feed.memoryLimit(backend)
+    let feed = try Feed(
       training, on: backend, as: network.input, batchSize: rows, corruption: recipe.corruption,
-      targets: recipe.loss.target, memoryLimit: options.residentBytes ?? Feed.memoryLimit(backend))
+      targets: recipe.loss.target, memoryLimit: limit)
+    self.feed = feed
     let learner = try recipe.makeLearner(network, memory: memory)
     self.learner = learner
     try learner.reserve(rows: rows, .training)
@@ -58,7 +57,7 @@ final class GradientRun<B: Backend>: TrainingRun {
     best =
       recipe.patience == nil || validation == nil ? nil : try memory.kept("best", network.parameters.shape)
     self.validation = try validation.map {
-      try EvaluationPass(learner, network, $0, memoryLimit: options.residentBytes)
+      try EvaluationPass(learner, network, $0, memoryLimit: max(limit - feed.residentBytes, 0))
     }
     // Each epoch ends with a look at the last weights.
     try learner.reserve(rows: rows, .evaluation)
@@ -72,6 +71,9 @@ final class GradientRun<B: Backend>: TrainingRun {
   var isStreamed: Bool { feed.isStreamed }
 
   func advance(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
+    guard (0...TrainingSettings.mostEpochs).contains(epochs) else {
+      throw CinchError.usage("\(.epochs) must lie between 0 and \(TrainingSettings.mostEpochs), not \(epochs).")
+    }
     if let ended = state.ended, ended == .earlyStopping { return .complete(ended) }
     guard state.epoch < epochs else {
       if state.ended == nil { try exchangeBest() }
@@ -177,7 +179,7 @@ final class GradientRun<B: Backend>: TrainingRun {
   private func progress(epochs: Int) -> TrainingProgress {
     let samples = Double(state.samples)
     let rate = samples / max(state.seconds, 1e-9)
-    let left = Double((epochs - state.epoch) * feed.count) - samples
+    let left = Double(epochs - state.epoch) * Double(feed.count) - samples
     return TrainingProgress(
       epoch: state.epoch + 1, epochs: epochs, samples: state.samples, samplesPerEpoch: feed.count,
       loss: objective(state.sums) / samples, metrics: learner.metrics(state.sums.map { $0 / samples }, .training),
@@ -211,7 +213,7 @@ final class GradientRun<B: Backend>: TrainingRun {
       let monitored = metrics[learner.monitored] ?? .nan
       guard monitored.isFinite else {
         throw CinchError.diverged(
-          Divergence.explain(recipe, columns, [monitored], step: state.step, epoch: epoch.number))
+          Divergence.explain(recipe, "the validation loss", monitored, step: state.step, epoch: epoch.number))
       }
       epoch.validationMetrics = metrics
       try keepBest(monitored, epoch: epoch.number)
@@ -255,7 +257,7 @@ extension GradientRun {
     for (name, tensor) in memory.kept { values[name] = try backend.read(tensor) }
     if let bad = values["parameters"]?.first(where: { !$0.isFinite }) {
       throw CinchError.diverged(
-        Divergence.explain(recipe, columns, [Double(bad)], step: state.step, epoch: state.epoch + 1))
+        Divergence.explain(recipe, "a weight", Double(bad), step: state.step, epoch: state.epoch + 1))
     }
     return (state, values)
   }

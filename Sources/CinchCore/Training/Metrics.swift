@@ -25,6 +25,8 @@ public struct Metrics: Sendable, Hashable, Sequence, ExpressibleByDictionaryLite
     }
   }
 
+  /// Without their order.
+  public var byName: [String: Double] { Dictionary(uniqueKeysWithValues: pairs.map { ($0.name, $0.value) }) }
   public var names: [String] { pairs.map(\.name) }
   public func makeIterator() -> IndexingIterator<[Pair]> { pairs.makeIterator() }
 }

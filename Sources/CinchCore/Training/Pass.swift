@@ -27,22 +27,13 @@ struct Pass: Sendable {
   }
 }
 
-/// A batch, or a part of one, as a feed loads it: what the network sees and what it shall come to.
+/// A batch, or a part of one, as a feed loads it: what the network sees and what its output is compared with.
 struct Batch<Buffer: AnyObject> {
   let pass: Pass
   /// What the first layer sees: corrupted where there is corruption.
   let input: Tensor<Buffer>
   /// What the output is compared with: the clean samples, or labels `[rows, 1]`.
   let target: Tensor<Buffer>
-  /// A weight per target element; nil where each counts.
-  let weight: Tensor<Buffer>?
-
-  init(pass: Pass, input: Tensor<Buffer>, target: Tensor<Buffer>, weight: Tensor<Buffer>? = nil) {
-    self.pass = pass
-    self.input = input
-    self.target = target
-    self.weight = weight
-  }
 
   var rows: Int { input.rows }
 }

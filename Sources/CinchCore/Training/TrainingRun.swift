@@ -1,7 +1,7 @@
 import CinchBackend
 import CinchData
 
-/// What goes on from epoch to epoch, and can be stopped between two updates and gone on with: training by gradients today;
+/// What goes on from epoch to epoch, and can be stopped between two updates and resumed: training by gradients today;
 /// a stack of such runs, or a solution in closed form, tomorrow.
 protocol TrainingRun<B>: AnyObject {
   associatedtype B: Backend

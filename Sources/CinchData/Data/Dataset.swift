@@ -13,13 +13,13 @@ public struct Dataset: Sendable {
   /// One sample's shape, whatever the order of `stored`: `[28, 28]`, `[3, 32, 32]` (channels, height, width) or
   /// `[features]`.
   public let sampleShape: Shape
-  /// One class a sample, where known. Only a classifier is trained with them.
+  /// One class per sample, where known. Only a classifier is trained with them.
   public let labels: [Int]?
   /// The file or data set the samples came from, for reports.
   public let name: String
   /// What turned raw values into `values`, where anything did.
   public let scaling: Scaling?
-  /// One name a feature, where the file has a header.
+  /// One name per feature, where the file has a header.
   public let columnNames: [String]?
   /// Shared by copies, so that values are scanned once.
   let knownRange: KnownRange
@@ -60,11 +60,11 @@ public struct Dataset: Sendable {
         "'\(name)' has \(values.count) values, not \(count) samples of \(features) features: correct the counts.")
     }
     guard labels.map({ $0.count == count }) ?? true else {
-      throw CinchError.badData("'\(name)' has \(labels?.count ?? 0) labels for \(count) samples: give one a sample.")
+      throw CinchError.badData("'\(name)' has \(labels?.count ?? 0) labels for \(count) samples: give one per sample.")
     }
     guard columnNames.map({ $0.count == features }) ?? true else {
       throw CinchError.badData(
-        "'\(name)' has \(columnNames?.count ?? 0) column names for \(features) features: give one a feature.")
+        "'\(name)' has \(columnNames?.count ?? 0) column names for \(features) features: give one per feature.")
     }
     self.init(
       unchecked: values, count: count, sampleShape: sampleShape, layout: layout, labels: labels, name: name,

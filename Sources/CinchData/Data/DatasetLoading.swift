@@ -112,10 +112,10 @@ extension Dataset {
   private static func requireNoTableOptions(_ options: LoadOptions, _ source: String) throws {
     guard options.labelColumn == nil else {
       throw CinchError.usage(
-        "'\(source)' has no columns of labels: only CSV files have, so leave the label column out.")
+        "'\(source)' has no columns of labels: only CSV files have, so leave \(.labelColumn) out.")
     }
     guard options.header == .automatic else {
-      throw CinchError.usage("'\(source)' has no row of names: only CSV files have, so leave the header out.")
+      throw CinchError.usage("'\(source)' has no row of names: only CSV files have, so leave \(.header) out.")
     }
   }
 

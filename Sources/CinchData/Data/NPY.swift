@@ -20,7 +20,7 @@ public enum NPY {
   /// - Throws: `CinchError.usage` if the sizes disagree, `.inputOutput` if the file cannot be written.
   public static func write(values: [Float], shape: Shape, to path: String) throws {
     guard values.count == shape.count else {
-      throw CinchError.usage("\(values.count) values do not fill the shape \(shape): pass one value an element.")
+      throw CinchError.usage("\(values.count) values do not fill the shape \(shape): pass one value per element.")
     }
     let extents = shape.dimensions.map { "\($0)," }.joined(separator: " ")
     var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(extents)), }"
@@ -59,7 +59,7 @@ public enum NPY {
       throw CinchError.badData("'\(path)' is in Fortran order: save it again after numpy.ascontiguousarray(array).")
     }
     guard !header.extents.isEmpty else {
-      throw CinchError.badData("'\(path)' holds a single number: save an array with one row a sample.")
+      throw CinchError.badData("'\(path)' holds a single number: save an array with one row per sample.")
     }
     let (type, bigEndian) = try elementType(header.descriptor, path: path)
     return try NumericArray(

@@ -15,7 +15,7 @@ public struct Scaling: Sendable, Hashable, Codable {
   }
 
   public let kind: Kind
-  /// One value a feature; one for all features where `kind` is `bytes`; empty where it is `none`.
+  /// One value per feature; one for all features where `kind` is `bytes`; empty where it is `none`.
   public let offset: [Double]
   /// As `offset`.
   public let scale: [Double]

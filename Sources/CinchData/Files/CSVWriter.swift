@@ -8,10 +8,10 @@ public struct CSVWriter: Sendable, Hashable {
 
   /// Adds a row.
   ///
-  /// - Throws: `CinchError.usage` unless it has one field a column.
+  /// - Throws: `CinchError.usage` unless it has one field per column.
   public mutating func append(_ row: [String]) throws {
     guard row.count == columns.count else {
-      throw CinchError.usage("A row of \(row.count) fields does not fit \(columns.count) columns: give one a column.")
+      throw CinchError.usage("A row of \(row.count) fields does not fit \(columns.count) columns: give one per column.")
     }
     rows.append(row)
   }

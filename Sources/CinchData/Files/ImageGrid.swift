@@ -22,7 +22,7 @@ public enum ImageGrid {
   /// - Parameters:
   ///   - values: tiles × `tileShape.count` values, row-major.
   ///   - columns: tiles in a row of the grid; near the square root of their number if nil.
-  ///   - magnification: pixels a value either way.
+  ///   - magnification: pixels per value, either way.
   ///   - gap: pixels between tiles.
   /// - Throws: `CinchError.usage` if values do not fill tiles, there are none, or the picture would be too large.
   public static func tiles(

@@ -47,7 +47,7 @@ public struct Safetensors: Sendable, Hashable {
       throw CinchError.usage("The array name '\(name)' is taken: choose another.")
     }
     guard storage.count == shape.count else {
-      throw CinchError.usage("\(storage.count) elements do not fill '\(name)' of shape \(shape): pass one an element.")
+      throw CinchError.usage("\(storage.count) elements do not fill '\(name)' of shape \(shape): pass one per element.")
     }
     indices[name] = entries.count
     entries.append(Entry(name: name, shape: shape, storage: storage))
