@@ -147,7 +147,7 @@ enum Images {
 /// A recipe on a backend with a batch in place: what a single training step needs.
 struct StepFixture<B: Backend> {
   let network: Network<B>
-  let learner: Backpropagation<B>
+  let learner: any Learner<B>
   let updater: FirstOrder<B>
   /// The clean samples, and what the first layer sees.
   let x: Tensor<B.Buffer>
@@ -160,7 +160,7 @@ struct StepFixture<B: Backend> {
     let rows = values.count / recipe.input
     network = try Network(recipe, on: backend)
     let memory = Memory(backend)
-    learner = try Backpropagation(network, memory: memory)
+    learner = try recipe.makeLearner(network, memory: memory)
     try learner.reserve(rows: rows, .training)
     updater = try FirstOrder(network, memory: memory)
     record = try backend.tensor([learner.columns(.training).count])

@@ -181,7 +181,7 @@ struct RecipeOptions: ParsableArguments {
 
 extension RecipeOptions {
   /// Whether `--layers` spells layers out, not numbers of units.
-  var layersAreText: Bool { layers.map { $0.contains("conv") || $0.contains("pool") } ?? false }
+  var layersAreText: Bool { layers.map(LayerText.namesLayers) ?? false }
 
   /// The recipe with these settings in place of its own.
   /// - Throws: `CinchError.usage` where a setting means nothing; `Recipe.validate` checks their values.

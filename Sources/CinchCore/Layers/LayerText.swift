@@ -26,9 +26,7 @@ public enum LayerText {
   public static func parse(
     _ text: String, activation: Activation, codeActivation: Activation? = nil
   ) throws -> [LayerSpec] {
-    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-      part.split(whereSeparator: \.isWhitespace).map(String.init)
-    }
+    let parts = words(text)
     let code = parts.lastIndex { kind($0.first)?.hasParameters ?? false }
     return try parts.enumerated().map { index, words in
       do {
@@ -38,6 +36,17 @@ public enum LayerText {
           "'\(words.joined(separator: " "))' is not a layer, for \(refusal.why): "
             + "write \(.layers, #""conv 16 3x3 s2, conv 32 3x3 s2""#).")
       }
+    }
+  }
+
+  /// Whether a text names layers, and not numbers of units.
+  public static func namesLayers(_ text: String) -> Bool {
+    words(text).contains { $0.count > 1 || kind($0.first) != nil }
+  }
+
+  private static func words(_ text: String) -> [[String]] {
+    text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      part.split(whereSeparator: \.isWhitespace).map(String.init)
     }
   }
 

@@ -98,7 +98,8 @@ extension ResolvedNetwork {
     }
     guard last.spec.hasParameters else {
       throw CinchError.usage(
-        "The decoder ends with pooling undone, which has no weights to learn: begin the encoder with a convolution.")
+        "The decoder ends with \(last.name), which has no weights to learn: begin the encoder with a convolution or a "
+          + "dense layer.")
     }
     parameters = try Self.parameters(of: layers, ties: architecture.tied ? Self.ties(layers, encoderCount) : [:])
   }

@@ -44,6 +44,46 @@ struct Activations<B: Backend> {
   }
 }
 
+/// The activations of one mode of a learner: of its largest batch, and of the smaller ones that were met last, which are
+/// parts of that.
+final class PassMemory<B: Backend> {
+  private let network: Network<B>
+  private let schedule: StepSchedule
+  private let loss: any OutputLoss<B>
+  private var full: Activations<B>?
+  private var partials: [Activations<B>] = []
+
+  init(_ network: Network<B>, _ schedule: StepSchedule, _ loss: any OutputLoss<B>) {
+    self.network = network
+    self.schedule = schedule
+    self.loss = loss
+  }
+
+  /// Makes room for batches of so many rows, in the layers too, so that no pass allocates.
+  func reserve(rows: Int) throws {
+    if let full, rows <= full.rows {
+      _ = try activations(rows: rows)
+      return
+    }
+    try network.reserve(rows: rows)
+    full = try Activations(network, schedule, loss, rows: rows)
+    partials = []
+  }
+
+  /// - Throws: `BackendError.invalidArgument` where there is no room for so many rows.
+  func activations(rows: Int) throws -> Activations<B> {
+    guard let full, rows <= full.rows else {
+      throw BackendError.invalidArgument("There is no room for a batch of \(rows) samples: reserve it first.")
+    }
+    if rows == full.rows { return full }
+    if let partial = partials.first(where: { $0.rows == rows }) { return partial }
+    let partial = try full.prefix(rows: rows, of: network, loss)
+    if partials.count == 4 { partials.removeFirst() }
+    partials.append(partial)
+    return partial
+  }
+}
+
 /// A pass as a term of the objective sees it.
 struct PassView<B: Backend> {
   let network: Network<B>

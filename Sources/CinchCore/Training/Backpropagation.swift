@@ -18,14 +18,13 @@ final class Backpropagation<B: Backend>: Learner {
     let terms: [any Term<B>]
     let schedule: StepSchedule
     let columns: [Column]
-    var full: Activations<B>?
-    /// Of the smaller batches that were met last.
-    var partials: [Activations<B>] = []
+    let memory: PassMemory<B>
 
-    init(_ terms: [any Term<B>], loss: any OutputLoss<B>, layers: Int, mode: Pass.Mode) {
+    init(_ terms: [any Term<B>], _ network: Network<B>, _ loss: any OutputLoss<B>, _ mode: Pass.Mode) {
       self.terms = terms
-      schedule = StepSchedule(layers: layers, sites: terms.map(\.sites), mode: mode)
+      schedule = StepSchedule(layers: network.layers.count, sites: terms.map(\.sites), mode: mode)
       columns = [loss.column] + terms.map(\.column)
+      memory = PassMemory(network, schedule, loss)
     }
   }
 
@@ -34,9 +33,8 @@ final class Backpropagation<B: Backend>: Learner {
     let count = network.layers.count
     loss = network.outputLoss()
     let terms = try network.recipe.penalties.active.map { try $0.term(on: network, memory: memory) }
-    training = Side(terms, loss: loss, layers: count, mode: .training)
-    evaluation = Side(
-      [try CodeActivation(network, memory: memory)], loss: loss, layers: count, mode: .evaluation)
+    training = Side(terms, network, loss, .training)
+    evaluation = Side([try CodeActivation(network, memory: memory)], network, loss, .evaluation)
     var slots = network.layers.enumerated().map { ActivationSlots($1, isOutput: $0 == count - 1) }
     for term in terms {
       for site in term.sites { try term.claim(&slots[site], at: site) }
@@ -52,30 +50,11 @@ final class Backpropagation<B: Backend>: Learner {
   var monitored: String { network.recipe.loss.metricNames[0] }
 
   func reserve(rows: Int, _ mode: Pass.Mode) throws {
-    let side = side(mode)
-    if let full = side.full, rows <= full.rows {
-      _ = try activations(rows: rows, side)
-      return
-    }
-    try network.reserve(rows: rows)
-    side.full = try Activations(network, side.schedule, loss, rows: rows)
-    side.partials = []
-  }
-
-  private func activations(rows: Int, _ side: Side) throws -> Activations<B> {
-    guard let full = side.full, rows <= full.rows else {
-      throw BackendError.invalidArgument("There is no room for a batch of \(rows) samples: reserve it first.")
-    }
-    if rows == full.rows { return full }
-    if let partial = side.partials.first(where: { $0.rows == rows }) { return partial }
-    let partial = try full.prefix(rows: rows, of: network, loss)
-    if side.partials.count == 4 { side.partials.removeFirst() }
-    side.partials.append(partial)
-    return partial
+    try side(mode).memory.reserve(rows: rows)
   }
 
   private func view(_ part: Batch<B.Buffer>) throws -> PassView<B> {
-    PassView(network: network, batch: part, activations: try activations(rows: part.rows, side(part.pass.mode)))
+    PassView(network: network, batch: part, activations: try side(part.pass.mode).memory.activations(rows: part.rows))
   }
 
   func forward(_ part: Batch<B.Buffer>) throws {
