@@ -103,7 +103,7 @@ public final class Autoencoder: Sendable {
   public func parameters() throws -> [NamedParameter] { try withSession { try $0.parameters() } }
 
   /// Replaces every weight and bias.
-  /// - Throws: `CinchError.badData` where a name or shape does not fit.
+  /// - Throws: `CinchError.badData` where a name comes twice, a name or shape does not fit, or a value is no finite number.
   public func setParameters(_ parameters: [NamedParameter]) throws {
     try withSession { try $0.setParameters(parameters) }
   }

@@ -23,6 +23,8 @@ public final class Run: Sendable {
     /// The least time between two checkpoints at the ends of epochs: to write a large model after every short epoch
     /// would cost more than the epoch.
     public var checkpointInterval = Duration.seconds(5)
+    /// The most time without a checkpoint inside an epoch, so that a crash in a long one loses no more.
+    public var longestInterval = Duration.seconds(60)
     public var training = TrainingOptions()
 
     public init() {}

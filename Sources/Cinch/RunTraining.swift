@@ -107,7 +107,11 @@ extension Run {
       }
     }
     switch outcome {
-    case .interrupted: return reached.map { [.progress($0)] } ?? []
+    case .interrupted:
+      let progress = reached.map { [Event.progress($0)] } ?? []
+      let last = self.progress.withLock { $0.checkpointed }
+      guard ContinuousClock.now - last >= settings.longestInterval else { return progress }
+      return [.checkpoint(step: try writeCheckpoint())] + progress
     case .finished(let epoch):
       try writeHistory()
       let last = progress.withLock { $0.checkpointed }

@@ -3,16 +3,24 @@
 /// Dense ops use `[rows, columns]`, where a row is one sample; images are `[samples, height, width, channels]`.
 public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
   public let dimensions: [Int]
-  /// The product of all extents.
+  /// The product of all extents: 0 where one is not positive, and `Int.max` where it does not fit an Int. No device
+  /// allocates that many, and no data set has them, so what cannot be is refused where it is used.
   public let count: Int
   /// The elements of one row: the product of every extent but the first.
   public let columns: Int
 
   public init(_ dimensions: [Int]) {
-    precondition(dimensions.allSatisfy { $0 >= 0 }, "extents cannot be negative: \(dimensions)")
     self.dimensions = dimensions
-    columns = dimensions.dropFirst().reduce(1, *)
-    count = dimensions.reduce(1, *)
+    columns = Self.product(dimensions.dropFirst())
+    count = Self.product(dimensions[...])
+  }
+
+  private static func product(_ extents: ArraySlice<Int>) -> Int {
+    if extents.contains(where: { $0 <= 0 }) { return 0 }
+    return extents.reduce(1) { product, extent in
+      let (result, overflow) = product.multipliedReportingOverflow(by: extent)
+      return overflow ? .max : result
+    }
   }
 
   public init(arrayLiteral elements: Int...) { self.init(elements) }

@@ -23,6 +23,8 @@ struct CinchCommand: ParsableCommand {
   static func main() {
     // A reader that goes away is an error of a write, not the program's end.
     signal(SIGPIPE, SIG_IGN)
+    // So is a file that reaches the system's limit.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -4,7 +4,7 @@ import Synchronization
 /// How often the user or the system has asked the program to stop.
 private let requests = Atomic<Int>(0)
 
-/// SIGINT and SIGTERM as a flag that training looks at between two updates; the second one ends the program.
+/// SIGINT, SIGTERM and SIGHUP as a flag that training looks at between two updates; the second one ends the program.
 enum Interruption {
   static func install() {
     // The first use of a global runs its initialiser, which a signal handler must not.
@@ -15,14 +15,21 @@ enum Interruption {
     }
     // A write that a signal interrupts goes on by itself.
     action.sa_flags = SA_RESTART
-    sigaction(SIGINT, &action, nil)
-    sigaction(SIGTERM, &action, nil)
-    // Whoever started the program may have had them blocked, which is inherited.
     var signals = sigset_t()
     sigemptyset(&signals)
-    sigaddset(&signals, SIGINT)
-    sigaddset(&signals, SIGTERM)
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+      // Who starts it under nohup wants it to outlive the terminal.
+      var inherited = sigaction()
+      if signal == SIGHUP, sigaction(signal, nil, &inherited) == 0, Self.isIgnored(inherited) { continue }
+      sigaction(signal, &action, nil)
+      sigaddset(&signals, signal)
+    }
+    // Whoever started the program may have had them blocked, which is inherited.
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+  }
+
+  private static func isIgnored(_ action: sigaction) -> Bool {
+    unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 
   static var isRequested: Bool { requests.load(ordering: .relaxed) > 0 }

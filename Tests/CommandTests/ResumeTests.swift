@@ -109,6 +109,42 @@ import Testing
     #expect(try await sandbox.run(line: "eval run --device reference").status == 0)
   }
 
+  /// A terminal that closes and a system that shuts down are as good a reason to stop as Ctrl-C.
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+  func everySignalThatAsksToEndSavesTheRun(signal: Int32) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 400)
+    let line = "\(recipe) --device reference --epochs 100000 --out run"
+    let running = try sandbox.start(line.split(separator: " ").map(String.init))
+    try await running.waitForLines(3)
+    kill(running.process.processIdentifier, signal)
+    #expect(try await running.wait().status == 130)
+    #expect(sandbox.exists("run/model.safetensors"))
+    #expect(try await sandbox.run(line: "eval run --device reference").status == 0)
+  }
+
+  /// `ulimit -f` ends in a sentence, and leaves no half of a file.
+  @Test func aFileBeyondTheLimitIsAnError() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 400)
+    try await sandbox.run(line: "train deep --layers 16,12 --data data.csv --device reference --epochs 1 --out run")
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = [
+      "-c", "ulimit -f 4; exec \"$0\" encode run --device reference -o codes.npy", Sandbox.program.path,
+    ]
+    process.currentDirectoryURL = sandbox.folder
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit && process.terminationStatus == 74, "\(text)")
+    #expect(text.contains("ulimit -f"))
+    let left = try FileManager.default.contentsOfDirectory(atPath: sandbox.folder.path)
+    #expect(!left.contains { $0 == "codes.npy" || $0.hasPrefix(".cinch-") }, "\(left)")
+  }
+
   @Test func aDivergedRunKeepsItsLastGoodCheckpoint() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData()

@@ -124,6 +124,29 @@ import Testing
     #expect(try run.train()?.evaluation.samples == 9)
   }
 
+  /// A crash inside a long epoch loses no more than the longest interval: the checkpoint there goes on to the same bits.
+  @Test func checkpointsComeInsideAnEpoch() throws {
+    let folder = try Folder()
+    let data = try data()
+    let straight = try Run.create(recipe(epochs: 1), data: data, in: folder("straight"), on: .reference)
+    try straight.train()
+    var settings = Run.Settings()
+    settings.longestInterval = .zero
+    let run = try Run.create(recipe(epochs: 1), data: data, in: folder("run"), on: .reference, settings: settings)
+    var steps: [Int] = []
+    try run.train { event in
+      guard case .checkpoint(let step) = event else { return true }
+      let inside = try RunFolder(folder("run")).checkpoint().state
+      #expect(inside.step == step && inside.stepInEpoch > 0)
+      steps.append(step)
+      return steps.count < 2
+    }
+    #expect(steps.count == 2)
+    let resumed = try Run.resume(folder("run"), data: data)
+    try resumed.train()
+    #expect(try resumed.model.parameters() == straight.model.parameters())
+  }
+
   /// What a run held out it holds out again: other samples would be trained on in silence, even inside the first epoch.
   @Test func aResumedRunHoldsOutWhatItDid() throws {
     let folder = try Folder()

@@ -186,9 +186,17 @@ extension ParameterList {
   }
 
   /// The arena that holds the parameters of a file.
-  /// - Throws: `CinchError.badData` where a name or shape does not fit.
+  /// - Throws: `CinchError.badData` where a name comes twice, a name or shape does not fit, or a value is no finite number.
   func arena(_ parameters: [NamedParameter]) throws -> [Float] {
-    let named = Dictionary(parameters.map { ($0.name, $0) }) { first, _ in first }
+    var named: [String: NamedParameter] = [:]
+    for parameter in parameters {
+      guard named.updateValue(parameter, forKey: parameter.name) == nil else {
+        throw CinchError.badData("There are two parameters '\(parameter.name)': pass each once.")
+      }
+      if let bad = parameter.values.first(where: { !$0.isFinite }) {
+        throw CinchError.badData("A value of '\(parameter.name)' is \(bad): every parameter must be a finite number.")
+      }
+    }
     var arena = [Float](repeating: 0, count: count)
     for use in uses where !use.isShared {
       guard let parameter = named[use.name] else {

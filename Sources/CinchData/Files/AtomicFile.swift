@@ -16,7 +16,7 @@ public enum AtomicFile {
     let folder = FileBytes.folder(target)
     let unique = String(UInt64.random(in: 0 ... .max), radix: 16)
     let temporary = "\(folder)/\(prefix)\(getpid())-\(unique)\(suffix)"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    let descriptor = retried { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
     guard descriptor >= 0 else {
       if errno == ENOENT {
         throw CinchError.inputOutput("Cannot write '\(path)': the folder '\(folder)' does not exist; create it first.")
@@ -26,7 +26,7 @@ public enum AtomicFile {
     var isOpen = true
     do {
       try body(FileOutput(descriptor: descriptor, path: path))
-      guard fsync(descriptor) == 0 else { throw CinchError.system(errno, "write '\(path)'") }
+      guard retried({ fsync(descriptor) }) == 0 else { throw CinchError.system(errno, "write '\(path)'") }
       isOpen = false
       // Network file systems report a full disk as late as here.
       guard close(descriptor) == 0 else { throw CinchError.system(errno, "write '\(path)'") }
@@ -74,11 +74,11 @@ public enum AtomicFile {
 
   /// Makes the rename itself durable.
   private static func synchronise(folder: String, path: String) throws {
-    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = retried { open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     // A folder that may be written but not listed: the new file is in place, only a power cut could undo it.
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }
-    guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
+    guard retried({ fsync(descriptor) }) == 0 || errno == EINVAL || errno == ENOTSUP else {
       throw CinchError.system(errno, "write '\(path)'")
     }
   }

@@ -8,7 +8,7 @@ enum FileBytes {
   ///   machine's memory.
   static func read(_ path: String) throws -> [UInt8] {
     // O_NONBLOCK: opening a pipe that nobody writes to must fail below, not hang here.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = retried { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
     guard descriptor >= 0 else { throw CinchError.system(errno, "read '\(path)'") }
     defer { close(descriptor) }
 
@@ -63,6 +63,15 @@ enum FileBytes {
   static func folder(_ path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+}
+
+/// A system call's result, called again as long as signals interrupt it: on network file systems even `open` and `fsync`
+/// wait long enough for that.
+func retried(_ call: () -> Int32) -> Int32 {
+  while true {
+    let result = call()
+    if result >= 0 || errno != EINTR { return result }
   }
 }
 
