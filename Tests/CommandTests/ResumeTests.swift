@@ -109,6 +109,21 @@ import Testing
     #expect(try await sandbox.run(line: "eval run --device reference").status == 0)
   }
 
+  /// A terminal that closes sends SIGHUP by the kernel and by the shell: the second does not cut the first one's saving.
+  @Test func repeatedHangupsSaveTheRun() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 400)
+    let line = "\(recipe) --device reference --epochs 100000 --out run"
+    let running = try sandbox.start(line.split(separator: " ").map(String.init))
+    try await running.waitForLines(3)
+    for _ in 0..<20 {
+      kill(running.process.processIdentifier, SIGHUP)
+      try await Task.sleep(for: .milliseconds(1))
+    }
+    #expect(try await running.wait().status == 130)
+    #expect(try await sandbox.run(line: "eval run --device reference").status == 0)
+  }
+
   /// A terminal that closes and a system that shuts down are as good a reason to stop as Ctrl-C.
   @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
   func everySignalThatAsksToEndSavesTheRun(signal: Int32) async throws {
