@@ -33,8 +33,11 @@ extension DataSource: RunSamples {
 
 extension Recipe {
   /// What is trained on, and what is held out: `validation`, or else the share `validationSplit`, chosen by the seed.
+  /// - Throws: as `validate` and `Dataset.split`.
   func parts(of data: Dataset, validation: Dataset?) throws -> (training: Dataset, validation: Dataset?) {
     guard validation == nil, validationSplit > 0 else { return (data, validation) }
+    // While rows still have the numbers that their file gives them.
+    try validate(data)
     let parts = try data.split(validation: validationSplit, seed: seed)
     return (parts.training, parts.validation)
   }

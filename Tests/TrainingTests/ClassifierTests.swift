@@ -150,6 +150,30 @@ import Testing
     #expect(throws: CinchError.self) { try autoencoder.classify(data) }
   }
 
+  /// A split puts rows in another order; what is refused is named as the file counts it.
+  @Test func aRefusedRowIsNamedAsInTheData() throws {
+    let data = try Variants.data(count: 40, features: 13)
+    var labels = try #require(data.labels)
+    labels[17] = 3
+    var values = data.values
+    values[17 * 13 + 4] = 2
+    var classifier = Self.recipe
+    classifier.validationSplit = 0.25
+    var autoencoder = Recipe.deep(layers: [13, 3])
+    autoencoder.validationSplit = 0.25
+    let labelled = try Dataset(values: data.values, count: 40, features: 13, labels: labels)
+    let large = try Dataset(values: values, count: 40, features: 13)
+    for (recipe, data, words) in [(classifier, labelled, "Row 18 "), (autoencoder, large, "row 18, feature 5 ")] {
+      for body in [
+        { try Trainer(recipe, on: .reference).prepare(data) as Any },
+        { try Run.create(recipe, data: data, in: "/nonexistent/run", on: .reference) },
+      ] {
+        let error = #expect(throws: CinchError.self) { _ = try body() }
+        #expect(error?.description.contains(words) == true, "\(error?.description ?? "") should say '\(words)'")
+      }
+    }
+  }
+
   /// Labels that are missing, or name no class, are found before training.
   @Test(arguments: [nil, [0, 1, 3, 0], [0, -1, 1, 2]] as [[Int]?])
   func labelsThatDoNotFitAreRefused(_ labels: [Int]?) throws {
