@@ -1,7 +1,7 @@
 import CinchBackend
 import CinchData
 
-/// What is added to the reconstruction loss. A zero, or nil, leaves a term out.
+/// What is added to the reconstruction loss. A zero leaves a term out, and so does a `kl` of nil.
 ///
 /// | term | added to the mean loss per sample |
 /// |---|---|

@@ -31,7 +31,7 @@ extension Penalties {
   var active: [any Penalty] {
     let all: [(any Penalty)?] = [
       weightDecay > 0 ? WeightDecay(weight: weightDecay) : nil,
-      kl.flatMap { $0.beta > 0 ? KLSparsity(settings: $0) : nil },
+      kl.map(KLSparsity.init),
       l1 > 0 ? ActivityL1(weight: l1) : nil, contraction > 0 ? Contraction(weight: contraction) : nil,
     ]
     return all.compactMap { $0 }
