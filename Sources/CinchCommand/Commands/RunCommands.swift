@@ -65,7 +65,7 @@ extension DataOptions {
 
 struct EvalCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "eval", abstract: "Measures how well a run's model reconstructs samples.",
+    commandName: "eval", abstract: "Measures how well a run's model does on samples.",
     discussion: "The samples are scaled as the run's training set was, and never corrupted.")
 
   @OptionGroup var runOptions: RunOptions

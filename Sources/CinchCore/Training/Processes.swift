@@ -2,7 +2,6 @@ import CinchBackend
 
 /// The processes that train one model together. There is one so far, and every call returns at once.
 struct Processes: Sendable {
-
   /// Replaces a tensor by its sum over all processes.
   func sum<B: Backend>(_ tensor: Tensor<B.Buffer>, on backend: B) throws {}
 
