@@ -17,10 +17,12 @@ extension Autoencoder {
   ///   - folder: made where it is missing.
   ///   - data: the training set, whose scaling and sample shape go into `config.json`; nil keeps those of the
   ///     folder the model was loaded from, or else takes the recipe's shape and no scaling.
-  /// - Throws: `CinchError.inputOutput`.
+  /// - Throws: `CinchError.inputOutput`; `.unavailable` where a run in that folder is being trained.
   public func save(to folder: String, trainedOn data: Dataset? = nil) throws {
     let folder = RunFolder(folder)
     try folder.create()
+    let lock = try folder.lock()
+    defer { withExtendedLifetime(lock) {} }
     var config = run ?? RunConfig(recipe: recipe, device: device)
     config.cinch = CinchVersion.current
     config.recipe = recipe
@@ -29,11 +31,14 @@ extension Autoencoder {
       config.scaling = data.scaling
       config.sampleShape = data.sampleShape.dimensions
     }
+    let parameters = try parameters()
+    let identity = try RunIdentity(recipe, parameters)
+    config.identity = identity
     try folder.write(config)
-    try folder.writeModel(self)
+    try folder.write(parameters, of: recipe, identity)
     // After the model, so that a full disk loses nothing.
     try folder.remove([.checkpoint, .history, .reconstructions, .filters, .features])
-    try folder.writeFilters(self, shape: config.shape)
+    try folder.writeFilters(self, shape: config.shape, identity: identity)
   }
 
   /// Opens the model of a run folder.
@@ -42,8 +47,8 @@ extension Autoencoder {
   ///
   /// - Parameter device: nil takes the run's own, for another one rounds differently, or `.automatic` where that is not
   ///   here.
-  /// - Throws: `CinchError.inputOutput` where there is no run, `.badData` where its files are damaged,
-  ///   `.unavailable` where the device does not exist.
+  /// - Throws: `CinchError.inputOutput` where there is no run, `.badData` where its files are damaged or of
+  ///   different runs,   `.unavailable` where the device does not exist.
   public static func load(_ folder: String, on device: Device? = nil) throws -> Autoencoder {
     let folder = RunFolder(folder)
     let config = try folder.config()
@@ -61,6 +66,10 @@ extension Autoencoder {
           + "\(.resume, folder.path).")
     }
     let file = try Safetensors(contentsOf: folder.path(of: .model))
+    // Other programs write weights without one.
+    if let identity = RunIdentity(file.metadata) {
+      try RunIdentity.require(identity, of: folder.path(of: .model), in: config)
+    }
     let parameters = try file.entries.map { entry -> NamedParameter in
       guard case .float32(let values) = entry.storage, values.allSatisfy(\.isFinite) else {
         throw CinchError.badData(
@@ -81,13 +90,13 @@ extension Autoencoder {
 
 // model.safetensors
 extension RunFolder {
-  package func writeModel(_ model: Autoencoder) throws {
+  package func write(_ parameters: [NamedParameter], of recipe: Recipe, _ identity: RunIdentity?) throws {
     var file = Safetensors()
     file.metadata = [
-      "format": "pt", "cinch": CinchVersion.current, "recipe": model.recipe.name,
-      "tied": model.recipe.tied ? "true" : "false",
+      "format": "pt", "cinch": CinchVersion.current, "recipe": recipe.name, "tied": recipe.tied ? "true" : "false",
     ]
-    for parameter in try model.parameters() {
+    file.metadata.merge(identity?.metadata ?? [:]) { $1 }
+    for parameter in parameters {
       try file.add(parameter.name, shape: parameter.shape, .float32(parameter.values))
     }
     try file.write(to: path(of: .model))

@@ -60,8 +60,8 @@ public final class Run: Sendable {
   ///   - scaling: is fitted to `data` and done to both; `none` leaves them as they are.
   ///   - path: nil takes `runs/YYYY-MM-DD-RECIPE`.
   /// - Throws: `CinchError.usage` where the recipe makes no model or the folder holds a run, `.badData` where samples
-  ///   do not fit the model, `.unavailable` where there is no such device, `.inputOutput` where files cannot be read or
-  ///   written.
+  ///   do not fit the model, `.unavailable` where there is no such device or somebody else has the folder,
+  ///   `.inputOutput` where files cannot be read or written.
   public static func create(
     _ recipe: Recipe, data: any RunSamples, validation: (any RunSamples)? = nil, scaling kind: Scaling.Kind = .none,
     in path: String? = nil, on device: Device = .automatic, settings: Settings = Settings()
@@ -78,13 +78,20 @@ public final class Run: Sendable {
     let scaling = kind == .none ? data.samples.scaling ?? .identity : try Scaling.fit(kind, to: data.samples)
     let parts = try recipe.checkedParts(of: data.samples, validation: heldOut?.samples, scaling: scaling)
     let (trainer, number) = try open(recipe, parts, on: device, settings)
+    let fingerprint = recipe.fingerprint(of: data.samples, validation: heldOut?.samples)
+    let folder = try RunFolder.create(at: path, name: recipe.name)
+    let lock = try folder.lock()
+    // While these samples were read another process may have made a run here.
+    try folder.requireNoRun()
     let run = Run(
-      try RunFolder.create(at: path, name: recipe.name), trainer, number,
+      folder, trainer, number,
       RunConfig(
         recipe: recipe, data: data.source, validation: heldOut?.source, scaling: scaling,
         sampleShape: data.samples.sampleShape, device: trainer.device,
-        samples: RunConfig.Samples(parts, isGiven: heldOut != nil), isFinal: false),
+        identity: try RunIdentity(recipe, fingerprint: fingerprint, scaling: scaling),
+        samples: RunConfig.Samples(parts, isGiven: heldOut != nil, fingerprint: fingerprint), isFinal: false),
       parts, settings, resumedFrom: nil)
+    run.hold(lock)
     // The configuration makes the folder a run: it comes when there is something to resume.
     try run.checkpoint()
     try run.folder.write(run.config)
@@ -99,16 +106,19 @@ public final class Run: Sendable {
   ///   - device: nil takes the run's own; another rounds differently.
   ///   - data: the samples that the run was created with, where they were a `Dataset`.
   ///   - validation: the held-out ones, likewise.
-  /// - Throws: `CinchError.inputOutput` where there is no run or no checkpoint, `.badData` where its files or data are
-  ///   damaged or not what they were, `.usage` where `epochs` are fewer or the run names its own data,
-  ///   `.unavailable` where there is no such device.
+  ///   - changedData: whether the samples may have other values, or another order, than those that it was created with.
+  /// - Throws: `CinchError.inputOutput` where there is no run or no checkpoint, `.badData` where its files are damaged or
+  ///   of different runs, or its data not what they were, `.usage` where `epochs` are fewer or the run names its own
+  ///   data, `.unavailable` where there is no such device or somebody else has the folder.
   public static func resume(
     _ path: String, epochs: Int? = nil, on device: Device? = nil, data: Dataset? = nil, validation: Dataset? = nil,
-    settings: Settings = Settings()
+    changedData: Bool = false, settings: Settings = Settings()
   ) throws -> Run {
     let folder = RunFolder(path)
+    _ = try folder.config()
+    let lock = try folder.lock()
     let config = try folder.config()
-    let checkpoint = try folder.checkpoint()
+    let checkpoint = try folder.checkpoint(of: config)
     var recipe = config.recipe
     if let epochs {
       guard epochs >= recipe.epochs else {
@@ -124,10 +134,12 @@ public final class Run: Sendable {
     let scaling = config.scaling ?? .identity
     let (parts, samples) = try asBadData(path) { [recipe] in
       let heldOut = try config.validation?.load() ?? validation
-      let parts = try recipe.checkedParts(of: try config.samples(given: data), validation: heldOut, scaling: scaling)
-      return (parts, RunConfig.Samples(parts, isGiven: heldOut != nil))
+      let data = try config.samples(given: data)
+      let parts = try recipe.checkedParts(of: data, validation: heldOut, scaling: scaling)
+      let fingerprint = recipe.fingerprint(of: data, validation: heldOut)
+      return (parts, RunConfig.Samples(parts, isGiven: heldOut != nil, fingerprint: fingerprint))
     }
-    try config.requireSamples(samples, in: path, after: checkpoint.state)
+    try config.requireSamples(samples, in: path, after: checkpoint.state, canHaveChanged: changedData)
     let (trainer, number) = try asBadData(path) { [recipe] in
       let (trainer, number) = try open(recipe, parts, on: device, settings)
       try trainer.model.withSession { try $0.restore(checkpoint) }
@@ -137,8 +149,9 @@ public final class Run: Sendable {
       folder, trainer, number,
       RunConfig(
         recipe: recipe, data: config.data, validation: config.validation, scaling: scaling, sampleShape: config.shape,
-        device: trainer.device, samples: samples, isFinal: false),
+        device: trainer.device, identity: config.identity, samples: samples, isFinal: false),
       parts, settings, resumedFrom: checkpoint.state)
+    run.hold(lock)
     folder.removeLeftovers()
     try folder.write(run.config)
     return run
@@ -192,6 +205,13 @@ extension Recipe {
   }
 }
 
+extension Recipe {
+  /// Of all samples that a run is made of, before they are scaled and split.
+  fileprivate func fingerprint(of data: Dataset, validation: Dataset?) -> String {
+    [data, validation].compactMap { $0?.fingerprint(withLabels: classifier != nil) }.joined(separator: "-")
+  }
+}
+
 extension RunConfig {
   /// The samples of a run that goes on: its own, or those that it was given.
   fileprivate func samples(given: Dataset?) throws -> Dataset {
@@ -208,7 +228,9 @@ extension RunConfig {
   }
 
   /// - Throws: `CinchError.usage` where other samples are held out than were, `.badData` where there are more or fewer.
-  fileprivate func requireSamples(_ now: Samples, in path: String, after state: TrainingState) throws {
+  fileprivate func requireSamples(
+    _ now: Samples, in path: String, after state: TrainingState, canHaveChanged: Bool
+  ) throws {
     // Cinch 0.1 kept none.
     let wasGiven = samples?.isGiven ?? (now.validation == 0 && state.history.last?.validation != nil)
     guard now.isGiven || !wasGiven else {
@@ -218,10 +240,15 @@ extension RunConfig {
     guard samples.isGiven || !now.isGiven else {
       throw CinchError.usage("'\(path)' was trained without held-out samples from outside: resume it without.")
     }
-    guard samples == now else {
+    guard samples.training == now.training, samples.validation == now.validation else {
       throw CinchError.badData(
         "'\(path)' was started with \(samples.training) training and \(samples.validation) held-out samples, and has "
           + "\(now.training) and \(now.validation) now: bring the old data back, or start a new run.")
+    }
+    guard samples.fingerprint == nil || samples.fingerprint == now.fingerprint || canHaveChanged else {
+      throw CinchError.badData(
+        "'\(path)' was started with other data than there are now: bring the old data back, start a new run, or go on "
+          + "with the changed data by \(.changedData).")
     }
   }
 }

@@ -8,7 +8,7 @@ import Glibc
 extension RunFolder {
   private static let format = "cinch-checkpoint"
 
-  package func write(_ checkpoint: Checkpoint) throws {
+  package func write(_ checkpoint: Checkpoint, of identity: RunIdentity?) throws {
     var file = Safetensors()
     let encoder = JSONCoding.encoder
     encoder.outputFormatting = [.sortedKeys]
@@ -16,6 +16,7 @@ extension RunFolder {
       "format": Self.format, "cinch": CinchVersion.current,
       "state": String(decoding: try encoder.encode(checkpoint.state), as: UTF8.self),
     ]
+    file.metadata.merge(identity?.metadata ?? [:]) { $1 }
     for (name, arena) in checkpoint.arenas.sorted(by: { $0.key < $1.key }) {
       switch arena {
       case .float(let values): try file.add(name, shape: [values.count], .float32(values))
@@ -25,8 +26,8 @@ extension RunFolder {
     try file.write(to: path(of: .checkpoint))
   }
 
-  /// - Throws: `CinchError.inputOutput` where there is none, `.badData` where it is damaged.
-  package func checkpoint() throws -> Checkpoint {
+  /// - Throws: `CinchError.inputOutput` where there is none, `.badData` where it is damaged or another run's.
+  package func checkpoint(of config: RunConfig) throws -> Checkpoint {
     let path = path(of: .checkpoint)
     guard has(.checkpoint) else {
       throw CinchError.inputOutput("'\(self.path)' has no checkpoint to go on from: start a new run.")
@@ -35,6 +36,7 @@ extension RunFolder {
     guard file.metadata["format"] == Self.format, let text = file.metadata["state"] else {
       throw CinchError.badData("'\(path)' is not a checkpoint of Cinch: start a new run.")
     }
+    try RunIdentity.require(RunIdentity(file.metadata), of: path, in: config)
     let state: TrainingState
     do { state = try JSONCoding.decoder.decode(TrainingState.self, from: Data(text.utf8)) } catch let error
       as DecodingError

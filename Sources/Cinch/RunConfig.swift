@@ -18,6 +18,8 @@ public struct RunConfig: Sendable, Hashable {
   /// One sample's shape, for pictures and decoded files.
   public var sampleShape: [Int]
   public var device: DeviceInfo
+  /// What its files have in common; nil in runs of 0.1.
+  public var identity: RunIdentity?
   /// How many samples it was started with; nil where a model was saved without a run, and in runs of 0.1.
   public var samples: Samples?
   /// Whether training has ended, so that the weights are the run's result.
@@ -26,7 +28,8 @@ public struct RunConfig: Sendable, Hashable {
   /// - Parameter sampleShape: nil takes the recipe's image, or plain features.
   public init(
     recipe: Recipe, data: DataSource? = nil, validation: DataSource? = nil, scaling: Scaling? = nil,
-    sampleShape: Shape? = nil, device: DeviceInfo, samples: Samples? = nil, isFinal: Bool = true
+    sampleShape: Shape? = nil, device: DeviceInfo, identity: RunIdentity? = nil,
+    samples: Samples? = nil, isFinal: Bool = true
   ) {
     cinch = CinchVersion.current
     self.recipe = recipe
@@ -35,6 +38,7 @@ public struct RunConfig: Sendable, Hashable {
     self.scaling = scaling
     self.sampleShape = sampleShape?.dimensions ?? recipe.inputShape.extents
     self.device = device
+    self.identity = identity
     self.samples = samples
     self.isFinal = isFinal
   }
@@ -45,11 +49,14 @@ public struct RunConfig: Sendable, Hashable {
     public var validation: Int
     /// Whether the held-out samples were passed, and not split off.
     public var isGiven: Bool
+    /// Tells the samples, before they are scaled and split, from others; nil in runs of 0.1.
+    public var fingerprint: String?
 
-    init(_ parts: (training: Dataset, validation: Dataset?), isGiven: Bool) {
+    init(_ parts: (training: Dataset, validation: Dataset?), isGiven: Bool, fingerprint: String) {
       training = parts.training.count
       validation = parts.validation?.count ?? 0
       self.isGiven = isGiven
+      self.fingerprint = fingerprint
     }
   }
 
@@ -114,7 +121,7 @@ extension RunConfig: Codable {
   public static let format = 2
 
   private enum CodingKeys: String, CodingKey {
-    case format, cinch, recipe, data, validation, scaling, sampleShape, device, samples, isFinal
+    case format, cinch, recipe, data, validation, scaling, sampleShape, device, identity, samples, isFinal
   }
 
   public init(from decoder: any Decoder) throws {
@@ -127,6 +134,7 @@ extension RunConfig: Codable {
     scaling = try container.decodeIfPresent(Scaling.self, forKey: .scaling)
     sampleShape = try container.decode([Int].self, forKey: .sampleShape)
     device = try container.decode(DeviceInfo.self, forKey: .device)
+    identity = try container.decodeIfPresent(RunIdentity.self, forKey: .identity)
     samples = try container.decodeIfPresent(Samples.self, forKey: .samples)
     isFinal = try container.decode(Bool.self, forKey: .isFinal)
   }
@@ -141,6 +149,7 @@ extension RunConfig: Codable {
     try container.encodeIfPresent(scaling, forKey: .scaling)
     try container.encode(sampleShape, forKey: .sampleShape)
     try container.encode(device, forKey: .device)
+    try container.encodeIfPresent(identity, forKey: .identity)
     try container.encodeIfPresent(samples, forKey: .samples)
     try container.encode(isFinal, forKey: .isFinal)
   }

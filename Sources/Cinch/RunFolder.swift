@@ -15,7 +15,8 @@ import Glibc
 /// | `filters.png` | the first layer's weights, one tile per unit |
 /// | `features.png` | of convolutions: a sample, and what each encoder layer's filters find in it |
 ///
-/// Every file is written whole or not at all.
+/// Every file is written whole or not at all, and carries the run's `RunIdentity`: `config.json` as a member, the
+/// safetensors as metadata, `history.csv` as its column `run`, pictures as text beside the pixels.
 public struct RunFolder: Sendable, Hashable {
   public let path: String
 
@@ -55,6 +56,10 @@ public struct RunFolder: Sendable, Hashable {
         "'\(path)' already holds a run: choose another \(.folder), or go on with it by \(.resume, path).")
     }
   }
+
+  /// The right to write here.
+  /// - Throws: `CinchError.unavailable` where somebody has it, `.inputOutput`.
+  func lock() throws -> FolderLock { try FolderLock(path) }
 
   /// Removes files, where they are there.
   func remove(_ files: [File]) throws {
@@ -139,6 +144,11 @@ extension RunFolder {
     do {
       let config = try JSONCoding.decoder.decode(RunConfig.self, from: bytes)
       try config.recipe.validate()
+      if let identity = config.identity {
+        guard try RunIdentity.checksum(config.recipe.architecture) == identity.architecture else {
+          throw damaged("its layers are not those that the run was started with")
+        }
+      }
       return config
     } catch let error as DecodingError {
       throw damaged("\(JSONCoding.explain(error))")
@@ -156,16 +166,19 @@ extension RunFolder {
 // history.csv
 extension RunFolder {
   /// The loss's metrics, the penalties, and the loss's metrics of the held-out samples.
-  package func write(history: [Epoch], of recipe: Recipe) throws {
+  package func write(history: [Epoch], of recipe: Recipe, identity: RunIdentity?) throws {
     let names = recipe.loss.metricNames
     let (training, heldOut) = (names + recipe.penalties.names, names.map(Epoch.validationName))
-    var table = CSVWriter(
-      columns: ["epoch", "loss"] + training + heldOut + ["learning_rate", "samples_per_second", "seconds"])
+    var columns = ["epoch", "loss"] + training + heldOut + ["learning_rate", "samples_per_second", "seconds"]
+    // Rows of many runs can then stand in one table.
+    if identity != nil { columns.append(RunIdentity.runKey) }
+    var table = CSVWriter(columns: columns)
     for epoch in history {
       let values: [Double?] =
         [epoch.loss] + training.map { epoch.metrics[$0] } + names.map { epoch.validationMetrics?[$0] }
         + [epoch.learningRate, epoch.samplesPerSecond, epoch.seconds]
-      try table.append(["\(epoch.number)"] + values.map { $0.map { "\($0)" } ?? "" })
+      let last = identity.map { [$0.run] } ?? []
+      try table.append(["\(epoch.number)"] + values.map { $0.map { "\($0)" } ?? "" } + last)
     }
     try table.write(to: path(of: .history))
   }

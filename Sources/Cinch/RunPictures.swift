@@ -13,7 +13,7 @@ extension RunFolder {
 
   /// The first layer's weights as tiles, each scaled to its own range: a dense layer's rows in the sample's shape, a
   /// convolution's kernels, in colour where they look at three channels.
-  package func writeFilters(_ model: Autoencoder, shape: Shape) throws {
+  package func writeFilters(_ model: Autoencoder, shape: Shape, identity: RunIdentity?) throws {
     guard let weight = try model.parameters().first else { return }
     let tile: Shape
     let magnification: Int
@@ -33,12 +33,12 @@ extension RunFolder {
     let image = try ImageGrid.tiles(
       Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification,
       gap: isKernel ? magnification / 2 + 1 : 1)
-    try PNG.write(image, to: path(of: .filters))
+    try PNG.write(image, texts: identity?.metadata ?? [:], to: path(of: .filters))
   }
 
   /// One sample, and below it the feature maps that each convolution of the encoder makes of it, each scaled to its
   /// own range.
-  package func writeFeatures(_ model: Autoencoder, of data: Dataset, shape: Shape) throws {
+  package func writeFeatures(_ model: Autoencoder, of data: Dataset, shape: Shape, identity: RunIdentity?) throws {
     guard model.recipe.isOfImages else { return }
     let first = try data.prefix(1)
     let sample = first.values
@@ -58,11 +58,12 @@ extension RunFolder {
         try ImageGrid.tiles(
           Array(layer.values.prefix(count * map.count)), tileShape: map, columns: 16, magnification: magnification))
     }
-    try PNG.write(try ImageGrid.stacked(pictures), to: path(of: .features))
+    try PNG.write(try ImageGrid.stacked(pictures), texts: identity?.metadata ?? [:], to: path(of: .features))
   }
 
   /// Sixteen samples: originals, what the encoder saw of them where the recipe corrupts, and reconstructions.
-  package func writeReconstructions(_ model: Autoencoder, of data: Dataset, shape: Shape) throws {
+  package func writeReconstructions(_ model: Autoencoder, of data: Dataset, shape: Shape, identity: RunIdentity?) throws
+  {
     let magnification = Self.magnification(shape, narrow: 2)
     let count = min(16, data.count, Self.mostPixels / (3 * shape.count * magnification * magnification))
     guard count > 0 else { return }
@@ -73,7 +74,7 @@ extension RunFolder {
     let image = try ImageGrid.compared(
       [originals, corrupted, reconstructions].compactMap { $0 }, tileShape: Self.tile(shape),
       contrast: .fixed(Self.range(originals)), magnification: magnification)
-    try PNG.write(image, to: path(of: .reconstructions))
+    try PNG.write(image, texts: identity?.metadata ?? [:], to: path(of: .reconstructions))
   }
 
   /// Channels that are no colours stand below each other.

@@ -29,6 +29,12 @@ extension Run {
   struct Progress {
     var pending: [Event] = []
     var isWorking = false
+    /// Whether `train` goes on.
+    var isTraining = false
+    /// Held from the beginning until the run has ended or been stopped.
+    var lock: FolderLock?
+    /// The last checkpoint that this run wrote or began with.
+    var stamp: FileStamp?
     var summary: Summary?
     var checkpointed = ContinuousClock.now
   }
@@ -42,10 +48,18 @@ extension Run {
   /// - Parameter observer: is told of every event; it may use the run and its model.
   /// - Returns: what the run came to; nil where it was stopped.
   /// - Throws: `CinchError.diverged` where the loss stops being a number, `.inputOutput` where a file cannot be
-  ///   written, `.usage` where the run is being trained already or another has begun on its model; and what `observer`
-  ///   throws.
+  ///   written, `.usage` where the run is being trained already or another has begun on its model, `.unavailable` where
+  ///   somebody else goes on with the folder; and what `observer` throws.
   @discardableResult
   public func train(_ observer: (Event) throws -> Bool = { _ in true }) throws -> Summary? {
+    try progress.withLock {
+      guard !$0.isTraining else { throw Self.isBusy }
+      $0.isTraining = true
+    }
+    defer {
+      progress.withLock { $0.isTraining = false }
+      letGo()
+    }
     while let event = try next() {
       if case .ended(let summary) = event {
         _ = try observer(event)
@@ -68,21 +82,49 @@ extension Run {
   /// - Throws: `CinchError.inputOutput`; `.diverged` where the weights are no finite numbers.
   public func checkpoint() throws { _ = try writeCheckpoint() }
 
-  /// Writes checkpoint, history and model, as a run that is stopped does.
+  /// Writes checkpoint, history and model, as a run that is stopped does. Outside of `train` it lets go of the folder,
+  /// so that `resume` can have it; training on takes it back.
   /// - Throws: as `checkpoint`.
-  public func save() throws { _ = try saved() }
+  public func save() throws {
+    _ = try saved()
+    if progress.withLock({ !$0.isTraining && !$0.isWorking }) { letGo() }
+  }
+
+  /// - Throws: `CinchError.unavailable` where somebody else has the folder, `.usage` where they have gone on in it.
+  private func hold() throws {
+    try progress.withLock { progress in
+      guard progress.lock == nil else { return }
+      let lock = try folder.lock()
+      guard progress.stamp == FileStamp(folder.path(of: .checkpoint)) else {
+        throw CinchError.usage(
+          "The run in '\(folder.path)' has gone on elsewhere: open it again with \(.resume, folder.path).")
+      }
+      progress.lock = lock
+    }
+  }
+
+  func letGo() { progress.withLock { $0.lock = nil } }
+
+  /// What `create` and `resume` have taken.
+  func hold(_ lock: FolderLock) {
+    let stamp = FileStamp(folder.path(of: .checkpoint))
+    progress.withLock {
+      $0.lock = lock
+      $0.stamp = stamp
+    }
+  }
 
   /// The weights of the epoch with the least validation loss so far, under their file names: what early stopping will
   /// give back. After the end they are the model's own.
   /// - Throws: `CinchError.usage` where the recipe has no `patience`, or no epoch has ended yet.
   public func bestParameters() throws -> [NamedParameter] { try inRun { try $0.bestParameters() } }
 
+  private static let isBusy = CinchError.usage("The run is being trained already: wait for that, or stop it first.")
+
   /// Works until there is something to tell; nil after the end.
   func next() throws -> Event? {
     let told: Event?? = try progress.withLock { progress in
-      guard !progress.isWorking else {
-        throw CinchError.usage("The run is being trained already: wait for that, or stop it first.")
-      }
+      guard !progress.isWorking else { throw Self.isBusy }
       if !progress.pending.isEmpty { return .some(progress.pending.removeFirst()) }
       if progress.summary != nil { return .some(nil) }
       progress.isWorking = true
@@ -90,6 +132,7 @@ extension Run {
     }
     if let told { return told }
     defer { progress.withLock { $0.isWorking = false } }
+    try hold()
     var events: [Event] = []
     while events.isEmpty { events = try work() }
     progress.withLock { [events] in $0.pending = Array(events.dropFirst()) }
@@ -131,10 +174,14 @@ extension Run {
       }
     }
     let samples = validation ?? training
-    try picture { try folder.writeFilters(model, shape: config.shape) }
-    try picture { try folder.writeFeatures(model, of: samples, shape: config.shape) }
+    try picture { try folder.writeFilters(model, shape: config.shape, identity: config.identity) }
+    try picture {
+      try folder.writeFeatures(model, of: samples, shape: config.shape, identity: config.identity)
+    }
     if recipe.classifier == nil {
-      try picture { try folder.writeReconstructions(model, of: samples, shape: config.shape) }
+      try picture {
+        try folder.writeReconstructions(model, of: samples, shape: config.shape, identity: config.identity)
+      }
     }
     var final = config
     final.isFinal = true
@@ -142,25 +189,32 @@ extension Run {
     let summary = Summary(
       ended: reason, state: try state, evaluation: try model.evaluate(samples), isHeldOut: validation != nil)
     progress.withLock { $0.summary = summary }
+    letGo()
     return events + [.ended(summary)]
   }
 
   private func saved() throws -> Int {
     let step = try writeCheckpoint()
     try writeHistory()
-    try folder.writeModel(model)
+    try folder.write(try model.parameters(), of: recipe, config.identity)
     return step
   }
 
   func writeHistory() throws {
-    try folder.write(history: try state.history, of: recipe)
+    try hold()
+    try folder.write(history: try state.history, of: recipe, identity: config.identity)
   }
 
   /// - Returns: updates done so far.
   private func writeCheckpoint() throws -> Int {
     let checkpoint = try inRun { try $0.checkpoint() }
-    try folder.write(checkpoint)
-    progress.withLock { $0.checkpointed = .now }
+    try hold()
+    try folder.write(checkpoint, of: config.identity)
+    let stamp = FileStamp(folder.path(of: .checkpoint))
+    progress.withLock {
+      $0.checkpointed = .now
+      $0.stamp = stamp
+    }
     return checkpoint.state.step
   }
 }

@@ -10,6 +10,8 @@ extension CinchError {
     case folder
     /// Going on with the run in a folder, its value.
     case resume
+    /// Whether a run may go on with other data than it was started with.
+    case changedData
     /// The named recipes, and the devices of this machine.
     case recipes = "JSONCoding"
     case devices = "DeviceList"

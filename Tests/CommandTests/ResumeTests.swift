@@ -192,6 +192,62 @@ import Testing
     #expect(try again.objects().compactMap { $0["event"] as? String } == ["start", "end"])
   }
 
+  /// A run that another process trains is let alone, and nobody waits for one that was killed.
+  @Test func twoProcessesDoNotShareARun() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 400)
+    let line = "\(recipe) --device reference --epochs 100000 --out run"
+    let running = try sandbox.start(line.split(separator: " ").map(String.init))
+    try await running.waitForLines(3)
+    let second = try await sandbox.run(line: "train --resume run")
+    #expect(second.refused(69), "\(second.errors)")
+    #expect(second.errors.contains("process \(running.process.processIdentifier) "))
+    #expect(try await sandbox.run(line: "info run").status == 0)
+    kill(running.process.processIdentifier, SIGKILL)
+    #expect(try await running.wait().status == 137)
+    let third = try sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
+    try await third.waitForLines(2)
+    third.process.terminate()
+    #expect(try await third.wait().status == 130)
+    #expect(!sandbox.exists("run/.cinch-lock"))
+  }
+
+  /// Of runs that begin at once in one folder one is made, and the others say so.
+  @Test func oneOfManyBeginnersGetsTheFolder() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 40)
+    let line = "train linear --data data.csv --layers 16,4 --device reference --epochs 3 --quiet --out run --seed "
+    let started = try (1...4).map { try sandbox.start("\(line)\($0)".split(separator: " ").map(String.init)) }
+    var made = 0
+    for running in started {
+      let outcome = try await running.wait()
+      if outcome.status == 0 { made += 1 } else { #expect(outcome.refused(64) || outcome.refused(69)) }
+    }
+    #expect(made == 1)
+    #expect(try await sandbox.run(line: "train --resume run --epochs 4").status == 0)
+  }
+
+  /// Rows of another file under the same name, as many of them, are noticed.
+  @Test func changedDataAreRefused() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    let line = "train linear --data data.csv --layers 16,4 --device reference --epochs 2 --quiet --out run"
+    #expect(try await sandbox.run(line: line).status == 0)
+    let same = try await sandbox.run(line: "eval run --json")
+    #expect(same.status == 0 && same.errors.isEmpty)
+    try sandbox.writeData(rows: 60, scale: 0.5)
+    let evaluated = try await sandbox.run(line: "eval run --json")
+    #expect(evaluated.status == 0 && evaluated.errors.contains("other data"), "\(evaluated.errors)")
+    let resumed = try await sandbox.run(line: "train --resume run --epochs 3")
+    #expect(resumed.refused(65) && resumed.errors.contains("--changed-data"), "\(resumed.errors)")
+    #expect(try await sandbox.run(line: "train --resume run --epochs 3 --changed-data").status == 0)
+    // From here on these are the run's data.
+    #expect(try await sandbox.run(line: "train --resume run --epochs 4").status == 0)
+    try sandbox.writeData(rows: 61, scale: 0.5)
+    #expect(try await sandbox.run(line: "train --resume run --epochs 5 --changed-data").refused(65))
+    #expect(try await sandbox.run(line: "\(line) --changed-data").refused(64))
+  }
+
   @Test func aFolderThatWasLostMeanwhileIsASentence() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 400)

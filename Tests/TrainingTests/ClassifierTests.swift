@@ -100,7 +100,8 @@ import Testing
     #expect(summary.evaluation.metrics[Loss.crossEntropyName] != nil)
     let history = try String(contentsOfFile: whole.folder.path(of: .history), encoding: .utf8)
     #expect(
-      history.hasPrefix("epoch,loss,cross_entropy,validation_cross_entropy,learning_rate,samples_per_second,seconds\n"))
+      history.hasPrefix(
+        "epoch,loss,cross_entropy,validation_cross_entropy,learning_rate,samples_per_second,seconds,run\n"))
     #expect(!whole.folder.has(.reconstructions))
   }
 

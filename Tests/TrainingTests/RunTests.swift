@@ -136,7 +136,7 @@ import Testing
     var steps: [Int] = []
     try run.train { event in
       guard case .checkpoint(let step) = event else { return true }
-      let inside = try RunFolder(folder("run")).checkpoint().state
+      let inside = try RunFolder(folder("run")).checkpoint(of: run.config).state
       #expect(inside.step == step && inside.stepInEpoch > 0)
       steps.append(step)
       return steps.count < 2
@@ -165,6 +165,128 @@ import Testing
     }
   }
 
+  /// One owner at a time writes in a folder: until a run has ended or been stopped nobody else goes on with it.
+  @Test func aRunHasItsFolderForItself() throws {
+    let folder = try Folder()
+    let data = try data()
+    let run = try Run.create(recipe(), data: data, in: folder("run"), on: .reference)
+    let mine = "in use by process \(ProcessInfo.processInfo.processIdentifier)"
+    refused(mine) { try Run.resume(folder("run"), data: data) }
+    try run.train { event in
+      guard case .epoch = event else { return true }
+      refused(mine) { try Run.resume(folder("run"), data: data) }
+      let error = #expect(throws: CinchError.self) { try run.model.save(to: folder("run")) }
+      #expect(error?.description.contains(mine) == true)
+      return false
+    }
+    let other = try Run.resume(folder("run"), data: data)
+    let error = #expect(throws: CinchError.self) { try run.train() }
+    #expect(error?.description.contains(mine) == true)
+    try other.train { _ in false }
+    // What has gone on without it must not be overwritten.
+    let stale = #expect(throws: CinchError.self) { try run.train() }
+    #expect(stale?.description.contains("gone on elsewhere") == true, "\(stale?.description ?? "")")
+    #expect(try other.train()?.state.epoch == 4)
+    #expect(!folder.has("run/.cinch-lock"))
+    try Run.resume(folder("run"), epochs: 5, data: data).train()
+  }
+
+  /// A run that is stopped and let alone goes on by itself, too; and a loop over events that is left, by `save`.
+  @Test func aStoppedRunTakesItsFolderBack() async throws {
+    let folder = try Folder()
+    let data = try data()
+    let run = try Run.create(recipe(), data: data, in: folder("run"), on: .reference)
+    for try await _ in run.events { break }
+    refused("in use") { try Run.resume(folder("run"), data: data) }
+    try run.save()
+    do {
+      let other = try Run.resume(folder("run"), data: data)
+      #expect(try other.state == run.state)
+    }
+    #expect(try run.train()?.state.epoch == 4)
+  }
+
+  /// Files of two runs never pass for one, however alike they are.
+  @Test func filesOfOtherRunsAreRefused() throws {
+    let folder = try Folder()
+    let data = try data()
+    func copy(_ file: RunFolder.File, from source: String, to target: String) throws {
+      let (source, target) = (RunFolder(folder(source)).path(of: file), RunFolder(folder(target)).path(of: file))
+      try? FileManager.default.removeItem(atPath: target)
+      try FileManager.default.copyItem(atPath: source, toPath: target)
+    }
+    var other = recipe()
+    other.seed = 6
+    var tanh = recipe()
+    tanh.penalties.kl = nil
+    tanh.autoencoder?.setLayers([13, 9], activation: .tanh, outputActivation: .sigmoid)
+    for (name, recipe) in [("run", recipe()), ("same", recipe(epochs: 2)), ("other", other), ("tanh", tanh)] {
+      try Run.create(recipe, data: data, in: folder(name), on: .reference).train()
+    }
+    // The same run, further on: equal runs have equal files.
+    try copy(.checkpoint, from: "run", to: "same")
+    #expect(try Run.resume(folder("same"), epochs: 4, data: data).resumedFrom?.epoch == 4)
+    for foreign in ["other", "tanh"] {
+      try copy(.checkpoint, from: foreign, to: "run")
+      refused("another run") { try Run.resume(folder("run"), epochs: 5, data: data) }
+      try copy(.model, from: foreign, to: "run")
+      let error = #expect(throws: CinchError.self) { _ = try Autoencoder.load(folder("run"), on: .reference) }
+      #expect(error?.description.contains("another run") == true)
+      #expect(error?.description.contains("other layers") == (foreign == "tanh"))
+    }
+    // A model that was changed and saved over its run is one of its own.
+    try copy(.model, from: "same", to: "run")
+    let model = try Autoencoder.load(folder("run"), on: .reference)
+    try model.save(to: folder("saved"))
+    #expect(try Autoencoder.load(folder("saved"), on: .reference).parameters() == model.parameters())
+    try copy(.model, from: "same", to: "saved")
+    #expect(throws: CinchError.self) { _ = try Autoencoder.load(folder("saved"), on: .reference) }
+    // A config that was edited.
+    let config = try String(contentsOfFile: folder("tanh/config.json"), encoding: .utf8)
+    try config.replacing("tanh", with: "relu").write(
+      toFile: folder("tanh/config.json"), atomically: true, encoding: .utf8)
+    refused("layers are not those") { try Run.resume(folder("tanh"), data: data) }
+  }
+
+  /// Weights that another program wrote have no identity, and are taken where they fit.
+  @Test func weightsFromElsewhereAreTaken() throws {
+    let folder = try Folder()
+    let run = try Run.create(recipe(epochs: 1), data: try data(), in: folder("run"), on: .reference)
+    try run.train()
+    let path = run.folder.path(of: .model)
+    var file = try Safetensors(contentsOf: path)
+    #expect(file.metadata["run"] == run.config.identity?.run)
+    file.metadata = ["format": "pt"]
+    try file.write(to: path)
+    #expect(try Autoencoder.load(folder("run"), on: .reference).parameters() == run.model.parameters())
+  }
+
+  /// Every file says whose it is.
+  @Test func everyFileCarriesTheRunsIdentity() throws {
+    let folder = try Folder()
+    let run = try Run.create(recipe(epochs: 2), data: try data(), in: folder("run"), on: .reference)
+    try run.train()
+    let identity = try #require(run.config.identity)
+    #expect(identity.run.count == 16 && identity.run != identity.architecture)
+    for file in RunFolder.File.allCases where run.folder.has(file) {
+      let text = String(decoding: try folder.bytes("run/\(file.rawValue)"), as: Unicode.ASCII.self)
+      #expect(text.contains(identity.run), "\(file.rawValue)")
+      #expect(text.contains(identity.architecture) || file == .history, "\(file.rawValue)")
+    }
+  }
+
+  /// The next version must find the same for the runs of this one.
+  @Test func theChecksumOfAnArchitectureStays() throws {
+    let pinned: [(Architecture, String)] = [
+      (recipe().architecture, "369877e778b73992"), (try Recipe.named("conv").architecture, "2e8de0b50afbe090"),
+      (.classifier(ClassifierArchitecture(layers: [4, 3], activation: .relu, classes: 2)), "371e37cfe1682213"),
+    ]
+    for (architecture, expected) in pinned {
+      let sum = try RunIdentity.checksum(architecture)
+      #expect(sum == expected, "\(sum)")
+    }
+  }
+
   /// Between two events the model is free: an observer encodes, reads the best weights and writes checkpoints.
   @Test func observersUseTheModel() throws {
     let folder = try Folder()
@@ -179,7 +301,7 @@ import Testing
       case .progress:
         #expect(try run.model.encode(data).features == 9)
         try run.checkpoint()
-        #expect(throws: Never.self) { _ = try Run.resume(folder("run"), data: data) }
+        #expect(try RunFolder(folder("run")).checkpoint(of: run.config).state == run.state)
         written += 1
       case .epoch(let epoch):
         weights[epoch.number] = try run.model.parameters()

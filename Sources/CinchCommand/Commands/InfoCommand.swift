@@ -47,7 +47,7 @@ struct InfoCommand: ParsableCommand {
   func run() throws {
     let folder = RunFolder(path)
     let config = try folder.config()
-    let state = try folder.has(.checkpoint) ? folder.checkpoint().state : TrainingState()
+    let state = try folder.has(.checkpoint) ? folder.checkpoint(of: config).state : TrainingState()
     let files = RunFolder.File.allCases.filter(folder.has).map(\.rawValue)
     if json {
       return try Output.result(

@@ -50,9 +50,12 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Goes on with this run, with its own recipe, data and device. Only --epochs and --device may be given with it.",
+      "Goes on with this run, with its own recipe, data and device. Only --epochs, --device and --changed-data may be given with it.",
       valueName: "run"))
   var resume: String?
+
+  @Flag(help: "With --resume: goes on even where the data are not those that the run was started with.")
+  var changedData = false
 
   @Flag(help: "Prints one JSON object per line: start, every epoch, end.")
   var json = false
@@ -66,7 +69,11 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     let log = Diagnostics.logger(quiet: quiet, verbose: verbose)
     let report = TrainingReport(style: json ? .json : quiet ? .quiet : .human)
-    if let resume { try go(on: resume, report, log) } else { try start(report, log) }
+    if let resume { return try go(on: resume, report, log) }
+    guard !changedData else {
+      throw CinchError.usage("--changed-data is about a run that goes on: give it with --resume RUN.")
+    }
+    try start(report, log)
   }
 
   /// What a new run is told and a resumed one has of its own.
@@ -122,7 +129,7 @@ struct TrainCommand: ParsableCommand {
           + "Only --epochs and --device may differ.")
     }
     let started = try RunFolder(path).config().device
-    let run = try Run.resume(path, epochs: epochs, on: deviceOptions.device)
+    let run = try Run.resume(path, epochs: epochs, on: deviceOptions.device, changedData: changedData)
     if deviceOptions.device != nil, run.trainer.device.identifier != started.identifier {
       log.info("the run was started on \(started.identifier): another device rounds differently")
     }

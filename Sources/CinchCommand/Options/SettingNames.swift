@@ -30,6 +30,7 @@ extension CinchError.Setting {
     case .header: "--header"
     case .folder: "--out"
     case .resume: "--resume"
+    case .changedData: "--changed-data"
     case .recipes, .devices, .training: nil
     }
   }

@@ -1,4 +1,5 @@
 import CPNG
+import CZlib
 import Glibc
 
 /// An 8-bit image, grey or RGB.
@@ -32,9 +33,10 @@ public struct RasterImage: Sendable, Hashable {
 public enum PNG {
   /// The image as a PNG file's bytes.
   ///
+  /// - Parameter texts: what the file says beside its pixels, by keyword, in Latin letters.
   /// - Throws: `CinchError.usage` if the image has more or fewer bytes than pixels; `CinchError.unavailable` if libpng
   ///   refuses.
-  public static func encode(_ image: RasterImage) throws -> [UInt8] {
+  public static func encode(_ image: RasterImage, texts: [String: String] = [:]) throws -> [UInt8] {
     // libpng takes the pixels' address and no count.
     let count = image.width * image.height * image.channels
     guard image.pixels.count == count else {
@@ -62,11 +64,20 @@ public enum PNG {
       throw CinchError.unavailable("Libpng cannot encode an image: \(message()); show fewer tiles or update libpng.")
     }
     encoded.removeLast(encoded.count - size)
+    // Behind the signature and the header, which have always these sizes. The simplified interface writes no texts.
+    encoded.insert(contentsOf: texts.sorted { $0.key < $1.key }.flatMap { text($0.key, $0.value) }, at: 8 + 25)
     return encoded
   }
 
+  /// A tEXt chunk: length, type, keyword, 0, text, CRC of all but the length.
+  private static func text(_ keyword: String, _ text: String) -> [UInt8] {
+    func bytes(_ number: Int) -> [UInt8] { (0..<4).reversed().map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
+    let body = Array("tEXt\(keyword)\0\(text)".utf8)
+    return bytes(body.count - 4) + body + bytes(Int(crc32_z(0, body, body.count)))
+  }
+
   /// Writes the image as a PNG file. Throws as `encode`, and `CinchError.inputOutput`.
-  public static func write(_ image: RasterImage, to path: String) throws {
-    try AtomicFile.write(try encode(image), to: path)
+  public static func write(_ image: RasterImage, texts: [String: String] = [:], to path: String) throws {
+    try AtomicFile.write(try encode(image, texts: texts), to: path)
   }
 }
