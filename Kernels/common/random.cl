@@ -102,14 +102,36 @@ INLINE long sourceRow(long r, long start, int permuted, uint count, uint4 key, u
   return permuted ? (long)FIRST(permute((VU)(uint)(start + r), count, key, halfBits)) : start + r;
 }
 
+// A vector of a data set: floats, or, where there is a divisor, bytes that stand for b / divisor. `inverse` is 1/divisor,
+// rounded; the quotient's error, which is found exactly, makes it the nearest float.
+INLINE V loadSamples(const global float *source, long at, int count, float divisor, float inverse) {
+  if (divisor == 0.0f) return loadPart(source + at, count, 0.0f);
+  const global uchar *bytes = (const global uchar *)source + at;
+#if VW == 1
+  V b = (float)*bytes;
+#else
+  V b;
+  if (count >= VW) {
+    b = TO_V(GLUE(vload, VW)(0, bytes));
+  } else {
+    float lanes[VW];
+    for (int l = 0; l < VW; l++) lanes[l] = l < count ? (float)bytes[l] : 0.0f;
+    b = LOAD(lanes);
+  }
+#endif
+  V quotient = b * inverse;
+  return fma(fma(-quotient, (V)divisor, b), (V)inverse, quotient);
+}
+
 // batch[r, :] = source[order(r), :].
 kernel GROUP_2D void gather(
-  const global float *source, ulong source0, global float *batch, ulong batch0, int rows, int columns, int chunk,
-  long start, int permuted, uint count, uint4 key, uint halfBits) {
+  const global float *source, ulong source0, float divisor, float inverse, global float *batch, ulong batch0, int rows,
+  int columns, int chunk, long start, int permuted, uint count, uint4 key, uint halfBits) {
   FOR_ROWS(r, rows, chunk) {
-    const global float *from = source + source0 + sourceRow(r, start, permuted, count, key, halfBits) * columns;
+    long from = sourceRow(r, start, permuted, count, key, halfBits) * columns;
     global float *to = batch + batch0 + r * columns;
-    FOR_COLUMNS(c, columns) storePart(loadPart(from + c, columns - c, 0.0f), to + c, columns - c);
+    FOR_COLUMNS(c, columns)
+    storePart(loadSamples(source + source0, from + c, columns - c, divisor, inverse), to + c, columns - c);
   }
 }
 
@@ -187,7 +209,7 @@ kernel GROUP_1D void corrupt(
 // `gather` and `corrupt` in one pass. On a CPU `chunk` counts rows, BLOCK_WORDS or a multiple: a work-item's first
 // element starts a block, and the rows it has just copied are still in its cache.
 kernel GROUP_1D void gatherCorrupt(
-  const global float *source, ulong source0, global float *batch, ulong batch0, global float *y, ulong y0, int rows,
+  const global float *source, ulong source0, float divisor, float inverse, global float *batch, ulong batch0, global float *y, ulong y0, int rows,
   int columns, int chunk, long start, int permuted, uint orderCount, uint4 orderKey, uint halfBits, int kind,
   uint2 step, uint2 key, uint first, uint low, uint high, int always, float sigma) {
   source += source0;
@@ -195,9 +217,9 @@ kernel GROUP_1D void gatherCorrupt(
   y += y0;
 #if CPU_FAMILY
   FOR_ITEMS(r, rows, chunk) {
-    const global float *from = source + sourceRow(r, start, permuted, orderCount, orderKey, halfBits) * columns;
+    long from = sourceRow(r, start, permuted, orderCount, orderKey, halfBits) * columns;
     for (int c = 0; c < columns; c += VW)
-      storePart(loadPart(from + c, columns - c, 0.0f), batch + r * columns + c, columns - c);
+      storePart(loadSamples(source, from + c, columns - c, divisor, inverse), batch + r * columns + c, columns - c);
   }
   FOR_BLOCKS(e, (long)rows * columns, chunk * columns)
   corruptAt(batch, y, e, eEnd, kind, step, key, first, low, high, always, sigma);
@@ -205,9 +227,9 @@ kernel GROUP_1D void gatherCorrupt(
   FOR_BLOCKS(e, (long)rows * columns, chunk) {
     for (int q = 0; q < BLOCK_WORDS; q++) {
       long i = e + q;
-      if (i < eEnd)
-        batch[i] = source
-          [sourceRow(i / columns, start, permuted, orderCount, orderKey, halfBits) * columns + i % columns];
+      if (i >= eEnd) break;
+      long from = sourceRow(i / columns, start, permuted, orderCount, orderKey, halfBits) * columns + i % columns;
+      batch[i] = loadSamples(source, from, 1, divisor, inverse);
     }
     corruptAt(batch, y, e, eEnd, kind, step, key, first, low, high, always, sigma);
   }

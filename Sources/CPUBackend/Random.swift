@@ -7,6 +7,13 @@ extension CPUBackend {
     run(&job)
   }
 
+  public func gatherBytes(
+    _ source: ByteRows<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>
+  ) throws {
+    var job = try gathering(source, order, into: batch)
+    run(&job)
+  }
+
   public func corrupt(
     _ x: Tensor<CPUBuffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<CPUBuffer>
   ) throws {
@@ -21,6 +28,17 @@ extension CPUBackend {
 
   public func gather(
     _ source: Tensor<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>, _ corruption: Corruption,
+    _ draws: Draws, corrupted: Tensor<CPUBuffer>
+  ) throws {
+    try checkCorrupt(batch, corruption, draws, into: corrupted)
+    var job = try gathering(source, order, into: batch)
+    job.corrupted = try corrupted.pointer
+    job.corruption = cinch_corruption(corruption, columns: batch.columns, draws)
+    run(&job)
+  }
+
+  public func gatherBytes(
+    _ source: ByteRows<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>, _ corruption: Corruption,
     _ draws: Draws, corrupted: Tensor<CPUBuffer>
   ) throws {
     try checkCorrupt(batch, corruption, draws, into: corrupted)
@@ -46,8 +64,23 @@ extension CPUBackend {
     _ source: Tensor<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>
   ) throws -> cinch_gather {
     try checkGather(source, order, into: batch)
+    return try gathering(source.input, order, into: batch)
+  }
+
+  private func gathering(
+    _ source: ByteRows<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>
+  ) throws -> cinch_gather {
+    try checkGather(source, order, into: batch)
+    var job = try gathering(source.packed.input, order, into: batch)
+    job.divisor = source.divisor
+    return job
+  }
+
+  private func gathering(
+    _ source: UnsafePointer<Float>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>
+  ) throws -> cinch_gather {
     var job = cinch_gather()
-    job.source = try source.input
+    job.source = source
     job.start = Int64(order.start)
     (job.rows, job.columns) = (Int64(batch.rows), Int64(batch.columns))
     job.batch = try batch.pointer

@@ -84,6 +84,7 @@ typedef struct {
       float *values, int64_t c0, int64_t c1);
 
   /// Elements e0 ..< e1 of a matrix of `columns` columns.
+  void (*widen)(const uint8_t *bytes, float divisor, float *values, int64_t count);
   void (*corrupt)(
       const cinch_corruption *c, const float *x, float *corrupted, int64_t columns, int64_t e0, int64_t e1);
   void (*bernoulli)(const cinch_stream *stream, const float *p, float *draws, int64_t e0, int64_t e1);

@@ -29,21 +29,30 @@ typedef struct {
   int64_t rows_each;
 } gather_job;
 
+/// Which row of the source row r of the batch is.
+static int64_t place(const cinch_gather *g, int64_t r) { return permute(&g->permutation, g->start + r); }
+
 static void gather_task(void *context, int64_t task) {
   const gather_job *job = context;
   const cinch_gather *g = job->gather;
   int64_t r0 = task * job->rows_each, r1 = cinch_min(r0 + job->rows_each, g->rows);
   const float *clean = g->source;
   if (g->batch) {
-    const float *next = g->source + permute(&g->permutation, g->start + r0) * g->columns;
+    // Bytes where there is a divisor.
+    const int64_t size = g->divisor != 0 ? 1 : (int64_t)sizeof(float);
+    const char *source = (const char *)g->source, *next = source + place(g, r0) * g->columns * size;
     for (int64_t r = r0; r < r1; r++) {
-      const float *row = next;
+      const char *row = next;
+      float *target = g->batch + r * g->columns;
       if (r + 1 < r1) {
         // Rows lie anywhere in a data set far larger than the caches: fetch one while copying the other.
-        next = g->source + permute(&g->permutation, g->start + r + 1) * g->columns;
-        for (int64_t c = 0; c < g->columns; c += 16) __builtin_prefetch(next + c);
+        next = source + place(g, r + 1) * g->columns * size;
+        for (int64_t c = 0; c < g->columns * size; c += 64) __builtin_prefetch(next + c);
       }
-      memcpy(g->batch + r * g->columns, row, (size_t)g->columns * sizeof(float));
+      if (g->divisor != 0)
+        job->device->kernels->widen((const uint8_t *)row, g->divisor, target, g->columns);
+      else
+        memcpy(target, row, (size_t)g->columns * sizeof(float));
     }
     clean = g->batch;
   }

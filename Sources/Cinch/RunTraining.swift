@@ -187,7 +187,8 @@ extension Run {
     final.isFinal = true
     try folder.write(final)
     let summary = Summary(
-      ended: reason, state: try state, evaluation: try model.evaluate(samples), isHeldOut: validation != nil)
+      ended: reason, state: try state, evaluation: try inRun { try $0.evaluateRun(heldOut: validation != nil) },
+      isHeldOut: validation != nil)
     progress.withLock { $0.summary = summary }
     letGo()
     return events + [.ended(summary)]

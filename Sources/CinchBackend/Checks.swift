@@ -234,15 +234,29 @@ package func checkContractive<Buffer>(
 }
 
 package func checkGather<Buffer>(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
-  guard batch.columns == source.columns else {
-    throw fail("'gather': rows of \(source.shape) do not fit a batch of \(batch.shape).")
+  try checkGather(rows: source.rows, columns: source.columns, order, into: batch, "gather")
+}
+
+package func checkGather<Buffer>(_ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
+  let bytes = source.rows * source.columns
+  guard source.packed.count >= (bytes + 7) / 8, source.divisor > 0, source.divisor.isFinite else {
+    throw fail("'gatherBytes': \(source.packed.shape) and divisor \(source.divisor) hold no \(bytes) bytes.")
   }
-  let rows = order.permutation?.count ?? source.rows
-  guard rows <= source.rows else {
-    throw fail("'gather': an order of \(rows) samples exceeds the \(source.rows) rows of \(source.shape).")
+  try checkGather(rows: source.rows, columns: source.columns, order, into: batch, "gatherBytes")
+}
+
+private func checkGather<Buffer>(
+  rows: Int, columns: Int, _ order: SampleOrder, into batch: Tensor<Buffer>, _ op: String
+) throws {
+  guard batch.columns == columns else {
+    throw fail("'\(op)': rows of \([rows, columns] as Shape) do not fit a batch of \(batch.shape).")
   }
-  guard order.start >= 0, order.start + batch.rows <= rows else {
-    throw fail("'gather': \(batch.rows) rows from position \(order.start) exceed the order's \(rows).")
+  let count = order.permutation?.count ?? rows
+  guard count <= rows else {
+    throw fail("'\(op)': an order of \(count) samples exceeds the \(rows) rows of \([rows, columns] as Shape).")
+  }
+  guard order.start >= 0, order.start + batch.rows <= count else {
+    throw fail("'\(op)': \(batch.rows) rows from position \(order.start) exceed the order's \(count).")
   }
 }
 

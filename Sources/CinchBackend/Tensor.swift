@@ -1,3 +1,20 @@
+/// Rows of bytes on a device, packed into scalars: samples in the type of their file. A byte b stands for the float
+/// b / divisor.
+public struct ByteRows<Buffer: AnyObject> {
+  /// ⌈`rows · columns` / bytes of a scalar⌉ scalars.
+  public let packed: Tensor<Buffer>
+  public let rows: Int
+  public let columns: Int
+  public let divisor: Float
+
+  public init(_ packed: Tensor<Buffer>, rows: Int, columns: Int, divisor: Float) {
+    self.packed = packed
+    self.rows = rows
+    self.columns = columns
+    self.divisor = divisor
+  }
+}
+
 /// A contiguous, row-major view of a part of a device buffer.
 ///
 /// A tensor never owns or copies its elements: several tensors may view one buffer, as the layers of a

@@ -1,3 +1,4 @@
+import CinchBackend
 import FoundationEssentials
 import Glibc
 
@@ -64,5 +65,17 @@ extension CinchError {
       default: "\(String(cString: strerror(code))) (errno \(code)); correct that and try again"
       }
     return .inputOutput("Cannot \(action): \(reason).")
+  }
+}
+
+extension HostMemory {
+  /// - Parameter what: as a sentence has it: "the file 'x.npy'".
+  /// - Throws: `CinchError.unavailable` where there is no room for so many bytes.
+  package static func require(_ bytes: Int, for what: @autoclosure () -> String) throws {
+    guard !fits(bytes) else { return }
+    let left = byteText(max(available, 0))
+    throw CinchError.unavailable(
+      "There is no room for \(what()), which takes \(byteText(bytes)) of memory where \(left) are left: close other "
+        + "programs, raise the limit, or use fewer samples.")
   }
 }

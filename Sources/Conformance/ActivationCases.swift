@@ -48,7 +48,7 @@ struct GradientTerms: Sendable {
   func arguments(image: Shape, _ seed: String, map: (String, [Float]) -> [Float]) -> [Argument] {
     let channels = image.dimensions[3]
     return arguments([image.count / channels, channels], seed, map: map).map {
-      $0.name == "output" ? .input("output", image, $0.values) : $0
+      $0.name == "output" ? $0.reshaped(image) : $0
     }
   }
 

@@ -89,10 +89,25 @@ struct Argument {
   let shape: Shape
   let role: Role
   let comparison: Comparison
-  let values: [Float]
+  let values: [Double]
 
   static func input(_ name: String, _ shape: Shape, _ values: [Float]) -> Argument {
-    Argument(name: name, shape: shape, role: .input, comparison: .elements, values: values)
+    Argument(name: name, shape: shape, role: .input, comparison: .elements, values: values.map(Double.init))
+  }
+
+  /// The same values in another shape.
+  func reshaped(_ shape: Shape) -> Argument {
+    Argument(name: name, shape: shape, role: role, comparison: comparison, values: values)
+  }
+
+  /// Bytes packed into a backend's scalars. They must make finite numbers there.
+  static func bytes<B: Backend>(_ name: String, _ bytes: [UInt8], for backend: B) -> Argument {
+    let size = MemoryLayout<B.Scalar>.size
+    let padded = bytes + [UInt8](repeating: 0, count: (size - bytes.count % size) % size)
+    let values = padded.withUnsafeBytes { raw in
+      stride(from: 0, to: raw.count, by: size).map { Double(raw.loadUnaligned(fromByteOffset: $0, as: B.Scalar.self)) }
+    }
+    return Argument(name: name, shape: [values.count], role: .input, comparison: .elements, values: values)
   }
 
   /// Holds poison when the op starts.
@@ -102,7 +117,7 @@ struct Argument {
 
   /// Is read and written.
   static func update(_ name: String, _ shape: Shape, _ values: [Float]) -> Argument {
-    Argument(name: name, shape: shape, role: .update, comparison: .elements, values: values)
+    Argument(name: name, shape: shape, role: .update, comparison: .elements, values: values.map(Double.init))
   }
 }
 
@@ -126,7 +141,7 @@ struct CaseValues {
   init(_ bench: Workbench<ReferenceBackend>, after whole: [[Double]]) {
     var before: [String: [Double]] = [:], after: [String: [Double]] = [:]
     for (i, argument) in bench.arguments.enumerated() {
-      before[argument.name] = argument.values.map(Double.init)
+      before[argument.name] = argument.values
       after[argument.name] = Array(whole[i][bench.interior(i)])
     }
     self.before = before

@@ -2,7 +2,7 @@ import CinchBackend
 
 extension Conformance {
   static var randomCases: [any ConformanceCase] {
-    GatherCase.all + CorruptCase.all + BernoulliCase.all
+    GatherCase.all + GatherBytesCase.all + CorruptCase.all + BernoulliCase.all
       + [
         Rejection("gather", "rows past the end", .gather([5, 4], SampleOrder(start: 3), [3, 4])),
         Rejection("gather", "a batch of another width", .gather([5, 4], SampleOrder(start: 0), [3, 5])),
@@ -90,6 +90,57 @@ struct GatherCase: OpCase {
     }
     return plain + [part, one] + corrupted + continued
       + [GatherCase(source: [9, 7], rows: 9, start: 0, permuted: 9, corruption: .masking(0.4), blemish: 30)]
+  }
+}
+
+/// Rows of bytes into a batch of floats, with a corrupted copy or without: to the last bit.
+struct GatherBytesCase: OpCase {
+  let rows: Int
+  let columns: Int
+  var divisor: Float = 255
+  var isPermuted = false
+  var corruption: Corruption?
+
+  let op = "gatherBytes"
+  var name: String {
+    "\(rows) × \(columns) bytes / \(divisor)" + (isPermuted ? ", permuted" : "")
+      + (corruption.map { ", \($0)" } ?? "")
+  }
+
+  func arguments<B: Backend>(for backend: B) -> [Argument] {
+    // Each byte occurs, but where it would make the scalar that it lies in infinite or not a number.
+    let bytes = (0..<rows * columns).map { place in
+      let byte = UInt8(truncatingIfNeeded: place &* 37 &+ place / 251)
+      return place % 4 == 3 && byte & 0x7F >= 0x70 ? 0x2A : byte
+    }
+    let batch: Shape = [rows, columns]
+    return [.bytes("source", bytes, for: backend), .output("batch", batch)]
+      + (corruption == nil ? [] : [.output("corrupted", batch)])
+  }
+
+  func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
+    let philox = Philox(seed: 11, stream: .shuffle)
+    let order = SampleOrder(
+      start: 0, permutation: isPermuted ? Permutation(count: rows, philox: philox, step: 3) : nil)
+    let source = ByteRows(t["source"], rows: rows, columns: columns, divisor: divisor)
+    guard let corruption else { return try backend.gatherBytes(source, order, into: t["batch"]) }
+    try backend.gatherBytes(
+      source, order, into: t["batch"], corruption, Draws(Philox(seed: 11, stream: .corruption), step: 3),
+      corrupted: t["corrupted"])
+  }
+
+  func errors(_ v: CaseValues) throws -> [String: [Double]] {
+    guard case .gaussian(let sigma) = corruption else { return [:] }
+    return ["corrupted": v.wanted("corrupted").map { CorruptCase.gaussianError(sigma, result: $0) }]
+  }
+
+  static var all: [GatherBytesCase] {
+    let sizes = [(1, 1), (5, 3), (17, 784), (300, 33), (257, 1), (64, 64)]
+    return sizes.flatMap { rows, columns in
+      [false, true].flatMap { isPermuted in
+        [1, 255].map { GatherBytesCase(rows: rows, columns: columns, divisor: $0, isPermuted: isPermuted) }
+      }
+    } + CorruptCase.kinds.map { GatherBytesCase(rows: 31, columns: 33, isPermuted: true, corruption: $0) }
   }
 }
 

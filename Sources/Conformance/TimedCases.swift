@@ -64,7 +64,10 @@ extension Conformance {
       TimedCase(
         GatherCase(source: source, rows: batch, start: 0, permuted: source.rows, corruption: corruption))
     }
-    return [drawn(nil), drawn(.masking(0.3)), drawn(.gaussian(0.3))]
+    let bytes = [nil, Corruption.masking(0.3)].map {
+      TimedCase(GatherBytesCase(rows: batch, columns: 784, isPermuted: true, corruption: $0))
+    }
+    return bytes + [drawn(nil), drawn(.masking(0.3)), drawn(.gaussian(0.3))]
       + [Corruption.masking(0.3), .maskingExact(0.3), .gaussian(0.3), .saltPepper(0.3)].map {
         TimedCase(CorruptCase(shape: output, corruption: $0))
       } + [TimedCase(BernoulliCase(shape: [batch, 1024]))] + timedSampling

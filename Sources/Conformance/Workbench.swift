@@ -25,7 +25,7 @@ struct Workbench<B: Backend> {
       // A poison that is not a number cannot pass for one; where one is expected, it is a number instead.
       var values = [Double](repeating: expectsNaN ? 3e8 : .nan, count: count)
       if argument.role != .output {
-        for e in 0..<argument.shape.count { values[offset + e] = Double(argument.values[e]) }
+        for e in 0..<argument.shape.count { values[offset + e] = argument.values[e] }
       }
       for e in 0..<offset { values[e] = CaseData.sentinel(e) }
       for e in (count - margin)..<count { values[e] = CaseData.sentinel(e) }

@@ -41,16 +41,39 @@ private struct Draw {
   }
 }
 
+/// Where samples are gathered from: floats, or bytes with their divisor.
+private struct SampleSource {
+  let tensor: Tensor<OpenCLBuffer>
+  var divisor: Float = 0
+
+  func add(to call: inout Call) {
+    call.add(tensor)
+    call.add(divisor)
+    call.add(divisor == 0 ? 0 : 1 / divisor)
+  }
+}
+
 extension OpenCLBackend {
   public func gather(
     _ source: Tensor<OpenCLBuffer>, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>
   ) throws {
     try checkGather(source, order, into: batch)
+    try gather(SampleSource(tensor: source), order, into: batch)
+  }
+
+  public func gatherBytes(
+    _ source: ByteRows<OpenCLBuffer>, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>
+  ) throws {
+    try checkGather(source, order, into: batch)
+    try gather(SampleSource(tensor: source.packed, divisor: source.divisor), order, into: batch)
+  }
+
+  private func gather(_ source: SampleSource, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>) throws {
     guard batch.count > 0 else { return }
     let (rows, columns) = (batch.rows, batch.columns)
     let grid = matrix(rows, columns)
     var call = try call(.gather)
-    call.add(source)
+    source.add(to: &call)
     call.add(batch)
     call.add(rows)
     call.add(columns)
@@ -73,6 +96,22 @@ extension OpenCLBackend {
     _ draws: Draws, corrupted: Tensor<OpenCLBuffer>
   ) throws {
     try checkGather(source, order, into: batch)
+    try gather(SampleSource(tensor: source), order, into: batch, corruption, draws, corrupted: corrupted)
+  }
+
+  public func gatherBytes(
+    _ source: ByteRows<OpenCLBuffer>, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>,
+    _ corruption: Corruption, _ draws: Draws, corrupted: Tensor<OpenCLBuffer>
+  ) throws {
+    try checkGather(source, order, into: batch)
+    let source = SampleSource(tensor: source.packed, divisor: source.divisor)
+    try gather(source, order, into: batch, corruption, draws, corrupted: corrupted)
+  }
+
+  private func gather(
+    _ source: SampleSource, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>, _ corruption: Corruption,
+    _ draws: Draws, corrupted: Tensor<OpenCLBuffer>
+  ) throws {
     try checkCorrupt(batch, corruption, draws, into: corrupted)
     if case .maskingExact = corruption {
       try gather(source, order, into: batch)
@@ -82,7 +121,7 @@ extension OpenCLBackend {
     let (rows, columns) = (batch.rows, batch.columns)
     let grid = family == .cpu ? items(rows, columns: columns, multiple: Self.blockWords) : drawGrid(batch.count)
     var call = try call(.gatherCorrupt)
-    call.add(source)
+    source.add(to: &call)
     call.add(batch)
     call.add(corrupted)
     call.add(rows)

@@ -171,6 +171,21 @@ final class SaboteurBackend: Backend {
   func gather(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
     try run(batch, inputs: [source]) { try reference.gather(source, order, into: batch) }
   }
+  func gatherBytes(_ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
+    try run(batch, inputs: [source.packed]) {
+      // The bytes are packed into floats here, into doubles there.
+      extra.waits -= 1
+      let floats = try reference.read(source.packed).map { Float($0) }
+      let values = floats.withUnsafeBytes { bytes in
+        (0..<batch.count).map { place -> Double in
+          let (row, column) = place.quotientAndRemainder(dividingBy: batch.columns)
+          let from = order.permutation?(order.start + row) ?? order.start + row
+          return Double(Float(bytes[from * batch.columns + column]) / source.divisor)
+        }
+      }
+      try reference.write(values, to: batch)
+    }
+  }
   func corrupt(
     _ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>
   ) throws {

@@ -49,7 +49,8 @@ import Testing
     let bytes: [UInt8] = [0, 7, 51, 200, 255, 7]
     let images = try IDX.read(idx(type: 8, extents: [3, 2], data: bytes), path: "a")
     let fromBytes = Dataset(
-      unchecked: images.values, count: 3, sampleShape: [2], labels: nil, name: "a", scaling: .bytes, columnNames: nil)
+      unchecked: SampleRows(images.storage, features: 2), sampleShape: [2], labels: nil, name: "a", scaling: .bytes,
+      columnNames: nil)
     let fromText = try Dataset(values: bytes.map(Float.init), count: 3, features: 2)
     #expect(try Scaling.fit(.none, to: fromBytes) == .bytes)
     #expect(try Scaling.fit(.none, to: fromText) == .identity)

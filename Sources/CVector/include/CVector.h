@@ -233,10 +233,11 @@ typedef struct {
   float sigma;
 } cinch_corruption;
 
-/// Row `permutation(start + i)` of `source` becomes row i of `batch` (unless NULL), and a corrupted copy of
-/// it row i of `corrupted` (unless NULL).
+/// Row `permutation(start + i)` of `source` becomes row i of `batch` (unless NULL), and a corrupted copy of it row i of
+/// `corrupted` (unless NULL). Where `divisor` is not 0, `source` are bytes that stand for b / divisor.
 typedef struct {
   const float *source;
+  float divisor;
   int64_t start, rows, columns;
   cinch_permutation permutation;
   float *batch;

@@ -138,6 +138,17 @@ INLINE void corrupt_elements(
   }
 }
 
+static void widen_bytes(const uint8_t *bytes, float divisor, float *values, int64_t count) {
+  typedef uint8_t vb __attribute__((ext_vector_type(CINCH_WIDTH)));
+  int64_t i = 0;
+  for (; i + CINCH_WIDTH <= count; i += CINCH_WIDTH) {
+    vb lanes;
+    memcpy(&lanes, bytes + i, sizeof lanes);
+    store(values + i, __builtin_convertvector(__builtin_convertvector(lanes, vi), vf) / divisor);
+  }
+  for (; i < count; i++) values[i] = (float)bytes[i] / divisor;
+}
+
 static void corrupt_range(
     const cinch_corruption *c, const float *x, float *corrupted, int64_t columns, int64_t e0, int64_t e1) {
   if (c->kind == cinch_corrupt_none) {

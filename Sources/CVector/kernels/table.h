@@ -31,6 +31,7 @@ const cinch_kernels CINCH_KERNELS = {
     .sum_decayed_squares = sum_decayed_squares,
     .kl = kl_columns,
     .contractive = contractive_columns,
+    .widen = widen_bytes,
     .corrupt = corrupt_range,
     .bernoulli = bernoulli_range,
     .sample = sample_rows,

@@ -40,6 +40,29 @@ extension MemoryOps {
     return result
   }
 
+  /// Room for rows of bytes.
+  public func byteRows(_ rows: Int, columns: Int, divisor: Float) throws -> ByteRows<Buffer> {
+    let size = MemoryLayout<Scalar>.size
+    return ByteRows(
+      try tensor([(rows * columns + size - 1) / size]), rows: rows, columns: columns, divisor: divisor)
+  }
+
+  /// Copies bytes to a place among the rows, a multiple of a scalar's size. Up to the next multiple what follows them is
+  /// lost.
+  public func write(_ bytes: UnsafeRawBufferPointer, to target: ByteRows<Buffer>, at place: Int) throws {
+    let size = MemoryLayout<Scalar>.size
+    guard place % size == 0, place >= 0, place + bytes.count <= target.rows * target.columns else {
+      throw BackendError.invalidArgument(
+        "\(bytes.count) bytes at \(place) do not fit \(target.rows) rows of \(target.columns).")
+    }
+    let count = (bytes.count + size - 1) / size
+    try withUnsafeTemporaryAllocation(of: Scalar.self, capacity: count) { scalars in
+      scalars.initialize(repeating: 0)
+      UnsafeMutableRawBufferPointer(scalars).copyMemory(from: bytes)
+      try write(UnsafeBufferPointer(scalars), to: target.packed.slice(at: place / size, shape: [count]))
+    }
+  }
+
   public func write(_ values: [Scalar], to tensor: Tensor<Buffer>) throws {
     guard values.count == tensor.count else {
       throw BackendError.invalidArgument("\(values.count) values cannot fill a tensor of \(tensor.shape).")

@@ -9,12 +9,20 @@ public protocol RandomOps: MemoryOps {
   ///   - batch: `[n, d]`.
   func gather(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws
 
+  /// `gather` of rows of bytes: each becomes the float nearest to b / divisor.
+  func gatherBytes(_ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws
+
   /// C(x̃|x): a corrupted copy of `x`. See `Corruption`.
   func corrupt(_ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>) throws
 
   /// `gather` and `corrupt` in one pass.
   func gather(
     _ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>, _ corruption: Corruption,
+    _ draws: Draws, corrupted: Tensor<Buffer>) throws
+
+  /// `gatherBytes` and `corrupt` in one pass.
+  func gatherBytes(
+    _ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>, _ corruption: Corruption,
     _ draws: Draws, corrupted: Tensor<Buffer>) throws
 
   /// 1 with probability `p`, else 0: element e is 1 iff `Philox.uniform(word e) < p_e`. `samples` may be `p`.
@@ -27,6 +35,14 @@ extension RandomOps {
     _ draws: Draws, corrupted: Tensor<Buffer>
   ) throws {
     try gather(source, order, into: batch)
+    try corrupt(batch, corruption, draws, into: corrupted)
+  }
+
+  public func gatherBytes(
+    _ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>, _ corruption: Corruption,
+    _ draws: Draws, corrupted: Tensor<Buffer>
+  ) throws {
+    try gatherBytes(source, order, into: batch)
     try corrupt(batch, corruption, draws, into: corrupted)
   }
 }

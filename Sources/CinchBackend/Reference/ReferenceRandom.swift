@@ -13,6 +13,21 @@ extension ReferenceBackend {
     }
   }
 
+  public func gatherBytes(
+    _ source: ByteRows<ReferenceBuffer>, _ order: SampleOrder, into batch: Tensor<ReferenceBuffer>
+  ) throws {
+    try checkGather(source, order, into: batch)
+    counters.launches += 1
+    let bytes = UnsafeRawBufferPointer(try view(source.packed)), to = try view(batch)
+    for i in 0..<batch.rows {
+      let row = order.permutation?(order.start + i) ?? order.start + i
+      for j in 0..<batch.columns {
+        // A float, as every device has it: a data set in another type is the same data set.
+        to[i * batch.columns + j] = Double(Float(bytes[row * batch.columns + j]) / source.divisor)
+      }
+    }
+  }
+
   public func corrupt(
     _ x: Tensor<ReferenceBuffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<ReferenceBuffer>
   ) throws {

@@ -259,6 +259,12 @@ extension TracingBackend {
     }
   }
 
+  public func gatherBytes(_ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
+    try trace("gatherBytes", [.read("source", source.packed), .write("batch", batch)], text(order)) {
+      try base.gatherBytes(source, order, into: batch)
+    }
+  }
+
   public func corrupt(
     _ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>
   ) throws {
@@ -274,6 +280,16 @@ extension TracingBackend {
     let operands: [Operand] = [.read("source", source), .write("batch", batch), .write("corrupted", corrupted)]
     try trace("gather", operands, "\(text(order)) \(corruption) \(text(draws))") {
       try base.gather(source, order, into: batch, corruption, draws, corrupted: corrupted)
+    }
+  }
+
+  public func gatherBytes(
+    _ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>, _ corruption: Corruption,
+    _ draws: Draws, corrupted: Tensor<Buffer>
+  ) throws {
+    let operands: [Operand] = [.read("source", source.packed), .write("batch", batch), .write("corrupted", corrupted)]
+    try trace("gatherBytes", operands, "\(text(order)) \(corruption) \(text(draws))") {
+      try base.gatherBytes(source, order, into: batch, corruption, draws, corrupted: corrupted)
     }
   }
 

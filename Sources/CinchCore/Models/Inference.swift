@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// Runs host values through the layers of a trained network, in batches: encode, decode, reconstruct, and all between.
 /// Nothing is corrupted here.
@@ -22,21 +23,26 @@ final class Inference<B: Backend> {
       })
   }
 
-  /// What comes out of the last of `layers` where `values` go into the first, sample by sample.
-  func run(_ values: [Float], through layers: Range<Int>) throws -> [Float] {
-    let input = network.layers[layers.lowerBound].resolved.input
+  /// What comes out of the last of `layers` where samples go into the first.
+  /// - Throws: `CinchError.unavailable` where there is no room for all of it.
+  func run(_ data: Dataset, through layers: Range<Int>) throws -> [Float] {
     let output = network.layers[layers.upperBound - 1].resolved.output
-    let count = values.count / input.count
+    let (total, overflow) = data.count.multipliedReportingOverflow(by: 4 * output.count)
+    try HostMemory.require(overflow ? .max : total, for: "what the layers make of \(data.count) samples")
     var result: [Float] = []
-    result.reserveCapacity(count * output.count)
-    for start in stride(from: 0, to: count, by: rows) {
-      let n = min(rows, count - start)
-      // Decoding starts from the code's own place.
-      let place = layers.lowerBound == 0 ? x : outputs[layers.lowerBound - 1]
+    result.reserveCapacity(data.count * output.count)
+    // Decoding starts from the code's own place.
+    let place = layers.lowerBound == 0 ? x : outputs[layers.lowerBound - 1]
+    var staging = [B.Scalar](repeating: 0, count: min(rows, data.count) * data.features)
+    for start in stride(from: 0, to: data.count, by: rows) {
+      let n = min(rows, data.count - start)
       let batch = place.prefix(rows: n)
-      try backend.write(
-        values[start * input.count..<start * input.count + batch.count].map { B.Scalar($0) }, to: batch)
-      result += try backend.read(try forward(batch, layers)).map { Float($0) }
+      try staging.withUnsafeMutableBufferPointer { staging in
+        let part = UnsafeMutableBufferPointer(rebasing: staging[..<batch.count])
+        Scalars.fill(part) { data.rows.read(start..<start + n, into: $0) }
+        try backend.write(UnsafeBufferPointer(part), to: batch)
+      }
+      result += Scalars.floats(try backend.read(try forward(batch, layers)))
     }
     return result
   }

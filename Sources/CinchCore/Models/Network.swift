@@ -46,7 +46,7 @@ final class Network<B: Backend> {
       layers.append(try layer.kind.make(layer, at: site))
     }
     self.layers = layers
-    try backend.write(layout.initialValues(seed: recipe.seed).map { B.Scalar($0) }, to: parameters)
+    try backend.write(Scalars.scalars(layout.initialValues(seed: recipe.seed)), to: parameters)
   }
 
   /// What the loss or a penalty learns or keeps, by its name in files; without a gradient where it is not learned.

@@ -23,6 +23,8 @@ package protocol Session: AnyObject {
   /// The outputs of the encoder's convolutions, each with its name and shape.
   func featureMaps(_ data: Dataset) throws -> [FeatureMaps]
   func evaluate(_ data: Dataset) throws -> Evaluation
+  /// The run's own held-out samples, or its training samples, which the device has already.
+  func evaluateRun(heldOut: Bool) throws -> Evaluation
   /// A corrupted copy of samples, as the encoder sees them at `step`.
   func corrupt(_ data: Dataset, step: UInt64) throws -> [Float]
 
@@ -124,7 +126,7 @@ final class ModelSession<B: Backend>: Session {
   private var code: FeatureShape { network.code.resolved.output }
 
   func encode(_ data: Dataset) throws -> [Float] {
-    code.channelsFirst(try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.encoderCount))
+    code.channelsFirst(try inference().run(input.channelsLast(data), through: 0..<network.encoderCount))
   }
 
   func decode(_ codes: Dataset, in order: ImageLayout) throws -> [Float] {
@@ -136,14 +138,13 @@ final class ModelSession<B: Backend>: Session {
           + "tell: use reconstruct, or a recipe that upsamples.")
     }
     return input.fromDevice(
-      try inference().run(
-        code.channelsLast(valuesOf: codes), through: network.encoderCount..<network.layers.count), in: order)
+      try inference().run(code.channelsLast(codes), through: network.encoderCount..<network.layers.count), in: order)
   }
 
   func reconstruct(_ data: Dataset, in order: ImageLayout) throws -> [Float] {
     try requireReconstruction()
     return input.fromDevice(
-      try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.layers.count), in: order)
+      try inference().run(input.channelsLast(data), through: 0..<network.layers.count), in: order)
   }
 
   private func requireReconstruction() throws {
@@ -156,7 +157,7 @@ final class ModelSession<B: Backend>: Session {
     guard let classes = recipe.classifier?.classes else {
       throw CinchError.usage("An autoencoder tells no classes apart: train a classifier with labels.")
     }
-    let logits = try inference().run(input.channelsLast(valuesOf: data), through: 0..<network.layers.count)
+    let logits = try inference().run(input.channelsLast(data), through: 0..<network.layers.count)
     return (0..<data.count).map { sample in
       let row = logits[sample * classes..<(sample + 1) * classes]
       return (row.indices.max { row[$0] < row[$1] } ?? row.startIndex) - row.startIndex
@@ -164,7 +165,7 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func featureMaps(_ data: Dataset) throws -> [FeatureMaps] {
-    let images = input.channelsLast(valuesOf: data)
+    let images = input.channelsLast(data)
     return try (0..<network.encoderCount).compactMap { index in
       let layer = network.layers[index].resolved
       guard layer.spec.hasParameters, layer.output.image != nil else { return nil }
@@ -176,10 +177,18 @@ final class ModelSession<B: Backend>: Session {
   func evaluate(_ data: Dataset) throws -> Evaluation {
     try recipe.validate(data)
     // Each sample passes once, so none of them stays on the device.
-    let evaluation = try EvaluationPass(learner(), network, input.channelsLast(data), memoryLimit: 0).run()
+    return try finite(
+      try EvaluationPass(learner(), network, input.channelsLast(data), memoryLimit: 0).run(), data.name)
+  }
+
+  func evaluateRun(heldOut: Bool) throws -> Evaluation {
+    try finite(try prepared().evaluate(heldOut: heldOut), heldOut ? "the held-out samples" : "the training samples")
+  }
+
+  private func finite(_ evaluation: Evaluation, _ name: String) throws -> Evaluation {
     guard evaluation.metrics.allSatisfy(\.value.isFinite) else {
       throw CinchError.diverged(
-        "The model's loss on '\(data.name)' is no finite number: its weights or these samples are too large; train anew "
+        "The model's loss on '\(name)' is no finite number: its weights or these samples are too large; train anew "
           + "with a smaller \(.learningRate), or scale the data with \(.scaling) standard.")
     }
     return evaluation
@@ -188,19 +197,19 @@ final class ModelSession<B: Backend>: Session {
   func corrupt(_ data: Dataset, step: UInt64) throws -> [Float] {
     guard let corruption = recipe.corruption else { return data.values }
     let shape: Shape = [data.count, recipe.input]
-    let x = try backend.tensor(shape, input.channelsLast(valuesOf: data).map { B.Scalar($0) })
+    let x = try backend.tensor(shape, Scalars.scalars(input.channelsLast(valuesOf: data)))
     let corrupted = try backend.tensor(shape)
     let draws = Draws(Philox(seed: recipe.seed, stream: .corruption), step: step)
     try backend.corrupt(x, corruption, draws, into: corrupted)
-    return input.channelsFirst(try backend.read(corrupted).map { Float($0) })
+    return input.channelsFirst(Scalars.floats(try backend.read(corrupted)))
   }
 
   func parameters() throws -> [NamedParameter] {
-    network.layout.named(try backend.read(network.parameters).map { Float($0) })
+    network.layout.named(Scalars.floats(try backend.read(network.parameters)))
   }
 
   func setParameters(_ parameters: [NamedParameter]) throws {
-    try backend.write(try network.layout.arena(parameters).map { B.Scalar($0) }, to: network.parameters)
+    try backend.write(Scalars.scalars(try network.layout.arena(parameters)), to: network.parameters)
   }
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
@@ -224,8 +233,7 @@ final class ModelSession<B: Backend>: Session {
     return Checkpoint(
       state: state,
       arenas: arenas.mapValues { values in
-        if let doubles = values as? [Double] { return .double(doubles) }
-        return .float(values.map { Float($0) })
+        B.Scalar.self == Double.self ? .double(Scalars.doubles(values)) : .float(Scalars.floats(values))
       })
   }
 
@@ -238,14 +246,14 @@ final class ModelSession<B: Backend>: Session {
       throw CinchError.usage("No epoch has ended yet: the best weights are known after the first one.")
     }
     // A run that has ended has given them back.
-    return state.ended == nil ? network.layout.named(best.map { Float($0) }) : try parameters()
+    return state.ended == nil ? network.layout.named(Scalars.floats(best)) : try parameters()
   }
 
   func restore(_ checkpoint: Checkpoint) throws {
     let arenas = checkpoint.arenas.mapValues { arena -> [B.Scalar] in
       switch arena {
-      case .float(let values): values.map { B.Scalar($0) }
-      case .double(let values): values.map { B.Scalar($0) }
+      case .float(let values): Scalars.scalars(values)
+      case .double(let values): Scalars.scalars(values)
       }
     }
     try prepared().restore(checkpoint.state, arenas)

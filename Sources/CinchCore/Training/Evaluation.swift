@@ -25,17 +25,30 @@ struct EvaluationPass<B: Backend> {
   private let columns: Int
 
   init(_ learner: any Learner<B>, _ network: Network<B>, _ data: Dataset, memoryLimit: Int) throws {
+    let rows = min(network.resolved.evaluationRows, data.count)
+    try self.init(
+      learner, network,
+      try Feed(
+        data, on: network.backend, as: network.input, batchSize: rows, corruption: nil,
+        targets: network.recipe.loss.target, memoryLimit: memoryLimit), rows: rows)
+  }
+
+  /// Of samples that are on the device for another reason.
+  init(_ learner: any Learner<B>, _ network: Network<B>, sharing feed: Feed<B>) throws {
+    let rows = min(network.resolved.evaluationRows, feed.count)
+    try self.init(learner, network, try Feed(sharing: feed, batchSize: rows), rows: rows)
+  }
+
+  private init(_ learner: any Learner<B>, _ network: Network<B>, _ feed: Feed<B>, rows: Int) throws {
     self.learner = learner
+    self.feed = feed
+    self.rows = rows
     backend = network.backend
     seed = network.recipe.seed
-    rows = min(network.resolved.evaluationRows, data.count)
     try learner.reserve(rows: rows, .evaluation)
-    if data.count % rows > 0 { try learner.reserve(rows: data.count % rows, .evaluation) }
-    feed = try Feed(
-      data, on: backend, as: network.input, batchSize: rows, corruption: nil,
-      targets: network.recipe.loss.target, memoryLimit: memoryLimit)
+    if feed.count % rows > 0 { try learner.reserve(rows: feed.count % rows, .evaluation) }
     columns = learner.columns(.evaluation).count
-    record = try backend.tensor([(data.count + rows - 1) / rows, columns])
+    record = try backend.tensor([(feed.count + rows - 1) / rows, columns])
   }
 
   func run() throws -> Evaluation {

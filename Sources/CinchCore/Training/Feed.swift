@@ -25,14 +25,24 @@ final class Feed<B: Backend> {
     self.corruption = corruption
     count = data.count
     let batch = shape.shape(rows: batchSize)
-    samples = try FeedRows(data.stored, count: count, on: backend, batch: batch, memoryLimit: memoryLimit)
+    samples = try FeedRows(data.rows, on: backend, batch: batch, memoryLimit: memoryLimit)
     switch targets {
     case .samples: labels = nil
     case .labels:
       labels = try FeedRows(
-        (data.labels ?? []).map(Float.init), count: count, on: backend, batch: [batchSize, 1], memoryLimit: memoryLimit)
+        SampleRows(labels: data.labels ?? []), on: backend, batch: [batchSize, 1], memoryLimit: memoryLimit)
     }
     corrupted = corruption == nil ? nil : try backend.tensor(batch)
+  }
+
+  /// The same samples, of which the device keeps one copy, in batches of another size; not corrupted.
+  init(sharing other: Feed, batchSize: Int) throws {
+    backend = other.backend
+    corruption = nil
+    count = other.count
+    samples = try FeedRows(sharing: other.samples, batchSize: batchSize)
+    labels = try other.labels.map { try FeedRows(sharing: $0, batchSize: batchSize) }
+    corrupted = nil
   }
 
   var isStreamed: Bool { samples.isStreamed }
@@ -57,49 +67,92 @@ final class Feed<B: Backend> {
 
 /// One array of a data set, a row per sample.
 ///
-/// An array that fits stays on the device, and rows are gathered there. A larger one stays on the host, which gathers
-/// each batch and hands it to the backend's two staging buffers; the order and the corruption are the same, so the
-/// results are too.
+/// An array that fits stays on the device, bytes as bytes, and rows are gathered there. A larger one stays on the host,
+/// which gathers each batch and hands it to the backend's two staging buffers; the order and the corruption are the same,
+/// so the results are too.
 private final class FeedRows<B: Backend> {
-  private let values: [Float]
-  private let features: Int
+  private enum Place {
+    case floats(Tensor<B.Buffer>)
+    case bytes(ByteRows<B.Buffer>)
+    case host
+  }
+
+  private let rows: SampleRows
   private let backend: B
-  private let resident: Tensor<B.Buffer>?
+  private let place: Place
   private var staging: [B.Scalar]
   /// Room for the largest batch.
   private let room: Tensor<B.Buffer>
 
-  init(_ values: [Float], count: Int, on backend: B, batch: Shape, memoryLimit: Int) throws {
-    self.values = values
+  init(_ rows: SampleRows, on backend: B, batch: Shape, memoryLimit: Int) throws {
+    self.rows = rows
     self.backend = backend
-    features = values.count / count
-    if values.count * MemoryLayout<B.Scalar>.size <= memoryLimit {
-      let tensor = try backend.tensor([count, features])
-      try Self.upload(values, to: tensor, backend)
-      resident = tensor
-      staging = []
-    } else {
-      resident = nil
-      staging = [B.Scalar](repeating: 0, count: batch.count)
-    }
+    place = try Self.place(rows, on: backend, memoryLimit: memoryLimit)
+    if case .host = place { staging = [B.Scalar](repeating: 0, count: batch.count) } else { staging = [] }
     room = try backend.tensor(batch)
   }
 
-  var isStreamed: Bool { resident == nil }
-  var residentBytes: Int { (resident?.count ?? 0) * MemoryLayout<B.Scalar>.size }
+  init(sharing other: FeedRows, batchSize: Int) throws {
+    rows = other.rows
+    backend = other.backend
+    place = other.place
+    let shape = Shape([batchSize] + other.room.shape.dimensions.dropFirst())
+    if case .host = place { staging = [B.Scalar](repeating: 0, count: shape.count) } else { staging = [] }
+    room = try backend.tensor(shape)
+  }
 
-  private static func upload(_ values: [Float], to tensor: Tensor<B.Buffer>, _ backend: B) throws {
-    if let values = values as? [B.Scalar] {
-      try backend.write(values, to: tensor)
-    } else {
-      try backend.write(values.map { B.Scalar($0) }, to: tensor)
+  private static func place(_ rows: SampleRows, on backend: B, memoryLimit: Int) throws -> Place {
+    let count = rows.count * rows.features
+    let bytes = rows.areBytes ? count : count * MemoryLayout<B.Scalar>.size
+    guard bytes <= memoryLimit else { return .host }
+    return rows.areBytes ? .bytes(try uploadBytes(rows, to: backend)) : .floats(try upload(rows, to: backend))
+  }
+
+  var isStreamed: Bool { if case .host = place { true } else { false } }
+
+  var residentBytes: Int {
+    switch place {
+    case .floats(let tensor): tensor.count * MemoryLayout<B.Scalar>.size
+    case .bytes(let bytes): bytes.packed.count * MemoryLayout<B.Scalar>.size
+    case .host: 0
     }
+  }
+
+  private static func upload(_ rows: SampleRows, to backend: B) throws -> Tensor<B.Buffer> {
+    let tensor = try backend.tensor([rows.count, rows.features])
+    try rows.forEachBlock { first, block in
+      let part = tensor.slice(at: first * rows.features, shape: [block.count])
+      try withUnsafeTemporaryAllocation(of: B.Scalar.self, capacity: block.count) { scalars in
+        Scalars.fill(scalars) { $0.update(from: block.baseAddress!, count: block.count) }
+        try backend.write(UnsafeBufferPointer(scalars), to: part)
+      }
+    }
+    return tensor
+  }
+
+  private static func uploadBytes(_ rows: SampleRows, to backend: B) throws -> ByteRows<B.Buffer> {
+    let target = try backend.byteRows(rows.count, columns: rows.features, divisor: rows.divisor)
+    // A multiple of a scalar's bytes.
+    let together = (rows.rowsAtOnce + 7) / 8 * 8
+    try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: min(together, rows.count) * rows.features) { block in
+      for first in stride(from: 0, to: rows.count, by: together) {
+        let end = min(first + together, rows.count)
+        rows.readBytes(first..<end, into: block.baseAddress!)
+        let part = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(block)[..<((end - first) * rows.features)])
+        try backend.write(UnsafeRawBufferPointer(part), to: target, at: first * rows.features)
+      }
+    }
+    return target
   }
 
   /// The next rows of an order; they hold until the next ones are loaded.
   func load(_ order: SampleOrder, rows: Int) throws -> Tensor<B.Buffer> {
     let batch = room.prefix(rows: rows)
-    if let resident { try backend.gather(resident, order, into: batch) } else { try stage(order, into: batch) }
+    switch place {
+    case .floats(let resident): try backend.gather(resident, order, into: batch)
+    case .bytes(let resident): try backend.gatherBytes(resident, order, into: batch)
+    case .host: try stage(order, into: batch)
+    }
     return batch
   }
 
@@ -108,9 +161,12 @@ private final class FeedRows<B: Backend> {
     _ order: SampleOrder, rows: Int, _ corruption: Corruption, _ draws: Draws, corrupted: Tensor<B.Buffer>
   ) throws -> Tensor<B.Buffer> {
     let batch = room.prefix(rows: rows)
-    if let resident {
+    switch place {
+    case .floats(let resident):
       try backend.gather(resident, order, into: batch, corruption, draws, corrupted: corrupted)
-    } else {
+    case .bytes(let resident):
+      try backend.gatherBytes(resident, order, into: batch, corruption, draws, corrupted: corrupted)
+    case .host:
       try stage(order, into: batch)
       try backend.corrupt(batch, corruption, draws, into: corrupted)
     }
@@ -118,14 +174,15 @@ private final class FeedRows<B: Backend> {
   }
 
   private func stage(_ order: SampleOrder, into batch: Tensor<B.Buffer>) throws {
-    for row in 0..<batch.rows {
-      let source = (order.permutation?(order.start + row) ?? order.start + row) * features
-      for feature in 0..<features {
-        staging[row * features + feature] = B.Scalar(values[source + feature])
+    let (rows, count) = (rows, batch.count)
+    try staging.withUnsafeMutableBufferPointer { staging in
+      let part = UnsafeMutableBufferPointer(rebasing: staging[..<count])
+      Scalars.fill(part) { floats in
+        for row in 0..<batch.rows {
+          rows.read(order.permutation?(order.start + row) ?? order.start + row, into: floats + row * rows.features)
+        }
       }
-    }
-    try staging.withUnsafeBufferPointer { staging in
-      try backend.write(UnsafeBufferPointer(rebasing: staging[0..<batch.count]), to: batch)
+      try backend.write(UnsafeBufferPointer(part), to: batch)
     }
   }
 }

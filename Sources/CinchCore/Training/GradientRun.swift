@@ -12,12 +12,12 @@ final class GradientRun<B: Backend>: TrainingRun {
   let memory: Memory<B>
   private let recipe: Recipe
   private let backend: B
-  private let feed: Feed<B>
-  private let learner: any Learner<B>
+  let feed: Feed<B>
+  let learner: any Learner<B>
   private let updater: FirstOrder<B>
   private let processes = Processes()
   private let best: Tensor<B.Buffer>?
-  private let validation: EvaluationPass<B>?
+  let validation: EvaluationPass<B>?
   /// One row for every update of a chunk, and one for weights that are only tried.
   private let record: Tensor<B.Buffer>
   private let columns: [Column]
@@ -252,6 +252,11 @@ final class GradientRun<B: Backend>: TrainingRun {
 }
 
 extension GradientRun {
+  func evaluate(heldOut: Bool) throws -> Evaluation {
+    if heldOut, let validation { return try validation.run() }
+    return try EvaluationPass(learner, network, sharing: feed).run()
+  }
+
   func checkpoint() throws -> (state: TrainingState, arenas: [String: [B.Scalar]]) {
     var values: [String: [B.Scalar]] = [:]
     for (name, tensor) in memory.kept { values[name] = try backend.read(tensor) }

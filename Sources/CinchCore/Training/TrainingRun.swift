@@ -17,6 +17,9 @@ protocol TrainingRun<B>: AnyObject {
   /// - Throws: `CinchError.diverged` at the first number of the record that is not finite.
   func advance(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome
 
+  /// What the model makes of the run's held-out samples, which there must be, or of its training samples.
+  func evaluate(heldOut: Bool) throws -> Evaluation
+
   /// The state, and all that was kept, as the device's own scalars, so that nothing is rounded.
   func checkpoint() throws -> (state: TrainingState, arenas: [String: [B.Scalar]])
   func restore(_ state: TrainingState, _ arenas: [String: [B.Scalar]]) throws

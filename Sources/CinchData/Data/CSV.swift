@@ -1,3 +1,4 @@
+import CinchBackend
 import Glibc
 
 /// Whether the first row of a CSV file names the columns.
@@ -21,55 +22,59 @@ struct CSV {
   /// - Parameter labelColumn: the name of a column, or its number from 1, that holds integers to be kept apart.
   /// - Throws: `CinchError.badData` naming line and column, counted from 1.
   init(_ file: [UInt8], header: CSVHeader = .automatic, labelColumn: String? = nil, path: String) throws {
+    self = try file.withUnsafeBufferPointer { try CSV($0, header: header, labelColumn: labelColumn, path: path) }
+  }
+
+  init(
+    _ bytes: UnsafeBufferPointer<UInt8>, header: CSVHeader = .automatic, labelColumn: String? = nil, path: String
+  ) throws {
     var values: [Float] = []
     var labels: [Int] = []
     var columns = 0
     var names: [String]?
     var label: Int?
-    try file.withUnsafeBufferPointer { bytes in
-      var reader = CSVReader(bytes: bytes, path: path)
-      reader.skipByteOrderMark()
-      let first = try reader.firstRow()
-      columns = first.count
-      let isHeader =
-        switch header {
-        case .present: true
-        case .absent: false
-        case .automatic: try Self.areNames(first, path: path)
-        }
-      if isHeader {
-        names = first.map { String(decoding: $0, as: UTF8.self) }
-      } else {
-        reader.rewind()
+    var reader = CSVReader(bytes: bytes, path: path)
+    reader.skipByteOrderMark()
+    let first = try reader.firstRow()
+    columns = first.count
+    let isHeader =
+      switch header {
+      case .present: true
+      case .absent: false
+      case .automatic: try Self.areNames(first, path: path)
       }
-      label = try labelColumn.map { try Self.find($0, in: names, columns: columns, path: path) }
-      if columns == 1, label != nil {
-        throw CinchError.badData("'\(path)' has only its label column: add columns of features.")
-      }
-      // A cell takes two bytes or more, so this can ask for twice the file's size at most.
-      values.reserveCapacity(min(bytes.count / 2 + 1, 1 << 28))
-      while try reader.beginRow() {
-        var column = 0
-        repeat {
-          let value = try reader.number(column: column, columns: columns)
-          if column == label {
-            guard let integer = Int(exactly: value) else {
-              throw reader.failure(
-                "holds \(value), which is not an integer label: number the classes, or name another column.",
-                column: column)
-            }
-            labels.append(integer)
-          } else {
-            let narrow = Float(value)
-            guard narrow.isFinite else {
-              throw reader.failure("holds \(value), which is too large for a 32-bit float: rescale it.", column: column)
-            }
-            values.append(narrow)
+    if isHeader {
+      names = first.map { String(decoding: $0, as: UTF8.self) }
+    } else {
+      reader.rewind()
+    }
+    label = try labelColumn.map { try Self.find($0, in: names, columns: columns, path: path) }
+    if columns == 1, label != nil {
+      throw CinchError.badData("'\(path)' has only its label column: add columns of features.")
+    }
+    var room = 0
+    while try reader.beginRow() {
+      var column = 0
+      repeat {
+        let value = try reader.number(column: column, columns: columns)
+        if values.count == room { room = try Self.grow(&values, path: path) }
+        if column == label {
+          guard let integer = Int(exactly: value) else {
+            throw reader.failure(
+              "holds \(value), which is not an integer label: number the classes, or name another column.",
+              column: column)
           }
-          column += 1
-        } while reader.takeSeparator()
-        try reader.endRow(found: column, expected: columns)
-      }
+          labels.append(integer)
+        } else {
+          let narrow = Float(value)
+          guard narrow.isFinite else {
+            throw reader.failure("holds \(value), which is too large for a 32-bit float: rescale it.", column: column)
+          }
+          values.append(narrow)
+        }
+        column += 1
+      } while reader.takeSeparator()
+      try reader.endRow(found: column, expected: columns)
     }
     guard !values.isEmpty else {
       throw CinchError.badData("'\(path)' has a header but no rows of numbers: add at least one.")
@@ -81,6 +86,15 @@ struct CSV {
     self.values = values
     features = label == nil ? columns : columns - 1
     columnNames = names
+  }
+
+  /// Makes room for twice as many values, where there is memory for both arrays.
+  /// - Returns: how many there is room for.
+  private static func grow(_ values: inout [Float], path: String) throws -> Int {
+    let room = max(1 << 12, 2 * values.count)
+    try HostMemory.require(4 * (values.count + room), for: "the numbers in '\(path)'")
+    values.reserveCapacity(room)
+    return room
   }
 
   private static func find(_ wanted: String, in names: [String]?, columns: Int, path: String) throws -> Int {

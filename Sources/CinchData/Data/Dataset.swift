@@ -2,14 +2,13 @@ import CinchBackend
 
 /// Samples to train or evaluate on: a matrix of finite floats, one row per sample.
 ///
-/// Images keep the order of channels that they came with, and are put into another where someone asks for it.
+/// Values keep the type that their file has, and images the order of channels that they came with: they become floats, and
+/// are put into another order, where someone reads them. A large file is read in place.
 public struct Dataset: Sendable {
-  /// `count` rows of `features` values, row-major, in the order `layout`.
-  package let stored: [Float]
-  /// How `stored` orders the values of an image. Anything but an image is `.nchw`.
+  /// `count` rows of `features` values in the order `layout`.
+  package let rows: SampleRows
+  /// How `rows` order the values of an image. Anything but an image is `.nchw`.
   package let layout: ImageLayout
-  /// Samples, at least 1.
-  public let count: Int
   /// One sample's shape, whatever the order of `stored`: `[28, 28]`, `[3, 32, 32]` (channels, height, width) or
   /// `[features]`.
   public let sampleShape: Shape
@@ -25,7 +24,15 @@ public struct Dataset: Sendable {
   let knownRange: KnownRange
 
   /// `count` rows of `features` values, row-major; of images with channels first.
+  ///
+  /// An array of them all is made, unless they are floats in memory.
   public var values: [Float] { values(in: .nchw) }
+
+  /// `count` rows of `features` values, row-major, in the order `layout`.
+  package var stored: [Float] { rows.values }
+
+  /// Samples, at least 1.
+  public var count: Int { rows.count }
 
   /// Values in a sample: the product of `sampleShape`.
   public var features: Int { sampleShape.count }
@@ -67,9 +74,9 @@ public struct Dataset: Sendable {
         "'\(name)' has \(columnNames?.count ?? 0) column names for \(features) features: give one per feature.")
     }
     self.init(
-      unchecked: values, count: count, sampleShape: sampleShape, layout: layout, labels: labels, name: name,
-      scaling: scaling, columnNames: columnNames)
-    try requireFinite(values, features: features, subject: "'\(name)'", feature: feature(storedAt:))
+      unchecked: SampleRows(SampleStorage(values), features: features), sampleShape: sampleShape, layout: layout,
+      labels: labels, name: name, scaling: scaling, columnNames: columnNames)
+    try requireFinite(subject: "'\(name)'")
   }
 
   /// Samples that are plain vectors of `features` values. Throws as the other initialiser.
@@ -82,14 +89,12 @@ public struct Dataset: Sendable {
 
   /// For values that are known to be finite and to fit, such as rows of another data set.
   init(
-    unchecked stored: [Float], count: Int, sampleShape: Shape, layout: ImageLayout = .nchw, labels: [Int]?,
-    name: String,
+    unchecked rows: SampleRows, sampleShape: Shape, layout: ImageLayout = .nchw, labels: [Int]?, name: String,
     scaling: Scaling?, columnNames: [String]?, knownRange: KnownRange = KnownRange()
   ) {
     self.knownRange = knownRange
-    self.stored = stored
+    self.rows = rows
     self.layout = ImageShape(sampleShape) == nil ? .nchw : layout
-    self.count = count
     self.sampleShape = sampleShape
     self.labels = labels
     self.name = name
@@ -99,18 +104,24 @@ public struct Dataset: Sendable {
 
   /// Enters every value; of images with channels first, so that the order of a file does not count.
   package func add(to sum: inout Checksum) {
-    guard layout == .nhwc else { return stored.withUnsafeBytes { sum.add($0) } }
-    let rows = max(1, (1 << 20) / features)
-    for start in stride(from: 0, to: count, by: rows) {
-      let part = Array(stored[start * features..<min(start + rows, count) * features])
-      inOrder(part, .nchw).withUnsafeBytes { sum.add($0) }
+    let rows = ordered(.nchw).rows
+    guard rows.areBytes else { return rows.forEachBlock { sum.add(UnsafeRawBufferPointer($1)) } }
+    let together = rows.rowsAtOnce
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: min(together, count) * features) { block in
+      for first in stride(from: 0, to: count, by: together) {
+        let end = min(first + together, count)
+        rows.readBytes(first..<end, into: block.baseAddress!)
+        sum.add(
+          UnsafeRawBufferPointer(
+            UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(block)[..<((end - first) * features)])
+          ))
+      }
     }
   }
 
   /// One sample's values; of an image with channels first.
   public func sample(_ index: Int) -> ArraySlice<Float> {
-    let row = stored[(index * features)..<((index + 1) * features)]
-    return layout == .nchw ? row : inOrder(Array(row), .nchw)[...]
+    ordered(.nchw).rows.selecting(index..<index + 1).values[...]
   }
 
   /// The samples of a range.
@@ -123,9 +134,9 @@ public struct Dataset: Sendable {
     }
     if range.count == count { return self }
     return Dataset(
-      unchecked: Array(stored[(range.lowerBound * features)..<(range.upperBound * features)]), count: range.count,
-      sampleShape: sampleShape, layout: layout, labels: labels.map { Array($0[range]) }, name: name, scaling: scaling,
-      columnNames: columnNames)
+      unchecked: rows.selecting(range), sampleShape: sampleShape, layout: layout,
+      labels: labels.map { Array($0[range]) },
+      name: name, scaling: scaling, columnNames: columnNames)
   }
 
   /// The first `count` samples, or all if there are fewer.
@@ -177,24 +188,13 @@ public struct Dataset: Sendable {
     }
     if shape == sampleShape { return self }
     return Dataset(
-      unchecked: values, count: count, sampleShape: shape, labels: labels, name: name, scaling: scaling,
+      unchecked: ordered(.nchw).rows, sampleShape: shape, labels: labels, name: name, scaling: scaling,
       columnNames: columnNames)
   }
 
-  private func gather(_ rows: ArraySlice<Int>) -> Dataset {
-    let features = features
-    let gathered = [Float](unsafeUninitializedCapacity: rows.count * features) { target, initialised in
-      stored.withUnsafeBufferPointer { source in
-        for (position, row) in rows.enumerated() {
-          (target.baseAddress! + position * features)
-            .initialize(from: source.baseAddress! + row * features, count: features)
-        }
-      }
-      initialised = rows.count * features
-    }
-    return Dataset(
-      unchecked: gathered, count: rows.count, sampleShape: sampleShape, layout: layout,
-      labels: labels.map { all in rows.map { all[$0] } },
-      name: name, scaling: scaling, columnNames: columnNames)
+  private func gather(_ order: ArraySlice<Int>) -> Dataset {
+    Dataset(
+      unchecked: rows.selecting(order), sampleShape: sampleShape, layout: layout,
+      labels: labels.map { all in order.map { all[$0] } }, name: name, scaling: scaling, columnNames: columnNames)
   }
 }

@@ -85,9 +85,9 @@ extension Dataset {
       return try mnistLike(folder: source, split: options.split, name: FileBytes.name(source))
     }
 
-    let file = try FileBytes.read(source)
+    let file = try FileContents(contentsOf: source)
     let isGzip = Gzip.isGzip(file)
-    let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: source) : Array(file.prefix(16))
+    let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: source) : file.prefix(16)
     let format = try format(start: start, path: isGzip && source.hasSuffix(".gz") ? String(source.dropLast(3)) : source)
     if format != .csv { try requireNoTableOptions(options, source) }
     switch format {
@@ -100,8 +100,11 @@ extension Dataset {
       guard options.labels == nil else {
         throw CinchError.usage("A CSV file keeps its labels in a column: name that column instead of a labels file.")
       }
-      let table = try CSV(
-        try inflated(file, path: source), header: options.header, labelColumn: options.labelColumn, path: source)
+      let table = try inflated(file, path: source).withUnsafeBytes {
+        try CSV(
+          $0.assumingMemoryBound(to: UInt8.self), header: options.header, labelColumn: options.labelColumn,
+          path: source)
+      }
       return try Dataset(
         values: table.values, count: table.values.count / table.features, sampleShape: [table.features],
         labels: table.labels, name: FileBytes.name(source), columnNames: table.columnNames)
@@ -132,12 +135,12 @@ extension Dataset {
       "'\(path)' is in no known format: use IDX, .npy (float32, float64 or uint8), .csv or .tsv, gzipped or not.")
   }
 
-  private static func inflated(_ file: [UInt8], path: String) throws -> [UInt8] {
+  private static func inflated(_ file: FileContents, path: String) throws -> FileContents {
     guard Gzip.isGzip(file) else { return file }
-    return try Gzip.inflate(file, limit: FileBytes.physicalMemory / 4, path: path)
+    return FileContents(try Gzip.inflate(file, limit: .max, path: path))
   }
 
-  private static func idx(_ file: [UInt8], path: String, labels: String?, name: String) throws -> Dataset {
+  private static func idx(_ file: FileContents, path: String, labels: String?, name: String) throws -> Dataset {
     try Dataset(try IDX.read(file, path: path), labels: try labels.map(IDX.readLabels), name: name)
   }
 
@@ -150,15 +153,16 @@ extension Dataset {
     }
     let sample = Array(array.shape.dimensions.dropFirst())
     self.init(
-      unchecked: array.values, count: count, sampleShape: sample.isEmpty ? [1] : Shape(sample), labels: labels,
-      name: name, scaling: array.bytesWereScaled ? .bytes : nil, columnNames: nil)
+      unchecked: SampleRows(array.storage, features: array.shape.columns),
+      sampleShape: sample.isEmpty ? [1] : Shape(sample), labels: labels, name: name,
+      scaling: array.bytesWereScaled ? .bytes : nil, columnNames: nil)
   }
 
   private static func mnistLike(folder: String, split: Split, name: String) throws -> Dataset {
     guard let images = mnistImages(in: folder, split: split) else {
       throw CinchError.unavailable("'\(folder)' does not hold \(split.prefix)-images-idx3-ubyte: name another folder.")
     }
-    return try idx(try FileBytes.read(images), path: images, labels: labelsBeside(images), name: name)
+    return try idx(try FileContents(contentsOf: images), path: images, labels: labelsBeside(images), name: name)
   }
 
   private static func mnistImages(in folder: String, split: Split) -> String? {

@@ -1,3 +1,4 @@
+import CSamples
 import Synchronization
 
 // The order and the range of a data set's values.
@@ -6,22 +7,36 @@ extension Dataset {
   ///
   /// - Parameter image: what a sample is, where `sampleShape` does not say; samples of any other size stay as they are.
   package func values(in order: ImageLayout, as image: ImageShape? = nil) -> [Float] {
-    inOrder(stored, order, as: image)
+    ordered(order, as: image).stored
   }
 
-  /// The same samples, `stored` in another order.
+  /// The same samples, read in another order.
   package func ordered(_ order: ImageLayout, as image: ImageShape? = nil) -> Dataset {
     let image = image ?? ImageShape(sampleShape)
     guard let image, image.count == features, order != layout else { return self }
+    var rows = rows
+    if image.channels > 1, image.height * image.width > 1 {
+      let (channels, pixels) = (image.channels, image.height * image.width)
+      let way =
+        order == .nhwc
+        ? SampleRows.Transposition(rows: channels, columns: pixels)
+        : SampleRows.Transposition(rows: pixels, columns: channels)
+      if rows.transposition == SampleRows.Transposition(rows: way.columns, columns: way.rows) {
+        rows.transposition = nil
+      } else {
+        if rows.transposition != nil { rows = SampleRows(SampleStorage(rows.values), features: features) }
+        rows.transposition = way
+      }
+    }
     return Dataset(
-      unchecked: values(in: order, as: image), count: count, sampleShape: image.shape, layout: order, labels: labels,
-      name: name, scaling: scaling, columnNames: columnNames, knownRange: knownRange)
+      unchecked: rows, sampleShape: image.shape, layout: order, labels: labels, name: name, scaling: scaling,
+      columnNames: columnNames, knownRange: knownRange)
   }
 
-  /// Whole rows in the order of `stored`, in another order.
-  func inOrder<Value>(_ rows: [Value], _ order: ImageLayout, as image: ImageShape? = nil) -> [Value] {
-    guard order != layout, let image = image ?? ImageShape(sampleShape), image.count == features else { return rows }
-    return order == .nhwc ? image.channelsLast(rows) : image.channelsFirst(rows)
+  /// What there is one of per column, as it is read, channels first.
+  func channelsFirst<Value>(perColumn values: [Value]) -> [Value] {
+    guard layout == .nhwc, values.count == features, let image = ImageShape(sampleShape) else { return values }
+    return image.channelsFirst(values)
   }
 
   /// What there is one of per feature, channels first, in the order of `stored`. Other lists stay as they are.
@@ -34,37 +49,48 @@ extension Dataset {
   func feature(storedAt place: Int) -> Int { asStored(perFeature: Array(0..<features))[place] }
 
   func forEachRow(_ body: (UnsafeBufferPointer<Float>) -> Void) {
-    stored.withUnsafeBufferPointer { all in
-      for row in 0..<count { body(UnsafeBufferPointer(rebasing: all[(row * features)..<((row + 1) * features)])) }
+    let features = features
+    rows.forEachBlock { _, block in
+      for start in stride(from: 0, to: block.count, by: features) {
+        body(UnsafeBufferPointer(rebasing: block[start..<start + features]))
+      }
     }
   }
 
   /// The smallest and the largest value; found once for all copies of a data set.
   package var range: ClosedRange<Float> {
     knownRange.value {
-      // A plain loop: closures over every value of a large data set take seconds in debug builds.
-      stored.withUnsafeBufferPointer { buffer in
-        guard let start = buffer.baseAddress else { return 0...0 }
-        var (low, high) = (start[0], start[0])
-        var index = 1
-        while index < buffer.count {
-          let value = start[index]
-          if value < low { low = value }
-          if value > high { high = value }
-          index &+= 1
-        }
-        return low...high
-      }
+      var (low, high) = (Float.infinity, -Float.infinity)
+      rows.forEachBlock { _, block in cinch_extend_range(block.baseAddress, Int64(block.count), &low, &high) }
+      return low <= high ? low...high : 0...0
     }
   }
 
   /// The first value outside `limits`, with its row and its feature counted channels first, both from 0.
   package func first(outside limits: ClosedRange<Float>) -> (row: Int, feature: Int, value: Float)? {
-    guard range.lowerBound < limits.lowerBound || range.upperBound > limits.upperBound,
-      let index = stored.firstIndex(where: { !limits.contains($0) })
-    else { return nil }
-    let (row, place) = index.quotientAndRemainder(dividingBy: features)
-    return (row, feature(storedAt: place), stored[index])
+    guard range.lowerBound < limits.lowerBound || range.upperBound > limits.upperBound else { return nil }
+    return firstValue { block in block.firstIndex { !limits.contains($0) } }
+  }
+
+  /// The first value that `find` finds in a block of rows.
+  private func firstValue(
+    _ find: (UnsafeBufferPointer<Float>) -> Int?
+  ) -> (row: Int, feature: Int, value: Float)? {
+    var found: (row: Int, feature: Int, value: Float)?
+    rows.forEachBlock { first, block in
+      guard found == nil, let index = find(block) else { return }
+      let (row, place) = index.quotientAndRemainder(dividingBy: features)
+      found = (first + row, feature(storedAt: place), block[index])
+    }
+    return found
+  }
+
+  /// Throws `CinchError.badData` naming the first element that is NaN or infinite.
+  ///
+  /// - Parameter subject: what holds the values, as a sentence begins with it.
+  func requireFinite(subject: String) throws {
+    guard let found = firstValue(firstNotFinite) else { return }
+    throw notFinite(found.value, wide: nil, subject: subject, row: found.row, column: found.feature)
   }
 
   /// Throws `CinchError.usage` if a fitted scaling has been applied, after which raw values are not exactly known.

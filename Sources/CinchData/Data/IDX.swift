@@ -7,29 +7,30 @@ enum IDX {
   ///
   /// - Throws: `CinchError.badData`, `.inputOutput`.
   static func read(_ path: String) throws -> NumericArray {
-    let file = try FileBytes.read(path)
-    return try read(file, path: path)
+    try read(try FileContents(contentsOf: path), path: path)
   }
 
   /// The labels in a file of unsigned bytes of rank 1.
   ///
   /// - Throws: `CinchError.badData`, `.inputOutput`.
   static func readLabels(_ path: String) throws -> [Int] {
-    let bytes = try contents(try FileBytes.read(path), path: path)
-    let header = try Header(bytes, path: path)
+    let file = try contents(try FileContents(contentsOf: path), path: path)
+    let header = try Header(file.prefix(Header.largestSize), path: path)
     guard header.type == .uint8, header.extents.count == 1 else {
       throw CinchError.badData("'\(path)' does not hold labels (unsigned bytes of rank 1): name the labels file.")
     }
-    let labels = bytes[header.size...]
-    try NumericArray.checkSize(extents: header.extents, type: .uint8, payloadBytes: labels.count, path: path)
-    return labels.map(Int.init)
+    let count = file.count - header.size
+    try NumericArray.checkSize(extents: header.extents, type: .uint8, payloadBytes: count, path: path)
+    return file.withUnsafeBytes { $0[header.size...].map { Int($0) } }
   }
 
-  static func read(_ file: [UInt8], path: String) throws -> NumericArray {
-    let bytes = try contents(file, path: path)
-    let header = try Header(bytes, path: path)
+  static func read(_ bytes: [UInt8], path: String) throws -> NumericArray { try read(FileContents(bytes), path: path) }
+
+  static func read(_ file: FileContents, path: String) throws -> NumericArray {
+    let file = try contents(file, path: path)
+    let header = try Header(file.prefix(Header.largestSize), path: path)
     return try NumericArray(
-      payload: bytes[header.size...], extents: header.extents, type: header.type, bigEndian: true, scalesBytes: true,
+      file, from: header.size, extents: header.extents, type: header.type, bigEndian: true, scalesBytes: true,
       path: path)
   }
 
@@ -38,7 +39,7 @@ enum IDX {
   }
 
   /// The file's bytes, decompressed no further than its own header says.
-  private static func contents(_ file: [UInt8], path: String) throws -> [UInt8] {
+  private static func contents(_ file: FileContents, path: String) throws -> FileContents {
     guard Gzip.isGzip(file) else { return file }
     let header = try Header(try Gzip.prefix(of: file, count: Header.largestSize, path: path), path: path)
     guard let data = checkedProduct(header.extents + [header.type.size]),
@@ -48,7 +49,7 @@ enum IDX {
         "'\(path)' claims more data (\(Shape.text(header.extents))) than its \(file.count) bytes can hold: fetch it again."
       )
     }
-    return try Gzip.inflate(file, limit: header.size + data, path: path)
+    return FileContents(try Gzip.inflate(file, limit: header.size + data, path: path))
   }
 
   private struct Header {

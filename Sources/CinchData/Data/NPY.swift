@@ -8,7 +8,8 @@ public enum NPY {
   /// - Throws: `CinchError.badData` if the file is damaged, in Fortran order, of another type, or holds a value that
   ///   is not finite; `.inputOutput` if it cannot be read.
   public static func read(_ path: String) throws -> (values: [Float], shape: Shape) {
-    let array = try read(try FileBytes.read(path), scalesBytes: false, path: path)
+    let array = try read(try FileContents(contentsOf: path), scalesBytes: false, path: path)
+    try HostMemory.require(4 * array.shape.count, for: "the numbers in '\(path)'")
     return (array.values, array.shape)
   }
 
@@ -39,6 +40,12 @@ public enum NPY {
   static func isNPY(_ bytes: [UInt8]) -> Bool { bytes.starts(with: magic) }
 
   static func read(_ bytes: [UInt8], scalesBytes: Bool, path: String) throws -> NumericArray {
+    try read(FileContents(bytes), scalesBytes: scalesBytes, path: path)
+  }
+
+  static func read(_ contents: FileContents, scalesBytes: Bool, path: String) throws -> NumericArray {
+    // A header of more bytes would name more axes than anybody has.
+    let bytes = contents.prefix(1 << 16)
     guard isNPY(bytes) else {
       throw CinchError.badData("'\(path)' is not a .npy file (it should begin with \\x93NUMPY): check its format.")
     }
@@ -51,7 +58,10 @@ public enum NPY {
     let start = 8 + lengthBytes
     guard bytes.count >= start else { throw truncated(path) }
     let length = bytes[8..<start].reversed().reduce(0) { $0 << 8 | Int($1) }
-    guard length <= bytes.count - start else { throw truncated(path) }
+    guard length <= contents.count - start else { throw truncated(path) }
+    guard length <= bytes.count - start else {
+      throw CinchError.badData("'\(path)' has a .npy header of \(length) bytes, which is not sensible: save it again.")
+    }
 
     var parser = HeaderParser(bytes: bytes[start..<(start + length)], path: path)
     let header = try parser.parse()
@@ -63,7 +73,7 @@ public enum NPY {
     }
     let (type, bigEndian) = try elementType(header.descriptor, path: path)
     return try NumericArray(
-      payload: bytes[(start + length)...], extents: header.extents, type: type, bigEndian: bigEndian,
+      contents, from: start + length, extents: header.extents, type: type, bigEndian: bigEndian,
       scalesBytes: scalesBytes, path: path)
   }
 

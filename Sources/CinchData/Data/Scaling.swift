@@ -79,7 +79,14 @@ public struct Scaling: Sendable, Hashable, Codable {
   ///
   /// - Parameter values: rows of `offset.count` features (any number for `none` and `bytes`).
   /// - Throws: `CinchError.badData` if the number of features is not the fitted one, or a result does not fit 32 bits.
-  public func apply(to values: [Float]) throws -> [Float] { try apply(to: values, rawScale: 1) }
+  public func apply(to values: [Float]) throws -> [Float] {
+    let scaled = try map(values) { value, offset, scale in scale == 0 ? 0 : (Double(value) - offset) / scale }
+    if let index = scaled.withUnsafeBufferPointer(firstNotFinite) {
+      let (row, column) = index.quotientAndRemainder(dividingBy: offset.count)
+      throw notFinite(scaled[index], wide: nil, subject: "The scaled data", row: row, column: column)
+    }
+    return scaled
+  }
 
   /// Undoes `apply(to:)`: raw = scaled · scale + offset.
   ///
@@ -116,20 +123,35 @@ public struct Scaling: Sendable, Hashable, Codable {
             + "use data with the same columns.")
       }
     }
-    let own = Scaling(kind: kind, offset: data.asStored(perFeature: offset), scale: data.asStored(perFeature: scale))
-    return Dataset(
-      unchecked: try own.apply(to: data.stored, rawScale: isBytes ? 255 : 1), count: data.count,
-      sampleShape: data.sampleShape, layout: data.layout, labels: data.labels, name: data.name, scaling: self,
-      columnNames: data.columnNames)
+    // What has been scaled already, as floats that were seen as bytes, is scaled again from its result.
+    var rows = data.rows.affine == nil ? data.rows : SampleRows(SampleStorage(data.stored), features: data.features)
+    func perColumn(_ list: [Double]) -> [Double] {
+      guard list.count == data.features else { return [Double](repeating: list[0], count: data.features) }
+      let read = data.asStored(perFeature: list)
+      // Scaling comes before the order changes.
+      guard let way = rows.transposition else { return read }
+      return (0..<data.features).map { place in
+        let (row, column) = place.quotientAndRemainder(dividingBy: way.columns)
+        return read[column * way.rows + row]
+      }
+    }
+    rows.affine = SampleRows.Affine(
+      offset: perColumn(offset), scale: perColumn(scale), raw: isBytes ? 255 : 1)
+    let scaled = Dataset(
+      unchecked: rows, sampleShape: data.sampleShape, layout: data.layout, labels: data.labels, name: data.name,
+      scaling: self, columnNames: data.columnNames)
+    if !apply(to: [data.range.lowerBound, data.range.upperBound], raw: isBytes ? 255 : 1).allSatisfy(\.isFinite) {
+      // Some of the values would be; perhaps none is.
+      try scaled.requireFinite(subject: "The scaled data")
+    }
+    return scaled
   }
 
-  /// `rawScale` turns stored values back into raw ones first.
-  private func apply(to values: [Float], rawScale: Double) throws -> [Float] {
-    let scaled = try map(values) { value, offset, scale in
-      scale == 0 ? 0 : (Double(value) * rawScale - offset) / scale
+  /// Every column's image of each value: where these are finite, all between them are.
+  private func apply(to values: [Float], raw: Double) -> [Float] {
+    values.flatMap { value in
+      zip(offset, scale).map { $1 == 0 ? 0 : Float((Double(value) * raw - $0) / $1) }
     }
-    if !offset.isEmpty { try requireFinite(scaled, features: offset.count, subject: "The scaled data") }
-    return scaled
   }
 
   private func map(_ values: [Float], _ transform: (Float, Double, Double) -> Double) throws -> [Float] {
@@ -164,7 +186,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     }
     let rawScale = data.scaling?.kind == .bytes ? 255.0 : 1
     return (
-      data.inOrder(low.map { Double($0) * rawScale }, .nchw), data.inOrder(high.map { Double($0) * rawScale }, .nchw)
+      data.channelsFirst(perColumn: low.map { Double($0) * rawScale }),
+      data.channelsFirst(perColumn: high.map { Double($0) * rawScale })
     )
   }
 
@@ -184,8 +207,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     }
     let rawScale = data.scaling?.kind == .bytes ? 255.0 : 1
     return (
-      data.inOrder(mean.map { $0 * rawScale }, .nchw),
-      data.inOrder(squares.map { ($0 / count).squareRoot() * rawScale }, .nchw)
+      data.channelsFirst(perColumn: mean.map { $0 * rawScale }),
+      data.channelsFirst(perColumn: squares.map { ($0 / count).squareRoot() * rawScale })
     )
   }
 }

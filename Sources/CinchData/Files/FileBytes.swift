@@ -1,51 +1,13 @@
+import CinchBackend
 import Glibc
 
 /// Reading whole files, with every refusal in a sentence.
 enum FileBytes {
   /// The bytes of a regular file.
   ///
-  /// - Throws: `CinchError.inputOutput` if it cannot be read, `.badData` if it is empty or larger than this
-  ///   machine's memory.
-  static func read(_ path: String) throws -> [UInt8] {
-    // O_NONBLOCK: opening a pipe that nobody writes to must fail below, not hang here.
-    let descriptor = retried { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
-    guard descriptor >= 0 else { throw CinchError.system(errno, "read '\(path)'") }
-    defer { close(descriptor) }
-
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw CinchError.system(errno, "read '\(path)'") }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: break
-    case S_IFDIR: throw CinchError.system(EISDIR, "read '\(path)'")
-    default: throw CinchError.inputOutput("Cannot read '\(path)': it is a pipe or a device; copy it into a file first.")
-    }
-    let size = Int(status.st_size)
-    guard size > 0 else { throw CinchError.badData("'\(path)' is empty: fetch or write it again.") }
-    guard size <= physicalMemory else {
-      throw CinchError.badData("'\(path)' has \(size) bytes, more than this machine's memory: split it.")
-    }
-
-    var failure: Int32 = 0
-    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      while count < size {
-        let got = Glibc.read(descriptor, buffer.baseAddress! + count, size - count)
-        if got > 0 {
-          count += got
-        } else if got == 0 {
-          break
-        } else if errno != EINTR {
-          failure = errno
-          break
-        }
-      }
-    }
-    guard failure == 0 else { throw CinchError.system(failure, "read '\(path)'") }
-    guard bytes.count == size else { throw CinchError.inputOutput("'\(path)' shrank while being read: try again.") }
-    return bytes
-  }
-
-  /// Bytes of memory in this machine: no honest file needs more, so no header may ask for more.
-  static let physicalMemory = max(1 << 30, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)))
+  /// - Throws: `CinchError.inputOutput` if it cannot be read, `.badData` if it is empty, `.unavailable` if it does not fit
+  ///   into memory.
+  static func read(_ path: String) throws -> [UInt8] { try OpenFile(path).read() }
 
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
@@ -84,4 +46,61 @@ func checkedProduct(_ extents: some Sequence<Int>) -> Int? {
     product = value
   }
   return product
+}
+
+/// A regular file that is open to be read.
+final class OpenFile {
+  let path: String
+  let descriptor: Int32
+  /// At least 1.
+  let size: Int
+
+  /// - Throws: as `FileBytes.read`.
+  init(_ path: String) throws {
+    // O_NONBLOCK: opening a pipe that nobody writes to must fail below, not hang here.
+    let descriptor = retried { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+    guard descriptor >= 0 else { throw CinchError.system(errno, "read '\(path)'") }
+    do { size = try Self.size(descriptor, path) } catch {
+      close(descriptor)
+      throw error
+    }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  private static func size(_ descriptor: Int32, _ path: String) throws -> Int {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw CinchError.system(errno, "read '\(path)'") }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR: throw CinchError.system(EISDIR, "read '\(path)'")
+    default: throw CinchError.inputOutput("Cannot read '\(path)': it is a pipe or a device; copy it into a file first.")
+    }
+    guard status.st_size > 0 else { throw CinchError.badData("'\(path)' is empty: fetch or write it again.") }
+    return Int(status.st_size)
+  }
+
+  /// All of it.
+  func read() throws -> [UInt8] {
+    try HostMemory.require(size, for: "the file '\(path)'")
+    var failure: Int32 = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+      while count < size {
+        let got = Glibc.read(descriptor, buffer.baseAddress! + count, size - count)
+        if got > 0 {
+          count += got
+        } else if got == 0 {
+          break
+        } else if errno != EINTR {
+          failure = errno
+          break
+        }
+      }
+    }
+    guard failure == 0 else { throw CinchError.system(failure, "read '\(path)'") }
+    guard bytes.count == size else { throw CinchError.inputOutput("'\(path)' shrank while being read: try again.") }
+    return bytes
+  }
 }

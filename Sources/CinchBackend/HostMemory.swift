@@ -1,0 +1,117 @@
+import Glibc
+
+/// Memory that this process can still have: of the machine, of its control group (containers have one), and within its
+/// own limits.
+///
+/// Swift and drivers end the process where memory is refused to them: whoever needs much asks here first.
+package enum HostMemory {
+  /// Bytes. It is a moment's estimate, for other processes take memory, too.
+  package static var available: Int {
+    [
+      machine, controlGroup, limit(Int32(RLIMIT_AS.rawValue), used: "VmSize"),
+      limit(Int32(RLIMIT_DATA.rawValue), used: "VmData"),
+    ].compactMap { $0 }.min()
+      ?? total
+  }
+
+  /// Bytes of memory that this machine or the process's control group has in all.
+  package static let total: Int = {
+    let machine = max(1 << 28, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)))
+    return controlGroups.compactMap { $0.limit() }.reduce(machine, min)
+  }()
+
+  /// Whether so many bytes can be had, with a little left for what comes after.
+  package static func fits(_ bytes: Int) -> Bool { bytes < small || bytes <= available - reserve }
+
+  /// Not worth a look at the system's files.
+  private static let small = 1 << 20
+  private static let reserve = 16 << 20
+
+  /// What the kernel could give without swapping.
+  private static var machine: Int? {
+    guard let text = contents("/proc/meminfo") else { return nil }
+    return kilobytes("MemAvailable", in: text)
+  }
+
+  private static func limit(_ resource: Int32, used: String) -> Int? {
+    var limit = rlimit()
+    guard getrlimit(resource, &limit) == 0, limit.rlim_cur < UInt(Int.max), let text = contents("/proc/self/status"),
+      let used = kilobytes(used, in: text)
+    else { return nil }
+    return max(Int(limit.rlim_cur) - used, 0)
+  }
+
+  private static func kilobytes(_ key: String, in text: String) -> Int? {
+    for line in text.split(separator: "\n") where line.hasPrefix(key + ":") {
+      return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 << 10 }
+    }
+    return nil
+  }
+
+  private static var controlGroup: Int? { controlGroups.compactMap { $0.available() }.min() }
+
+  /// The process's control group and those above it, each of which may have a limit.
+  private static let controlGroups: [ControlGroup] = {
+    var groups: [ControlGroup] = []
+    for line in (contents("/proc/self/cgroup") ?? "").split(separator: "\n") {
+      let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+      guard parts.count == 3 else { continue }
+      let isSecond = parts[0] == "0" && parts[1].isEmpty
+      guard isSecond || parts[1].split(separator: ",").contains("memory") else { continue }
+      let root = isSecond ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory"
+      // In a container the path may be the host's, and its own group the root.
+      var path = parts[2][...]
+      while true {
+        groups.append(ControlGroup(folder: root + (path == "/" ? "" : path), isSecond: isSecond))
+        guard let slash = path.lastIndex(of: "/"), path.count > 1 else { break }
+        path = path[..<slash]
+      }
+      groups.append(ControlGroup(folder: root, isSecond: isSecond))
+    }
+    return groups
+  }()
+
+  private struct ControlGroup {
+    let folder: String
+    /// Of version 2.
+    let isSecond: Bool
+
+    func limit() -> Int? { number(isSecond ? "memory.max" : "memory.limit_in_bytes") }
+
+    func available() -> Int? {
+      guard let limit = limit(), let used = number(isSecond ? "memory.current" : "memory.usage_in_bytes") else {
+        return nil
+      }
+      // Files that are cached count as used, and are given up first.
+      let cached = HostMemory.contents(folder + "/memory.stat").flatMap { text -> Int? in
+        let key = isSecond ? "inactive_file " : "total_inactive_file "
+        return text.split(separator: "\n").first { $0.hasPrefix(key) }.flatMap { Int($0.dropFirst(key.count)) }
+      }
+      return max(limit - used + (cached ?? 0), 0)
+    }
+
+    /// Nil where there is none, as "max" says.
+    private func number(_ name: String) -> Int? {
+      HostMemory.contents(folder + "/" + name).flatMap { Int($0.prefix { $0 != "\n" }) }
+    }
+  }
+
+  /// A file of the system, which is small and says 0 for its size.
+  private static func contents(_ path: String) -> String? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 14)
+    let count = read(descriptor, &bytes, bytes.count)
+    return count >= 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : nil
+  }
+}
+
+/// As people read it: `3.1 GB`.
+package func byteText(_ bytes: Int) -> String {
+  for (unit, name) in [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")] where Double(bytes) >= unit {
+    let tenths = (Double(bytes) / unit * 10).rounded() / 10
+    return tenths >= 100 || tenths == tenths.rounded() ? "\(Int(tenths.rounded())) \(name)" : "\(tenths) \(name)"
+  }
+  return bytes == 1 ? "1 byte" : "\(bytes) bytes"
+}

@@ -1,0 +1,167 @@
+import CSamples
+import CinchBackend
+
+/// A data set's values, row by row: some rows of a storage, which are scaled and put into another order of channels when
+/// they are read and not before.
+package struct SampleRows: Sendable {
+  /// Scaled values are (value · raw − offset) / scale, column by column; 0 where the scale is 0.
+  struct Affine: Sendable, Hashable {
+    var offset: [Double]
+    var scale: [Double]
+    var raw: Double
+  }
+
+  /// Each row is `count` images of [rows, columns] that are read transposed.
+  struct Transposition: Sendable, Hashable {
+    var rows: Int
+    var columns: Int
+  }
+
+  let storage: SampleStorage
+  package let features: Int
+  /// Which rows of the storage; nil for all.
+  private var selection: Selection?
+  /// In the order of the storage.
+  var affine: Affine?
+  var transposition: Transposition?
+
+  private enum Selection: Sendable {
+    case range(Range<Int>)
+    case list([Int32])
+  }
+
+  init(_ storage: SampleStorage, features: Int) {
+    self.storage = storage
+    self.features = features
+  }
+
+  /// A row for every label.
+  package init(labels: [Int]) { self.init(SampleStorage(labels.map { Float($0) }), features: 1) }
+
+  package var count: Int {
+    switch selection {
+    case nil: storage.count / features
+    case .range(let range): range.count
+    case .list(let rows): rows.count
+    }
+  }
+
+  /// Whether the rows are bytes that only the storage's divisor makes floats of.
+  package var areBytes: Bool { storage.isBytes && affine == nil }
+  package var divisor: Float { storage.divisor }
+
+  func selecting(_ range: Range<Int>) -> SampleRows {
+    var result = self
+    switch selection {
+    case nil: result.selection = .range(range)
+    case .range(let own):
+      result.selection = .range(own.lowerBound + range.lowerBound..<own.lowerBound + range.upperBound)
+    case .list(let rows): result.selection = .list(Array(rows[range]))
+    }
+    return result
+  }
+
+  /// No more rows than can be shuffled.
+  func selecting(_ rows: some Sequence<Int>) -> SampleRows {
+    var result = self
+    result.selection = .list(rows.map { Int32(place($0)) })
+    return result
+  }
+
+  /// Where a row lies in the storage.
+  private func place(_ row: Int) -> Int {
+    switch selection {
+    case nil: row
+    case .range(let range): range.lowerBound + row
+    case .list(let rows): Int(rows[row])
+    }
+  }
+
+  /// Whether rows lie as they are read.
+  private var isPlain: Bool { affine == nil && transposition == nil }
+
+  /// Rows as floats, one after the other.
+  package func read(_ rows: Range<Int>, into values: UnsafeMutablePointer<Float>) {
+    if case .list = selection {
+      for (index, row) in rows.enumerated() { read(row, into: values + index * features) }
+      return
+    }
+    readTogether(place(rows.lowerBound), rows.count, into: values)
+  }
+
+  package func read(_ row: Int, into values: UnsafeMutablePointer<Float>) {
+    readTogether(place(row), 1, into: values)
+  }
+
+  private func readTogether(_ start: Int, _ count: Int, into values: UnsafeMutablePointer<Float>) {
+    let range = start * features..<(start + count) * features
+    guard let transposition else { return readUnordered(range, into: values) }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count) { scratch in
+      readUnordered(range, into: scratch.baseAddress!)
+      let matrices = range.count / (transposition.rows * transposition.columns)
+      cinch_transpose(
+        scratch.baseAddress, Int64(matrices), Int64(transposition.rows), Int64(transposition.columns), values)
+    }
+  }
+
+  private func readUnordered(_ range: Range<Int>, into values: UnsafeMutablePointer<Float>) {
+    storage.widen(range, into: values)
+    guard let affine else { return }
+    cinch_rescale(
+      values, Int64(range.count / features), Int64(features), affine.offset, affine.scale, affine.raw)
+  }
+
+  /// Rows as bytes, where they are some.
+  package func readBytes(_ rows: Range<Int>, into bytes: UnsafeMutablePointer<UInt8>) {
+    if case .list = selection {
+      for (index, row) in rows.enumerated() { readBytes(at: place(row), 1, into: bytes + index * features) }
+      return
+    }
+    readBytes(at: place(rows.lowerBound), rows.count, into: bytes)
+  }
+
+  private func readBytes(at start: Int, _ count: Int, into target: UnsafeMutablePointer<UInt8>) {
+    storage.withBytes(start * features..<(start + count) * features) { source in
+      let source = source.baseAddress!.assumingMemoryBound(to: UInt8.self)
+      guard let transposition else { return target.update(from: source, count: count * features) }
+      let (rows, columns) = (Int64(transposition.rows), Int64(transposition.columns))
+      cinch_transpose_bytes(source, Int64(count * features) / (rows * columns), rows, columns, target)
+    }
+  }
+
+  /// How many rows are read at a time where all are looked at.
+  package var rowsAtOnce: Int { max(1, (1 << 18) / features) }
+
+  /// Every row, some at a time, with the number of the first.
+  package func forEachBlock(_ body: (_ first: Int, UnsafeBufferPointer<Float>) throws -> Void) rethrows {
+    let (count, together) = (count, rowsAtOnce)
+    var isList = false
+    if case .list = selection { isList = true }
+    if isPlain, !isList {
+      let done: Void? = try storage.withFloats(place(0) * features..<(place(0) + count) * features) { all in
+        for first in stride(from: 0, to: count, by: together) {
+          let end = min(first + together, count)
+          try body(first, UnsafeBufferPointer(rebasing: all[first * features..<end * features]))
+        }
+      }
+      if done != nil { return }
+    }
+    try withUnsafeTemporaryAllocation(of: Float.self, capacity: min(together, count) * features) { block in
+      for first in stride(from: 0, to: count, by: together) {
+        let end = min(first + together, count)
+        read(first..<end, into: block.baseAddress!)
+        try body(first, UnsafeBufferPointer(rebasing: block[..<((end - first) * features)]))
+      }
+    }
+  }
+
+  /// All values: free where they are floats that lie as they are read.
+  package var values: [Float] {
+    if isPlain, selection == nil, let floats = storage.floats { return floats }
+    let count = count
+    return [Float](unsafeUninitializedCapacity: count * features) { values, initialised in
+      if count > 0 { read(0..<count, into: values.baseAddress!) }
+      initialised = count * features
+    }
+  }
+}
