@@ -30,13 +30,15 @@ public final class CPUBackend: Backend {
       throw BackendError.invalidArgument("The cpu device cannot run on \(threads) threads: give 1 or more.")
     }
     // Each thread may be inside OpenBLAS, which has a limited number of work areas.
-    let count = min(threads ?? Int(cinch_processor_count()), 64)
+    let count = try Self.room(for: min(threads ?? Int(cinch_processor_count()), 64))
     blas.set_num_threads?(1)
     guard let device = cinch_device_create(Int32(count), sgemm) else {
       throw BackendError.unavailable("The cpu device could not start \(count) threads: give fewer.")
     }
     self.device = device
     self.threads = count
+    // While there is room for its work areas, which nothing may take before it does.
+    if HostMemory.addressSpaceLeft != nil { cinch_warm_up(device) }
 
     var name = [CChar](repeating: 0, count: 128)
     cinch_processor_name(&name, name.count)
@@ -47,7 +49,23 @@ public final class CPUBackend: Backend {
       detail: "\(version) (\(String(cString: blas.core_name))), \(instructions), "
         + "\(count) thread\(count == 1 ? "" : "s")",
       // Room for the program and its host copies.
-      memory: Int(cinch_memory_size() / 2), largestBuffer: 4 * DeviceInfo.mostElements)
+      memory: HostMemory.total / 2, largestBuffer: 4 * DeviceInfo.mostElements)
+  }
+
+  /// Address space that OpenBLAS takes for each thread that multiplies: 128 MiB on x86, less elsewhere.
+  private static let workArea = 128 << 20
+
+  /// As many threads as the process's limit has room for. OpenBLAS asks again and again, for ever, for a work area that
+  /// it does not get.
+  private static func room(for threads: Int) throws -> Int {
+    guard let left = HostMemory.addressSpaceLeft else { return threads }
+    let room = (left - workArea / 4) / (workArea + (8 << 20))
+    guard room >= 1 else {
+      throw BackendError.unavailable(
+        "The cpu device needs \(byteText(workArea)) of address space for OpenBLAS, and \(byteText(left)) are left: raise "
+          + "the limit (ulimit -v).")
+    }
+    return min(threads, room)
   }
 
   deinit { cinch_device_destroy(device) }

@@ -6,12 +6,12 @@ extension CPUBackend {
     try require(count >= 0, "A buffer cannot hold \(count) elements.")
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
     // Past physical memory the system would grant the pages and kill the process when they are touched.
-    guard !overflow, count <= DeviceInfo.mostElements, bytes <= Int(cinch_memory_size()),
+    guard !overflow, count <= DeviceInfo.mostElements, HostMemory.fits(bytes),
       let buffer = CPUBuffer(count: max(count, 1))
     else {
       throw BackendError.outOfMemory(
-        "The cpu device cannot allocate \(count) floats; this machine has \(cinch_memory_size() >> 20) MiB of memory, and "
-          + "a buffer holds \(DeviceInfo.mostElements) floats at most. Use a smaller batch or model.")
+        "The cpu device cannot allocate \(count) floats; there are \(byteText(HostMemory.available)) of memory left, and "
+          + "a buffer holds \(DeviceInfo.mostElements) floats at most. Use a smaller batch or model, or fewer samples.")
     }
     counters.allocations += 1
     return buffer

@@ -60,8 +60,6 @@ int cinch_processor_count(void) {
   return count > 0 ? count : 1;
 }
 
-int64_t cinch_memory_size(void) { return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE); }
-
 void cinch_processor_name(char *name, size_t size) {
   snprintf(name, size, "CPU");
   FILE *file = fopen("/proc/cpuinfo", "r");

@@ -1,3 +1,6 @@
+#include <stdatomic.h>
+#include <stdlib.h>
+
 #include "internal.h"
 
 // A product is cut into pieces of C, each one single-threaded sgemm followed by its epilogue while the piece
@@ -12,6 +15,8 @@ enum {
   // Pieces end at whole vectors and cache lines; it is also a divisor of the loss cells' rows.
   unit = 16,
   most_pieces = 64,
+  // Of square matrices, whose product takes a millisecond.
+  warm_up_side = 256,
 };
 
 typedef struct {
@@ -88,6 +93,36 @@ static void matmul_task(void *context, int64_t task) {
       for (int64_t c = c0; c < c1; c++) p->c[r * p->n + c] = 0;
   }
   job->device->kernels->epilogue(job->epilogue, p->c, p->c, r0, r1, c0, c1);
+}
+
+typedef struct {
+  const cinch_device *device;
+  const float *operand;
+  float *products;
+  _Atomic int started;
+  int threads;
+} warm_up_job;
+
+static void warm_up_task(void *context, int64_t task) {
+  warm_up_job *job = context;
+  // Together, for a work area that is not in use is given to the next who asks.
+  atomic_fetch_add(&job->started, 1);
+  for (int turn = 0; turn < 1 << 22 && atomic_load(&job->started) < job->threads; turn++) {
+  }
+  float *product = job->products + task * warm_up_side * warm_up_side;
+  for (int turn = 0; turn < 4; turn++)
+    job->device->sgemm(
+        row_major, plain, plain, warm_up_side, warm_up_side, warm_up_side, 1.0f, job->operand, warm_up_side, job->operand,
+        warm_up_side, 0.0f, product, warm_up_side);
+}
+
+void cinch_warm_up(cinch_device *device) {
+  const int threads = device->threads;
+  float *memory = cinch_allocate((int64_t)(threads + 1) * warm_up_side * warm_up_side);
+  if (!memory) return;
+  warm_up_job job = {.device = device, .operand = memory, .products = memory + warm_up_side * warm_up_side, .threads = threads};
+  cinch_pool_run(device->pool, warm_up_task, &job, threads);
+  free(memory);
 }
 
 void cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue) {

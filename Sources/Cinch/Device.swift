@@ -6,8 +6,7 @@ import OpenCLBackend
 
 /// Where a model trains.
 public enum Device: Sendable, Hashable, CustomStringConvertible {
-  /// An OpenCL GPU if there is one, otherwise whichever of the rest is fastest here: `cpu` where it is a quarter faster
-  /// than OpenCL.
+  /// An OpenCL GPU if there is one, or else `cpu`, or, without OpenBLAS, what other device OpenCL has.
   case automatic
   /// Plain loops in Double: what the others are compared with, and slow.
   case reference

@@ -3,5 +3,6 @@
 @_exported import CinchCore
 @_exported import CinchData
 
+@_exported import enum OpenCLBackend.BuildLimit
 // Named by `Device.opencl`; the rest of that backend is internal.
 @_exported import enum OpenCLBackend.KernelFamily

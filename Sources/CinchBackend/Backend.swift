@@ -34,6 +34,8 @@ public struct DeviceInfo: Sendable, Hashable, Codable {
   public var memory: Int
   /// The largest single buffer, in bytes: OpenCL devices often give no more than a quarter of their memory at once.
   public var largestBuffer = Int.max
+  /// Whether its memory is the host's.
+  public var sharesMemory = true
 
   /// The most elements of a float32 buffer: kernels and BLAS count in 32 bits.
   public static let mostElements = Int(Int32.max)
@@ -41,12 +43,15 @@ public struct DeviceInfo: Sendable, Hashable, Codable {
   // Of a run on record only what names the device matters.
   private enum CodingKeys: CodingKey { case identifier, name, detail, memory }
 
-  public init(identifier: String, name: String, detail: String, memory: Int, largestBuffer: Int = .max) {
+  public init(
+    identifier: String, name: String, detail: String, memory: Int, largestBuffer: Int = .max, sharesMemory: Bool = true
+  ) {
     self.identifier = identifier
     self.name = name
     self.detail = detail
     self.memory = memory
     self.largestBuffer = largestBuffer
+    self.sharesMemory = sharesMemory
   }
 }
 

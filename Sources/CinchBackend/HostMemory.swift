@@ -7,17 +7,17 @@ import Glibc
 package enum HostMemory {
   /// Bytes. It is a moment's estimate, for other processes take memory, too.
   package static var available: Int {
-    [
-      machine, controlGroup, limit(Int32(RLIMIT_AS.rawValue), used: "VmSize"),
-      limit(Int32(RLIMIT_DATA.rawValue), used: "VmData"),
-    ].compactMap { $0 }.min()
-      ?? total
+    [machine, controlGroup, addressSpaceLeft, left(of: RLIMIT_DATA, used: "VmData")].compactMap { $0 }.min() ?? total
   }
 
-  /// Bytes of memory that this machine or the process's control group has in all.
+  /// Bytes that the process may still map; nil where it has no limit, which `ulimit -v` sets.
+  package static var addressSpaceLeft: Int? { left(of: RLIMIT_AS, used: "VmSize") }
+
+  /// Bytes of memory that this machine, the process's control group or its limits allow in all.
   package static let total: Int = {
     let machine = max(1 << 28, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)))
-    return controlGroups.compactMap { $0.limit() }.reduce(machine, min)
+    let limits = controlGroups.map { $0.limit() } + [limit(RLIMIT_AS), limit(RLIMIT_DATA)]
+    return limits.compactMap { $0 }.reduce(machine, min)
   }()
 
   /// Whether so many bytes can be had, with a little left for what comes after.
@@ -33,12 +33,17 @@ package enum HostMemory {
     return kilobytes("MemAvailable", in: text)
   }
 
-  private static func limit(_ resource: Int32, used: String) -> Int? {
+  /// Nil where there is none.
+  private static func limit(_ resource: __rlimit_resource) -> Int? {
     var limit = rlimit()
-    guard getrlimit(resource, &limit) == 0, limit.rlim_cur < UInt(Int.max), let text = contents("/proc/self/status"),
-      let used = kilobytes(used, in: text)
+    guard getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 else { return nil }
+    return Int(exactly: limit.rlim_cur)
+  }
+
+  private static func left(of resource: __rlimit_resource, used: String) -> Int? {
+    guard let limit = limit(resource), let text = contents("/proc/self/status"), let used = kilobytes(used, in: text)
     else { return nil }
-    return max(Int(limit.rlim_cur) - used, 0)
+    return max(limit - used, 0)
   }
 
   private static func kilobytes(_ key: String, in text: String) -> Int? {

@@ -25,6 +25,14 @@ struct CinchCommand: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     // So is a file that reaches the system's limit.
     signal(SIGXFSZ, SIG_IGN)
+    // A data file is read in place, and another program may cut it.
+    signal(SIGBUS) { _ in
+      let text: StaticString =
+        "cinch: A data file was made shorter while it was read: bring it back, and start again.\n"
+      write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+      _exit(74)
+    }
+    BuildLimit.onNotice { Output.note("compiling kernels for \($0), once") }
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -57,6 +65,8 @@ struct CinchCommand: ParsableCommand {
 
   private static func leave(_ text: String, status: Int32) -> Never {
     Output.note("cinch: \(text)")
-    Glibc.exit(status)
+    fflush(nil)
+    // Not `exit`: a driver's handlers would wait for a compiler that was given up.
+    _exit(status)
   }
 }

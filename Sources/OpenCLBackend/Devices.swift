@@ -22,10 +22,24 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   public let globalMemory: Int
   /// Bytes of the largest buffer.
   public let largestBuffer: Int
+  /// Whether its memory is the host's.
+  var sharesMemory: Bool { kind == .cpu || isSoftware }
 
   public var identifier: String { "opencl:\(platform):\(device)" }
-  /// The kernels that are made for it.
-  public var naturalFamily: KernelFamily { kind == .cpu ? .cpu : .gpu }
+  /// The kernels that are made for it. Mesa's rusticl compiles for its processor device, llvmpipe, as for a GPU: the CPU
+  /// family's long functions keep it busy for minutes, the GPU family's are done in seconds.
+  public var naturalFamily: KernelFamily { kind == .cpu && !isMesa ? .cpu : .gpu }
+
+  /// Whether Mesa runs it: `rusticl`, or `Clover` before that.
+  private var isMesa: Bool { ["rusticl", "clover"].contains { platformName.lowercased().contains($0) } }
+
+  /// Whether `clBuildProgram` returns before machine code is made, which the first launch then waits for.
+  var compilesLate: Bool { isMesa }
+
+  /// Whether it is a GPU in name only, whose work the processor does.
+  public var isSoftware: Bool {
+    ["llvmpipe", "softpipe", "swrast"].contains { name.lowercased().contains($0) }
+  }
   public var description: String { "\(identifier)  \(name) (\(vendor), driver \(driver))" }
 }
 
@@ -36,10 +50,26 @@ extension OpenCLBackend {
   /// Held while a driver sets itself up, which it does at the first calls and not always safely for two threads.
   static let setUp = RecursiveLock()
 
+  /// Address space that a driver with a compiler in it takes; without it LLVM ends the process, or never does.
+  static let driverSpace = 900 << 20
+
+  /// - Throws: `BackendError.unavailable` where the process's limit leaves no room for a driver.
+  static func requireRoom() throws {
+    guard let left = HostMemory.addressSpaceLeft, left < driverSpace, !isLoaded else { return }
+    throw BackendError.unavailable(
+      "An OpenCL driver needs \(byteText(driverSpace)) of address space, and \(byteText(left)) are left: raise the limit "
+        + "(ulimit -v), or use the device cpu.")
+  }
+
+  /// Whether drivers have been loaded, and have their share.
+  nonisolated(unsafe) private static var isLoaded = false
+
   /// Every device of every platform; empty where there is no driver.
+  /// - Throws: `BackendError.unavailable` where a limit leaves no room for drivers.
   public static func devices() throws -> [OpenCLDevice] {
     setUp.lock()
     defer { setUp.unlock() }
+    try requireRoom()
     return platforms().enumerated().flatMap { index, platform in
       handles(of: platform).enumerated().map { describe($1, platform: platform, at: (index, $0)) }
     }
@@ -50,7 +80,7 @@ extension OpenCLBackend {
   public static var hint: String? {
     setUp.lock()
     defer { setUp.unlock() }
-    guard platforms().isEmpty, let library = unnamedLibrary() else { return nil }
+    guard (try? requireRoom()) != nil, platforms().isEmpty, let library = unnamedLibrary() else { return nil }
     return """
       \(library) is an OpenCL driver that no ICD file names: make a folder with a file nvidia.icd in it that holds \
       the one line \(library), and set OCL_ICD_VENDORS to that folder.
@@ -72,6 +102,7 @@ extension OpenCLBackend {
     guard clGetPlatformIDs(0, nil, &count) == CL_SUCCESS, count > 0 else { return [] }
     var ids = [cl_platform_id?](repeating: nil, count: Int(count))
     guard clGetPlatformIDs(count, &ids, nil) == CL_SUCCESS else { return [] }
+    isLoaded = true
     return ids.compactMap { $0 }
   }
 

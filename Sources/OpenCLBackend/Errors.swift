@@ -25,15 +25,3 @@ func errorName(_ code: cl_int) -> String {
   ]
   return names[code] ?? "OpenCL error \(code)"
 }
-
-/// A number of bytes for people.
-func bytesText(_ bytes: Int) -> String {
-  let units = ["bytes", "KiB", "MiB", "GiB"]
-  var value = Double(bytes)
-  var unit = 0
-  while value >= 1024 && unit < units.count - 1 {
-    value /= 1024
-    unit += 1
-  }
-  return unit == 0 ? "\(bytes) bytes" : "\((value * 10).rounded() / 10) \(units[unit])"
-}

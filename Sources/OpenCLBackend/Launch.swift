@@ -101,6 +101,16 @@ extension OpenCLBackend {
     if status != 0 { throw failure("launching the kernel \(call.id.name) on \(grid.global)", status) }
     counters.launches += 1
     if let event { profile.append((call.id, grid, event)) }
+    if device.compilesLate { try awaitFirst(call) }
+  }
+
+  /// Waits for the first launch of a kernel where the driver compiles only then, as long as compiling may take.
+  private func awaitFirst(_ call: Call) throws {
+    guard launched.insert(call.kernel).inserted else { return }
+    let queue = Handle(queue)
+    let status = try BuildLimit.run(onNotice: { BuildLimit.tell(device.name) }) { clFinish(queue.value) }
+    guard let status else { throw givenUp(on: "the kernel \(call.id.name)") }
+    if status != CL_SUCCESS { throw failure("running the kernel \(call.id.name)", status) }
   }
 
   /// Elements that make a work-item of the CPU family worth its while.

@@ -56,20 +56,25 @@ extension OpenCLBackend {
     if overflow || bytes > info.largestBuffer || account.bytes + bytes > device.globalMemory {
       throw BackendError.outOfMemory(
         """
-        The device \(device.name) cannot hold a buffer of \(count) numbers: its largest is \(bytesText(info.largestBuffer)), \
-        and \(bytesText(account.bytes)) of \(bytesText(device.globalMemory)) are taken. \
+        The device \(device.name) cannot hold a buffer of \(count) numbers: its largest is \(byteText(info.largestBuffer)), \
+        and \(byteText(account.bytes)) of \(byteText(device.globalMemory)) are taken. \
         Use a smaller batch or model, or keep the data set on the host.
         """)
     }
+    guard !device.sharesMemory || HostMemory.fits(bytes) else {
+      throw BackendError.outOfMemory(
+        "The device \(device.name) cannot allocate \(byteText(bytes)): \(byteText(HostMemory.available)) of this machine's "
+          + "memory are left. Use a smaller batch or model, or fewer samples.")
+    }
     var status = CL_SUCCESS
     guard let memory = clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), bytes, nil, &status) else {
-      throw failure("making a buffer of \(bytesText(bytes))", status)
+      throw failure("making a buffer of \(byteText(bytes))", status)
     }
     counters.allocations += 1
     let buffer = OpenCLBuffer(memory, count: count, account: account)
     var zero: Float = 0
     status = clEnqueueFillBuffer(queue, memory, &zero, 4, 0, bytes, 0, nil, nil)
-    guard status == CL_SUCCESS else { throw failure("zeroing a buffer of \(bytesText(bytes))", status) }
+    guard status == CL_SUCCESS else { throw failure("zeroing a buffer of \(byteText(bytes))", status) }
     return buffer
   }
 
@@ -85,7 +90,7 @@ extension OpenCLBackend {
     if bytes > Self.largestStaged {
       let status = clEnqueueWriteBuffer(
         queue, tensor.buffer.memory, cl_bool(CL_TRUE), offset, bytes, source, 0, nil, nil)
-      guard status == CL_SUCCESS else { throw failure("writing \(bytesText(bytes))", status) }
+      guard status == CL_SUCCESS else { throw failure("writing \(byteText(bytes))", status) }
       counters.waits += 1
       counters.launches += 1
       return
@@ -141,7 +146,7 @@ extension OpenCLBackend {
     mapped.copyMemory(from: source, byteCount: bytes)
     let status = clEnqueueWriteBuffer(
       queue, buffer.memory, cl_bool(CL_FALSE), offset, bytes, mapped, 0, nil, &staging!.slots[index].copied)
-    guard status == CL_SUCCESS else { throw failure("writing \(bytesText(bytes))", status) }
+    guard status == CL_SUCCESS else { throw failure("writing \(byteText(bytes))", status) }
     counters.launches += 1
   }
 
@@ -170,7 +175,7 @@ extension OpenCLBackend {
       queue, tensor.buffer.memory, cl_bool(CL_TRUE), tensor.offset * MemoryLayout<Float>.stride, bytes, target, 0, nil,
       nil)
     counters.waits += 1
-    guard status == CL_SUCCESS else { throw failure("reading \(bytesText(bytes))", status) }
+    guard status == CL_SUCCESS else { throw failure("reading \(byteText(bytes))", status) }
   }
 
   public func fill(_ tensor: Tensor<OpenCLBuffer>, with value: Float) throws {

@@ -23,6 +23,10 @@ public final class OpenCLBackend: Backend {
   let tileRows: Int
 
   var kernels = KernelCache()
+  /// Kernels that have run, where drivers compile at the first launch.
+  var launched: Set<cl_kernel> = []
+  /// Whether a thread still waits for the driver, which must then keep what it has.
+  var hasGivenUp = false
   var programs: [Module: cl_program] = [:]
   var plans: [UInt64: MatmulPlan] = [:]
   var convolutions = ConvolutionState()
@@ -45,6 +49,7 @@ public final class OpenCLBackend: Backend {
     isProfiling = profiling
     Self.setUp.lock()
     defer { Self.setUp.unlock() }
+    try Self.requireRoom()
     let platforms = Self.platforms()
     let handles = platforms.indices.contains(platform) ? Self.handles(of: platforms[platform]) : []
     guard handles.indices.contains(index) else {
@@ -83,11 +88,14 @@ public final class OpenCLBackend: Backend {
       identifier: self.device.identifier + (self.family == self.device.naturalFamily ? "" : "/\(self.family.rawValue)"),
       name: self.device.name,
       detail: "\(self.device.platformName), driver \(self.device.driver), \(self.family.rawValue) kernels",
-      memory: self.device.globalMemory / 4 * 3,
-      largestBuffer: min(self.device.largestBuffer, 4 * DeviceInfo.mostElements))
+      memory: self.device.sharesMemory
+        ? min(self.device.globalMemory, HostMemory.total) / 4 * 3 : self.device.globalMemory / 4 * 3,
+      largestBuffer: min(self.device.largestBuffer, 4 * DeviceInfo.mostElements),
+      sharesMemory: self.device.sharesMemory)
   }
 
   deinit {
+    guard !hasGivenUp else { return }
     clFinish(queue)
     for entry in profile { clReleaseEvent(entry.event) }
     staging?.release(queue)

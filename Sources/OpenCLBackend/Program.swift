@@ -92,6 +92,13 @@ struct KernelCache {
   }
 }
 
+/// OpenCL's calls may come from any thread.
+struct Handle<Value>: @unchecked Sendable {
+  let value: Value
+
+  init(_ value: Value) { self.value = value }
+}
+
 extension OpenCLBackend {
   func sources(_ module: Module) -> [String] {
     let family = self.family.rawValue
@@ -134,8 +141,15 @@ extension OpenCLBackend {
       return clCreateProgramWithSource(context, 1, &pointer, nil, &status)
     }
     guard let program = created else { throw failure("making the program \(module)", status) }
-    var device: cl_device_id? = handle
-    status = clBuildProgram(program, 1, &device, "-cl-std=CL1.2 -cl-mad-enable", nil, nil)
+    // Kept by the thread, should it be left behind.
+    clRetainProgram(program)
+    let handles = Handle((program, handle))
+    let built = try BuildLimit.run(onNotice: { BuildLimit.tell(device.name) }) {
+      var device: cl_device_id? = handles.value.1
+      return clBuildProgram(handles.value.0, 1, &device, "-cl-std=CL1.2 -cl-mad-enable", nil, nil)
+    }
+    guard let status = built else { throw givenUp(on: "the kernels of \(sources(module).joined(separator: ", "))") }
+    clReleaseProgram(program)
     guard status == CL_SUCCESS else {
       let key = cl_program_build_info(CL_PROGRAM_BUILD_LOG)
       let log = Self.text { clGetProgramBuildInfo(program, handle, key, $0, $1, $2) }
@@ -168,11 +182,24 @@ extension OpenCLBackend {
   }
 
   private func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
-    var status = CL_SUCCESS
-    guard let kernel = clCreateKernel(try program(module), id.name, &status) else {
-      throw failure("making the kernel \(id.name)", status)
+    // Some drivers compile here.
+    let program = Handle(try program(module))
+    let made = try BuildLimit.run(onNotice: { BuildLimit.tell(device.name) }) {
+      var status = CL_SUCCESS
+      let kernel = clCreateKernel(program.value, id.name, &status)
+      return Handle((kernel, status))
     }
+    guard let made else { throw givenUp(on: "the kernel \(id.name)") }
+    guard let kernel = made.value.0 else { throw failure("making the kernel \(id.name)", made.value.1) }
     return kernel
+  }
+
+  /// The driver did not come to an end with compiling something.
+  func givenUp(on what: String) -> BackendError {
+    hasGivenUp = true
+    return .device(
+      "\(deviceText) has been compiling \(what) for \(BuildLimit.limit.components.seconds) seconds and was given up: use "
+        + "another device, or give it more time with CINCH_COMPILE_LIMIT=SECONDS.")
   }
 
   private var deviceText: String { "The device \(device.name) (driver \(device.driver))" }

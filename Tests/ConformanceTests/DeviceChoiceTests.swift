@@ -53,7 +53,7 @@ import Testing
 
   /// What `auto` takes where OpenCL lists these devices, of which `broken` do not open.
   private func choice(
-    _ devices: [OpenCLDevice], broken: [Int] = [], hasCPU: Bool = true, cpuRate: Double = 1
+    _ devices: [OpenCLDevice], broken: [Int] = [], hasCPU: Bool = true
   ) -> AutomaticDevice.Choice {
     AutomaticDevice(
       devices: { devices },
@@ -64,20 +64,12 @@ import Testing
       openCPU: {
         if !hasCPU { throw Broken() }
         return ReferenceBackend()
-      },
-      rate: { [rates = Rates([cpuRate, 1])] _ in rates.next() }
+      }
     ).choose()
   }
 
-  /// The rates of cpu and OpenCL, in the order in which they are asked for.
-  private final class Rates {
-    private var values: [Double]
-    init(_ values: [Double]) { self.values = values }
-    func next() -> Double { values.removeFirst() }
-  }
-
   @Test func aGPUComesFirst() {
-    let choice = choice([device(0, .cpu), device(1, .gpu)], cpuRate: 100)
+    let choice = choice([device(0, .cpu), device(1, .gpu)])
     #expect(choice.device == .opencl(platform: 0, device: 1))
     #expect(choice.note == "auto: took the OpenCL GPU gpu-1")
   }
@@ -91,32 +83,31 @@ import Testing
 
   @Test func aGPUThatDoesNotOpenIsNamed() {
     let choice = choice([device(0, .gpu), device(1, .cpu)], broken: [0])
-    #expect(choice.device == .opencl(platform: 0, device: 1))
-    #expect(!choice.note.contains("no GPU"))
-    #expect(choice.note.contains("the GPU gpu-0 does not open (The driver is out of order); took opencl (cpu 1,"))
+    #expect(choice.device == .cpu)
+    #expect(choice.note == "auto: the GPU gpu-0 does not open (The driver is out of order); took cpu")
+  }
+
+  /// By a rule and not by a race: no clock decides.
+  @Test func theProcessorIsTakenByTheCPUDevice() {
+    for _ in 0..<3 { #expect(choice([device(0, .cpu), device(1, .accelerator)]).note == "auto: no GPU; took cpu") }
   }
 
   @Test func everyOtherDeviceIsTried() {
-    let choice = choice([device(0, .cpu), device(1, .accelerator)], broken: [0])
+    let choice = choice([device(0, .cpu), device(1, .accelerator)], broken: [0], hasCPU: false)
     #expect(choice.device == .opencl(platform: 0, device: 1))
-    #expect(choice.note.hasPrefix("auto: no GPU; opencl:0:0 does not open"))
-  }
-
-  @Test(arguments: [(1.2, Device.opencl(platform: 0, device: 0)), (1.3, .cpu)])
-  func cpuMustWinByAQuarter(rate: Double, device expected: Device) {
-    #expect(choice([device(0, .cpu)], cpuRate: rate).device == expected)
+    #expect(choice.note.hasPrefix("auto: no GPU; cpu does not open (The driver is out of order); opencl:0:0 does not"))
+    #expect(choice.note.hasSuffix("took opencl, accelerator-1"))
   }
 
   @Test func whatIsMissingIsSaid() {
     #expect(choice([]).note == "auto: no OpenCL device found; took cpu")
     let opencl = choice([device(0, .cpu)], hasCPU: false)
-    #expect(opencl.note == "auto: no GPU; cpu does not open (The driver is out of order); took opencl")
+    #expect(opencl.note == "auto: no GPU; cpu does not open (The driver is out of order); took opencl, cpu-0")
     let nothing = choice([device(0, .gpu)], broken: [0], hasCPU: false)
     #expect(nothing.device == .reference)
     #expect(nothing.note.contains("the GPU gpu-0 does not open") && nothing.note.contains("slow reference device"))
   }
 
-  /// The figures of a second race would differ.
   @Test func autoChoosesOnce() async throws {
     let first = try Device.automatic.open()
     let others = try await withThrowingTaskGroup(of: (String, String?).self) { group in

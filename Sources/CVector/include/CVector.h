@@ -25,8 +25,8 @@ void cinch_device_destroy(cinch_device *device);
 const char *cinch_device_instructions(const cinch_device *device);
 /// The processors that this process may use, by affinity and by its control group's quota.
 int cinch_processor_count(void);
-/// Physical memory in bytes.
-int64_t cinch_memory_size(void);
+/// Has every thread multiply, so that OpenBLAS has its work areas.
+void cinch_warm_up(cinch_device *device);
 /// The processor's name for people, e.g. "AMD EPYC"; at most `size` bytes with the final zero.
 void cinch_processor_name(char *name, size_t size);
 /// The best float32 multiply-add rate that all threads reach together on registers alone, in GFLOP/s.

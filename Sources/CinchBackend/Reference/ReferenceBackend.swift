@@ -11,13 +11,10 @@ public final class ReferenceBackend: Backend {
 
   public init() {}
 
-  /// Of the machine, in bytes.
-  static let physicalMemory = max(sysconf(Int32(_SC_PHYS_PAGES)), 0) * max(sysconf(Int32(_SC_PAGESIZE)), 0)
-
   public var info: DeviceInfo {
     DeviceInfo(
       identifier: "reference", name: "Reference", detail: "plain loops in Double, for checking other devices",
-      memory: Self.physicalMemory / 2)
+      memory: HostMemory.total / 2)
   }
 
   /// The tensor's elements. They stay valid as long as the caller's tensor does.
@@ -38,12 +35,12 @@ public final class ReferenceBuffer {
   /// - Throws: `BackendError.outOfMemory`.
   init(count: Int) throws {
     // Past physical memory the system would grant the pages and kill the process when they are touched.
-    guard Double(count) * 8 <= Double(ReferenceBackend.physicalMemory),
-      let memory = calloc(max(count, 1), MemoryLayout<Double>.stride)
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Double>.stride)
+    guard !overflow, HostMemory.fits(bytes), let memory = calloc(max(count, 1), MemoryLayout<Double>.stride)
     else {
       throw BackendError.outOfMemory(
-        "The reference device cannot allocate \(count) doubles; this machine has "
-          + "\(ReferenceBackend.physicalMemory >> 20) MiB of memory. Use a smaller batch or model.")
+        "The reference device cannot allocate \(count) doubles; there are "
+          + "\(byteText(HostMemory.available)) of memory left. Use a smaller batch or model, or fewer samples.")
     }
     self.count = count
     start = memory.bindMemory(to: Double.self, capacity: max(count, 1))

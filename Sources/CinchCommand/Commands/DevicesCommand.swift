@@ -3,8 +3,7 @@ import Cinch
 
 struct DevicesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "devices", abstract: "Lists the devices of this machine, and which one auto takes.",
-    discussion: "Where there is no GPU, auto times a product on the others, which takes a moment.")
+    commandName: "devices", abstract: "Lists the devices of this machine, and which one auto takes.")
 
   @Flag(help: "Prints one JSON object.")
   var json = false

@@ -56,14 +56,14 @@ extension DataOptions {
       guard let own = config.data else {
         throw CinchError.usage("This run does not say which data it was trained on: name some with --data.")
       }
-      let data = try own.load()
+      let data = try LoadReport.observing(quiet: false) { try own.load() }
       if config.hasChanged(data) {
         Diagnostics.logger().notice("'\(own.source)' holds other data now than the run was trained on")
       }
       return try config.prepare(data)
     }
     config.complete(&source, hasLayout: layout != nil)
-    return try config.prepare(try source.load())
+    return try config.prepare(try LoadReport.observing(quiet: false) { [source] in try source.load() })
   }
 }
 

@@ -114,7 +114,7 @@ struct TrainCommand: ParsableCommand {
           + "or give --recipe FILE.json or --resume RUN.")
     }
     recipe.epochs = epochs ?? recipe.epochs
-    let data = try source.loaded()
+    let data = try LoadReport.observing(quiet: quiet) { try source.loaded() }
     let run = try Run.create(
       try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
       scaling: new.scale, in: new.folder, on: deviceOptions.device ?? .automatic)
@@ -129,7 +129,9 @@ struct TrainCommand: ParsableCommand {
           + "Only --epochs and --device may differ.")
     }
     let started = try RunFolder(path).config().device
-    let run = try Run.resume(path, epochs: epochs, on: deviceOptions.device, changedData: changedData)
+    let run = try LoadReport.observing(quiet: quiet) {
+      try Run.resume(path, epochs: epochs, on: deviceOptions.device, changedData: changedData)
+    }
     if deviceOptions.device != nil, run.trainer.device.identifier != started.identifier {
       log.info("the run was started on \(started.identifier): another device rounds differently")
     }

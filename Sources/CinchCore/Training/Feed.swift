@@ -50,8 +50,12 @@ final class Feed<B: Backend> {
   /// What of the data set lies on the device.
   var residentBytes: Int { samples.residentBytes + (labels?.residentBytes ?? 0) }
 
-  /// What a data set may take on a device where nothing else is said: half of its memory.
-  static func memoryLimit(_ backend: B) -> Int { min(backend.info.memory / 2, backend.info.largestBuffer) }
+  /// What a data set may take on a device where nothing else is said: half of its memory, and of what is left of it
+  /// where it is the host's. Larger ones are streamed.
+  static func memoryLimit(_ backend: B) -> Int {
+    let info = backend.info
+    return min(info.memory / 2, info.largestBuffer, info.sharesMemory ? HostMemory.available / 2 : .max)
+  }
 
   /// The next rows of an order. The batch holds until the next one is loaded.
   func load(_ order: SampleOrder, rows: Int, _ pass: Pass) throws -> Batch<B.Buffer> {

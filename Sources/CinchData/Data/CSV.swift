@@ -53,8 +53,13 @@ struct CSV {
       throw CinchError.badData("'\(path)' has only its label column: add columns of features.")
     }
     var room = 0
+    var told = 0
     while try reader.beginRow() {
       var column = 0
+      if reader.position - told >= LoadProgress.step {
+        told = reader.position
+        LoadProgress.tell("reading", path, told, of: bytes.count)
+      }
       repeat {
         let value = try reader.number(column: column, columns: columns)
         if values.count == room { room = try Self.grow(&values, path: path) }

@@ -35,6 +35,7 @@ struct NumericArray {
   private func requireFinite(_ wide: FileContents?, _ start: Int, bigEndian: Bool, path: String) throws {
     let rows = SampleRows(storage, features: shape.columns)
     try rows.forEachBlock { first, block in
+      if first % (64 * rows.rowsAtOnce) == 0 { LoadProgress.tell("checking", path, first, of: rows.count) }
       guard let index = firstNotFinite(block) else { return }
       let element = first * shape.columns + index
       let original = wide?.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start + 8 * element, as: UInt64.self) }

@@ -88,9 +88,10 @@ final class OpenFile {
     var failure: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
       while count < size {
-        let got = Glibc.read(descriptor, buffer.baseAddress! + count, size - count)
+        let got = Glibc.read(descriptor, buffer.baseAddress! + count, min(size - count, LoadProgress.step))
         if got > 0 {
           count += got
+          LoadProgress.tell("reading", path, count, of: size)
         } else if got == 0 {
           break
         } else if errno != EINTR {

@@ -49,10 +49,11 @@ enum Gzip {
       var position = 0
       while true {
         if stream.pointee.avail_in == 0, position < source.count {
-          let count = min(source.count - position, 1 << 30)
+          let count = min(source.count - position, LoadProgress.step / 8)
           stream.pointee.next_in = UnsafeMutablePointer(
             mutating: (source.baseAddress! + position).assumingMemoryBound(to: UInt8.self))
           stream.pointee.avail_in = UInt32(count)
+          LoadProgress.tell("unpacking", path, position, of: source.count)
           position += count
         }
         stream.pointee.next_out = chunk.baseAddress!.assumingMemoryBound(to: UInt8.self)

@@ -1,0 +1,54 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import OpenCLBackend
+
+/// A driver that does not come to an end with compiling.
+@Suite struct BuildLimitTests {
+  @Test func whatIsDoneInTimeIsReturned() throws {
+    var notices = 0
+    #expect(try BuildLimit.run(onNotice: { notices += 1 }) { 42 } == 42)
+    #expect(notices == 0)
+  }
+
+  @Test func whatTakesLongIsTold() throws {
+    var notices = 0
+    let result = try BuildLimit.run(notice: .milliseconds(20), limit: .seconds(60), onNotice: { notices += 1 }) {
+      Thread.sleep(forTimeInterval: 0.2)
+      return 7
+    }
+    #expect(result == 7 && notices == 1)
+  }
+
+  /// The thread goes on by itself, and harms nobody when it ends.
+  @Test func whatTakesTooLongIsLeftBehind() throws {
+    let begin = ContinuousClock.now
+    let done = Done()
+    let result: Int? = try BuildLimit.run(notice: .milliseconds(10), limit: .milliseconds(40), onNotice: {}) {
+      while !done.value.withLock({ $0 }) { Thread.sleep(forTimeInterval: 0.01) }
+      return 1
+    }
+    #expect(result == nil && ContinuousClock.now - begin < .seconds(30))
+    done.value.withLock { $0 = true }
+  }
+
+  private final class Done: Sendable { let value = Mutex(false) }
+
+  private func device(_ platform: String, _ name: String, _ kind: OpenCLDevice.Kind) -> OpenCLDevice {
+    OpenCLDevice(
+      platform: 0, device: 0, name: name, vendor: "", platformName: platform, driver: "", version: "", kind: kind,
+      computeUnits: 8, globalMemory: 1, largestBuffer: 1)
+  }
+
+  /// Mesa compiles for its processor device as for a GPU; PoCL and Intel have long functions done in no time.
+  @Test func familiesFollowThePlatform() {
+    #expect(device("rusticl", "llvmpipe (LLVM 15.0.6, 256 bits)", .cpu).naturalFamily == .gpu)
+    #expect(device("Portable Computing Language", "pthread-skylake", .cpu).naturalFamily == .cpu)
+    #expect(device("Intel(R) OpenCL", "Xeon", .cpu).naturalFamily == .cpu)
+    #expect(device("rusticl", "AMD Radeon RX 6600", .gpu).naturalFamily == .gpu)
+    #expect(device("Clover", "llvmpipe (LLVM 15.0.6)", .gpu).isSoftware)
+    #expect(!device("rusticl", "AMD Radeon RX 6600", .gpu).isSoftware)
+    #expect(device("rusticl", "llvmpipe", .cpu).compilesLate)
+  }
+}
