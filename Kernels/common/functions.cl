@@ -128,6 +128,13 @@ INLINE void settle(Losses *losses) {
   losses->excess = (V)0.0f;
 }
 
+// Ends a stretch of a long loss.
+INLINE void collect(Losses *losses, Sum *total) {
+  settle(losses);
+  addTo(total, losses->sum);
+  losses->sum = (V)0.0f;
+}
+
 // For a gaussian loss: 1/σ², a factor of both scales, and ½ log 2πσ², which is added to the loss of each element.
 INLINE float precisionOf(int loss, const global float *logVariance) {
   return loss == GAUSSIAN ? exp(-*logVariance) : 1.0f;

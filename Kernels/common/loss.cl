@@ -10,48 +10,55 @@
      ? weightedLossAt(X, WANTED, WEIGHT, loss, activation, scale, lossScale, normaliser, COUNT, LOSSES)   \
      : lossAt(X, WANTED, loss, activation, scale, lossScale, normaliser, COUNT, LOSSES))
 
-// The loss of pre-activations a [rows, columns] (+ bias) and its gradient, which may overwrite a. Each
-// work-item (CPU) or work-group (GPU) leaves one partial sum.
+// The loss of pre-activations a [rows, columns] (+ bias) and its gradient, which may overwrite a, in `pieces` partial
+// sums: of as many rows each (CPU), or one per work-group (GPU).
 #if CPU_FAMILY
 kernel GROUP_1D void reconstructionLoss(
   const global float *a, ulong a0, const global float *bias, ulong bias0, const global float *target, ulong target0,
   const global float *weight, ulong weight0, const global float *logVariance, ulong logVariance0,
-  global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int chunk,
-  int hasBias, int hasWeight, int loss, int activation, float scale, float lossScale) {
+  global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int pieces,
+  int chunk, int hasBias, int hasWeight, int loss, int activation, float scale, float lossScale) {
   GAUSSIAN_NUMBERS
-  Losses losses = {(V)0.0f, (V)0.0f};
-  FOR_ITEMS(r, rows, chunk) {
-    ulong at = r * columns;
-    for (int c = 0; c < columns; c += VW) {
-      int count = columns - c;
-      V x = loadPart(a + a0 + at + c, count, 0.0f);
-      if (hasBias) x += loadPart(bias + bias0 + c, count, 0.0f);
-      V wanted = loadPart(target + target0 + at + c, count, 0.0f);
-      V w = hasWeight ? loadPart(weight + weight0 + at + c, count, 0.0f) : (V)1.0f;
-      storePart(LOSS_AT(x, wanted, w, count, &losses), gradient + gradient0 + at + c, count);
-      if (c / VW % 32 == 31) settle(&losses);
+  int each = (rows + pieces - 1) / pieces, used = each > 0 ? (rows + each - 1) / each : 0;
+  if (get_global_id(0) == 0)
+    for (int piece = used; piece < pieces; piece++) partials[partials0 + piece] = 0.0f;
+  FOR_ITEMS(piece, used, chunk) {
+    Losses losses = {(V)0.0f, (V)0.0f};
+    Sum total = NO_SUM;
+    for (long r = piece * each; r < min((piece + 1) * each, (long)rows); r++) {
+      ulong at = r * columns;
+      for (int c = 0; c < columns; c += VW) {
+        int count = columns - c;
+        V x = loadPart(a + a0 + at + c, count, 0.0f);
+        if (hasBias) x += loadPart(bias + bias0 + c, count, 0.0f);
+        V wanted = loadPart(target + target0 + at + c, count, 0.0f);
+        V w = hasWeight ? loadPart(weight + weight0 + at + c, count, 0.0f) : (V)1.0f;
+        storePart(LOSS_AT(x, wanted, w, count, &losses), gradient + gradient0 + at + c, count);
+        if (c / VW % 32 == 31) collect(&losses, &total);
+      }
+      collect(&losses, &total);
     }
-    settle(&losses);
+    partials[partials0 + piece] = sumLanes(sumOf(&total));
   }
-  partials[partials0 + get_global_id(0)] = sumLanes(losses.sum);
 }
 #else
 kernel GROUP_1D void reconstructionLoss(
   const global float *a, ulong a0, const global float *bias, ulong bias0, const global float *target, ulong target0,
   const global float *weight, ulong weight0, const global float *logVariance, ulong logVariance0,
-  global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int chunk,
-  int hasBias, int hasWeight, int loss, int activation, float scale, float lossScale) {
+  global float *gradient, ulong gradient0, global float *partials, ulong partials0, int rows, int columns, int pieces,
+  int chunk, int hasBias, int hasWeight, int loss, int activation, float scale, float lossScale) {
   local float scratch[LINE_GROUP];
   GAUSSIAN_NUMBERS
   Losses losses = {0.0f, 0.0f};
+  Sum sum = NO_SUM;
   FOR_ITEMS(i, (long)rows * columns, chunk) {
     float x = a[a0 + i];
     if (hasBias) x += bias[bias0 + i % columns];
     float w = hasWeight ? weight[weight0 + i] : 1.0f;
     gradient[gradient0 + i] = LOSS_AT(x, target[target0 + i], w, 1, &losses);
-    settle(&losses);
+    collect(&losses, &sum);
   }
-  float total = treeSum(losses.sum, scratch);
+  float total = treeSum(sumOf(&sum), scratch);
   if (get_local_id(0) == 0) partials[partials0 + get_group_id(0)] = total;
 }
 #endif
@@ -69,6 +76,7 @@ kernel GROUP_1D void sampleLosses(
   FOR_ITEMS(r, rows, chunk) {
     ulong at = r * columns;
     Losses sums = {(V)0.0f, (V)0.0f};
+    Sum total = NO_SUM;
     int turns = 0;
     for (int pixel = 0; pixel < columns; pixel += channels)
       for (int c = 0; c < channels; c += VW) {
@@ -78,24 +86,25 @@ kernel GROUP_1D void sampleLosses(
         V wanted = loadPart(target + target0 + at + pixel + c, count, 0.0f);
         V w = hasWeight ? loadPart(weight + weight0 + at + pixel + c, count, 0.0f) : (V)1.0f;
         LOSS_AT(x, wanted, w, count, &sums);
-        if (++turns % 32 == 0) settle(&sums);
+        if (++turns % 32 == 0) collect(&sums, &total);
       }
-    settle(&sums);
-    losses[losses0 + r] = sumLanes(sums.sum);
+    collect(&sums, &total);
+    losses[losses0 + r] = sumLanes(sumOf(&total));
   }
 #else
   local float scratch[LINE_GROUP];
   GAUSSIAN_NUMBERS
   long r = get_group_id(0);
   Losses sums = {0.0f, 0.0f};
+  Sum all = NO_SUM;
   for (int c = get_local_id(0); c < columns; c += LINE_GROUP) {
     float x = a[a0 + r * columns + c];
     if (hasBias) x += bias[bias0 + c % channels];
     float w = hasWeight ? weight[weight0 + r * columns + c] : 1.0f;
     LOSS_AT(x, target[target0 + r * columns + c], w, 1, &sums);
-    settle(&sums);
+    collect(&sums, &all);
   }
-  float total = treeSum(sums.sum, scratch);
+  float total = treeSum(sumOf(&all), scratch);
   if (get_local_id(0) == 0) losses[losses0 + r] = total;
 #endif
 }

@@ -79,6 +79,24 @@ INLINE float sumLanes(V v) {
 #endif
 }
 
+// A long sum: what rounding takes from it is added up beside it (Knuth's TwoSum), so that it errs by about one rounding
+// however many terms it has.
+typedef struct {
+  V sum, error;
+} Sum;
+
+#define NO_SUM {(V)0.0f, (V)0.0f}
+
+INLINE void addTo(Sum *s, V x) {
+  V sum = s->sum + x;
+  V added = sum - s->sum;
+  s->error += (s->sum - (sum - added)) + (x - added);
+  s->sum = sum;
+}
+
+// Where the sum is infinite, the error is no number.
+INLINE V sumOf(const Sum *s) { return s->sum + (s->error == s->error ? s->error : (V)0.0f); }
+
 INLINE float maxLanes(V v) {
 #if VW == 1
   return v;

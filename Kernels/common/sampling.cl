@@ -71,11 +71,11 @@ kernel GROUP_1D void priorDivergence(
   const global float *ms, ulong ms0, global float *divergences, ulong divergences0, int rows, int units, int chunk) {
   FOR_ITEMS(r, rows, chunk) {
     const global float *mean = ms + ms0 + r * 2 * units;
-    V sum = (V)0.0f;
+    Sum sum = NO_SUM;
     for (int c = 0; c < units; c += VW) {
       V m = loadPart(mean + c, units - c, 0.0f), s = loadPart(mean + units + c, units - c, 0.0f);
-      sum += keep(fma(m, m, exp(s) - 1.0f - s), units - c);
+      addTo(&sum, keep(fma(m, m, exp(s) - 1.0f - s), units - c));
     }
-    divergences[divergences0 + r] = 0.5f * sumLanes(sum);
+    divergences[divergences0 + r] = 0.5f * sumLanes(sumOf(&sum));
   }
 }

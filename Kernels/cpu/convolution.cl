@@ -68,6 +68,7 @@ kernel GROUP_1D void correlate(
   int bx = plan[B_X], by = plan[B_Y], height = plan[OUT_HEIGHT], width = plan[OUT_WIDTH];
   Epilogue e = EPILOGUE(result + result0, 0, n);
   Losses losses = {(V)0.0f, (V)0.0f};
+  Sum total = NO_SUM;
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   int pitch = plan[PAD_WIDTH] * channels;
   long leap = plan[A_Y] * pitch, step = plan[A_X] * channels;
@@ -120,10 +121,10 @@ kernel GROUP_1D void correlate(
                       &losses);
               }
             }
-            if (mode == LOSS) settle(&losses);
+            if (mode == LOSS) collect(&losses, &total);
           }
       }
     }
+    if (mode == LOSS) endLosses(&e, unit, &total);
   }
-  if (mode == LOSS) e.partials[get_global_id(0)] = sumLanes(losses.sum);
 }

@@ -1,6 +1,7 @@
 // dW[u, v, c, k] = Σ x·y over all pairs of pixels that the weight relates, on a CPU device, and the sums of δ's
-// channels. Each work-item takes some bands of samples and stores its sums as a slice; `sumSlices` adds the slices in
-// order.
+// channels. A slice holds the sums of some bands of samples, of which a work-item makes all tiles or, where slices are
+// fewer than what keeps the device busy, its part of them; `sumSlices` adds the slices in order. A tile's sums over a band
+// are added to those before, so a long sum is made of short ones.
 //
 // Taps that are neighbours along x read taps · channels neighbouring floats of the padded image: a run. A row of taps
 // is one run, or one run per tap if there is dilation.
@@ -18,9 +19,21 @@
 #error "The host must define the outputs, or 0 where they are many, and the vectors of a tile."
 #endif
 
-// Sums over the channels of `count` pixels, added to `sums`.
-INLINE void addChannels(const global float *x, int count, int channels, global float *sums, bool fresh) {
-  if (fresh) zero(sums, channels);
+// One of VW channels' sums, and what rounding took from it.
+INLINE void addChannel(global float *sums, global float *errors, V x, int count) {
+  Sum sum = {loadPart(sums, count, 0.0f), loadPart(errors, count, 0.0f)};
+  addTo(&sum, x);
+  storePart(sum.sum, sums, count);
+  storePart(sum.error, errors, count);
+}
+
+// Sums over the channels of `count` pixels, added to `sums`; `errors` are what rounding took from these.
+INLINE void addChannels(
+  const global float *x, int count, int channels, global float *sums, global float *errors, bool fresh) {
+  if (fresh) {
+    zero(sums, channels);
+    zero(errors, channels);
+  }
   if (VW % channels == 0) {
     V sum[4];
     int i = 0, floats = count * channels;
@@ -31,13 +44,14 @@ INLINE void addChannels(const global float *x, int count, int channels, global f
     for (; i < floats; i += VW) sum[0] += loadPart(x + i, floats - i, 0.0f);
     float lanes[VW];
     STORE((sum[0] + sum[1]) + (sum[2] + sum[3]), lanes);
-    for (int l = 0; l < VW; l++) sums[l % channels] += lanes[l];
+    for (int l = channels; l < VW; l++) lanes[l % channels] += lanes[l];
+    addChannel(sums, errors, LOAD(lanes), channels);
     return;
   }
   for (int c = 0; c < channels; c += VW) {
-    V sum = loadPart(sums + c, channels - c, 0.0f);
-    for (int p = 0; p < count; p++) sum += loadPart(x + (size_t)p * channels + c, channels - c, 0.0f);
-    storePart(sum, sums + c, channels - c);
+    Sum sum = NO_SUM;
+    for (int p = 0; p < count; p++) addTo(&sum, loadPart(x + (size_t)p * channels + c, channels - c, 0.0f));
+    addChannel(sums + c, errors + c, sumOf(&sum), channels - c);
   }
 }
 
@@ -64,7 +78,7 @@ INLINE void gradientTile(
 #pragma unroll
   for (int t = 0; t < TILE_GROUPS; t++)
 #pragma unroll
-    for (int o = 0; o < OUTPUTS; o++) sum[t][o] = fresh ? (V)0.0f : LOAD(sums + (t * OUTPUTS + o) * VW);
+    for (int o = 0; o < OUTPUTS; o++) sum[t][o] = (V)0.0f;
   int step = plan[A_X] * plan[IN_CHANNELS], pitch = plan[PAD_WIDTH] * plan[IN_CHANNELS];
   for (int q = 0; q < rows; q++) {
     const global float *from[TILE_GROUPS];
@@ -85,7 +99,10 @@ INLINE void gradientTile(
 #pragma unroll
   for (int t = 0; t < TILE_GROUPS; t++)
 #pragma unroll
-    for (int o = 0; o < OUTPUTS; o++) STORE(sum[t][o], sums + (t * OUTPUTS + o) * VW);
+    for (int o = 0; o < OUTPUTS; o++) {
+      global float *to = sums + (t * OUTPUTS + o) * VW;
+      STORE(fresh ? sum[t][o] : LOAD(to) + sum[t][o], to);
+    }
 }
 #define GRADIENT_KERNEL gradientSlicesOfFew
 #define COLUMNS OUTPUTS
@@ -102,8 +119,7 @@ INLINE void gradientTile(
     global float *sums, bool fresh) {                                                                     \
     V sum[NEIGHBOURS][W];                                                                                 \
     _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                                \
-      _Pragma("unroll") for (int k = 0; k < W; k++)                                                       \
-        sum[t][k] = fresh ? (V)0.0f : LOAD(sums + t * packed + k * VW);                                   \
+      _Pragma("unroll") for (int k = 0; k < W; k++) sum[t][k] = (V)0.0f;                                  \
     int step = plan[A_X] * plan[IN_CHANNELS], pitch = plan[PAD_WIDTH] * plan[IN_CHANNELS];                \
     y += column;                                                                                          \
     for (int q = 0; q < rows; q++) {                                                                      \
@@ -119,7 +135,10 @@ INLINE void gradientTile(
       }                                                                                                   \
     }                                                                                                     \
     _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                                \
-      _Pragma("unroll") for (int k = 0; k < W; k++) STORE(sum[t][k], sums + t * packed + k * VW);         \
+      _Pragma("unroll") for (int k = 0; k < W; k++) {                                                     \
+        global float *to = sums + t * packed + k * VW;                                                    \
+        STORE(fresh ? sum[t][k] : LOAD(to) + sum[t][k], to);                                              \
+      }                                                                                                   \
   }
 
 GRADIENT_TILE(gradientNarrow, 1)
@@ -149,11 +168,16 @@ kernel GROUP_1D void GRADIENT_KERNEL(
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   global float *copied = pad + plan[PACKED_ROWS];
-  global float *slice = slices + get_global_id(0) * (size_t)plan[SLICE];
-  // The sums of δ's channels come last in a slice.
-  global float *bias = slice + plan[SLICE] - (deltaIsLarge ? channels : n);
+  int index = get_global_id(0) / plan[PARTS], part = get_global_id(0) % plan[PARTS];
+  global float *slice = slices + index * (size_t)plan[SLICE];
+  // The sums of δ's channels come last in a slice, behind what rounding took from them.
+  int biases = deltaIsLarge ? channels : n;
+  global float *bias = slice + plan[SLICE] - biases, *errors = bias - biases;
   Plan list = plan + plan[GROUP_LIST];
-  int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
+  int start = index * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
+  // Tiles, column by column.
+  int down = plan[GROUPS] / TILE_GROUPS, tiles = down * ((packed + COLUMNS - 1) / COLUMNS);
+  int firstTile = (long)tiles * part / plan[PARTS], endTile = (long)tiles * (part + 1) / plan[PARTS];
 
   for (int unit = start; unit < end; unit++) {
     bool fresh = unit == start;
@@ -163,15 +187,16 @@ kernel GROUP_1D void GRADIENT_KERNEL(
     const global float *own = y + y0 + ((size_t)sample * plan[Q_HEIGHT] + q0) * plan[Q_WIDTH] * n;
     padImage(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
     // Bands of the large image overlap, so its channels are summed once per sample, with the first band.
-    if (!deltaIsLarge)
-      addChannels(own, pixels, n, bias, fresh);
-    else if (band == 0 || fresh)
+    if (part == 0 && !deltaIsLarge)
+      addChannels(own, pixels, n, bias, errors, fresh);
+    else if (part == 0 && (band == 0 || fresh))
       addChannels(
-        image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, fresh);
+        image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, errors, fresh);
     own = packRows(own, pixels, n, packed, copied);
-    for (int j = 0; j < packed; j += COLUMNS)
-      for (int g = 0; g < plan[GROUPS]; g += TILE_GROUPS)
-        gradientTile(pad, own, plan, list + g, rows, packed, j, slice + TILE_SUMS(g, packed, j), fresh);
+    for (int tile = firstTile; tile < endTile; tile++) {
+      int j = tile / down * COLUMNS, g = tile % down * TILE_GROUPS;
+      gradientTile(pad, own, plan, list + g, rows, packed, j, slice + TILE_SUMS(g, packed, j), fresh);
+    }
   }
 }
 
@@ -185,9 +210,15 @@ kernel GROUP_1D void sumSlices(
   size_t size = plan[SLICE];
   FOR_ITEMS(row, rows, chunk) {
     int tap = row / channels, c = row % channels;
-    int run = plan[JOINED] ? tap / plan[TAPS_X] : tap;
-    int place = plan[JOINED] ? tap % plan[TAPS_X] * channels + c : c;
     global float *to = gradient + gradient0 + row * n;
+    int u = tap / plan[TAPS_X] - plan[FIRST_TAP_Y], v = tap % plan[TAPS_X] - plan[FIRST_TAP_X];
+    if (u < 0 || u >= plan[COUNT_Y] || v < 0 || v >= plan[COUNT_X]) {
+      // A tap that never meets the image.
+      if (!accumulate) zero(to, n);
+      continue;
+    }
+    int run = plan[JOINED] ? u : u * plan[COUNT_X] + v;
+    int place = plan[JOINED] ? v * channels + c : c;
 #if OUTPUTS
     const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] + place / VW) * OUTPUTS * VW + place % VW;
     for (int k = 0; k < n; k++) {
@@ -208,7 +239,10 @@ kernel GROUP_1D void sumSlices(
   if (get_global_id(0) + 1 == get_global_size(0))
     for (int k = 0; k < biasCount; k++) {
       float sum = 0.0f;
-      for (int s = 0; s < plan[SLICES]; s++) sum += slices[(s + 1) * size - biasCount + k];
+      for (int s = 1; s <= plan[SLICES]; s++) {
+        const global float *own = slices + slices0 + s * size - biasCount + k;
+        sum += *own + (own[-biasCount] == own[-biasCount] ? own[-biasCount] : 0.0f);
+      }
       bias[bias0 + k] = accumulateBias ? bias[bias0 + k] + sum : sum;
     }
 }

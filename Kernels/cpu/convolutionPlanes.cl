@@ -135,6 +135,7 @@ kernel GROUP_1D void correlatePlanes(
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], bx = plan[B_X], width = plan[PLANE_WIDTH];
   Epilogue e = EPILOGUE(result + result0, 0, n);
   Losses losses = {(V)0.0f, (V)0.0f};
+  Sum total = NO_SUM;
 #if WOVEN
   V row = repeated(loadRow(&e, 0, n), n), norm = repeated(loadNorms(&e, 0, n), n);
 #endif
@@ -183,17 +184,19 @@ kernel GROUP_1D void correlatePlanes(
     int i = 0;
     for (; i + VW <= all; i += 32 * VW) {
       endVectors(&e, lines + i, VW, at + i, VW, min((all - i) / VW, 32), row, norm, &losses);
-      if (mode == LOSS) settle(&losses);
+      if (mode == LOSS) collect(&losses, &total);
     }
     if (all % VW > 0) endVector(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, row, norm, all % VW, &losses);
 #else
     V row = loadRow(&e, 0, n), norm = loadNorms(&e, 0, n);
     for (int i = 0; i < (y1 - y0) * floats; i += n) {
       endVector(&e, loadPart(lines + i, n, 0.0f), at + i, row, norm, n, &losses);
-      if (mode == LOSS) settle(&losses);
+      if (mode == LOSS) collect(&losses, &total);
     }
 #endif
-    if (mode == LOSS) settle(&losses);
+    if (mode == LOSS) {
+      collect(&losses, &total);
+      endLosses(&e, unit, &total);
+    }
   }
-  if (mode == LOSS) e.partials[get_global_id(0)] = sumLanes(losses.sum);
 }

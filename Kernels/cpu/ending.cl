@@ -13,6 +13,12 @@ INLINE V loadRow(const Epilogue *e, int j, int count) {
   return e->flags & HAS_COLUMN ? loadPart(e->column + j, count, 0.0f) : (V)0.0f;
 }
 
+// Leaves the loss of a band.
+INLINE void endLosses(const Epilogue *e, int unit, Sum *total) {
+  e->partials[unit] = sumLanes(sumOf(total));
+  total->sum = total->error = (V)0.0f;
+}
+
 INLINE V loadNorms(const Epilogue *e, int j, int count) {
   return e->flags & HAS_NORMS ? loadPart(e->norms + j, count, 0.0f) : (V)0.0f;
 }

@@ -103,6 +103,8 @@ INLINE void multiply(
   int end = min(start + chunk, e->m);
   int width = e->n - column > VW ? 2 : 1;
   Losses losses = {(V)0.0f, (V)0.0f};
+  // One for every MR rows of a panel: with a loss, `chunk` is a multiple of MR.
+  global float *partials = e->partials + (size_t)get_global_id(1) * ((e->m + MR - 1) / MR);
 
   for (int p0 = 0; p0 < k || p0 == 0; p0 += kBlock) {
     int kc = min(kBlock, k - p0);
@@ -129,11 +131,16 @@ INLINE void multiply(
           tileNarrowTail(rows, lda, block, kc, count - 1, tile, transposed);
       }
       store(e, tile, i, count, column, add, ends, &losses);
-      if (e->mode == LOSS && ends) settle(&losses);
       i += count;
+      if (e->mode == LOSS && ends) {
+        settle(&losses);
+        if (i % MR == 0 || i == end) {
+          partials[(i - 1) / MR] = sumLanes(losses.sum);
+          losses.sum = (V)0.0f;
+        }
+      }
     }
   }
-  if (e->mode == LOSS) e->partials[get_global_id(1) * get_global_size(0) + get_global_id(0)] = sumLanes(losses.sum);
 }
 
 #define MATMUL_ARGUMENTS                                                                                  \
@@ -154,9 +161,9 @@ kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
   if (mode == DENSE_GRADIENT && get_global_id(1) == 0) {
     int end = min((int)(get_global_id(0) + 1) * chunk, m);
     for (int i = get_global_id(0) * chunk; i < end; i += VW) {
-      V sum = (V)0.0f;
-      for (int p = 0; p < k; p++) sum += loadPart(a + a0 + (size_t)p * m + i, end - i, 0.0f);
-      sum *= e.productScale;
+      Sum sums = NO_SUM;
+      for (int p = 0; p < k; p++) addTo(&sums, loadPart(a + a0 + (size_t)p * m + i, end - i, 0.0f));
+      V sum = sumOf(&sums) * e.productScale;
       if (flags & ADD_TO_SUMS) sum += loadPart(e.biasGradient + i, end - i, 0.0f);
       storePart(sum, e.biasGradient + i, end - i);
     }

@@ -8,13 +8,6 @@
 //
 // Neighbouring work-items read neighbouring channels.
 
-#define SIDE (TILE / TILE_GROUP)
-#define GROUP_TILE __attribute__((reqd_work_group_size(TILE_GROUP, TILE_GROUP, 1)))
-
-#if TILE_GROUP * TILE_GROUP != LINE_GROUP
-#error "The sums of a block's losses meet in the tree of LINE_GROUP items."
-#endif
-
 typedef struct {
   int height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth;
   int strideY, strideX, dilationY, dilationX, top, left;
@@ -50,9 +43,8 @@ INLINE long smallPixel(const Geometry *g, int large, int tap) {
 // FETCH_A and FETCH_B give elements (row, p) and (p, column), whose indices lie inside. P_FIRST says which index
 // neighbouring work-items differ in.
 #define PRODUCT(FETCH_A, A_P_FIRST, FETCH_B, B_P_FIRST)                                                   \
-  local float as[TILE_STEPS * (TILE + 1)];                                                                \
-  local float bs[TILE_STEPS * (TILE + 1)];                                                                \
-  local float scratch[LINE_GROUP];                                                                        \
+  local float tiles[2 * TILE_STEPS * (TILE + 1)];                                                         \
+  local float *as = tiles, *bs = tiles + TILE_STEPS * (TILE + 1);                                         \
   Geometry g = {height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth,   \
                 strideY, strideX, dilationY, dilationX, top, left};                                       \
   Epilogue e = EPILOGUE(c + c0, m, n);                                                                    \
@@ -61,44 +53,44 @@ INLINE long smallPixel(const Geometry *g, int large, int tap) {
   int x = get_local_id(0), y = get_local_id(1), item = y * TILE_GROUP + x;                                \
   int j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;                                           \
   int start = get_group_id(2) * kBlock, end = min(start + kBlock, k);                                     \
-  float sum[SIDE][SIDE];                                                                                  \
-  for (int r = 0; r < SIDE; r++)                                                                          \
-    for (int s = 0; s < SIDE; s++) sum[r][s] = 0.0f;                                                      \
-  for (int p0 = start; p0 < end; p0 += TILE_STEPS) {                                                      \
-    for (int s = item; s < TILE * TILE_STEPS; s += LINE_GROUP) {                                          \
-      int p = A_P_FIRST ? s % TILE_STEPS : s / TILE, i = A_P_FIRST ? s / TILE_STEPS : s % TILE;           \
-      as[p * (TILE + 1) + i] = i0 + i < m && p0 + p < end ? FETCH_A(&g, a, i0 + i, p0 + p) : 0.0f;        \
-      p = B_P_FIRST ? s % TILE_STEPS : s / TILE, i = B_P_FIRST ? s / TILE_STEPS : s % TILE;               \
-      bs[p * (TILE + 1) + i] = j0 + i < n && p0 + p < end ? FETCH_B(&g, b, j0 + i, p0 + p) : 0.0f;        \
-    }                                                                                                     \
-    barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
-    for (int p = 0; p < TILE_STEPS; p++)                                                                  \
-      for (int r = 0; r < SIDE; r++)                                                                      \
-        for (int s = 0; s < SIDE; s++)                                                                    \
-          sum[r][s] = fma(as[p * (TILE + 1) + y + TILE_GROUP * r], bs[p * (TILE + 1) + x + TILE_GROUP * s], sum[r][s]);\
-    barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
-  }                                                                                                       \
-  Losses losses = {0.0f, 0.0f};                                                                           \
-  bool slices = get_num_groups(2) > 1;                                                                    \
+  bool slices = get_num_groups(2) > 1, adds = !slices && (flags & ADD_TO_C);                              \
   global float *out = e.c + (slices ? get_group_id(2) * (size_t)m * n : 0);                               \
-  for (int r = 0; r < SIDE; r++)                                                                          \
-    for (int s = 0; s < SIDE; s++) {                                                                      \
-      int i = i0 + y + TILE_GROUP * r, j = j0 + x + TILE_GROUP * s;                                       \
-      if (i < m && j < n) {                                                                               \
-        size_t at = (size_t)i * n + j;                                                                    \
-        float value = sum[r][s];                                                                          \
-        if (!slices) {                                                                                    \
-          if (flags & ADD_TO_C) value += out[at];                                                         \
-          value = finish(&e, value, i, j, 1, &losses);                                                    \
-        }                                                                                                 \
-        out[at] = value;                                                                                  \
+  float sum[SIDE][SIDE];                                                                                  \
+  for (int first = start, last;; first = last, adds = true) {                                             \
+    last = min(first + SUM_STEPS, end);                                                                   \
+    FOR_OWN(r, s) sum[r][s] = 0.0f;                                                                       \
+    for (int p0 = first; p0 < last; p0 += TILE_STEPS) {                                                   \
+      for (int s = item; s < TILE * TILE_STEPS; s += LINE_GROUP) {                                        \
+        int p = A_P_FIRST ? s % TILE_STEPS : s / TILE, i = A_P_FIRST ? s / TILE_STEPS : s % TILE;         \
+        as[p * (TILE + 1) + i] = i0 + i < m && p0 + p < last ? FETCH_A(&g, a, i0 + i, p0 + p) : 0.0f;     \
+        p = B_P_FIRST ? s % TILE_STEPS : s / TILE, i = B_P_FIRST ? s / TILE_STEPS : s % TILE;             \
+        bs[p * (TILE + 1) + i] = j0 + i < n && p0 + p < last ? FETCH_B(&g, b, j0 + i, p0 + p) : 0.0f;     \
       }                                                                                                   \
+      barrier(CLK_LOCAL_MEM_FENCE);                                                                       \
+      for (int p = 0; p < TILE_STEPS; p++)                                                                \
+        for (int r = 0; r < SIDE; r++)                                                                    \
+          for (int s = 0; s < SIDE; s++)                                                                  \
+            sum[r][s] = fma(                                                                              \
+              as[p * (TILE + 1) + y + TILE_GROUP * r], bs[p * (TILE + 1) + x + TILE_GROUP * s], sum[r][s]);\
+      barrier(CLK_LOCAL_MEM_FENCE);                                                                       \
     }                                                                                                     \
-  if (mode == LOSS) {                                                                                     \
-    settle(&losses);                                                                                      \
-    float total = treeSum(losses.sum, scratch);                                                           \
-    if (item == 0) e.partials[get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;             \
-  }
+    if (last >= end) break;                                                                               \
+    FOR_OWN(r, s) {                                                                                       \
+      int i = ROW_OF(r), j = COLUMN_OF(s);                                                                \
+      size_t at = (size_t)i * n + j;                                                                      \
+      if (i < m && j < n) out[at] = adds ? out[at] + sum[r][s] : sum[r][s];                               \
+    }                                                                                                     \
+  }                                                                                                       \
+  Losses losses[CELLS * CELLS];                                                                           \
+  for (int cell = 0; cell < CELLS * CELLS; cell++) losses[cell].sum = losses[cell].excess = 0.0f;         \
+  FOR_OWN(r, s) {                                                                                         \
+    int i = ROW_OF(r), j = COLUMN_OF(s);                                                                  \
+    if (i >= m || j >= n) continue;                                                                       \
+    size_t at = (size_t)i * n + j;                                                                        \
+    float value = adds ? out[at] + sum[r][s] : sum[r][s];                                                 \
+    out[at] = slices ? value : finish(&e, value, i, j, 1, &losses[CELL_OF(r, s)]);                        \
+  }                                                                                                       \
+  if (mode == LOSS) cellSums(losses, tiles, item, m, n, e.partials);
 
 INLINE float windowOfLarge(const Geometry *g, const global float *x, int pixel, int p) {
   long at = largePixel(g, pixel, p / g->channels);

@@ -7,15 +7,10 @@
 // read different banks. A row of a local array is one float longer than a tile, against bank conflicts when it is
 // written down a column.
 //
-// Where there are too few blocks, get_global_id(2) counts slices of k instead: each slice leaves its product
-// in `c` = scratch [slices, m, n], and `matmulSlices` adds them up in order. Deterministic, unlike atomics.
-
-#define SIDE (TILE / TILE_GROUP)
-#define GROUP_TILE __attribute__((reqd_work_group_size(TILE_GROUP, TILE_GROUP, 1)))
-
-#if TILE_GROUP * TILE_GROUP != LINE_GROUP
-#error "The sums of a block's losses meet in the tree of LINE_GROUP items."
-#endif
+// Where C is small, get_global_id(2) counts slices of k: each slice leaves its product in `c` = scratch [slices, m, n],
+// and `matmulSlices` adds them up in order. Deterministic, unlike atomics.
+//
+// TILE follows the device; nothing that is summed does. See tile.cl for the sums of losses.
 
 // Copies op(X)[i0 ..< i0+TILE, p0 ..< p0+TILE_STEPS] to local memory as [TILE_STEPS][TILE+1], zeroes beyond the edges.
 // `along` says that k runs along the rows of X in memory; then neighbours read neighbouring p, else i.
@@ -35,65 +30,60 @@ INLINE void fetch(
 kernel GROUP_TILE void matmul(
   const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,
   int m, int n, int k, int kBlock, int transposeA, int transposeB, EPILOGUE_ARGUMENTS) {
-  local float as[TILE_STEPS * (TILE + 1)];
-  local float bs[TILE_STEPS * (TILE + 1)];
-  local float scratch[LINE_GROUP];
+  local float tiles[2 * TILE_STEPS * (TILE + 1)];
+  local float *as = tiles, *bs = tiles + TILE_STEPS * (TILE + 1);
   Epilogue e = EPILOGUE(c + c0, m, n);
   int x = get_local_id(0), y = get_local_id(1);
   int item = y * TILE_GROUP + x;
   int j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;
   int start = get_group_id(2) * kBlock;
   int end = min(start + kBlock, k);
-
-  float sum[SIDE][SIDE];
-#pragma unroll
-  for (int r = 0; r < SIDE; r++)
-#pragma unroll
-    for (int s = 0; s < SIDE; s++) sum[r][s] = 0.0f;
-
-  for (int p0 = start; p0 < end; p0 += TILE_STEPS) {
-    fetch(a + a0, m, k, i0, p0, end, !transposeA, as, item);
-    fetch(b + b0, n, k, j0, p0, end, transposeB, bs, item);
-    barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
-    for (int p = 0; p < TILE_STEPS; p++) {
-      float ar[SIDE], br[SIDE];
-#pragma unroll
-      for (int r = 0; r < SIDE; r++) ar[r] = as[p * (TILE + 1) + y + TILE_GROUP * r];
-#pragma unroll
-      for (int s = 0; s < SIDE; s++) br[s] = bs[p * (TILE + 1) + x + TILE_GROUP * s];
-#pragma unroll
-      for (int r = 0; r < SIDE; r++)
-#pragma unroll
-        for (int s = 0; s < SIDE; s++) sum[r][s] = fma(ar[r], br[s], sum[r][s]);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-  }
-
-  Losses losses = {0.0f, 0.0f};
   bool slices = get_num_groups(2) > 1;
   global float *out = e.c + (slices ? get_group_id(2) * (size_t)m * n : 0);
+  bool adds = !slices && (flags & ADD_TO_C);
+
+  float sum[SIDE][SIDE];
+  for (int first = start, last;; first = last, adds = true) {
+    last = min(first + SUM_STEPS, end);
+    FOR_OWN(r, s) sum[r][s] = 0.0f;
+
+    for (int p0 = first; p0 < last; p0 += TILE_STEPS) {
+      fetch(a + a0, m, k, i0, p0, last, !transposeA, as, item);
+      fetch(b + b0, n, k, j0, p0, last, transposeB, bs, item);
+      barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
-  for (int r = 0; r < SIDE; r++)
+      for (int p = 0; p < TILE_STEPS; p++) {
+        float ar[SIDE], br[SIDE];
 #pragma unroll
-    for (int s = 0; s < SIDE; s++) {
-      int i = i0 + y + TILE_GROUP * r, j = j0 + x + TILE_GROUP * s;
-      if (i < m && j < n) {
-        size_t at = (size_t)i * n + j;
-        float value = sum[r][s];
-        if (!slices) {
-          value = scaled(&e, value);
-          if (flags & ADD_TO_C) value += out[at];
-          value = finish(&e, value, i, j, 1, &losses);
-        }
-        out[at] = value;
+        for (int r = 0; r < SIDE; r++) ar[r] = as[p * (TILE + 1) + y + TILE_GROUP * r];
+#pragma unroll
+        for (int s = 0; s < SIDE; s++) br[s] = bs[p * (TILE + 1) + x + TILE_GROUP * s];
+        FOR_OWN(r, s) sum[r][s] = fma(ar[r], br[s], sum[r][s]);
       }
+      barrier(CLK_LOCAL_MEM_FENCE);
     }
-  if (mode == LOSS && !slices) {
-    settle(&losses);
-    float total = treeSum(losses.sum, scratch);
-    if (item == 0) e.partials[get_group_id(1) * get_num_groups(0) + get_group_id(0)] = total;
+    if (last >= end) break;
+    FOR_OWN(r, s) {
+      int i = ROW_OF(r), j = COLUMN_OF(s);
+      if (i >= m || j >= n) continue;
+      size_t at = (size_t)i * n + j;
+      float value = slices ? sum[r][s] : scaled(&e, sum[r][s]);
+      out[at] = adds ? out[at] + value : value;
+    }
   }
+
+  Losses losses[CELLS * CELLS];
+#pragma unroll
+  for (int cell = 0; cell < CELLS * CELLS; cell++) losses[cell].sum = losses[cell].excess = 0.0f;
+  FOR_OWN(r, s) {
+    int i = ROW_OF(r), j = COLUMN_OF(s);
+    if (i >= m || j >= n) continue;
+    size_t at = (size_t)i * n + j;
+    float value = slices ? sum[r][s] : scaled(&e, sum[r][s]);
+    if (adds) value += out[at];
+    out[at] = slices ? value : finish(&e, value, i, j, 1, &losses[CELL_OF(r, s)]);
+  }
+  if (mode == LOSS && !slices) cellSums(losses, tiles, item, m, n, e.partials);
 }
 
 // The second pass over a product in slices: C = epilogue(Σ slices), added in order.

@@ -15,7 +15,7 @@
 INLINE float sumColumns(
   const global float *x, int rows, int columns, int j, bool slopes, int activation, local float *scratch) {
   int lane = get_local_id(0), line = get_local_id(1);
-  float sum = 0.0f;
+  Sum sum = NO_SUM;
   if (j < columns)
     for (int r = line; r < rows; r += COLUMNS_GROUP_Y) {
       float value = x[(size_t)r * columns + j];
@@ -23,9 +23,9 @@ INLINE float sumColumns(
         value = slope(value, activation);
         value *= value;
       }
-      sum += value;
+      addTo(&sum, value);
     }
-  scratch[line * COLUMNS_GROUP_X + lane] = sum;
+  scratch[line * COLUMNS_GROUP_X + lane] = sumOf(&sum);
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int step = COLUMNS_GROUP_Y / 2; step > 0; step /= 2) {
     if (line < step) scratch[line * COLUMNS_GROUP_X + lane] += scratch[(line + step) * COLUMNS_GROUP_X + lane];
@@ -39,9 +39,9 @@ kernel GROUP_1D void rowSquares(
   const global float *x, ulong x0, global float *sums, ulong sums0, int rows, int columns, int chunk) {
   local float scratch[LINE_GROUP];
   const global float *row = x + x0 + get_group_id(0) * columns;
-  float sum = 0.0f;
-  for (int c = get_local_id(0); c < columns; c += LINE_GROUP) sum = fma(row[c], row[c], sum);
-  float total = treeSum(sum, scratch);
+  Sum sum = NO_SUM;
+  for (int c = get_local_id(0); c < columns; c += LINE_GROUP) addTo(&sum, row[c] * row[c]);
+  float total = treeSum(sumOf(&sum), scratch);
   if (get_local_id(0) == 0) sums[sums0 + get_group_id(0)] = total;
 }
 
@@ -50,20 +50,20 @@ kernel GROUP_1D void sumPartials(
   const global float *x, ulong x0, const global float *theta, ulong theta0, global float *partials, ulong partials0,
   long count, int chunk, int kind, long decayCount, float decay) {
   local float scratch[LINE_GROUP];
-  float sum = 0.0f;
+  Sum sum = NO_SUM;
   FOR_EACH(i, count, chunk) {
     float value = x[x0 + i];
     if (kind == OBJECTIVE && i < decayCount) value = fma(decay, theta[theta0 + i], value);
-    sum += kind == MAGNITUDES ? fabs(value) : value * value;
+    addTo(&sum, kind == MAGNITUDES ? fabs(value) : value * value);
   }
-  float total = treeSum(sum, scratch);
+  float total = treeSum(sumOf(&sum), scratch);
   if (get_local_id(0) == 0) partials[partials0 + get_group_id(0)] = total;
 }
 
 INLINE float sumAll(const global float *x, int count, local float *scratch) {
-  float sum = 0.0f;
-  for (int i = get_local_id(0); i < count; i += LINE_GROUP) sum += x[i];
-  return treeSum(sum, scratch);
+  Sum sum = NO_SUM;
+  for (int i = get_local_id(0); i < count; i += LINE_GROUP) addTo(&sum, x[i]);
+  return treeSum(sumOf(&sum), scratch);
 }
 
 // result[t] = scale_t · Σ partials of term t. One work-group. Terms that are not asked for count 0 partials.

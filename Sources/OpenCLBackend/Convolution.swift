@@ -56,10 +56,10 @@ extension OpenCLBackend: ConvolutionOps {
   public func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
     guard samples > 0 else { return 1 }
     switch family {
-    case .cpu: return correlationItems(side == .small ? .convolve : .adjoint, geometry, samples)
+    case .cpu: return correlationBands(side == .small ? .convolve : .adjoint, geometry, samples)
     case .gpu:
       let (m, n, _) = extents(side == .small ? .convolveTiles : .convolveTransposedTiles, geometry, samples)
-      return ((m + Self.imageTile - 1) / Self.imageTile) * ((n + Self.imageTile - 1) / Self.imageTile)
+      return ((m + Self.lossCell - 1) / Self.lossCell) * ((n + Self.lossCell - 1) / Self.lossCell)
     }
   }
 
@@ -167,9 +167,9 @@ extension OpenCLBackend: ConvolutionOps {
     _ weightGradient: Tensor<OpenCLBuffer>, _ accumulate: Bool
   ) throws {
     let (m, n, k) = extents(.convolutionGradientTiles, g, samples)
-    // Few blocks over very many pixels: slices of these keep every compute unit busy.
+    // Few blocks over very many pixels: slices of these keep a large GPU busy, and are the same on any.
     let blocks = ((m + Self.imageTile - 1) / Self.imageTile) * ((n + Self.imageTile - 1) / Self.imageTile)
-    let wanted = max(1, min(4 * device.computeUnits / blocks, k / 64, 128))
+    let wanted = max(1, min(2 * Self.manyBlocks / blocks, k / 64, 128))
     let kBlock = wholeSteps((k + wanted - 1) / wanted)
     let count = (k + kBlock - 1) / kBlock
     if count == 1 {

@@ -23,6 +23,8 @@ struct ConvolutionPlan {
   let packedCount: Int
   let slicesCount: Int
   let scratchCount: Int
+  /// Bands of all samples. A convolution and its adjoint leave a partial loss for each.
+  let bands: Int
 }
 
 extension OpenCLBackend {
@@ -31,6 +33,14 @@ extension OpenCLBackend {
 
   /// Multiply-adds of an op that repay compiling kernels for its very shape: some microseconds of work.
   private static let fewSums = 1 << 20
+
+  /// Bands that are enough for many cores, and the multiply-adds that are worth a band of its own.
+  private static let manyBands = 64
+  private static let bandSums = 1 << 18
+
+  /// Slices of a weight gradient, at most, and the pixels that repay a slice: its sums are written, read and added up.
+  private static let mostSlices = 128
+  private static let slicePixels = 1024
 
   /// Floats of a band that stay in a core's caches beside the weights.
   private static let bandFloats = 16384
@@ -54,11 +64,10 @@ extension OpenCLBackend {
     let (down, across) = axes(g, adjoint: adjoint)
     let (inputs, outputs) = adjoint ? (g.outputChannels, g.channels) : (g.channels, g.outputChannels)
     let padWidth = across.padded(across.extent)
-    let cut = cut(down, floats: padWidth * inputs, samples: samples)
-    let sums = samples * g.outputHeight * g.outputWidth * g.kernelHeight * g.kernelWidth * g.channels * g.outputChannels
+    let cut = cut(down, floats: padWidth * inputs, sums: sums(g), samples: samples)
     let job = CorrelationJob(
       geometry: g, down: down, across: across, inputs: inputs, outputs: outputs, cut: cut, padWidth: padWidth,
-      padHeight: down.padded(cut.band), small: sums < Self.fewSums)
+      padHeight: down.padded(cut.band), small: samples * sums(g) < Self.fewSums)
     let few = outputs <= fewChannels
     if mode == .gradient { return try planGradient(job, few: few) }
     return few ? try planPlanes(job, adjoint: adjoint) : try planCorrelation(job, adjoint: adjoint)
@@ -68,7 +77,8 @@ extension OpenCLBackend {
   private func planCorrelation(_ job: CorrelationJob, adjoint: Bool) throws -> ConvolutionPlan {
     let packed = wholeVectors(job.outputs), wide = packed > vectorWidth ? 2 : 1
     let scratch = job.image(vectorWidth)
-    var table = job.table(packed: packed, scratch: scratch)
+    let (chunk, items) = share(job.cut)
+    var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     let steps = table.addSteps(of: job)
     let (across, inputs) = (job.across, job.inputs)
     let tile =
@@ -82,8 +92,8 @@ extension OpenCLBackend {
       rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0, step: job.small ? 0 : across.a * inputs)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
-      other: try packing(job, adjoint: adjoint, packed: packed), items: job.cut.items, otherItems: packingItems(job),
-      packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: job.cut.items * scratch)
+      other: try packing(job, adjoint: adjoint, packed: packed), items: items, otherItems: packingItems(job),
+      packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
   }
 
   /// The same with pixels in the lanes, for few channels.
@@ -101,7 +111,8 @@ extension OpenCLBackend {
     let stages = (1 + down.b * across.b * outputs + packed) * stage
     let lines = (job.cut.band * down.b * across.output + vectorWidth * across.b) * outputs + vectorWidth
     let scratch = planes + stages + lines
-    var table = job.table(packed: packed, scratch: scratch)
+    let (chunk, items) = share(job.cut)
+    var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.plane] = plane
     table[.planeWidth] = planeWidth
     table[.stage] = stage
@@ -114,45 +125,61 @@ extension OpenCLBackend {
       split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlatePlanes, module),
-      other: try packing(job, adjoint: adjoint, packed: packed), items: job.cut.items, otherItems: packingItems(job),
-      packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: job.cut.items * scratch)
+      other: try packing(job, adjoint: adjoint, packed: packed), items: items, otherItems: packingItems(job),
+      packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
   }
 
   /// The gradient of the weights: runs of a window in groups, which a tile of sums takes several of.
   private func planGradient(_ job: CorrelationJob, few: Bool) throws -> ConvolutionPlan {
     let (g, inputs) = (job.geometry, job.inputs)
     let packed = few ? powerOfTwo(job.outputs) : wholeVectors(job.outputs)
-    let joined = g.dilationWidth == 1 || g.kernelWidth == 1
-    let runs = joined ? g.kernelHeight : g.kernelHeight * g.kernelWidth
-    let runLength = joined ? g.kernelWidth * inputs : inputs
+    // Taps that never meet the image are left out; their gradient is 0.
+    let (down, across) = (job.down.phases[0], job.across.phases[0])
+    let (rows, columns) = (down.count, across.count)
+    let joined = g.dilationWidth == 1 || columns == 1
+    let runs = joined ? rows : rows * columns
+    let runLength = joined ? columns * inputs : inputs
     let tile = gradientTile(outputs: packed, few: few)
+    let wide = vectorWidth == 16 && packed > vectorWidth ? 2 : 1
     let runGroups = (runLength + tile.length - 1) / tile.length
     let groups = (runs * runGroups + tile.groups - 1) / tile.groups * tile.groups
     let image = job.image(vectorWidth)
     let scratch = image + job.cut.band * job.across.extent * packed + vectorWidth
-    let slice = groups * tile.length * packed + max(inputs, job.outputs)
+    // The sums of δ's channels, and what rounding took from them.
+    let slice = groups * tile.length * packed + 2 * max(inputs, job.outputs)
 
-    var table = job.table(packed: packed, scratch: scratch)
+    // Where sums are cut follows from the shape. More work-items than slices share the tiles of a slice.
+    let wanted = max(
+      1, min(Self.mostSlices, job.cut.units, job.cut.samples * g.outputHeight * g.outputWidth / Self.slicePixels))
+    let chunk = (job.cut.units + wanted - 1) / wanted
+    let slices = (job.cut.units + chunk - 1) / chunk
+    let tiles = groups / tile.groups * ((packed + wide * vectorWidth - 1) / (wide * vectorWidth))
+    let parts = max(1, min((2 * computeUnits + slices - 1) / slices, few ? groups / tile.groups : tiles))
+    let items = slices * parts
+
+    var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.packedRows] = image
     table[.runGroups] = runGroups
     table[.groups] = groups
     table[.slice] = slice
-    table[.slices] = job.cut.items
+    table[.slices] = slices
+    table[.parts] = parts
     table[.joined] = joined ? 1 : 0
+    (table[.firstTapY], table[.countY]) = (down.tap, rows)
+    (table[.firstTapX], table[.countX]) = (across.tap, columns)
     table.add(
       (0..<groups).map { group in
         let run = group / runGroups
         guard run < runs else { return 0 }
-        let (u, v) = joined ? (run, 0) : (run / g.kernelWidth, run % g.kernelWidth)
+        let (u, v) = joined ? (run, 0) : (run / columns, run % columns)
         return (u * g.dilationHeight * job.padWidth + v * g.dilationWidth) * inputs + group % runGroups * tile.length
       }, at: .groupList)
 
-    let wide = vectorWidth == 16 && packed > vectorWidth ? 2 : 1
     let module = few ? Module.gradientOfFew(outputs: packed) : .gradient(wide: wide)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(few ? .gradientSlicesOfFew : .gradientSlices, module),
-      other: try variant(.sumSlices, module), items: job.cut.items, otherItems: 0, packedCount: packed,
-      slicesCount: job.cut.items * slice, scratchCount: job.cut.items * scratch)
+      other: try variant(.sumSlices, module), items: items, otherItems: 0, packedCount: packed,
+      slicesCount: slices * slice, scratchCount: items * scratch, bands: job.cut.units)
   }
 
   private func upload(_ table: PlanTable) throws -> OpenCLBuffer {
@@ -168,7 +195,7 @@ extension OpenCLBackend {
   }
 
   private func packingItems(_ job: CorrelationJob) -> Int {
-    min(job.geometry.kernelHeight * job.geometry.kernelWidth, 2 * device.computeUnits)
+    min(job.geometry.kernelHeight * job.geometry.kernelWidth, 2 * computeUnits)
   }
 
   private func powerOfTwo(_ count: Int) -> Int {
@@ -190,29 +217,37 @@ extension OpenCLBackend {
     )
   }
 
-  /// The work-items of a convolution or its adjoint, each of which leaves a partial loss.
-  func correlationItems(_ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int) -> Int {
-    if let plan = convolutions.plans[ConvolutionKey(mode: mode, geometry: g, samples: samples)] { return plan.items }
+  /// The bands of a convolution or its adjoint, each of which leaves a partial loss.
+  func correlationBands(_ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int) -> Int {
+    if let plan = convolutions.plans[ConvolutionKey(mode: mode, geometry: g, samples: samples)] { return plan.bands }
     let (down, across) = axes(g, adjoint: mode == .adjoint)
     let inputs = mode == .adjoint ? g.outputChannels : g.channels
-    return cut(down, floats: across.padded(across.extent) * inputs, samples: samples).items
+    return cut(down, floats: across.padded(across.extent) * inputs, sums: sums(g), samples: samples).units
+  }
+
+  /// The multiply-adds of a sample.
+  private func sums(_ g: ConvolutionGeometry) -> Int {
+    g.outputHeight * g.outputWidth * g.kernelHeight * g.kernelWidth * g.channels * g.outputChannels
   }
 
   private func dividesVector(_ count: Int) -> Bool { vectorWidth % count == 0 }
 
-  /// Bands of rows that fit a cache, dealt to a few work-items for each compute unit.
-  private func cut(_ down: CorrelationAxis, floats: Int, samples: Int) -> RowCut {
+  /// Bands of rows that fit a cache, and enough of them where samples are few: by shape alone, for sums of losses and of
+  /// gradients end with them.
+  private func cut(_ down: CorrelationAxis, floats: Int, sums: Int, samples: Int) -> RowCut {
     let rows = Self.bandFloats / max(floats, 1)
     var band = max(1, min(down.extent, (rows - down.span - 1) / down.a + 1))
-    let wanted = (4 * device.computeUnits + samples - 1) / samples
+    let wanted = max(1, min((Self.manyBands + samples - 1) / samples, sums / Self.bandSums))
     band = min(band, (down.extent + wanted - 1) / wanted)
     let bands = (down.extent + band - 1) / band
     band = (down.extent + bands - 1) / bands
-    let units = samples * ((down.extent + band - 1) / band)
-    let chunk = (units + 8 * device.computeUnits - 1) / (8 * device.computeUnits)
-    return RowCut(
-      band: band, bands: (down.extent + band - 1) / band, units: units, chunk: chunk,
-      items: (units + chunk - 1) / chunk)
+    return RowCut(band: band, bands: (down.extent + band - 1) / band, samples: samples)
+  }
+
+  /// Bands of a work-item: a few work-items for each compute unit.
+  private func share(_ cut: RowCut) -> (chunk: Int, items: Int) {
+    let chunk = (cut.units + 8 * computeUnits - 1) / (8 * computeUnits)
+    return (chunk, (cut.units + chunk - 1) / chunk)
   }
 
   /// The rows and pixels of the register tile that covers a band soonest.

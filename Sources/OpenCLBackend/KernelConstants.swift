@@ -39,6 +39,12 @@ extension OpenCLBackend {
   /// Steps of k that a GPU's work-group copies to local memory at once.
   static let tileSteps = 16
 
+  /// Products that a GPU's work-item sums before it adds them to what it has in memory.
+  static let sumSteps = 2048
+
+  /// The side of the cells that a GPU sums losses over, of which blocks of C consist.
+  static let lossCell = 32
+
   /// The side of a block of C in a GPU's convolutions.
   static let imageTile = 32
 
@@ -94,7 +100,11 @@ extension OpenCLBackend {
   }
 
   private func productTile(_ size: Int) -> [Macro] {
-    [("TILE", size), ("TILE_GROUP", family.groups.tile.0), ("TILE_STEPS", Self.tileSteps)]
+    [
+      ("TILE", size), ("TILE_GROUP", family.groups.tile.0), ("TILE_STEPS", Self.tileSteps),
+      ("SUM_STEPS", Self.sumSteps),
+      ("CELL", Self.lossCell),
+    ]
   }
 
   private func gradientMacros(outputs: Int, wide: Int) -> [Macro] {

@@ -120,13 +120,13 @@ extension OpenCLBackend {
   func elements(_ count: Int, multiple group: Int = 64, pieces limit: Int? = nil) -> Grid {
     switch family {
     case .cpu:
-      let pieces = limit ?? 4 * device.computeUnits
+      let pieces = limit ?? 4 * computeUnits
       let share = max((count + pieces - 1) / pieces, limit == nil ? Self.smallestChunk : 1)
       let chunk = (share + group - 1) / group * group
       return line((count + chunk - 1) / chunk, chunk: chunk)
     case .gpu:
       let size = family.groups.line.0
-      return line(max(min((count + size - 1) / size, limit ?? 32 * device.computeUnits), 1))
+      return line(max(min((count + size - 1) / size, limit ?? 32 * computeUnits), 1))
     }
   }
 
@@ -137,7 +137,7 @@ extension OpenCLBackend {
 
   /// Rows of a CPU work-item that handles whole rows.
   private func rowChunk(_ rows: Int, _ columns: Int, multiple: Int) -> Int {
-    let pieces = 4 * device.computeUnits
+    let pieces = 4 * computeUnits
     let share = max((rows + pieces - 1) / pieces, Self.smallestChunk / max(columns, 1), 1)
     return min((share + multiple - 1) / multiple * multiple, (rows + multiple - 1) / multiple * multiple)
   }

@@ -5,10 +5,12 @@ extension OpenCLBackend {
     _ a: Tensor<OpenCLBuffer>, _ loss: FusedLoss<OpenCLBuffer>, gradient: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, columns) = (a.rows, a.columns)
-    // As many work-items, or groups, as the fused loss has partial sums; those without work leave zero.
+    // As many partial sums as the fused loss has; those without rows are 0.
     let pieces = lossPartialCount(rows: rows, columns: columns)
     try checkReconstructionLoss(a, loss, gradient: gradient, partialCount: pieces)
-    let grid = line(pieces, chunk: (rows + pieces - 1) / pieces)
+    let each = max((rows + pieces - 1) / pieces, 1)
+    let used = max((rows + each - 1) / each, 1)
+    let grid = family == .cpu ? items(used, columns: each * columns) : line(pieces)
     let terms = loss.terms
     let factors = lossFactors(terms.loss, columns: columns, gradientScale: loss.gradientScale)
     var call = try call(.reconstructionLoss)
@@ -21,6 +23,7 @@ extension OpenCLBackend {
     call.add(loss.partials)
     call.add(rows)
     call.add(columns)
+    call.add(pieces)
     call.add(grid.chunk)
     call.add(terms.bias != nil)
     call.add(terms.weight != nil)

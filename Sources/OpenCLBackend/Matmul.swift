@@ -2,11 +2,17 @@ import CinchBackend
 
 /// How one output shape is cut on a CPU device.
 struct MatmulPlan {
-  /// Rows of a work-item.
+  /// Rows of a work-item. With a loss, whole tiles of rows: they share a partial sum.
   var chunk: Int
   /// Work-items along rows and columns.
   var chunks: Int
   var panels: Int
+}
+
+struct MatmulKey: Hashable {
+  var m: Int
+  var n: Int
+  var unit: Int
 }
 
 extension OpenCLBackend {
@@ -38,12 +44,8 @@ extension OpenCLBackend {
   public func lossPartialCount(rows: Int, columns: Int) -> Int {
     guard rows > 0 && columns > 0 else { return 1 }
     switch family {
-    case .cpu:
-      let plan = plan(rows, columns)
-      return plan.chunks * plan.panels
-    case .gpu:
-      let tile = tile(rows, columns)
-      return ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile)
+    case .cpu: return ((rows + tileRows - 1) / tileRows) * ((columns + panelWidth - 1) / panelWidth)
+    case .gpu: return blocks(rows, columns, of: Self.lossCell)
     }
   }
 
@@ -64,7 +66,7 @@ extension OpenCLBackend {
     _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
     _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
-    let plan = plan(m, n)
+    let plan = plan(m, n, rows: ending.mode == .loss ? tileRows : Self.tailRows)
     // Blocks of k of one size, so that the last is not a sliver.
     let blocks = max((k + Self.packedSteps - 1) / Self.packedSteps, 1)
     let kBlock = max(((k + blocks - 1) / blocks + 15) / 16 * 16, 16)
@@ -83,20 +85,19 @@ extension OpenCLBackend {
   }
 
   /// The cut of an m × n output that ends first when every compute unit takes the next work-item as it falls
-  /// idle. It does not depend on k, so neither does the number of loss partials.
-  func plan(_ m: Int, _ n: Int) -> MatmulPlan {
-    let key = UInt64(UInt32(truncatingIfNeeded: m)) << 32 | UInt64(UInt32(truncatingIfNeeded: n))
+  /// idle, in multiples of `unit` rows. Sums run along k, so none is cut.
+  func plan(_ m: Int, _ n: Int, rows unit: Int) -> MatmulPlan {
+    let key = MatmulKey(m: m, n: n, unit: unit)
     if let plan = plans[key] { return plan }
     let panels = (n + panelWidth - 1) / panelWidth
     let lastIsNarrow = n - (panels - 1) * panelWidth <= vectorWidth
-    let units = device.computeUnits
+    let units = computeUnits
     var best = MatmulPlan(chunk: m, chunks: 1, panels: panels)
     var bestCost = Double.infinity
     // More work-items than a few per unit only add packing.
-    let tail = Self.tailRows
-    let most = min((m + tail - 1) / tail, max(1, 8 * units / panels), 256)
+    let most = min((m + unit - 1) / unit, max(1, 8 * units / panels), 256)
     for wanted in 1...max(most, 1) {
-      let chunk = min(((m + wanted - 1) / wanted + tail - 1) / tail * tail, m)
+      let chunk = min(((m + wanted - 1) / wanted + unit - 1) / unit * unit, m)
       let chunks = (m + chunk - 1) / chunk
       var busy = [Double](repeating: 0, count: units)
       for item in 0..<chunks * panels {
@@ -123,25 +124,28 @@ extension OpenCLBackend {
 
   // MARK: - GPUs
 
-  /// The largest block of which there are enough to give every compute unit one.
-  private func tile(_ m: Int, _ n: Int) -> Int {
-    func blocks(_ size: Int) -> Int { ((m + size - 1) / size) * ((n + size - 1) / size) }
-    if blocks(128) >= device.computeUnits { return 128 }
-    return blocks(64) >= device.computeUnits ? 64 : 32
+  /// Enough work-groups to fill a large GPU twice over. Where a product has fewer blocks it is cut along k, for every
+  /// device alike.
+  static let manyBlocks = 256
+
+  private func blocks(_ m: Int, _ n: Int, of size: Int) -> Int { ((m + size - 1) / size) * ((n + size - 1) / size) }
+
+  /// The largest block of which there are enough to give every compute unit one of a slice of k.
+  private func tile(_ m: Int, _ n: Int, slices: Int) -> Int {
+    [128, 64].first { blocks(m, n, of: $0) * slices >= computeUnits } ?? 32
   }
 
   private func productOnGPU(
     _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
     _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
-    let tile = tile(m, n)
-    let across = (n + tile - 1) / tile
-    let down = (m + tile - 1) / tile
-    // A loss leaves one partial sum per block, in one pass; anything else may be cut along k.
-    let idle = 2 * device.computeUnits / (across * down)
-    let wanted = ending.mode == .loss ? 1 : max(1, min(idle, k / 64, 32))
+    // A loss is taken in one pass; anything else may be cut along k.
+    let wanted = ending.mode == .loss ? 1 : max(1, min(Self.manyBlocks / blocks(m, n, of: 32), k / 64, 32))
     let kBlock = wholeSteps((k + wanted - 1) / wanted)
     let count = max((k + kBlock - 1) / kBlock, 1)
+    let tile = tile(m, n, slices: count)
+    let across = (n + tile - 1) / tile
+    let down = (m + tile - 1) / tile
 
     var call = try call(tile == 128 ? .matmul128 : tile == 64 ? .matmul64 : .matmul32)
     call.add(a)

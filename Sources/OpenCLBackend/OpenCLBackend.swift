@@ -19,6 +19,9 @@ public final class OpenCLBackend: Backend {
   let account: MemoryAccount
   /// Floats in the device's own vectors; 1 for the GPU family, whose work-items are scalar.
   let vectorWidth: Int
+  /// How many pieces of work keep the device busy. It decides how work is dealt out, and never where a sum is cut: so one
+  /// family's sums come out alike on any number of cores. Tests change it.
+  var computeUnits: Int
   /// Rows of a CPU matmul's register tile: 2·rows + 3 vectors must fit the registers.
   let tileRows: Int
 
@@ -28,7 +31,7 @@ public final class OpenCLBackend: Backend {
   /// Whether a thread still waits for the driver, which must then keep what it has.
   var hasGivenUp = false
   var programs: [Module: cl_program] = [:]
-  var plans: [UInt64: MatmulPlan] = [:]
+  var plans: [MatmulKey: MatmulPlan] = [:]
   var convolutions = ConvolutionState()
   var staging: StagingRing?
   /// Products in slices, on a GPU.
@@ -61,6 +64,7 @@ public final class OpenCLBackend: Backend {
 
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
     vectorWidth = self.family == .gpu ? 1 : width >= 16 ? 16 : width >= 8 ? 8 : 4
+    computeUnits = device.computeUnits
     tileRows = vectorWidth == 16 ? 12 : vectorWidth == 8 ? 6 : 8
 
     var status = CL_SUCCESS

@@ -19,8 +19,9 @@ enum PlanField: Int32, KernelCode {
   /// Where lists begin: phases along y and x, and the first step in the packed weights of each pair of them.
   case phasesY, phasesX, steps
   /// The weight gradient: where in scratch memory rows of y are packed; groups, or vectors, of a run and of all; floats
-  /// of a slice, and slices; whether taps along x lie side by side; the list of where groups begin.
-  case packedRows, runGroups, groups, slice, slices, joined, groupList
+  /// of a slice, slices, and work-items that share one; whether taps along x lie side by side; the first taps that meet
+  /// the image, and how many do; the list of where groups begin.
+  case packedRows, runGroups, groups, slice, slices, parts, joined, firstTapY, countY, firstTapX, countX, groupList
 }
 
 /// The integers of one phase in its list: how many taps there are, the first one's e − first, the step of e, the first
@@ -62,13 +63,13 @@ struct PlanTable {
   var bits: [Float] { numbers.map { Float(bitPattern: UInt32(bitPattern: Int32(truncatingIfNeeded: $0))) } }
 }
 
-/// Bands of rows, dealt to work-items.
+/// Bands of rows.
 struct RowCut {
   var band: Int
+  /// Bands of a sample.
   var bands: Int
-  var units: Int
-  var chunk: Int
-  var items: Int
+  var samples: Int
+  var units: Int { samples * bands }
 }
 
 /// What the planners of all modes start from.
@@ -88,7 +89,7 @@ struct CorrelationJob {
   func image(_ vectorWidth: Int) -> Int { padHeight * padWidth * inputs + 4 * vectorWidth }
 
   /// The fields that every mode has.
-  func table(packed: Int, scratch: Int) -> PlanTable {
+  func table(packed: Int, scratch: Int, chunk: Int) -> PlanTable {
     var table = PlanTable()
     (table[.inHeight], table[.inWidth], table[.inChannels]) = (down.input, across.input, inputs)
     (table[.outHeight], table[.outWidth], table[.outChannels]) = (down.output, across.output, outputs)
@@ -97,7 +98,7 @@ struct CorrelationJob {
     (table[.qHeight], table[.qWidth]) = (down.extent, across.extent)
     (table[.firstY], table[.firstX]) = (down.first, across.first)
     (table[.padHeight], table[.padWidth]) = (padHeight, padWidth)
-    (table[.chunk], table[.units], table[.scratch]) = (cut.chunk, cut.units, scratch)
+    (table[.chunk], table[.units], table[.scratch]) = (chunk, cut.units, scratch)
     (table[.packed], table[.tapsX]) = (packed, geometry.kernelWidth)
     table.add(down.phaseList, at: .phasesY)
     table.add(across.phaseList, at: .phasesX)
@@ -138,6 +139,7 @@ struct CorrelationAxis {
       let taps = (0..<kernel).map { (tap: $0, place: adjoint ? r + before - $0 * dilation : $0 * dilation - before) }
         .filter { $0.place % step == 0 }
         .map { (tap: $0.tap, e: $0.place / step) }
+        .filter { $0.e < input && $0.e + (extent - 1) * a >= 0 }
         .sorted { $0.e < $1.e }
       guard let start = taps.first else { return PhaseTaps() }
       guard taps.count > 1 else { return PhaseTaps(count: 1, e: start.e, tap: start.tap) }

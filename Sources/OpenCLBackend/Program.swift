@@ -104,8 +104,8 @@ extension OpenCLBackend {
     let family = self.family.rawValue
     let functions = ["common/prelude", "common/functions"]
     switch module {
-    case .matmul, .matmulTile:
-      return ["common/prelude", "common/functions", "common/epilogue", "\(family)/matmul"]
+    case .matmul: return functions + ["common/epilogue", "cpu/matmul"]
+    case .matmulTile: return functions + ["common/epilogue", "gpu/tile", "gpu/matmul"]
     case .elementwise:
       return [
         "common/prelude", "common/functions", "common/memory", "common/activation", "common/loss", "common/optimizer",
@@ -119,7 +119,7 @@ extension OpenCLBackend {
       return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolutionPlanes"]
     case .gradient, .gradientOfFew: return ["common/prelude", "cpu/image", "cpu/convolutionGradient"]
     case .convolutionPacking: return ["common/prelude", "cpu/image", "cpu/packing"]
-    case .convolutionTiles: return functions + ["common/epilogue", "gpu/convolution"]
+    case .convolutionTiles: return functions + ["common/epilogue", "gpu/tile", "gpu/convolution"]
     case .pooling: return functions + ["common/pooling"]
     }
   }

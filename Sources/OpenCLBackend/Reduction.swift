@@ -33,9 +33,7 @@ extension OpenCLBackend {
 
   /// The grid of a sum over `count` elements, a partial sum each work-item or work-group.
   private func partialGrid(_ count: Int) -> Grid {
-    let least = 4096
-    let most = family == .cpu ? 4 * device.computeUnits : 256
-    return elements(max(count, 1), pieces: min(most, (count + least - 1) / least).clamped)
+    elements(max(count, 1), pieces: max(1, min(256, (count + Self.smallestChunk - 1) / Self.smallestChunk)))
   }
 
   public func sumPartialCount(_ count: Int) -> Int { partialGrid(count).groups }
@@ -90,9 +88,4 @@ extension OpenCLBackend {
 
   /// A single work-group, for what ends a sum.
   var oneGroup: Grid { line(1) }
-}
-
-extension Int {
-  /// At least one piece of work.
-  fileprivate var clamped: Int { Swift.max(self, 1) }
 }

@@ -102,8 +102,7 @@ import Testing
 
   /// The ops, on `cpu` and `reference`, or kernels that one update queues: more of them is a cost that a change must name.
   @Test func launchesPerUpdate() throws {
-    // Kernels for GPUs are left out: how they cut products follows the device's compute units.
-    let devices: [Device] = [.reference, .cpu, .opencl(family: .cpu)]
+    let devices: [Device] = [.reference, .cpu, .opencl(family: .cpu), .opencl(family: .gpu)]
     func launches(_ recipe: Recipe, _ device: Device, samples: Int) throws -> Int {
       let trainer = try Trainer(recipe, on: device)
       try trainer.prepare(try Variants.data(count: samples, features: recipe.input))
