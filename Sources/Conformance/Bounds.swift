@@ -12,6 +12,9 @@ import Glibc
 /// - A sum of K terms errs by at most K·ε/2·Σ|terms| in any order, and by λ√K·ε/2·Σ|terms| with probability
 ///   1 − 2exp(−λ²/2) (Higham & Mary, SIAM J. Sci. Comput. 41, 2019). λ = 4 gives 2√K·ε·Σ|terms|; an order in which
 ///   no partial sum reaches Σ|terms| stays far below.
+/// - A reduction adds up at most 1024 terms plainly. What rounding takes from the sum of such stretches must be added up
+///   beside it (TwoSum: ε/2, and terms of ε²), so no more than 2√1024·ε·Σ|terms| is allowed, however many rows there are.
+/// - A product adds up at most 2048 terms plainly, and then such sums: 2(√2048 + √(K/2048))·ε·Σ|terms|.
 /// - exp, log and their kin get what OpenCL's full profile allows: 3 ulp for exp, log and expm1, 2 for log1p.
 ///   sigmoid = 1/(1 + e⁻ᵃ) then errs by 3 + 1 + 2.5 < 8 ulp. tanh gets 8 ulp and softplus 8 (exp and log1p, and a
 ///   sum), both plus 2ε absolutely: the usual formulas pass through a number near 1.
@@ -54,7 +57,7 @@ struct Estimate {
   var logarithm: Estimate { mapped(log(value), slope: 1 / value, ulps: 3) }
   var root: Estimate { mapped(value.squareRoot(), slope: value > 0 ? 0.5 / value.squareRoot() : 0, ulps: 3) }
 
-  /// The sum in any order.
+  /// The sum, in any order of which no stretch is long.
   static func sum(_ terms: [Estimate]) -> Estimate {
     var value = 0.0
     var inherited = 0.0
@@ -64,7 +67,7 @@ struct Estimate {
       inherited += term.error
       magnitude += abs(term.value)
     }
-    return Estimate(value, error: inherited + Bounds.summation(terms.count, magnitude: magnitude))
+    return Estimate(value, error: inherited + Bounds.reduction(terms.count, magnitude: magnitude))
   }
 }
 
@@ -73,8 +76,17 @@ enum Bounds {
   /// exp's argument so as not to meet them.
   static let underflow = 0x1p-125
 
-  /// Of a sum of `terms` terms (or products) whose magnitudes add up to `magnitude`.
-  static func summation(_ terms: Int, magnitude: Double) -> Double { 2 * Double(terms).squareRoot() * magnitude }
+  /// Of a reduction of `terms` terms whose magnitudes add up to `magnitude`.
+  static func reduction(_ terms: Int, magnitude: Double) -> Double {
+    2 * Double(min(terms, 1024)).squareRoot() * magnitude
+  }
+
+  /// Of an element of a product, likewise.
+  static func summation(_ terms: Int, magnitude: Double) -> Double {
+    let stretch = 2048.0, terms = Double(terms)
+    let roots = terms <= stretch ? terms.squareRoot() : stretch.squareRoot() + (terms / stretch).squareRoot()
+    return 2 * roots * magnitude
+  }
 
   /// Op(A)·op(B), each element with its bound.
   static func product(

@@ -14,6 +14,9 @@ enum CaseData {
     return values
   }
 
+  /// Numbers that are nearly alike: a plain sum of very many rounds each of them the same way, and loses digits fast.
+  static func alike(_ shape: Shape, _ seed: String) -> [Float] { uniform(shape, 0.7...0.7001, seed) }
+
   /// SplitMix64.
   static func next(_ state: inout UInt64) -> UInt64 {
     state = state &+ 0x9E37_79B9_7F4A_7C15

@@ -140,6 +140,12 @@ struct ReconstructionLossCase: OpCase {
         loss: .bce, activation: .sigmoid, shape: [2, logits.count / 2],
         values: (a: logits, target: logits.map { _ in x }), label: ", extremes against \(x)")
     }
+    let many: Shape = [60_000, 1]
+    let long = [
+      ReconstructionLossCase(
+        loss: .bce, activation: .sigmoid, shape: many,
+        values: (CaseData.alike(many, "logits"), CaseData.alike(many, "targets")), label: ", alike")
+    ]
     let values = CaseData.uniform([5, 4], 0...1, "NaN"), blemished = CaseData.withNaN(values, at: 6)
     let notNumbers = ReconstructionLoss.allCases.flatMap { loss in
       [(blemished, values, "a"), (values, blemished, "the target")].map { a, target, place in
@@ -147,7 +153,7 @@ struct ReconstructionLossCase: OpCase {
           loss: loss, activation: .sigmoid, shape: [5, 4], values: (a, target), label: ", NaN in \(place)")
       }
     }
-    return plain + extreme + notNumbers
+    return plain + extreme + long + notNumbers
   }
 }
 

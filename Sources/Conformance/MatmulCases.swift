@@ -30,12 +30,14 @@ struct MatmulCase: OpCase {
   var transposeA = false
   var transposeB = false
   var kind = Kind.none
+  var alike = false
   var blemish: Blemish?
 
   let op = "matmul"
   var name: String {
     let factors = "\(m) × \(k) × \(n), A\(transposeA ? "ᵀ" : "")·B\(transposeB ? "ᵀ" : "")"
-    return "\(factors), \(kind.name)" + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
+    return "\(factors), \(kind.name)" + (alike ? ", alike" : "")
+      + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
 
@@ -44,8 +46,10 @@ struct MatmulCase: OpCase {
     // Sums stay of the order of one, where activations bend.
     let bound = 1.5 / Float(k).squareRoot()
     var result = [
-      Argument.input("a", a, values("a", CaseData.uniform(a, -1...1, name + "a"))),
-      .input("b", b, values("b", CaseData.uniform(b, -bound...bound, name + "b"))),
+      Argument.input(
+        "a", a, values("a", alike ? CaseData.alike(a, name + "a") : CaseData.uniform(a, -1...1, name + "a"))),
+      .input(
+        "b", b, values("b", alike ? CaseData.alike(b, name + "b") : CaseData.uniform(b, -bound...bound, name + "b"))),
     ]
     switch kind {
     case .none: result.append(.output("c", c))
@@ -59,7 +63,8 @@ struct MatmulCase: OpCase {
     case .loss(let loss, _, let bias, let weighted):
       result.append(.output("c", c))
       if bias { result.append(vector("bias")) }
-      let target = values("target", CaseData.uniform(c, 0...1, name + "target"))
+      let target = values(
+        "target", alike ? CaseData.alike(c, name + "target") : CaseData.uniform(c, 0...1, name + "target"))
       result += LossData(loss: loss, weighted: weighted).arguments(c, name, target: target)
       result.append(.output("partials", [backend.lossPartialCount(rows: m, columns: n)], comparedBy: .sum))
     }
@@ -181,6 +186,9 @@ extension MatmulCase {
       MatmulCase(m: 100, n: 784, k: 196, transposeB: true, kind: .loss(.bce, .sigmoid, bias: true)),
       MatmulCase(m: 33, n: 784, k: 196, transposeB: true, kind: .loss(.sse, .linear, bias: true)),
       MatmulCase(m: 33, n: 196, k: 784, kind: .backward(terms)),
+      // A large batch of few features.
+      MatmulCase(m: 60_000, n: 1, k: 1, transposeB: true, kind: .loss(.bce, .sigmoid, bias: false), alike: true),
+      MatmulCase(m: 3, n: 2, k: 150_000, transposeA: true),
     ]
   }
 
@@ -211,13 +219,15 @@ struct DenseGradientCase: OpCase {
   let accumulate: Bool, pull: Bool
   var scale = 1.0
   var accumulateBias = false
+  /// Only δ, so that the weights' sums are of products that are not.
+  var alike = false
   var blemish: (argument: String, index: Int)?
 
   let op = "denseGradient"
   var name: String {
     "\(samples) samples, \(inputs) → \(outputs)" + (scale == 1 ? "" : ", times \(scale)")
       + (accumulate ? ", accumulate" : "") + (accumulateBias ? ", accumulate biases" : "") + (pull ? ", row pull" : "")
-      + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
+      + (alike ? ", alike" : "") + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
   private static let factor = 0.6
@@ -225,7 +235,9 @@ struct DenseGradientCase: OpCase {
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     let weight: Shape = [outputs, inputs]
     func input(_ argument: String, _ shape: Shape) -> Argument {
-      let values = CaseData.uniform(shape, -1...1, name + argument)
+      let values =
+        alike && argument == "delta"
+        ? CaseData.alike(shape, name + argument) : CaseData.uniform(shape, -1...1, name + argument)
       guard let blemish, blemish.argument == argument else { return .input(argument, shape, values) }
       return .input(argument, shape, CaseData.withNaN(values, at: blemish.index))
     }
@@ -276,7 +288,10 @@ struct DenseGradientCase: OpCase {
         DenseGradientCase(samples: n, inputs: i, outputs: o, accumulate: $0, pull: $1)
       }
     }
-    let training = [DenseGradientCase(samples: 100, inputs: 784, outputs: 196, accumulate: false, pull: true)]
+    let training = [
+      DenseGradientCase(samples: 100, inputs: 784, outputs: 196, accumulate: false, pull: true),
+      DenseGradientCase(samples: 150_000, inputs: 2, outputs: 1, accumulate: false, pull: false, alike: true),
+    ]
     let notNumbers = [("delta", 20), ("input", 40), ("scale", 3), ("weight", 99)].map {
       DenseGradientCase(samples: 9, inputs: 20, outputs: 7, accumulate: true, pull: true, blemish: $0)
     }

@@ -13,6 +13,7 @@ struct MatrixSumCase: OpCase {
 
   let kind: Kind
   let shape: Shape
+  var alike = false
   var blemish: Int?
 
   var op: String {
@@ -22,7 +23,8 @@ struct MatrixSumCase: OpCase {
     }
   }
   var name: String {
-    "\(shape)" + (accumulates ? ", accumulate" : "") + (blemish.map { ", NaN at \($0)" } ?? "")
+    "\(shape)" + (accumulates ? ", accumulate" : "") + (alike ? ", alike" : "")
+      + (blemish.map { ", NaN at \($0)" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
   private var accumulates: Bool {
@@ -30,7 +32,7 @@ struct MatrixSumCase: OpCase {
   }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var values = CaseData.uniform(shape, -1...1, op + name)
+    var values = alike ? CaseData.alike(shape, op + name) : CaseData.uniform(shape, -1...1, op + name)
     if let blemish { values[blemish] = .nan }
     let sums: Shape =
       switch kind {
@@ -77,7 +79,12 @@ struct MatrixSumCase: OpCase {
     let added = shapes.filter { $0.columns % 3 != 1 }.map {
       MatrixSumCase(kind: .columnSums(scale: 0.3, accumulate: true), shape: $0)
     }
-    let squares = shapes.map { MatrixSumCase(kind: .rowSquares, shape: $0) }
+    let squares =
+      shapes.map { MatrixSumCase(kind: .rowSquares, shape: $0) }
+      + [
+        MatrixSumCase(kind: .columnSums(scale: 1), shape: [200_000, 2], alike: true),
+        MatrixSumCase(kind: .rowSquares, shape: [2, 200_000], alike: true),
+      ]
     return sums + added + [MatrixSumCase(kind: .columnSums(scale: -2), shape: [65, 33], blemish: 700)] + squares
       + [MatrixSumCase(kind: .rowSquares, shape: [65, 33], blemish: 700)]
   }
@@ -89,14 +96,15 @@ struct PartialSumCase: OpCase {
 
   let kind: Kind
   let count: Int
+  var alike = false
   var blemish: Int?
 
   var op: String { kind.rawValue }
-  var name: String { "\(count)" + (blemish.map { ", NaN at \($0)" } ?? "") }
+  var name: String { "\(count)" + (alike ? ", alike" : "") + (blemish.map { ", NaN at \($0)" } ?? "") }
   var expectsNaN: Bool { blemish != nil }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
-    var values = CaseData.uniform([count], -1...1, op + name)
+    var values = alike ? CaseData.alike([count], op + name) : CaseData.uniform([count], -1...1, op + name)
     if let blemish { values[blemish] = .nan }
     return [
       .input("x", [count], values), .output("partials", [backend.sumPartialCount(count)], comparedBy: .sum),
@@ -119,7 +127,9 @@ struct PartialSumCase: OpCase {
     [Kind.sumOfSquares, .sumOfMagnitudes].flatMap { kind in
       [1, 2, 3, 5, 63, 64, 65, 255, 256, 257, 1000, 4095, 4097, 16_385, 50_001].map {
         PartialSumCase(kind: kind, count: $0)
-      } + [PartialSumCase(kind: kind, count: 1000, blemish: 777)]
+      } + [
+        PartialSumCase(kind: kind, count: 400_003, alike: true), PartialSumCase(kind: kind, count: 1000, blemish: 777),
+      ]
     }
   }
 }
@@ -129,17 +139,21 @@ struct TotalCase: OpCase {
   /// How many partial sums each term has.
   let counts: [Int]
   let room: Int
+  var alike = false
   var blemish = false
 
   let op = "total"
-  var name: String { "terms of \(counts) into \(room)" + (blemish ? ", NaN in the first" : "") }
+  var name: String {
+    "terms of \(counts) into \(room)" + (alike ? ", alike" : "") + (blemish ? ", NaN in the first" : "")
+  }
   var expectsNaN: Bool { blemish }
 
   private static func scale(_ term: Int) -> Double { [1, 0.01, -3, 1 / 3.0][term] }
 
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     counts.enumerated().map { i, count in
-      var values = CaseData.uniform([count], -1...1, "\(name)\(i)")
+      var values =
+        alike ? CaseData.alike([count], "\(name)\(i)") : CaseData.uniform([count], -1...1, "\(name)\(i)")
       if blemish && i == 0 { values[count / 2] = .nan }
       return .input("term\(i)", [count], values)
     } + [.update("result", [room], CaseData.uniform([room], 5...6, name))]
@@ -160,6 +174,8 @@ struct TotalCase: OpCase {
   static var all: [TotalCase] {
     let counts = [[1], [2, 3], [257, 1, 64], [1000, 255, 33, 5], [1, 1, 1, 1], [4097, 3]]
     return counts.flatMap { [TotalCase(counts: $0, room: $0.count), TotalCase(counts: $0, room: $0.count + 3)] }
-      + [TotalCase(counts: [65, 65], room: 2, blemish: true)]
+      + [
+        TotalCase(counts: [300_001, 3], room: 2, alike: true), TotalCase(counts: [65, 65], room: 2, blemish: true),
+      ]
   }
 }

@@ -107,7 +107,7 @@ INLINE void loss_rows(
   const loss_numbers numbers = loss_numbers_of(loss, e);
   for (int64_t r = r0; r < r1; r++) {
     const float *a = source + r * d, *x = e->target + r * d, *w = e->weight ? e->weight + r * d : NULL;
-    vf total = 0.0f;
+    long_sum total = {(vf)0.0f, (vf)0.0f};
     for (int64_t start = 0; start < d; start += pixels) {
       vf part = 0.0f;
       for (int64_t pixel = start; pixel < cinch_min(start + pixels, d); pixel += channels)
@@ -120,9 +120,9 @@ INLINE void loss_rows(
           if (w) value = weighted(value, load_some(w + pixel + c, n));
           part += n >= CINCH_WIDTH ? value : first_lanes(value, n);
         }
-      total += part;
+      add_to(&total, part);
     }
-    losses[r] = sum_lanes(total) * numbers.value_scale;
+    losses[r] = sum_lanes(sum_of_long(&total)) * numbers.value_scale;
   }
 }
 

@@ -1,7 +1,21 @@
-// Sums. Each accumulator covers a short stretch before it is added to a wider one, which keeps the rounding
-// error of long sums small.
+// Sums. Each accumulator covers a short stretch, and what rounding takes from the sum of stretches is added up beside it,
+// so that the error does not grow with the length.
 
-enum { stretch_rows = 256, stretch = 1024 * 4 };
+/// Knuth's TwoSum.
+typedef struct {
+  vf sum, error;
+} long_sum;
+
+INLINE void add_to(long_sum *s, vf x) {
+  const vf sum = s->sum + x, added = sum - s->sum;
+  s->error += (s->sum - (sum - added)) + (x - added);
+  s->sum = sum;
+}
+
+/// Where the sum is infinite, the error is no number.
+INLINE vf sum_of_long(const long_sum *s) { return s->sum + (s->error == s->error ? s->error : (vf)0.0f); }
+
+enum { stretch_rows = 256, stretch = 2048 };
 
 /// Σ over rows of f(x) for one vector of columns; `f` is 0 for x, else the squared slope of an activation.
 #define COLUMN_TERM(activation, squared_slope, x) \
@@ -9,7 +23,7 @@ enum { stretch_rows = 256, stretch = 1024 * 4 };
 
 INLINE vf column_sum(
     cinch_activation activation, bool squared_slope, const float *x, int64_t rows, int64_t columns, int64_t n) {
-  vf total = 0.0f;
+  long_sum total = {(vf)0.0f, (vf)0.0f};
   for (int64_t start = 0; start < rows; start += stretch_rows) {
     const int64_t end = cinch_min(start + stretch_rows, rows);
     vf s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
@@ -26,9 +40,9 @@ INLINE vf column_sum(
       vf x0 = load_some(x + r * columns, n);
       s0 += COLUMN_TERM(activation, squared_slope, x0);
     }
-    total += (s0 + s1) + (s2 + s3);
+    add_to(&total, (s0 + s1) + (s2 + s3));
   }
-  return total;
+  return sum_of_long(&total);
 }
 
 static void column_sums(
@@ -51,7 +65,7 @@ INLINE vf sum_term(sum_kind kind, const float *x, const float *other, float fact
 }
 
 INLINE float sum_of(sum_kind kind, const float *x, const float *other, float factor, int64_t count) {
-  vf total = 0.0f;
+  long_sum total = {(vf)0.0f, (vf)0.0f};
   for (int64_t start = 0; start < count; start += stretch) {
     const int64_t end = cinch_min(start + stretch, count);
     vf s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
@@ -63,9 +77,9 @@ INLINE float sum_of(sum_kind kind, const float *x, const float *other, float fac
       s3 += sum_term(kind, x + i + 3 * CINCH_WIDTH, other + i + 3 * CINCH_WIDTH, factor, CINCH_WIDTH);
     }
     for (; i < end; i += CINCH_WIDTH) s0 += sum_term(kind, x + i, other + i, factor, end - i);
-    total += (s0 + s1) + (s2 + s3);
+    add_to(&total, (s0 + s1) + (s2 + s3));
   }
-  return sum_lanes(total);
+  return sum_lanes(sum_of_long(&total));
 }
 
 static float sum_squares(const float *x, int64_t count) { return sum_of(of_squares, x, x, 0, count); }

@@ -44,7 +44,7 @@ static void sample_gradient_rows(const cinch_sampling *s, int64_t r0, int64_t r1
 static void prior_divergence_rows(const float *ms, int64_t units, float *divergences, int64_t r0, int64_t r1) {
   for (int64_t r = r0; r < r1; r++) {
     const float *means = ms + r * 2 * units, *log_variances = means + units;
-    vf total = 0.0f;
+    long_sum total = {(vf)0.0f, (vf)0.0f};
     for (int64_t start = 0; start < units; start += stretch) {
       const int64_t end = cinch_min(start + stretch, units);
       vf part = 0.0f;
@@ -54,8 +54,8 @@ static void prior_divergence_rows(const float *ms, int64_t units, float *diverge
         const vf value = mean * mean + (exp_v(s) - 1.0f - s);
         part += n >= CINCH_WIDTH ? value : first_lanes(value, n);
       }
-      total += part;
+      add_to(&total, part);
     }
-    divergences[r] = 0.5f * sum_lanes(total);
+    divergences[r] = 0.5f * sum_lanes(sum_of_long(&total));
   }
 }
