@@ -265,7 +265,7 @@ bool cinch_convolve(
   convolution_job job = {.device = device, .source = source, .result = result};
   cinch_tiling *t = &job.t;
   *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
-  const int64_t width = device->kernels->width, taps = g->kernel_height * g->kernel_width;
+  const int64_t width = device->kernels->width, taps = (t->y.end - t->y.first) * (t->x.end - t->x.first);
   const int64_t phases = t->y.phases * t->x.phases;
   job.samples = samples;
   job.items = samples * t->bands;

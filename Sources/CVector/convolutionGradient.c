@@ -20,6 +20,8 @@ typedef struct {
   /// Lanes over runs: the sums lie transposed, `[output][run][length]`.
   bool by_runs;
   cinch_run *runs;
+  /// Rows of taps that have runs, and the taps of each row: those that meet the image.
+  int64_t taps_down, taps_across;
   int64_t run_count, run_length, run_pitch;
   /// Channels of y as a tile holds them, and the channels of δ.
   int64_t padded, channels;
@@ -61,7 +63,7 @@ static void gradient_items(
   } else if (part == 0) {
     add_channels(job, y, count * (i1 - i0) * width, sums + job->bias, memory);
   }
-  if (i1 <= i0 || k1 <= k0) return;
+  if (i1 <= i0 || k1 <= k0 || job->run_count == 0) return;
 
   for (int64_t s = 0; s < count; s++)
     cinch_fill_tile(
@@ -126,13 +128,21 @@ static void total_task(void *context, int64_t task) {
   job->device->kernels->column_sums(job->partials, job->chunks, job->chunk, 1, false, job->totals, c0, c1);
 }
 
-/// Copies rows of the weight's gradient, one per tap and channel of x, from where the sums lie.
+/// Copies rows of the weight's gradient, one per tap and channel of x, from where the sums lie. Taps that never meet the
+/// image have none.
 static void map_task(void *context, int64_t task) {
   const gradient_job *job = context;
-  const int64_t outputs = job->t.outputs, rows = job->run_count * job->run_length;
+  const int64_t outputs = job->t.outputs, inputs = job->t.inputs, width = job->g->kernel_width;
+  const int64_t rows = job->g->kernel_height * width * inputs;
   const int64_t each = cinch_max(1, map_block / outputs), end = cinch_min((task + 1) * each, rows);
-  for (int64_t r = task * each; r < end; r++) {
-    float *to = job->weight_gradient + r * outputs;
+  for (int64_t row = task * each; row < end; row++) {
+    float *to = job->weight_gradient + row * outputs;
+    const int64_t u = row / inputs / width - job->t.y.first, v = row / inputs % width - job->t.x.first;
+    if (u < 0 || u >= job->taps_down || v < 0 || v >= job->taps_across) {
+      if (!job->accumulate) memset(to, 0, (size_t)outputs * sizeof(float));
+      continue;
+    }
+    const int64_t r = (u * job->taps_across + v) * inputs + row % inputs;
     const int64_t across = job->run_count * job->run_pitch;
     const float *from = job->by_runs
                             ? job->totals + r / job->run_length * job->run_pitch + r % job->run_length
@@ -160,9 +170,11 @@ bool cinch_convolution_gradient(
   job.channels = delta_large ? t->inputs : outputs;
 
   // Without dilation a row of the kernel reads one piece of a row of the image.
-  const bool whole = g->dilation_width == 1;
-  job.run_count = g->kernel_height * (whole ? 1 : g->kernel_width);
-  job.run_length = (whole ? g->kernel_width : 1) * t->inputs;
+  const bool whole = g->dilation_width == 1 || t->x.end - t->x.first == 1;
+  job.taps_down = t->y.end - t->y.first;
+  job.taps_across = job.taps_down > 0 ? t->x.end - t->x.first : 0;
+  job.run_count = job.taps_across > 0 ? job.taps_down * (whole ? 1 : job.taps_across) : 0;
+  job.run_length = (whole ? job.taps_across : 1) * t->inputs;
   job.run_pitch = cinch_round_up(job.run_length, lanes);
   job.padded = cinch_round_up(outputs, lanes);
   job.by_runs = (double)job.run_length / (double)job.run_pitch > (double)outputs / (double)job.padded;
@@ -191,7 +203,7 @@ bool cinch_convolution_gradient(
   job.partials = cinch_take(&memory, job.chunk * job.chunks);
   job.areas = memory;
   for (int64_t r = 0; r < job.run_count; r++) {
-    const int64_t u = whole ? r : r / g->kernel_width, v = whole ? 0 : r % g->kernel_width;
+    const int64_t u = whole ? r : r / job.taps_across, v = whole ? 0 : r % job.taps_across;
     const int64_t offset = (u * g->dilation_height * t->columns + v * g->dilation_width) * t->inputs;
     job.runs[r] = (cinch_run){offset, job.run_length};
   }
@@ -201,7 +213,7 @@ bool cinch_convolution_gradient(
   if (job.parts > 1 || job.items == 0) cinch_pool_run(device->pool, clear_task, &job, job.chunks);
   if (job.items > 0) cinch_pool_run(device->pool, gradient_task, &job, job.chunks * job.parts);
   cinch_pool_run(device->pool, total_task, &job, cinch_blocks(job.chunk, total_block));
-  const int64_t rows = job.run_count * job.run_length, rows_each = cinch_max(1, map_block / outputs);
+  const int64_t rows = g->kernel_height * g->kernel_width * t->inputs, rows_each = cinch_max(1, map_block / outputs);
   cinch_pool_run(device->pool, map_task, &job, cinch_blocks(rows, rows_each));
   const float *bias = job.totals + job.bias;
   for (int64_t c = 0; c < job.channels; c++) bias_gradient[c] = accumulate_bias ? bias_gradient[c] + bias[c] : bias[c];

@@ -5,24 +5,24 @@
 static cinch_axis make_axis(
     bool transposed, int64_t large, int64_t small, int64_t kernel, int64_t stride, int64_t dilation, int64_t before) {
   cinch_axis a = {.transposed = transposed, .stride = stride, .dilation = dilation, .before = before, .kernel = kernel};
-  a.phases = transposed ? stride : 1;
-  a.step = transposed ? 1 : stride;
   a.source = transposed ? small : large;
   a.result = transposed ? large : small;
-  if (!transposed) {
-    a.low = -before;
-    a.span = (kernel - 1) * dilation;
-    return a;
-  }
+  // Where each phase has one result, no stride is taken, however large it is.
+  a.phases = transposed ? cinch_min(stride, cinch_max(a.result, 1)) : 1;
+  a.step = transposed || a.result <= 1 ? 1 : stride;
+  const int64_t most = (cinch_axis_results(&a, 0) - 1) * a.step;
   int64_t high = 0;
   bool found = false;
-  for (int64_t phase = 0; phase < a.phases; phase++)
-    for (int64_t tap = 0; tap < kernel; tap++) {
-      const int64_t distance = phase + before - tap * dilation;
-      if (distance % stride) continue;
-      const int64_t place = distance / stride;
+  for (int64_t tap = 0; tap < kernel; tap++)
+    for (int64_t phase = 0; phase < a.phases; phase++) {
+      const int64_t distance = transposed ? phase + before - tap * dilation : tap * dilation - before;
+      if (transposed && distance % stride) continue;
+      const int64_t place = transposed ? distance / stride : distance;
+      if (place >= a.source || place + most < 0) continue;
+      if (!found) a.first = tap;
       if (!found || place < a.low) a.low = place;
       if (!found || place > high) high = place;
+      a.end = tap + 1;
       found = true;
     }
   a.span = high - a.low;

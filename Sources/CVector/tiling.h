@@ -15,6 +15,9 @@ typedef struct {
   /// How far the source moves from one result of a phase to the next.
   int64_t step;
   int64_t source, result;
+  /// The taps that meet the source for some result, from `first` up to but not including `end`. The others see zeros
+  /// alone, however far they reach.
+  int64_t first, end;
   /// The first row of the source that result 0 of any phase reads, and how many rows after it the last one lies.
   int64_t low, span;
 } cinch_axis;
@@ -42,11 +45,12 @@ static inline int64_t cinch_axis_results(const cinch_axis *a, int64_t phase) {
   return a->result > phase ? (a->result - phase + a->phases - 1) / a->phases : 0;
 }
 
-/// Where tap `tap` lies in a tile for result 0 of `phase`; −1 where the tap has no part in it.
+/// Where tap `tap` lies in a tile for result 0 of `phase`; −1 where the tap has no part in it, or sees zeros alone.
 static inline int64_t cinch_axis_place(const cinch_axis *a, int64_t phase, int64_t tap) {
-  if (!a->transposed) return tap * a->dilation - a->before - a->low;
-  const int64_t distance = phase + a->before - tap * a->dilation;
-  return distance % a->stride ? -1 : distance / a->stride - a->low;
+  const int64_t distance = a->transposed ? phase + a->before - tap * a->dilation : tap * a->dilation - a->before;
+  if (a->transposed && distance % a->stride) return -1;
+  const int64_t place = (a->transposed ? distance / a->stride : distance) - a->low;
+  return place < 0 || place > a->span ? -1 : place;
 }
 
 /// Rows of a tile for `results` rows of results.

@@ -138,16 +138,23 @@ extension Conformance {
     convolution(9, 3, to: 2, 4, kernel: 2, stride: 3, before: 0, samples: 2),
     convolution(5, 2, to: 8, 3, kernel: 3, stride: 1, before: 4, samples: 2),
     convolution(4, 3, to: 4, 5, kernel: 1, stride: 2, before: 2, samples: 2),
+    // Strides beyond the image, and taps that lie in the padding for every output: all but one, four in five, all.
+    convolution(12, 3, to: 1, 4, kernel: 3, stride: 4096, before: 0, samples: 2),
+    convolution(12, 3, to: 12, 4, kernel: 3, stride: 1, dilation: 4096, before: 4096, samples: 2),
+    convolution(6, 17, to: 6, 33, kernel: 5, stride: 1, dilation: 5, before: 10, samples: 2),
+    convolution(6, 33, to: 3, 17, kernel: 9, stride: 2, dilation: 3, before: 11, samples: 2),
+    convolution(12, 2, to: 12, 20, kernel: 2, stride: 1, dilation: 4096, before: 2048, samples: 2),
   ]
 
   private static func convolution(
-    _ size: Int, _ channels: Int, to output: Int, _ outputChannels: Int, kernel: Int, stride: Int, before: Int,
-    samples: Int
+    _ size: Int, _ channels: Int, to output: Int, _ outputChannels: Int, kernel: Int, stride: Int, dilation: Int = 1,
+    before: Int, samples: Int
   ) -> ImageGeometry<ConvolutionGeometry> {
     ImageGeometry(
       geometry: ConvolutionGeometry(
         height: size, width: size, channels: channels, outputHeight: output, outputWidth: output,
-        outputChannels: outputChannels, kernel: (kernel, kernel), stride: (stride, stride), top: before, left: before),
+        outputChannels: outputChannels, kernel: (kernel, kernel), stride: (stride, stride),
+        dilation: (dilation, dilation), top: before, left: before),
       samples: samples)
   }
 }

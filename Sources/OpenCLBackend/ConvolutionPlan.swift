@@ -191,7 +191,9 @@ extension OpenCLBackend {
 
   /// What packs the weights; nil where they lie as the kernel wants them.
   private func packing(_ job: CorrelationJob, adjoint: Bool, packed: Int) throws -> (id: KernelID, kernel: cl_kernel)? {
-    adjoint || packed != job.outputs ? try variant(.packWeights, .convolutionPacking) : nil
+    let taps = job.down.phases[0].count * job.across.phases[0].count
+    let whole = taps == job.geometry.kernelHeight * job.geometry.kernelWidth
+    return adjoint || packed != job.outputs || !whole ? try variant(.packWeights, .convolutionPacking) : nil
   }
 
   private func packingItems(_ job: CorrelationJob) -> Int {

@@ -133,9 +133,14 @@ struct CorrelationAxis {
     a = adjoint ? 1 : stride
     b = adjoint ? stride : 1
     (input, output) = adjoint ? (small, large) : (large, small)
-    extent = (output + b - 1) / b
-    let step = adjoint ? stride : 1
-    phases = (0..<step).map { r in
+    let extent = (output + b - 1) / b
+    self.extent = extent
+    // A single q needs no strides, however large they are.
+    if extent == 1 { (a, b) = (1, min(b, output)) }
+    let (step, input, a) = (adjoint ? stride : 1, input, a)
+    phases = (0..<b).map { r in
+      // Taps that meet nothing but zeros for every q are left out: however far they reach, the copy of an image is little
+      // larger than the image.
       let taps = (0..<kernel).map { (tap: $0, place: adjoint ? r + before - $0 * dilation : $0 * dilation - before) }
         .filter { $0.place % step == 0 }
         .map { (tap: $0.tap, e: $0.place / step) }
