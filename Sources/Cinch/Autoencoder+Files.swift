@@ -34,6 +34,7 @@ extension Autoencoder {
     let parameters = try parameters()
     let identity = try RunIdentity(recipe, parameters)
     config.identity = identity
+    config.code = try data.map { try codeUsage($0) }
     try folder.write(config)
     try folder.write(parameters, of: recipe, identity)
     // After the model, so that a full disk loses nothing.
@@ -45,8 +46,9 @@ extension Autoencoder {
   ///
   /// `run` of the result says how it was trained; `run.prepare` scales data as it was trained on.
   ///
-  /// - Parameter device: nil takes the run's own, for another one rounds differently, or `.automatic` where that is not
-  ///   here.
+  /// - Parameters:
+  ///   - folder: that a run or `save` made.
+  ///   - device: nil takes the run's own, for another one rounds differently, or `.automatic` where that is not here.
   /// - Throws: `CinchError.inputOutput` where there is no run, `.badData` where its files are damaged or of
   ///   different runs,   `.unavailable` where the device does not exist.
   public static func load(_ folder: String, on device: Device? = nil) throws -> Autoencoder {

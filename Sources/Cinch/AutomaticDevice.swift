@@ -6,7 +6,7 @@ import OpenCLBackend
 /// How `auto` takes a device, by a rule, so that a machine gives the same one each time: a GPU that opens, or else `cpu`, or
 /// else what other device OpenCL has, or else the reference.
 ///
-/// `cpu` comes before OpenCL on a processor because it was the faster on every one measured (`Benchmarks/README.md`), and
+/// `cpu` comes before OpenCL on a processor because it was ahead on the AVX2 and AVX-512 machines measured (`Benchmarks/README.md`), and
 /// starts at once, having nothing to compile.
 struct AutomaticDevice {
   struct Choice {
@@ -49,7 +49,7 @@ struct AutomaticDevice {
     }
     if remarks.isEmpty { remarks.append(found.isEmpty ? "no OpenCL device found" : "no GPU") }
     if let cpu = attempt("cpu", openCPU) { return choice(cpu, .cpu, "took cpu") }
-    for other in found where !other.isGPU {
+    for other in found where !other.isGPU && !other.isSoftware {
       if let backend = attempt(other.identifier, { try openOpenCL(other) }) {
         return choice(backend, other.named, "took opencl, \(other.name)")
       }
@@ -68,8 +68,10 @@ struct AutomaticDevice {
 }
 
 extension Sequence<OpenCLDevice> {
-  /// GPUs before what is none, and otherwise in OpenCL's order: `opencl` takes the first, `auto` tries them in turn.
-  var ranked: [OpenCLDevice] { filter(\.isGPU) + filter { !$0.isGPU } }
+  /// GPUs first, rasterisers such as llvmpipe last, and otherwise in OpenCL's order: `opencl` takes the first, `auto` tries them in turn.
+  var ranked: [OpenCLDevice] {
+    filter(\.isGPU) + filter { !$0.isGPU && !$0.isSoftware } + filter(\.isSoftware)
+  }
 }
 
 extension OpenCLDevice {

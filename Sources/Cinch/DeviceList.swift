@@ -67,7 +67,7 @@ extension Device {
     let opencl = (try? OpenCLBackend.devices()) ?? []
     let hasCPU = (try? CPUBackend()) != nil
     return opencl.flatMap { device in
-      KernelFamily.allCases.map { .opencl(platform: device.platform, device: device.device, family: $0) }
+      device.families.map { .opencl(platform: device.platform, device: device.device, family: $0) }
     } + (hasCPU ? [.cpu] : []) + [.reference]
   }
 }

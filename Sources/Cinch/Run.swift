@@ -55,10 +55,13 @@ public final class Run: Sendable {
   /// The folder is made last: what is refused leaves nothing behind.
   ///
   /// - Parameters:
+  ///   - recipe: what is trained, and how.
   ///   - data: what is trained on, neither scaled nor split.
   ///   - validation: held-out samples, not scaled; nil splits off the recipe's `validationSplit`.
-  ///   - scaling: is fitted to `data` and done to both; `none` leaves them as they are.
+  ///   - kind: of the scaling, which is fitted to `data` and done to both; `none` leaves them as they are.
   ///   - path: nil takes `runs/YYYY-MM-DD-RECIPE`.
+  ///   - device: where it trains.
+  ///   - settings: how the folder is kept in step.
   /// - Throws: `CinchError.usage` where the recipe makes no model or the folder holds a run, `.badData` where samples
   ///   do not fit the model, `.unavailable` where there is no such device or somebody else has the folder,
   ///   `.inputOutput` where files cannot be read or written.
@@ -102,11 +105,13 @@ public final class Run: Sendable {
   /// Goes on with the run in a folder, from its checkpoint, to the bits of a run that was never stopped.
   ///
   /// - Parameters:
+  ///   - path: the run's folder.
   ///   - epochs: can only grow; nil keeps the run's.
   ///   - device: nil takes the run's own; another rounds differently.
   ///   - data: the samples that the run was created with, where they were a `Dataset`.
   ///   - validation: the held-out ones, likewise.
   ///   - changedData: whether the samples may have other values, or another order, than those that it was created with.
+  ///   - settings: how the folder is kept in step.
   /// - Throws: `CinchError.inputOutput` where there is no run or no checkpoint, `.badData` where its files are damaged or
   ///   of different runs, or its data not what they were, `.usage` where `epochs` are fewer or the run names its own
   ///   data, `.unavailable` where there is no such device or somebody else has the folder.

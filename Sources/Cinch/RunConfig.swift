@@ -22,10 +22,23 @@ public struct RunConfig: Sendable, Hashable {
   public var identity: RunIdentity?
   /// How many samples it was started with; nil where a model was saved without a run, and in runs of 0.1.
   public var samples: Samples?
+  /// What the code's units do for the samples that the run ended on; nil before that.
+  public var code: CodeUsage?
   /// Whether training has ended, so that the weights are the run's result.
   public var isFinal: Bool
 
-  /// - Parameter sampleShape: nil takes the recipe's image, or plain features.
+  /// A configuration; see its members.
+  ///
+  /// - Parameters:
+  ///   - recipe: the network and how it is trained.
+  ///   - data: where the training samples came from.
+  ///   - validation: where held-out samples came from.
+  ///   - scaling: what raw values were scaled by.
+  ///   - sampleShape: nil takes the recipe's image, or plain features.
+  ///   - device: where it trained.
+  ///   - identity: what its files have in common.
+  ///   - samples: how many it was started with.
+  ///   - isFinal: whether training has ended.
   public init(
     recipe: Recipe, data: DataSource? = nil, validation: DataSource? = nil, scaling: Scaling? = nil,
     sampleShape: Shape? = nil, device: DeviceInfo, identity: RunIdentity? = nil,
@@ -121,7 +134,7 @@ extension RunConfig: Codable {
   public static let format = 2
 
   private enum CodingKeys: String, CodingKey {
-    case format, cinch, recipe, data, validation, scaling, sampleShape, device, identity, samples, isFinal
+    case format, cinch, recipe, data, validation, scaling, sampleShape, device, identity, samples, code, isFinal
   }
 
   public init(from decoder: any Decoder) throws {
@@ -136,6 +149,7 @@ extension RunConfig: Codable {
     device = try container.decode(DeviceInfo.self, forKey: .device)
     identity = try container.decodeIfPresent(RunIdentity.self, forKey: .identity)
     samples = try container.decodeIfPresent(Samples.self, forKey: .samples)
+    code = try container.decodeIfPresent(CodeUsage.self, forKey: .code)
     isFinal = try container.decode(Bool.self, forKey: .isFinal)
   }
 
@@ -151,6 +165,7 @@ extension RunConfig: Codable {
     try container.encode(device, forKey: .device)
     try container.encodeIfPresent(identity, forKey: .identity)
     try container.encodeIfPresent(samples, forKey: .samples)
+    try container.encodeIfPresent(code, forKey: .code)
     try container.encode(isFinal, forKey: .isFinal)
   }
 }

@@ -38,7 +38,9 @@ public struct RunFolder: Sendable, Hashable {
 
   /// Makes a folder for a new run.
   ///
-  /// - Parameter path: where; nil takes `runs/YYYY-MM-DD-NAME`, or the first of `…-2`, `…-3`, … that is free.
+  /// - Parameters:
+  ///   - path: where; nil takes `runs/YYYY-MM-DD-NAME`, or the first of `…-2`, `…-3`, … that is free.
+  ///   - name: the recipe's, for a folder without a path.
   /// - Throws: `CinchError.usage` where the folder holds a run already, `.inputOutput` where it cannot be made.
   public static func create(at path: String?, name: String) throws -> RunFolder {
     guard let path else { return try createDefault(name: name) }

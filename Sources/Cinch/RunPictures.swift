@@ -36,11 +36,11 @@ extension RunFolder {
     try PNG.write(image, texts: identity?.metadata ?? [:], to: path(of: .filters))
   }
 
-  /// One sample, and below it the feature maps that each convolution of the encoder makes of it, each scaled to its
+  /// The sample with the most contrast of the first few, and below it the feature maps that each convolution of the encoder makes of it, each scaled to its
   /// own range.
   package func writeFeatures(_ model: Autoencoder, of data: Dataset, shape: Shape, identity: RunIdentity?) throws {
     guard model.recipe.isOfImages else { return }
-    let first = try data.prefix(1)
+    let first = try Self.distinct(data)
     let sample = first.values
     let layers = try model.withSession { try $0.featureMaps(first) }
     guard !layers.isEmpty else { return }
@@ -59,6 +59,17 @@ extension RunFolder {
           Array(layer.values.prefix(count * map.count)), tileShape: map, columns: 16, magnification: magnification))
     }
     try PNG.write(try ImageGrid.stacked(pictures), texts: identity?.metadata ?? [:], to: path(of: .features))
+  }
+
+  /// Of the first samples the one with the most contrast: another may be almost black.
+  private static func distinct(_ data: Dataset) throws -> Dataset {
+    let contrasts = (0..<min(64, data.count)).map { index -> Float in
+      let sample = data.sample(index)
+      let mean = sample.reduce(0, +) / Float(sample.count)
+      return sample.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    }
+    let best = contrasts.indices.max { contrasts[$0] < contrasts[$1] } ?? 0
+    return try data.subset(best..<best + 1)
   }
 
   /// Sixteen samples: originals, what the encoder saw of them where the recipe corrupts, and reconstructions.

@@ -31,6 +31,20 @@ extension DataSource: RunSamples {
   }
 }
 
+extension RunConfig {
+  /// The samples that the run holds out, neither scaled nor trained on: those that it was given, or else those that it
+  /// split off, which the seed chooses again.
+  /// - Throws: `CinchError.usage` where it holds out none, or they are a program's own; as `DataSource.load`.
+  public func heldOut() throws -> Dataset {
+    if let validation { return try validation.load() }
+    guard let data, recipe.validationSplit > 0 else {
+      throw CinchError.usage(
+        "The run names no samples that it holds out: train with \(.validationSplit), or evaluate others.")
+    }
+    return try data.load().split(validation: recipe.validationSplit, seed: recipe.seed).validation
+  }
+}
+
 extension Recipe {
   /// What is trained on, and what is held out: `validation`, or else the share `validationSplit`, chosen by the seed.
   /// - Throws: as `validate` and `Dataset.split`.

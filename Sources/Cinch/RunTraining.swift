@@ -23,6 +23,8 @@ extension Run {
     public let state: TrainingState
     /// Of the held-out samples, or of the training samples where none are held out.
     public let evaluation: Evaluation
+    /// How many units of the code tell nothing.
+    public let code: CodeUsage
     public let isHeldOut: Bool
   }
 
@@ -185,10 +187,13 @@ extension Run {
     }
     var final = config
     final.isFinal = true
+    let usage = try model.codeUsage(samples)
+    final.code = usage
     try folder.write(final)
     let summary = Summary(
-      ended: reason, state: try state, evaluation: try inRun { try $0.evaluateRun(heldOut: validation != nil) },
-      isHeldOut: validation != nil)
+      ended: reason, state: try state,
+      evaluation: try inRun { try $0.evaluateRun(heldOut: validation != nil, on: samples) },
+      code: usage, isHeldOut: validation != nil)
     progress.withLock { $0.summary = summary }
     letGo()
     return events + [.ended(summary)]

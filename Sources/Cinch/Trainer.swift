@@ -36,8 +36,10 @@ public final class Trainer: Sendable {
   /// Every call is a new run from the weights at hand, and ends the model's run before it.
   ///
   /// - Parameters:
+  ///   - data: what is trained on, scaled.
   ///   - validation: held-out samples; nil splits off the recipe's `validationSplit`.
   ///   - epochs: nil takes the recipe's.
+  ///   - options: beyond the recipe.
   ///
   /// The sequence throws `CinchError.badData` where the data do not fit the model, `CinchError.diverged` where
   /// the loss stops being a number, `CinchError.usage` where another run has begun on this model, and
@@ -115,8 +117,10 @@ public final class Trainer: Sendable {
 
   /// Runs, or goes on with, one epoch; see `TrainingRun`. `prepare` comes first.
   ///
-  /// - Parameter observer: told of progress a few times a second; false stops between two updates. The model is
-  ///   training meanwhile: what is asked of it throws `CinchError.usage`. Observers of a `Run` may use theirs.
+  /// - Parameters:
+  ///   - epochs: after which the run is complete.
+  ///   - observer: told of progress a few times a second; false stops between two updates. The model is
+  ///     training meanwhile: what is asked of it throws `CinchError.usage`. Observers of a `Run` may use theirs.
   public func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool = { _ in true }) throws -> EpochOutcome {
     try model.withSession { try $0.trainEpoch(epochs: epochs, observer) }
   }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Cinch
 import Logging
 
@@ -22,8 +23,8 @@ struct RunObserver {
     }
     guard summary == nil else { return }
     report.clearProgress()
-    report.interrupted(run.folder)
-    throw CinchError.interrupted
+    Output.note("cinch: Interrupted: go on with 'cinch train --resume \(run.folder.path)'.")
+    throw ExitCode(CinchError.interrupted.exitCode)
   }
 
   /// - Returns: whether training goes on.

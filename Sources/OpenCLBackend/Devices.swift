@@ -33,6 +33,9 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   /// Whether Mesa runs it: `rusticl`, or `Clover` before that.
   private var isMesa: Bool { ["rusticl", "clover"].contains { platformName.lowercased().contains($0) } }
 
+  /// The families that it compiles: both, but for Mesa.
+  public var families: [KernelFamily] { isMesa ? [.gpu] : KernelFamily.allCases }
+
   /// Whether `clBuildProgram` returns before machine code is made, which the first launch then waits for.
   var compilesLate: Bool { isMesa }
 

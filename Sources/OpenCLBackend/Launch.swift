@@ -77,6 +77,7 @@ extension OpenCLBackend {
   /// Queues a kernel whose arguments are set.
   @inline(__always)
   func run(_ call: Call, _ grid: Grid) throws {
+    if hasGivenUp { throw givenUp(on: "kernels") }
     if call.overrun {
       throw BackendError.invalidArgument("A tensor given to \(call.id.name) reaches beyond its buffer.")
     }
@@ -108,7 +109,7 @@ extension OpenCLBackend {
   private func awaitFirst(_ call: Call) throws {
     guard launched.insert(call.kernel).inserted else { return }
     let queue = Handle(queue)
-    let status = try BuildLimit.run(onNotice: { BuildLimit.tell(device.name) }) { clFinish(queue.value) }
+    let status = try BuildLimit.run(onNotice: tellOnce) { clFinish(queue.value) }
     guard let status else { throw givenUp(on: "the kernel \(call.id.name)") }
     if status != CL_SUCCESS { throw failure("running the kernel \(call.id.name)", status) }
   }

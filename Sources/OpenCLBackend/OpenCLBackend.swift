@@ -30,6 +30,7 @@ public final class OpenCLBackend: Backend {
   var launched: Set<cl_kernel> = []
   /// Whether a thread still waits for the driver, which must then keep what it has.
   var hasGivenUp = false
+  var hasTold = false
   var programs: [Module: cl_program] = [:]
   var plans: [MatmulKey: MatmulPlan] = [:]
   var convolutions = ConvolutionState()

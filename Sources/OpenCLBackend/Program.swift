@@ -133,6 +133,7 @@ extension OpenCLBackend {
 
   /// A program that the caller owns.
   func build(_ module: Module, prefix: String) throws -> cl_program {
+    if hasGivenUp { throw givenUp(on: "kernels") }
     let embedded = Kernels.sources
     let text = ([prefix] + sources(module).map { embedded[$0 + ".cl"] ?? "" }).joined(separator: "\n")
     var status = CL_SUCCESS
@@ -144,7 +145,7 @@ extension OpenCLBackend {
     // Kept by the thread, should it be left behind.
     clRetainProgram(program)
     let handles = Handle((program, handle))
-    let built = try BuildLimit.run(onNotice: { BuildLimit.tell(device.name) }) {
+    let built = try BuildLimit.run(onNotice: tellOnce) {
       var device: cl_device_id? = handles.value.1
       return clBuildProgram(handles.value.0, 1, &device, "-cl-std=CL1.2 -cl-mad-enable", nil, nil)
     }
@@ -184,7 +185,7 @@ extension OpenCLBackend {
   private func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
     // Some drivers compile here.
     let program = Handle(try program(module))
-    let made = try BuildLimit.run(onNotice: { BuildLimit.tell(device.name) }) {
+    let made = try BuildLimit.run(onNotice: tellOnce) {
       var status = CL_SUCCESS
       let kernel = clCreateKernel(program.value, id.name, &status)
       return Handle((kernel, status))
@@ -194,10 +195,17 @@ extension OpenCLBackend {
     return kernel
   }
 
+  /// Somebody is told once that this device's driver takes long.
+  func tellOnce() {
+    guard !hasTold else { return }
+    hasTold = true
+    BuildLimit.tell(device.name)
+  }
+
   /// The driver did not come to an end with compiling something.
   func givenUp(on what: String) -> BackendError {
     hasGivenUp = true
-    return .device(
+    return .unavailable(
       "\(deviceText) has been compiling \(what) for \(BuildLimit.limit.components.seconds) seconds and was given up: use "
         + "another device, or give it more time with CINCH_COMPILE_LIMIT=SECONDS.")
   }

@@ -49,6 +49,46 @@ import Testing
     #expect(again.output.contains("\(run)-2"))
   }
 
+  /// Held-out rows alone come to what the run's end said of them, and so does mse in a run of another loss.
+  @Test func evalMeasuresHeldOutSamples() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    let line = "train deep \(tiny) --epochs 2 --validation-split 0.25 --out run --json"
+    let end = try #require(try await sandbox.run(line: line).objects().last)
+    let held = try await sandbox.run(line: "eval run --held-out --json").object()
+    #expect(held["samples"] as? Int == 30)
+    let (of, at) = (
+      try #require(held["metrics"] as? [String: Double]), try #require(end["metrics"] as? [String: Double])
+    )
+    #expect(of == at && of["mse_per_element"] != of["reconstruction_per_element"])
+    let model = try Autoencoder.load(sandbox.path("run"), on: .reference)
+    let config = try #require(model.run)
+    let samples = try config.prepare(try config.heldOut())
+    let errors = zip(samples.values, try model.reconstruct(samples).values).map { Double(($0 - $1) * ($0 - $1)) }
+    let mse = errors.reduce(0, +) / Double(errors.count)
+    // The outputs are rounded to Float on their way here.
+    #expect(abs(mse - (of["mse_per_element"] ?? 0)) < 1e-6 * mse)
+    #expect(try await sandbox.run(line: "eval run --held-out --data data.csv").refused(64))
+    try await sandbox.run(line: "train deep \(tiny) --epochs 1 --out without")
+    #expect(try await sandbox.run(line: "eval without --held-out").refused(64))
+  }
+
+  @Test func aRunsRecipeIsARecipe() async throws {
+    let sandbox = try await trained("--seed 9 --rho 0.1")
+    let again = try await sandbox.run(
+      line: "train --recipe run/config.json --data data.csv --device reference --out again --quiet")
+    #expect(again.status == 0, "\(again.errors)")
+    #expect(try sandbox.bytes("again/model.safetensors") == sandbox.bytes("run/model.safetensors"))
+  }
+
+  @Test func malformedRecipesNameTheLine() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData()
+    try sandbox.write("{\n  \"layers\": [16, 4],\n  \"epochs\" 3\n}\n", to: "broken.json")
+    let outcome = try await sandbox.run(line: "train --recipe broken.json --data data.csv")
+    #expect(outcome.refused(65) && outcome.errors.contains("line 3, column 12"), "\(outcome.errors)")
+  }
+
   @Test func jsonEventsHaveTheirFields() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData()

@@ -58,6 +58,9 @@ import Testing
     // A linear code stays what it is, whatever the hidden layers become.
     Example("hinton --layers 16,9,4 --activation tanh") { $0.encoder.map(\.activation) == [.tanh, .linear] },
     Example("deep --layers 16,9,4 --activation tanh") { $0.encoder.map(\.activation) == [.tanh, .tanh] },
+    Example("deep --layers 16,9,4 --code-activation tanh") {
+      $0.encoder.map(\.activation) == [.relu, .tanh] && $0.decoder.map(\.activation) == [.relu, .sigmoid]
+    },
     Example("deep --layers 16,9,4 --output-activation linear --loss sse") {
       $0.decoder.map(\.activation) == [.relu, .linear] && $0.encoder.map(\.activation) == [.relu, .relu]
     },

@@ -90,12 +90,16 @@ final class Sandbox: Sendable {
   }
 
   /// Starts the program; what it prints goes to files, so that no pipe can fill up.
+  ///
+  /// - Parameter kibibytes: of address space that it may have; nil for no limit.
   func start(
-    _ arguments: [String], output: FileHandle? = nil, environment additions: [String: String] = [:]
+    _ arguments: [String], output: FileHandle? = nil, environment additions: [String: String] = [:],
+    kibibytes: Int? = nil
   ) throws -> Running {
     let process = Process()
-    process.executableURL = Self.program
-    process.arguments = arguments
+    process.executableURL = kibibytes == nil ? Self.program : URL(filePath: "/bin/sh")
+    process.arguments =
+      kibibytes.map { ["-c", "ulimit -v \($0); exec \"$0\" \"$@\"", Self.program.path] + arguments } ?? arguments
     process.currentDirectoryURL = folder
     var environment = ProcessInfo.processInfo.environment
     environment["NO_COLOR"] = "1"

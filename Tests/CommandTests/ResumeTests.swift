@@ -27,7 +27,7 @@ import Testing
     running.process.interrupt()
     let stopped = try await running.wait()
     #expect(stopped.status == 130)
-    #expect(stopped.errors.hasPrefix("cinch: "))
+    #expect(stopped.errors == "cinch: Interrupted: go on with 'cinch train --resume stopped'.\n")
     #expect(try stopped.objects().last?["event"] as? String == "epoch")
     #expect(sandbox.exists("stopped/model.safetensors"))
 

@@ -92,6 +92,17 @@ import Testing
     for _ in 0..<3 { #expect(choice([device(0, .cpu), device(1, .accelerator)]).note == "auto: no GPU; took cpu") }
   }
 
+  /// A rasteriser is a device, but none that anybody is given without asking.
+  @Test func aRasteriserIsNeverTaken() {
+    let software = OpenCLDevice(
+      platform: 0, device: 0, name: "llvmpipe (LLVM 15.0.6, 256 bits)", vendor: "", platformName: "rusticl", driver: "",
+      version: "", kind: .cpu, computeUnits: 8, globalMemory: 1, largestBuffer: 1)
+    #expect([software, device(1, .cpu)].ranked.map(\.device) == [1, 0])
+    #expect(choice([software], hasCPU: false).device == .reference)
+    #expect(choice([software, device(1, .cpu)], hasCPU: false).device == .opencl(platform: 0, device: 1))
+    #expect(software.families == [.gpu] && device(1, .cpu).families == KernelFamily.allCases)
+  }
+
   @Test func everyOtherDeviceIsTried() {
     let choice = choice([device(0, .cpu), device(1, .accelerator)], broken: [0], hasCPU: false)
     #expect(choice.device == .opencl(platform: 0, device: 1))

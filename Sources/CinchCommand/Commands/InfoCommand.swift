@@ -78,6 +78,7 @@ struct InfoCommand: ParsableCommand {
       let held = last.validationMetrics.map { ", validation \(NumberText.short($0.headlineValue))" } ?? ""
       facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held)
     }
+    facts.add("warning", config.code?.warning)
     facts.add("files", files.joined(separator: ", "))
     try Output.result(facts.text)
   }

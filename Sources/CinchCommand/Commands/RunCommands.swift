@@ -75,12 +75,22 @@ struct EvalCommand: ParsableCommand {
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
+  @Flag(help: "Measures the samples that the run holds out, and no others.")
+  var heldOut = false
+
   @Flag(help: "Prints one JSON object.")
   var json = false
 
   func run() throws {
     let (model, config) = try runOptions.open()
-    let evaluation = try model.evaluate(try dataOptions.load(for: config))
+    if heldOut, let option = dataOptions.given.first {
+      throw CinchError.usage("\(option) names other samples than --held-out does: give one of them.")
+    }
+    let samples =
+      heldOut
+      ? try config.prepare(try LoadReport.observing(quiet: false) { try config.heldOut() })
+      : try dataOptions.load(for: config)
+    let evaluation = try model.evaluate(samples)
     if json {
       return try Output.result(
         JSON.record([
@@ -93,7 +103,7 @@ struct EvalCommand: ParsableCommand {
     var facts = Facts()
     facts.add("loss", config.recipe.lossText(evaluation))
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
-    facts.add("samples", NumberText.grouped(evaluation.samples))
+    facts.add("samples", NumberText.grouped(evaluation.samples) + (heldOut ? ", held out" : ""))
     try Output.result(facts.text)
   }
 }

@@ -21,6 +21,11 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
+    help: ArgumentHelp("The activation of the code. (default: the recipe's)", valueName: "activation"))
+  var codeActivation: Activation?
+
+  @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("The activation of the output layer. (default: the recipe's)", valueName: "activation"))
   var outputActivation: Activation?
 
@@ -136,6 +141,9 @@ struct RecipeOptions: ParsableArguments {
       },
       Override("--activation", activation) { recipe, activation in
         recipe = try recipe.settingActivations(hidden: activation, code: recipe.activations.code ?? activation)
+      },
+      Override("--code-activation", codeActivation) { recipe, activation in
+        recipe = try recipe.settingActivations(hidden: recipe.activations.hidden, code: activation)
       },
       Override("--output-activation", outputActivation) { recipe, activation in
         recipe = try recipe.settingOutputActivation(activation)

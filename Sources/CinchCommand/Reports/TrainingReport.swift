@@ -88,11 +88,6 @@ struct TrainingReport {
     }
   }
 
-  func interrupted(_ folder: RunFolder) {
-    guard style == .human else { return }
-    Output.note("stopped   go on with 'cinch train --resume \(folder.path)'")
-  }
-
   func end(_ run: Run, _ result: Run.Summary, seconds: Double) throws {
     guard style == .json else { return try Output.result(try learned(run, result)) }
     try Output.result(
@@ -104,7 +99,8 @@ struct TrainingReport {
         "metrics": .metrics(result.evaluation.metrics),
         "reconstruction_per_sample": .optional(result.evaluation.metrics[Reconstruction.perSampleName]),
         "reconstruction_per_element": .optional(result.evaluation.metrics[Reconstruction.perElementName]),
-        "mean_activation": .number(result.evaluation.meanActivation),
+        "mean_activation": .number(result.evaluation.meanActivation), "dead_units": .integer(result.code.dead),
+        "constant_units": .integer(result.code.constant),
       ]).description)
   }
 
@@ -116,6 +112,7 @@ struct TrainingReport {
       recipe.lossText(evaluation) + " on "
         + NumberText.counted(evaluation.samples, result.isHeldOut ? "validation sample" : "training sample"))
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
+    facts.add("warning", result.code.warning)
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")
     } else if let best = result.state.bestEpoch, recipe.patience != nil {
@@ -127,6 +124,19 @@ struct TrainingReport {
   }
 }
 
+extension CodeUsage {
+  /// Nil where every unit tells something of the samples.
+  var warning: String? {
+    guard constant > 0 else { return nil }
+    let kinds = [dead > 0 ? "\(dead) dead" : nil, constant > dead ? "\(constant - dead) constant" : nil].compactMap {
+      $0
+    }
+    return kinds.joined(separator: " and ")
+      + " of \(NumberText.counted(units, "code unit")): try a smaller learning rate, "
+      + "another activation or seed"
+  }
+}
+
 extension Recipe {
   /// 0.01788 per element, 14.02 per sample (sse); of a classifier 0.4513 per sample (softmax)
   func lossText(_ evaluation: Evaluation) -> String {
@@ -135,6 +145,8 @@ extension Recipe {
     }
     return "\(NumberText.short(evaluation.reconstruction.perElement)) per element, "
       + "\(NumberText.short(evaluation.reconstruction.perSample)) per sample (\(loss.rawValue))"
+      + ([.sse, .mse].contains(loss)
+        ? "" : evaluation.metrics[Evaluation.mseName].map { ", mse \(NumberText.short($0)) per element" } ?? "")
   }
 
   /// 784 → 196 (4 to 1), mean activation 0.0503 against ρ 0.05; of images 3×32×32 → 8×8×8 (6 to 1)

@@ -23,6 +23,21 @@ final class Inference<B: Backend> {
       })
   }
 
+  /// Σ (x̂−x)² over all samples.
+  func squaredError(_ data: Dataset) throws -> Double {
+    let losses = try backend.tensor([min(rows, data.count)])
+    var total = 0.0
+    try forEachBatch(of: data, into: x) { batch in
+      let output = try forward(batch, 0..<network.layers.count)
+      let flat: Shape = [batch.rows, batch.count / batch.rows]
+      let part = losses.prefix(rows: batch.rows)
+      try backend.sampleLosses(
+        output.reshaped(flat), LossTerms(.sse, activation: .linear, target: batch.reshaped(flat)), into: part)
+      total += Scalars.doubles(try backend.read(part)).reduce(0, +)
+    }
+    return total
+  }
+
   /// What comes out of the last of `layers` where samples go into the first.
   /// - Throws: `CinchError.unavailable` where there is no room for all of it.
   func run(_ data: Dataset, through layers: Range<Int>) throws -> [Float] {
@@ -32,7 +47,15 @@ final class Inference<B: Backend> {
     var result: [Float] = []
     result.reserveCapacity(data.count * output.count)
     // Decoding starts from the code's own place.
-    let place = layers.lowerBound == 0 ? x : outputs[layers.lowerBound - 1]
+    try forEachBatch(of: data, into: layers.lowerBound == 0 ? x : outputs[layers.lowerBound - 1]) { batch in
+      result += Scalars.floats(try backend.read(try forward(batch, layers)))
+    }
+    return result
+  }
+
+  private func forEachBatch(
+    of data: Dataset, into place: Tensor<B.Buffer>, _ body: (Tensor<B.Buffer>) throws -> Void
+  ) throws {
     var staging = [B.Scalar](repeating: 0, count: min(rows, data.count) * data.features)
     for start in stride(from: 0, to: data.count, by: rows) {
       let n = min(rows, data.count - start)
@@ -42,9 +65,8 @@ final class Inference<B: Backend> {
         Scalars.fill(part) { data.rows.read(start..<start + n, into: $0) }
         try backend.write(UnsafeBufferPointer(part), to: batch)
       }
-      result += Scalars.floats(try backend.read(try forward(batch, layers)))
+      try body(batch)
     }
-    return result
   }
 
   private func forward(_ input: Tensor<B.Buffer>, _ layers: Range<Int>) throws -> Tensor<B.Buffer> {

@@ -55,16 +55,25 @@ extension Recipe: Codable {
     try container.encode(training, forKey: .training)
   }
 
-  /// Reads a recipe file.
+  /// A run's `config.json` has its recipe as a member.
+  private struct Run: Decodable { var recipe: Recipe }
+
+  /// Reads a recipe file, or the recipe in a run's `config.json`.
   /// - Throws: `CinchError.inputOutput` where it cannot be read, `CinchError.badData` where it is no recipe.
   public static func load(_ path: String) throws -> Recipe {
     let data: Data
     do { data = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
       throw CinchError.inputOutput("Cannot read the recipe file '\(path)': check that it exists and is readable.")
     }
-    do { return try JSONCoding.decoder.decode(Recipe.self, from: data) } catch let error as DecodingError {
+    let isRun = JSONCoding.hasMember("recipe", in: data)
+    do {
+      return isRun
+        ? try JSONCoding.decoder.decode(Run.self, from: data).recipe
+        : try JSONCoding.decoder.decode(Recipe.self, from: data)
+    } catch let error as DecodingError {
       throw CinchError.badData(
-        "'\(path)' is not a recipe: \(JSONCoding.explain(error)); write one as \(.recipes) prints them.")
+        "'\(path)' is not a recipe: \(JSONCoding.fault(in: data) ?? JSONCoding.explain(error)); write one as \(.recipes) prints them."
+      )
     }
   }
 }

@@ -24,7 +24,7 @@ package protocol Session: AnyObject {
   func featureMaps(_ data: Dataset) throws -> [FeatureMaps]
   func evaluate(_ data: Dataset) throws -> Evaluation
   /// The run's own held-out samples, or its training samples, which the device has already.
-  func evaluateRun(heldOut: Bool) throws -> Evaluation
+  func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation
   /// A corrupted copy of samples, as the encoder sees them at `step`.
   func corrupt(_ data: Dataset, step: UInt64) throws -> [Float]
 
@@ -177,12 +177,26 @@ final class ModelSession<B: Backend>: Session {
   func evaluate(_ data: Dataset) throws -> Evaluation {
     try recipe.validate(data)
     // Each sample passes once, so none of them stays on the device.
-    return try finite(
+    var evaluation = try finite(
       try EvaluationPass(learner(), network, input.channelsLast(data), memoryLimit: 0).run(), data.name)
+    evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
+    return evaluation
   }
 
-  func evaluateRun(heldOut: Bool) throws -> Evaluation {
-    try finite(try prepared().evaluate(heldOut: heldOut), heldOut ? "the held-out samples" : "the training samples")
+  func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation {
+    var evaluation = try finite(try prepared().evaluate(heldOut: heldOut), data.name)
+    evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
+    return evaluation
+  }
+
+  /// Nil where nothing is reconstructed.
+  private func meanSquaredError(_ evaluation: Evaluation, on data: Dataset) throws -> Double? {
+    switch recipe.loss {
+    case .softmax: nil
+    case .sse, .mse: evaluation.reconstruction.perElement
+    case .bce, .gaussian:
+      try inference().squaredError(input.channelsLast(data)) / Double(data.count) / Double(data.features)
+    }
   }
 
   private func finite(_ evaluation: Evaluation, _ name: String) throws -> Evaluation {

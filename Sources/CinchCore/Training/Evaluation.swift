@@ -7,6 +7,8 @@ public struct Evaluation: Sendable, Hashable {
   public var samples: Int
 
   static let meanActivationName = "mean_activation"
+  /// The name of the mean of (x̂−x)² over samples and elements, which models of different losses have in common.
+  public static let mseName = "mse_per_element"
 
   /// The mean reconstruction loss; not a number where the model reconstructs nothing.
   public var reconstruction: Reconstruction { Reconstruction(metrics) }

@@ -27,6 +27,18 @@ public enum JSONCoding {
     return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
+  /// What is wrong with text that is no JSON at all, as a part of a sentence, without its end; nil where it is some.
+  package static func fault(in bytes: some Sequence<UInt8>) -> String? {
+    do throws(JSON.Malformed) { _ = try JSON(bytes) } catch { return "it is not valid JSON, \(error.reason)" }
+    return nil
+  }
+
+  /// Whether the text is an object with this member.
+  package static func hasMember(_ name: String, in bytes: some Sequence<UInt8>) -> Bool {
+    guard case .object(let members)? = try? JSON(bytes) else { return false }
+    return members.contains { $0.key == name }
+  }
+
   /// A decoding error as a part of a sentence, without its end, that names the place.
   public static func explain(_ error: DecodingError) -> String {
     func at(_ context: DecodingError.Context) -> String {

@@ -13,7 +13,15 @@ struct JSONParser {
     return value
   }
 
-  private func malformed(_ reason: String) -> JSON.Malformed { JSON.Malformed(reason: "\(reason) at byte \(position)") }
+  /// Of text with lines, which people write, the line is told.
+  private func malformed(_ reason: String) -> JSON.Malformed {
+    let newline = UInt8(ascii: "\n")
+    guard bytes.contains(newline) else { return JSON.Malformed(reason: "\(reason) at byte \(position)") }
+    let before = bytes[..<min(position, bytes.count)]
+    let line = 1 + before.count { $0 == newline }
+    let column = before.count - (before.lastIndex(of: newline).map { $0 + 1 } ?? 0) + 1
+    return JSON.Malformed(reason: "\(reason) in line \(line), column \(column)")
+  }
 
   private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 

@@ -1,0 +1,48 @@
+import CinchCore
+import CinchData
+
+/// What a code's units do: one that gives the same for every sample tells nothing of it, and in training its weights may
+/// never move again.
+public struct CodeUsage: Sendable, Hashable, Codable {
+  /// Units, or channels of a code that is an image.
+  public var units: Int
+  /// Units that give 0 for every sample, as ReLU does once its input is always negative.
+  public var dead: Int
+  /// Units that give the same value for every sample, dead ones included.
+  public var constant: Int
+  /// Samples that were looked at.
+  public var samples: Int
+
+  /// The most samples that are looked at.
+  static let mostSamples = 4096
+
+  /// Relative to a unit's largest value: what is called the same.
+  private static let tolerance: Float = 1e-6
+
+  /// - Parameters:
+  ///   - codes: rows of `units · pixels` values, channels first.
+  init(_ codes: Dataset, units: Int) {
+    let pixels = codes.features / units
+    var low = [Float](repeating: .infinity, count: units)
+    var high = [Float](repeating: -.infinity, count: units)
+    for row in 0..<codes.count {
+      for (place, value) in codes.sample(row).enumerated() {
+        low[place / pixels] = min(low[place / pixels], value)
+        high[place / pixels] = max(high[place / pixels], value)
+      }
+    }
+    self.units = units
+    samples = codes.count
+    dead = zip(low, high).count { $0 == 0 && $1 == 0 }
+    constant = codes.count < 2 ? dead : zip(low, high).count { $1 - $0 <= Self.tolerance * max(abs($0), abs($1)) }
+  }
+}
+
+extension Autoencoder {
+  /// How many units of the code are dead or constant, over the first few thousand samples.
+  /// - Throws: `CinchError.badData` where the features do not fit.
+  public func codeUsage(_ data: Dataset) throws -> CodeUsage {
+    let codes = try encode(try data.prefix(CodeUsage.mostSamples))
+    return CodeUsage(codes, units: network.codeShape.units)
+  }
+}
