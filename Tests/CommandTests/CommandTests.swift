@@ -60,7 +60,9 @@ import Testing
     let (of, at) = (
       try #require(held["metrics"] as? [String: Double]), try #require(end["metrics"] as? [String: Double])
     )
-    #expect(of == at && of["mse_per_element"] != of["reconstruction_per_element"])
+    // The weights of the reference device are rounded to Float in the file.
+    #expect(of.keys == at.keys && of.allSatisfy { abs($0.value - (at[$0.key] ?? 0)) < 1e-5 * abs($0.value) })
+    #expect(of["mse_per_element"] != of["reconstruction_per_element"])
     let model = try Autoencoder.load(sandbox.path("run"), on: .reference)
     let config = try #require(model.run)
     let samples = try config.prepare(try config.heldOut())
@@ -68,6 +70,11 @@ import Testing
     let mse = errors.reduce(0, +) / Double(errors.count)
     // The outputs are rounded to Float on their way here.
     #expect(abs(mse - (of["mse_per_element"] ?? 0)) < 1e-6 * mse)
+    try await sandbox.run(line: "train linear \(tiny) --epochs 1 --out squares")
+    let squares = try #require(
+      try await sandbox.run(line: "eval squares --json").object()["metrics"] as? [String: Double])
+    let (mean, half) = (squares["mse_per_element"] ?? 0, squares["reconstruction_per_element"] ?? .nan)
+    #expect(abs(mean - 2 * half) < 1e-12 * mean)
     #expect(try await sandbox.run(line: "eval run --held-out --data data.csv").refused(64))
     try await sandbox.run(line: "train deep \(tiny) --epochs 1 --out without")
     #expect(try await sandbox.run(line: "eval without --held-out").refused(64))
@@ -217,6 +224,9 @@ import Testing
     var copy = try RunFolder(sandbox.path("a/b/copy")).config()
     #expect(copy.identity != config.identity)
     copy.identity = config.identity
+    // It was saved without samples to look at.
+    #expect(copy.code == nil && config.code?.units == 6)
+    copy.code = config.code
     #expect(copy == config)
   }
 

@@ -145,7 +145,7 @@ extension Recipe {
     }
     return "\(NumberText.short(evaluation.reconstruction.perElement)) per element, "
       + "\(NumberText.short(evaluation.reconstruction.perSample)) per sample (\(loss.rawValue))"
-      + ([.sse, .mse].contains(loss)
+      + (loss == .mse
         ? "" : evaluation.metrics[Evaluation.mseName].map { ", mse \(NumberText.short($0)) per element" } ?? "")
   }
 

@@ -33,7 +33,8 @@ final class Inference<B: Backend> {
       let part = losses.prefix(rows: batch.rows)
       try backend.sampleLosses(
         output.reshaped(flat), LossTerms(.sse, activation: .linear, target: batch.reshaped(flat)), into: part)
-      total += Scalars.doubles(try backend.read(part)).reduce(0, +)
+      // The loss is half of the squares.
+      total += 2 * Scalars.doubles(try backend.read(part)).reduce(0, +)
     }
     return total
   }

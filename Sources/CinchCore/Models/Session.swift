@@ -193,7 +193,9 @@ final class ModelSession<B: Backend>: Session {
   private func meanSquaredError(_ evaluation: Evaluation, on data: Dataset) throws -> Double? {
     switch recipe.loss {
     case .softmax: nil
-    case .sse, .mse: evaluation.reconstruction.perElement
+    case .mse: evaluation.reconstruction.perElement
+    // Half of the squares.
+    case .sse: 2 * evaluation.reconstruction.perElement
     case .bce, .gaussian:
       try inference().squaredError(input.channelsLast(data)) / Double(data.count) / Double(data.features)
     }
