@@ -74,23 +74,10 @@ INLINE long smallPixel(const Geometry *g, int large, int tap) {
               as[p * (TILE + 1) + y + TILE_GROUP * r], bs[p * (TILE + 1) + x + TILE_GROUP * s], sum[r][s]);\
       barrier(CLK_LOCAL_MEM_FENCE);                                                                       \
     }                                                                                                     \
+    storeTile(sum, &e, out, adds, slices, last >= end, i0, j0, tiles);                                    \
     if (last >= end) break;                                                                               \
-    FOR_OWN(r, s) {                                                                                       \
-      int i = ROW_OF(r), j = COLUMN_OF(s);                                                                \
-      size_t at = (size_t)i * n + j;                                                                      \
-      if (i < m && j < n) out[at] = adds ? out[at] + sum[r][s] : sum[r][s];                               \
-    }                                                                                                     \
   }                                                                                                       \
-  Losses losses[CELLS * CELLS];                                                                           \
-  for (int cell = 0; cell < CELLS * CELLS; cell++) losses[cell].sum = losses[cell].excess = 0.0f;         \
-  FOR_OWN(r, s) {                                                                                         \
-    int i = ROW_OF(r), j = COLUMN_OF(s);                                                                  \
-    if (i >= m || j >= n) continue;                                                                       \
-    size_t at = (size_t)i * n + j;                                                                        \
-    float value = adds ? out[at] + sum[r][s] : sum[r][s];                                                 \
-    out[at] = slices ? value : finish(&e, value, i, j, 1, &losses[CELL_OF(r, s)]);                        \
-  }                                                                                                       \
-  if (mode == LOSS) cellSums(losses, tiles, item, m, n, e.partials);
+  if (mode == LOSS) sumCells(&e, tiles);
 
 INLINE float windowOfLarge(const Geometry *g, const global float *x, int pixel, int p) {
   long at = largePixel(g, pixel, p / g->channels);

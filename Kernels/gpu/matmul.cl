@@ -62,28 +62,10 @@ kernel GROUP_TILE void matmul(
       }
       barrier(CLK_LOCAL_MEM_FENCE);
     }
+    storeTile(sum, &e, out, adds, slices, last >= end, i0, j0, tiles);
     if (last >= end) break;
-    FOR_OWN(r, s) {
-      int i = ROW_OF(r), j = COLUMN_OF(s);
-      if (i >= m || j >= n) continue;
-      size_t at = (size_t)i * n + j;
-      float value = slices ? sum[r][s] : scaled(&e, sum[r][s]);
-      out[at] = adds ? out[at] + value : value;
-    }
   }
-
-  Losses losses[CELLS * CELLS];
-#pragma unroll
-  for (int cell = 0; cell < CELLS * CELLS; cell++) losses[cell].sum = losses[cell].excess = 0.0f;
-  FOR_OWN(r, s) {
-    int i = ROW_OF(r), j = COLUMN_OF(s);
-    if (i >= m || j >= n) continue;
-    size_t at = (size_t)i * n + j;
-    float value = slices ? sum[r][s] : scaled(&e, sum[r][s]);
-    if (adds) value += out[at];
-    out[at] = slices ? value : finish(&e, value, i, j, 1, &losses[CELL_OF(r, s)]);
-  }
-  if (mode == LOSS && !slices) cellSums(losses, tiles, item, m, n, e.partials);
+  if (mode == LOSS) sumCells(&e, tiles);
 }
 
 // The second pass over a product in slices: C = epilogue(Σ slices), added in order.

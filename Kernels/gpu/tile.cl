@@ -14,27 +14,56 @@
 #error "The host must define how many products a register sums."
 #endif
 
-// The sums of a work-item, and the row and column of C of each.
+// The sums of a work-item.
 #define FOR_OWN(r, s)                                                                                     \
   _Pragma("unroll") for (int r = 0; r < SIDE; r++) _Pragma("unroll") for (int s = 0; s < SIDE; s++)
-#define ROW_OF(r) (i0 + y + TILE_GROUP * (r))
-#define COLUMN_OF(s) (j0 + x + TILE_GROUP * (s))
 
-// Losses are summed by cells of CELL × CELL elements, whatever the size of a block.
+// Losses are summed by cells of CELL × CELL elements, whatever the size of a block. A work-item has OWN × OWN elements
+// of each.
 #define CELLS (TILE / CELL)
-#define CELL_OF(r, s) ((r) / (SIDE / CELLS) * CELLS + (s) / (SIDE / CELLS))
+#define OWN (CELL / TILE_GROUP)
 
 #if TILE % CELL || CELL % TILE_GROUP || CELLS * CELLS * LINE_GROUP > 2 * TILE_STEPS * (TILE + 1)
 #error "A block must consist of cells, whose sums meet in its local memory."
 #endif
 
-// Stores the sum of each cell's losses. Every item must call it; `scratch` is what held the tiles.
-INLINE void cellSums(Losses *losses, local float *scratch, int item, int m, int n, global float *partials) {
-#pragma unroll
+// Stores a work-item's sums, added to what `out` holds where `adds`; those that end a product go through its epilogue.
+// A cell's losses go to `scratch`, local memory that nobody else uses then.
+//
+// The epilogue is long, so it is compiled for one cell alone, the first: the sums move up from cell to cell. With one
+// for each cell of a large tile, PoCL compiles for minutes.
+INLINE void storeTile(
+  float sum[SIDE][SIDE], const Epilogue *e, global float *out, bool adds, bool slices, bool ends, int i0, int j0,
+  local float *scratch) {
+  int x = get_local_id(0), y = get_local_id(1), item = y * TILE_GROUP + x;
   for (int cell = 0; cell < CELLS * CELLS; cell++) {
-    settle(&losses[cell]);
-    scratch[cell * LINE_GROUP + item] = losses[cell].sum;
+    Losses losses = {0.0f, 0.0f};
+#pragma unroll
+    for (int r = 0; r < OWN; r++)
+#pragma unroll
+      for (int s = 0; s < OWN; s++) {
+        int i = i0 + cell / CELLS * CELL + y + TILE_GROUP * r, j = j0 + cell % CELLS * CELL + x + TILE_GROUP * s;
+        if (i >= e->m || j >= e->n) continue;
+        size_t at = (size_t)i * e->n + j;
+        float value = slices ? sum[r][s] : scaled(e, sum[r][s]);
+        if (adds) value += out[at];
+        out[at] = ends && !slices ? finish(e, value, i, j, 1, &losses) : value;
+      }
+    if (ends && e->mode == LOSS) {
+      settle(&losses);
+      scratch[cell * LINE_GROUP + item] = losses.sum;
+    }
+    FOR_OWN(r, s) {
+      int right = s + OWN, below = r + OWN;
+      if (right < SIDE) sum[r][s] = sum[r][right];
+      else if (below < SIDE) sum[r][s] = sum[below][right - SIDE];
+    }
   }
+}
+
+// Adds up each cell's losses. Every item must call it after `storeTile`.
+INLINE void sumCells(const Epilogue *e, local float *scratch) {
+  int item = get_local_id(1) * TILE_GROUP + get_local_id(0);
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int step = LINE_GROUP / 2; step > 0; step /= 2) {
     if (item < step)
@@ -43,6 +72,6 @@ INLINE void cellSums(Losses *losses, local float *scratch, int item, int m, int 
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   int down = get_group_id(1) * CELLS + item / CELLS, across = get_group_id(0) * CELLS + item % CELLS;
-  if (item < CELLS * CELLS && down * CELL < m && across * CELL < n)
-    partials[(size_t)down * ((n + CELL - 1) / CELL) + across] = scratch[item * LINE_GROUP];
+  if (item < CELLS * CELLS && down * CELL < e->m && across * CELL < e->n)
+    e->partials[(size_t)down * ((e->n + CELL - 1) / CELL) + across] = scratch[item * LINE_GROUP];
 }
