@@ -1,7 +1,8 @@
 // dW[u, v, c, k] = Σ x·y over all pairs of pixels that the weight relates, on a CPU device, and the sums of δ's
 // channels. A slice holds the sums of some bands of samples, of which a work-item makes all tiles or, where slices are
 // fewer than what keeps the device busy, its part of them; `sumSlices` adds the slices in order. A tile's sums over a band
-// are added to those before, so a long sum is made of short ones.
+// are added to those before, so a long sum is made of short ones. Where a slice has very many bands, what rounding takes
+// from its sums lies ERRORS floats behind them.
 //
 // Taps that are neighbours along x read taps · channels neighbouring floats of the padded image: a run. A row of taps
 // is one run, or one run per tap if there is dilation.
@@ -27,6 +28,9 @@ INLINE void addChannel(global float *sums, global float *errors, V x, int count)
   storePart(sum.error, errors, count);
 }
 
+// Vectors that are summed plainly before they go into a long sum.
+#define STRETCH 256
+
 // Sums over the channels of `count` pixels, added to `sums`; `errors` are what rounding took from these.
 INLINE void addChannels(
   const global float *x, int count, int channels, global float *sums, global float *errors, bool fresh) {
@@ -35,15 +39,20 @@ INLINE void addChannels(
     zero(errors, channels);
   }
   if (VW % channels == 0) {
-    V sum[4];
+    Sum total = NO_SUM;
     int i = 0, floats = count * channels;
-    for (int k = 0; k < 4; k++) sum[k] = (V)0.0f;
-    for (; i + 4 * VW <= floats; i += 4 * VW)
+    while (i < floats) {
+      int end = min(i + STRETCH * VW, floats);
+      V sum[4];
+      for (int k = 0; k < 4; k++) sum[k] = (V)0.0f;
+      for (; i + 4 * VW <= end; i += 4 * VW)
 #pragma unroll
-      for (int k = 0; k < 4; k++) sum[k] += LOAD(x + i + k * VW);
-    for (; i < floats; i += VW) sum[0] += loadPart(x + i, floats - i, 0.0f);
+        for (int k = 0; k < 4; k++) sum[k] += LOAD(x + i + k * VW);
+      for (; i < end; i += VW) sum[0] += loadPart(x + i, end - i, 0.0f);
+      addTo(&total, (sum[0] + sum[1]) + (sum[2] + sum[3]));
+    }
     float lanes[VW];
-    STORE((sum[0] + sum[1]) + (sum[2] + sum[3]), lanes);
+    STORE(sumOf(&total), lanes);
     for (int l = channels; l < VW; l++) lanes[l % channels] += lanes[l];
     addChannel(sums, errors, LOAD(lanes), channels);
     return;
@@ -63,6 +72,22 @@ INLINE const global float *packRows(
   for (int p = 0; p < pixels; p++)
     for (int k = 0; k < channels; k++) to[p * packed + k] = y[(size_t)p * channels + k];
   return to;
+}
+
+// Adds a band's sum to a slice's. `errors` is 0 where bands are few.
+INLINE void addBand(global float *to, V x, int errors, bool fresh) {
+  if (!errors) {
+    STORE(fresh ? x : LOAD(to) + x, to);
+    return;
+  }
+  Sum sum = NO_SUM;
+  if (!fresh) {
+    sum.sum = LOAD(to);
+    sum.error = LOAD(to + errors);
+  }
+  addTo(&sum, x);
+  STORE(sum.sum, to);
+  STORE(sum.error, to + errors);
 }
 
 #if OUTPUTS
@@ -99,10 +124,7 @@ INLINE void gradientTile(
 #pragma unroll
   for (int t = 0; t < TILE_GROUPS; t++)
 #pragma unroll
-    for (int o = 0; o < OUTPUTS; o++) {
-      global float *to = sums + (t * OUTPUTS + o) * VW;
-      STORE(fresh ? sum[t][o] : LOAD(to) + sum[t][o], to);
-    }
+    for (int o = 0; o < OUTPUTS; o++) addBand(sums + (t * OUTPUTS + o) * VW, sum[t][o], plan[ERRORS], fresh);
 }
 #define GRADIENT_KERNEL gradientSlicesOfFew
 #define COLUMNS OUTPUTS
@@ -135,10 +157,8 @@ INLINE void gradientTile(
       }                                                                                                   \
     }                                                                                                     \
     _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                                \
-      _Pragma("unroll") for (int k = 0; k < W; k++) {                                                     \
-        global float *to = sums + t * packed + k * VW;                                                    \
-        STORE(fresh ? sum[t][k] : LOAD(to) + sum[t][k], to);                                              \
-      }                                                                                                   \
+      _Pragma("unroll") for (int k = 0; k < W; k++)                                                       \
+        addBand(sums + t * packed + k * VW, sum[t][k], plan[ERRORS], fresh);                              \
   }
 
 GRADIENT_TILE(gradientNarrow, 1)
@@ -200,6 +220,12 @@ kernel GROUP_1D void GRADIENT_KERNEL(
   }
 }
 
+// A number of a slice, with what rounding took from it.
+INLINE float sliceSum(const global float *from, int errors) {
+  float error = errors ? from[errors] : 0.0f;
+  return *from + (error == error ? error : 0.0f);
+}
+
 // dW = Σ slices (+ dW), and db = Σ slices (+ db). A work-item takes some rows of dW [taps · channels, n], the last one
 // also db.
 kernel GROUP_1D void sumSlices(
@@ -223,14 +249,18 @@ kernel GROUP_1D void sumSlices(
     const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] + place / VW) * OUTPUTS * VW + place % VW;
     for (int k = 0; k < n; k++) {
       float sum = 0.0f;
-      for (int s = 0; s < plan[SLICES]; s++) sum += from[s * size + k * VW];
+      for (int s = 0; s < plan[SLICES]; s++) sum += sliceSum(from + s * size + k * VW, plan[ERRORS]);
       to[k] = accumulate ? to[k] + sum : sum;
     }
 #else
     const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] * GROUP_LENGTH + place) * packed;
     for (int k = 0; k < n; k += VW) {
       V sum = (V)0.0f;
-      for (int s = 0; s < plan[SLICES]; s++) sum += LOAD(from + s * size + k);
+      for (int s = 0; s < plan[SLICES]; s++) {
+        const global float *own = from + s * size + k;
+        Sum part = {LOAD(own), plan[ERRORS] ? LOAD(own + plan[ERRORS]) : (V)0.0f};
+        sum += sumOf(&part);
+      }
       if (accumulate) sum += loadPart(to + k, n - k, 0.0f);
       storePart(sum, to + k, n - k);
     }
@@ -239,10 +269,7 @@ kernel GROUP_1D void sumSlices(
   if (get_global_id(0) + 1 == get_global_size(0))
     for (int k = 0; k < biasCount; k++) {
       float sum = 0.0f;
-      for (int s = 1; s <= plan[SLICES]; s++) {
-        const global float *own = slices + slices0 + s * size - biasCount + k;
-        sum += *own + (own[-biasCount] == own[-biasCount] ? own[-biasCount] : 0.0f);
-      }
+      for (int s = 1; s <= plan[SLICES]; s++) sum += sliceSum(slices + s * size - biasCount + k, -biasCount);
       bias[bias0 + k] = accumulateBias ? bias[bias0 + k] + sum : sum;
     }
 }

@@ -25,23 +25,30 @@ typedef struct {
   int64_t run_count, run_length, run_pitch;
   /// Channels of y as a tile holds them, and the channels of δ.
   int64_t padded, channels;
-  /// A chunk's floats: the weight's sums, then the bias's.
-  int64_t sums, bias, chunk;
+  /// A chunk's floats: the weight's sums, then the bias's, then what rounding takes from those.
+  int64_t sums, bias, errors, chunk;
   float *partials, *totals, *areas;
   int64_t area;
   _Atomic uint64_t *taken;
   float *weight_gradient;
 } gradient_job;
 
-/// Adds the sums of `count` pixels' channels. Rows of many pixels leave no lane empty.
-static void add_channels(const gradient_job *job, const float *x, int64_t count, float *sums, float *memory) {
+/// Adds the sums of `count` pixels' channels; `errors` are what rounding takes from these (Knuth's TwoSum). Rows of many
+/// pixels leave no lane empty.
+static void add_channels(
+    const gradient_job *job, const float *x, int64_t count, float *sums, float *errors, float *memory) {
   const int64_t channels = job->channels, columns = cinch_repeat_columns(channels), rows = count * channels / columns;
   for (int64_t c = 0; c < columns; c++) memory[c] = 0;
   if (rows > 0) job->device->kernels->column_sums(x, rows, columns, 1, false, memory, 0, columns);
   x += rows * columns;
   for (int64_t c = 0; c < count * channels - rows * columns; c++) memory[c] += x[c];
-  for (int64_t start = 0; start < columns; start += channels)
-    for (int64_t c = 0; c < channels; c++) sums[c] += memory[start + c];
+  for (int64_t start = channels; start < columns; start += channels)
+    for (int64_t c = 0; c < channels; c++) memory[c] += memory[start + c];
+  for (int64_t c = 0; c < channels; c++) {
+    const float sum = sums[c] + memory[c], added = sum - sums[c];
+    errors[c] += (sums[c] - (sum - added)) + (memory[c] - added);
+    sums[c] = sum;
+  }
 }
 
 /// `count` samples, or one band of one.
@@ -54,14 +61,15 @@ static void gradient_items(
   const float *y = job->y + (sample * t->y.result + i0) * width * outputs;
   const int64_t k0 = outputs * part / job->parts, k1 = outputs * (part + 1) / job->parts;
   float *memory = area + job->together * t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
+  float *bias = sums + job->bias, *errors = sums + job->errors;
 
   if (part == 0 && job->delta_large) {
     const int64_t rows = t->y.source, band = item % t->bands;
     const int64_t r0 = rows * band / t->bands, r1 = rows * (band + 1) / t->bands;
     add_channels(
-        job, x + r0 * t->x.source * t->inputs, ((count - 1) * rows + r1 - r0) * t->x.source, sums + job->bias, memory);
+        job, x + r0 * t->x.source * t->inputs, ((count - 1) * rows + r1 - r0) * t->x.source, bias, errors, memory);
   } else if (part == 0) {
-    add_channels(job, y, count * (i1 - i0) * width, sums + job->bias, memory);
+    add_channels(job, y, count * (i1 - i0) * width, bias, errors, memory);
   }
   if (i1 <= i0 || k1 <= k0 || job->run_count == 0) return;
 
@@ -180,7 +188,8 @@ bool cinch_convolution_gradient(
   job.by_runs = (double)job.run_length / (double)job.run_pitch > (double)outputs / (double)job.padded;
   job.sums = job.by_runs ? outputs * job.run_count * job.run_pitch : job.run_count * job.run_length * job.padded;
   job.bias = cinch_round_up(job.sums, 16);
-  job.chunk = job.bias + cinch_round_up(job.channels, 16);
+  job.errors = job.bias + cinch_round_up(job.channels, 16);
+  job.chunk = job.errors + cinch_round_up(job.channels, 16);
   job.chunks = cinch_max(1, cinch_min(cinch_min(job.items, most_chunks), chunk_floats / job.chunk));
   job.parts = cinch_max(1, cinch_min(most_chunks / job.chunks, outputs / part_outputs));
   // Parts begin at whole vectors.
@@ -215,7 +224,11 @@ bool cinch_convolution_gradient(
   cinch_pool_run(device->pool, total_task, &job, cinch_blocks(job.chunk, total_block));
   const int64_t rows = g->kernel_height * g->kernel_width * t->inputs, rows_each = cinch_max(1, map_block / outputs);
   cinch_pool_run(device->pool, map_task, &job, cinch_blocks(rows, rows_each));
-  const float *bias = job.totals + job.bias;
-  for (int64_t c = 0; c < job.channels; c++) bias_gradient[c] = accumulate_bias ? bias_gradient[c] + bias[c] : bias[c];
+  const float *bias = job.totals + job.bias, *errors = job.totals + job.errors;
+  for (int64_t c = 0; c < job.channels; c++) {
+    // Where the sum is infinite, the error is no number.
+    const float sum = bias[c] + (errors[c] == errors[c] ? errors[c] : 0.0f);
+    bias_gradient[c] = accumulate_bias ? bias_gradient[c] + sum : sum;
+  }
   return true;
 }

@@ -17,12 +17,13 @@ struct ConvolutionCase: OpCase {
   var kind = Kind.none
   /// The input comes as a matrix of one row per sample.
   var flat = false
+  var alike = false
   var blemish: (argument: String, index: Int)?
 
   var op: String { side == .small ? "convolve" : "convolveTransposed" }
   var name: String {
     "\(image.name), \(kind.name)" + (flat ? ", from a flat image" : "")
-      + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
+      + (alike ? ", alike" : "") + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
 
@@ -36,9 +37,13 @@ struct ConvolutionCase: OpCase {
     // Sums stay of the order of one, where activations bend.
     let bound = 1.5 / Float(weight.count / channels).squareRoot()
     let seen: Shape = flat ? [from.rows, from.columns] : from
+    func numbers(_ argument: String, _ shape: Shape, _ range: ClosedRange<Float>) -> [Float] {
+      let seed = name + argument
+      return values(argument, alike ? CaseData.alike(shape, seed) : CaseData.uniform(shape, range, seed))
+    }
     var result = [
-      Argument.input("from", seen, values("from", CaseData.uniform(from, -1...1, name + "from"))),
-      .input("weight", weight, values("weight", CaseData.uniform(weight, -bound...bound, name + "weight"))),
+      Argument.input("from", seen, numbers("from", from, -1...1)),
+      .input("weight", weight, numbers("weight", weight, -bound...bound)),
     ]
     switch kind {
     case .none: result.append(.output("to", to))
@@ -52,7 +57,7 @@ struct ConvolutionCase: OpCase {
     case .loss(let loss, _, let bias, let weighted):
       result.append(.output("to", to))
       if bias { result.append(vector("bias")) }
-      let target = values("target", CaseData.uniform(to, 0...1, name + "target"))
+      let target = numbers("target", to, 0...1)
       result += LossData(loss: loss, weighted: weighted).arguments(to, name, target: target)
       let count = backend.lossPartialCount(geometry, samples: image.samples, result: side)
       result.append(.output("partials", [count], comparedBy: .sum))
@@ -126,7 +131,19 @@ extension ConvolutionCase {
       sides.enumerated().map { j, side in
         ConvolutionCase(side: side, image: images[(5 * i + 3 * j) % images.count], kind: kind)
       }
-    } + training
+    } + training + long
+  }
+
+  /// Losses of very many pixels, in one image and in many.
+  private static var long: [ConvolutionCase] {
+    [(256, 1), (2, 15_000)].map { size, samples in
+      let geometry = ConvolutionGeometry(
+        height: size, width: size, channels: 1, outputHeight: size, outputWidth: size, outputChannels: 1,
+        kernel: (1, 1))
+      return ConvolutionCase(
+        side: .large, image: ImageGeometry(geometry: geometry, samples: samples),
+        kind: .loss(.bce, .sigmoid, bias: false), alike: true)
+    }
   }
 
   /// The layers of the convolutional workload, forward, loss and backward.
@@ -188,12 +205,13 @@ struct ConvolutionGradientCase: OpCase {
   let delta: ConvolutionSide
   let accumulate: Bool
   var accumulateBias = false
+  var alike = false
   var blemish: (argument: String, index: Int)?
 
   let op = "convolutionGradient"
   var name: String {
     "\(image.name), δ \(delta == .small ? "small" : "large")" + (accumulate ? ", accumulate" : "")
-      + (accumulateBias ? ", accumulate biases" : "")
+      + (accumulateBias ? ", accumulate biases" : "") + (alike ? ", alike" : "")
       + (blemish.map { ", NaN in \($0.argument)[\($0.index)]" } ?? "")
   }
   var expectsNaN: Bool { blemish != nil }
@@ -204,7 +222,8 @@ struct ConvolutionGradientCase: OpCase {
     let weight = geometry.weightShape
     let biases: Shape = [delta == .small ? geometry.outputChannels : geometry.channels]
     func input(_ argument: String, _ shape: Shape) -> Argument {
-      let values = CaseData.uniform(shape, -1...1, name + argument)
+      let values =
+        alike ? CaseData.alike(shape, name + argument) : CaseData.uniform(shape, -1...1, name + argument)
       guard let blemish, blemish.argument == argument else { return .input(argument, shape, values) }
       return .input(argument, shape, CaseData.withNaN(values, at: blemish.index))
     }
@@ -245,7 +264,12 @@ struct ConvolutionGradientCase: OpCase {
       geometry: ConvolutionGeometry(
         height: 6, width: 5, channels: 3, outputHeight: 2, outputWidth: 2, outputChannels: 4, kernel: (3, 3),
         stride: (3, 2)), samples: 2)
-    return plain
+    let long = Conformance.longConvolutions.flatMap { image in
+      [ConvolutionSide.small, .large].map {
+        ConvolutionGradientCase(image: image, delta: $0, accumulate: false, alike: true)
+      }
+    }
+    return plain + long
       + [("x", 20), ("y", 9)].flatMap { blemish in
         [ConvolutionSide.small, .large].map {
           ConvolutionGradientCase(image: bare, delta: $0, accumulate: $0 == .large, blemish: blemish)

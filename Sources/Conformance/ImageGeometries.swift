@@ -146,6 +146,13 @@ extension Conformance {
     convolution(12, 2, to: 12, 20, kernel: 2, stride: 1, dilation: 4096, before: 2048, samples: 2),
   ]
 
+  /// Very many pixels, in one image and in many, of channels that divide a vector and that do not.
+  static let longConvolutions = [
+    convolution(512, 1, to: 64, 1, kernel: 1, stride: 8, before: 0, samples: 1),
+    convolution(160, 3, to: 40, 9, kernel: 1, stride: 4, before: 0, samples: 1),
+    convolution(1, 1, to: 1, 2, kernel: 1, stride: 1, before: 0, samples: 800_000),
+  ]
+
   private static func convolution(
     _ size: Int, _ channels: Int, to output: Int, _ outputChannels: Int, kernel: Int, stride: Int, dilation: Int = 1,
     before: Int, samples: Int

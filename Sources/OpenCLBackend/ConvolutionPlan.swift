@@ -41,6 +41,8 @@ extension OpenCLBackend {
   /// Slices of a weight gradient, at most, and the pixels that repay a slice: its sums are written, read and added up.
   private static let mostSlices = 128
   private static let slicePixels = 1024
+  /// Bands of a slice whose sums are added up plainly. Where it has more, it keeps what rounding takes from them.
+  private static let plainBands = 256
 
   /// Floats of a band that stay in a core's caches beside the weights.
   private static let bandFloats = 16384
@@ -145,14 +147,15 @@ extension OpenCLBackend {
     let groups = (runs * runGroups + tile.groups - 1) / tile.groups * tile.groups
     let image = job.image(vectorWidth)
     let scratch = image + job.cut.band * job.across.extent * packed + vectorWidth
-    // The sums of δ's channels, and what rounding took from them.
-    let slice = groups * tile.length * packed + 2 * max(inputs, job.outputs)
-
     // Where sums are cut follows from the shape. More work-items than slices share the tiles of a slice.
     let wanted = max(
       1, min(Self.mostSlices, job.cut.units, job.cut.samples * g.outputHeight * g.outputWidth / Self.slicePixels))
     let chunk = (job.cut.units + wanted - 1) / wanted
     let slices = (job.cut.units + chunk - 1) / chunk
+    let sums = groups * tile.length * packed
+    let errors = chunk > Self.plainBands ? sums : 0
+    // The sums of δ's channels, and what rounding takes from them, come last.
+    let slice = sums + errors + 2 * max(inputs, job.outputs)
     let tiles = groups / tile.groups * ((packed + wide * vectorWidth - 1) / (wide * vectorWidth))
     let parts = max(1, min((2 * computeUnits + slices - 1) / slices, few ? groups / tile.groups : tiles))
     let items = slices * parts
@@ -164,6 +167,7 @@ extension OpenCLBackend {
     table[.slice] = slice
     table[.slices] = slices
     table[.parts] = parts
+    table[.errors] = errors
     table[.joined] = joined ? 1 : 0
     (table[.firstTapY], table[.countY]) = (down.tap, rows)
     (table[.firstTapX], table[.countX]) = (across.tap, columns)

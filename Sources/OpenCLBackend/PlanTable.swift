@@ -19,9 +19,11 @@ enum PlanField: Int32, KernelCode {
   /// Where lists begin: phases along y and x, and the first step in the packed weights of each pair of them.
   case phasesY, phasesX, steps
   /// The weight gradient: where in scratch memory rows of y are packed; groups, or vectors, of a run and of all; floats
-  /// of a slice, slices, and work-items that share one; whether taps along x lie side by side; the first taps that meet
-  /// the image, and how many do; the list of where groups begin.
-  case packedRows, runGroups, groups, slice, slices, parts, joined, firstTapY, countY, firstTapX, countX, groupList
+  /// of a slice, slices, and work-items that share one; how far behind sums lies what rounding takes from them, or 0;
+  /// whether taps along x lie side by side; the first taps that meet the image, and how many do; the list of where groups
+  /// begin.
+  case packedRows, runGroups, groups, slice, slices, parts, errors, joined, firstTapY, countY, firstTapX, countX
+  case groupList
 }
 
 /// The integers of one phase in its list: how many taps there are, the first one's e − first, the step of e, the first
