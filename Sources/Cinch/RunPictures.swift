@@ -33,43 +33,50 @@ extension RunFolder {
     let image = try ImageGrid.tiles(
       Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification,
       gap: isKernel ? magnification / 2 + 1 : 1)
-    try PNG.write(image, texts: identity?.metadata ?? [:], to: path(of: .filters))
+    let all = weight.values.count / tile.count
+    let caption =
+      "\(model.recipe.name): weights of the first layer's \(Self.some(count, all)) units, each scaled to its own range"
+    try PNG.write(
+      try ImageGrid.captioned(image, caption), texts: identity?.metadata ?? [:], to: path(of: .filters))
   }
 
-  /// The sample with the most contrast of the first few, and below it the feature maps that each convolution of the encoder makes of it, each scaled to its
-  /// own range.
+  /// The sample with the most contrast of the first few, and below it the feature maps that each convolution of the
+  /// encoder makes of it, each scaled to its own range.
   package func writeFeatures(_ model: Autoencoder, of data: Dataset, shape: Shape, identity: RunIdentity?) throws {
     guard model.recipe.isOfImages else { return }
-    let first = try Self.distinct(data)
+    let index = Self.distinct(data)
+    let first = try data.subset(index..<index + 1)
     let sample = first.values
     let layers = try model.withSession { try $0.featureMaps(first) }
     guard !layers.isEmpty else { return }
-    var pictures = [
-      try ImageGrid.tiles(
-        sample, tileShape: Self.tile(shape), contrast: .fixed(Self.range(sample)), magnification: Self.enlarged(shape))
-    ]
+    let picture = try ImageGrid.tiles(
+      sample, tileShape: Self.tile(shape), contrast: .fixed(Self.range(sample)), magnification: Self.enlarged(shape))
+    var pictures = [try ImageGrid.captioned(picture, "\(model.recipe.name): sample \(index), counted from 0")]
     for layer in layers {
       let map = Shape(Array(layer.shape.sampleShape.dimensions.dropFirst()))
       let magnification = Self.enlarged(layer.shape.sampleShape)
       let room = Self.mostPixels / 4 / (map.count * magnification * magnification)
       let count = min(layer.shape.units, Self.mostMaps, room)
       guard count > 0 else { continue }
+      let picture = try ImageGrid.tiles(
+        Array(layer.values.prefix(count * map.count)), tileShape: map, columns: 16, magnification: magnification)
+      let size = map.dimensions.map(String.init).joined(separator: " x ")
       pictures.append(
-        try ImageGrid.tiles(
-          Array(layer.values.prefix(count * map.count)), tileShape: map, columns: 16, magnification: magnification))
+        try ImageGrid.captioned(
+          picture,
+          "layer \(layer.name): \(Self.some(count, layer.shape.units)) maps of \(size), each scaled to its own range"))
     }
     try PNG.write(try ImageGrid.stacked(pictures), texts: identity?.metadata ?? [:], to: path(of: .features))
   }
 
   /// Of the first samples the one with the most contrast: another may be almost black.
-  private static func distinct(_ data: Dataset) throws -> Dataset {
+  private static func distinct(_ data: Dataset) -> Int {
     let contrasts = (0..<min(64, data.count)).map { index -> Float in
       let sample = data.sample(index)
       let mean = sample.reduce(0, +) / Float(sample.count)
       return sample.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
     }
-    let best = contrasts.indices.max { contrasts[$0] < contrasts[$1] } ?? 0
-    return try data.subset(best..<best + 1)
+    return contrasts.indices.max { contrasts[$0] < contrasts[$1] } ?? 0
   }
 
   /// Sixteen samples: originals, what the encoder saw of them where the recipe corrupts, and reconstructions.
@@ -85,8 +92,13 @@ extension RunFolder {
     let image = try ImageGrid.compared(
       [originals, corrupted, reconstructions].compactMap { $0 }, tileShape: Self.tile(shape),
       contrast: .fixed(Self.range(originals)), magnification: magnification)
-    try PNG.write(image, texts: identity?.metadata ?? [:], to: path(of: .reconstructions))
+    let rows = corrupted == nil ? "samples, reconstructions" : "samples, corrupted as in training, reconstructions"
+    try PNG.write(
+      try ImageGrid.captioned(image, "\(model.recipe.name), from the top: \(rows)"),
+      texts: identity?.metadata ?? [:], to: path(of: .reconstructions))
   }
+
+  private static func some(_ count: Int, _ all: Int) -> String { count < all ? "first \(count) of \(all)" : "\(all)" }
 
   /// Channels that are no colours stand below each other.
   private static func tile(_ shape: Shape) -> Shape {

@@ -104,4 +104,35 @@ import Testing
     expectError("do not fill tiles", exitCode: 64) { _ = try ImageGrid.tiles([], tileShape: [2]) }
     expectError("0 columns", exitCode: 64) { _ = try ImageGrid.tiles([1], tileShape: [1], columns: 0) }
   }
+
+  /// Letters of 5 × 7 dots, six apart, from a margin of three.
+  @Test func captionsAreReadable() throws {
+    let picture = try RasterImage(width: 300, height: 4, filledWith: 7)
+    let image = try ImageGrid.captioned(picture, "Hi")
+    #expect(image.width == 300 && image.height == 17)
+    let dots = (3..<10).map { y in
+      String((3..<14).map { x in image.pixels[y * 300 + x] > 200 ? "#" : "." })
+    }
+    #expect(
+      dots == [
+        "#...#...#..", "#...#......", "#...#..##..", "#####...#..", "#...#...#..", "#...#...#..", "#...#..###.",
+      ])
+    #expect(image.pixels.suffix(4 * 300).allSatisfy { $0 == 7 })
+  }
+
+  @Test func captionsBreakBetweenWords() throws {
+    let narrow = try RasterImage(width: 10, height: 4, channels: 3, filledWith: 7)
+    func height(_ text: String) throws -> Int {
+      let image = try ImageGrid.captioned(narrow, text)
+      #expect(image.width == 240 && image.channels == 3)
+      return (image.height - 4 - 3) / 10
+    }
+    #expect(try height("") == 1)
+    #expect(try height(String(repeating: "a", count: 39)) == 1)
+    #expect(try height(String(repeating: "a", count: 40)) == 2)
+    #expect(try height("a " + String(repeating: "b", count: 39)) == 2)
+    #expect(try height("weights of the first layer, each × scaled to its own range, \u{1F600}") == 2)
+    let wide = try ImageGrid.captioned(try RasterImage(width: 700, height: 1), "twice as large")
+    #expect(wide.height == 1 + 20 + 6)
+  }
 }

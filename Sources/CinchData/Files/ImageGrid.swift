@@ -66,12 +66,12 @@ public enum ImageGrid {
 
   /// Pictures below each other, at the left; in colour where any of them is.
   ///
+  /// - Parameter gap: pixels between them.
   /// - Throws: `CinchError.usage` if there are none, or the picture would be too large.
-  public static func stacked(_ pictures: [RasterImage]) throws -> RasterImage {
-    let gap = 8
+  public static func stacked(_ pictures: [RasterImage], gap: Int = 8) throws -> RasterImage {
     let height = pictures.reduce(-gap) { $0 + gap + $1.height }
     let channels = pictures.map(\.channels).max() ?? 0
-    guard height > 0 else { throw CinchError.usage("There are no pictures to stack: pass one or more.") }
+    guard height > 0, gap >= 0 else { throw CinchError.usage("There are no pictures to stack: pass one or more.") }
     var image = try RasterImage(
       width: pictures.map(\.width).max() ?? 0, height: height, channels: channels, filledWith: background)
     var top = 0
