@@ -65,9 +65,13 @@ public struct RunIdentity: Sendable, Hashable, Codable {
 
 extension RunConfig {
   /// Whether `data` are others than those that the run was started with; false where nobody knows.
-  package func hasChanged(_ data: Dataset) -> Bool {
-    guard let fingerprint = samples?.fingerprint else { return false }
-    return !fingerprint.hasPrefix(data.fingerprint(withLabels: recipe.classifier != nil))
+  ///
+  /// - Parameter heldOut: whether they stand for the held-out samples that the run was given, not for its own.
+  package func hasChanged(_ data: Dataset, heldOut: Bool = false) -> Bool {
+    guard let parts = samples?.fingerprint?.split(separator: "-"), let known = heldOut ? parts.last : parts.first else {
+      return false
+    }
+    return known != data.fingerprint(withLabels: recipe.classifier != nil)
   }
 }
 

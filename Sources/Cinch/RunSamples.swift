@@ -34,14 +34,22 @@ extension DataSource: RunSamples {
 extension RunConfig {
   /// The samples that the run holds out, neither scaled nor trained on: those that it was given, or else those that it
   /// split off, which the seed chooses again.
-  /// - Throws: `CinchError.usage` where it holds out none, or they are a program's own; as `DataSource.load`.
+  /// - Throws: `CinchError.usage` where it holds out none, or they are a program's own; `.badData` where the data have
+  ///   changed, so that others would be split off, which the run may have been trained on; as `DataSource.load`.
   public func heldOut() throws -> Dataset {
-    if let validation { return try validation.load() }
-    guard let data, recipe.validationSplit > 0 else {
+    let source = validation ?? data
+    guard let source, validation != nil || recipe.validationSplit > 0 else {
       throw CinchError.usage(
         "The run names no samples that it holds out: train with \(.validationSplit), or evaluate others.")
     }
-    return try data.load().split(validation: recipe.validationSplit, seed: recipe.seed).validation
+    let samples = try source.load()
+    guard !hasChanged(samples, heldOut: validation != nil) else {
+      throw CinchError.badData(
+        "'\(source.source)' holds other data than the run held samples out of: bring the old data back, or evaluate "
+          + "what it holds by its name.")
+    }
+    guard validation == nil else { return samples }
+    return try samples.split(validation: recipe.validationSplit, seed: recipe.seed).validation
   }
 }
 

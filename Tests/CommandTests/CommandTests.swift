@@ -76,6 +76,11 @@ import Testing
     let (mean, half) = (squares["mse_per_element"] ?? 0, squares["reconstruction_per_element"] ?? .nan)
     #expect(abs(mean - 2 * half) < 1e-12 * mean)
     #expect(try await sandbox.run(line: "eval run --held-out --data data.csv").refused(64))
+    // Of other rows it would split off what may have been trained on.
+    try sandbox.writeData(scale: 0.5)
+    let changed = try await sandbox.run(line: "eval run --held-out")
+    #expect(changed.refused(65) && changed.errors.contains("held samples out of"), "\(changed.errors)")
+    try sandbox.writeData()
     try await sandbox.run(line: "train deep \(tiny) --epochs 1 --out without")
     #expect(try await sandbox.run(line: "eval without --held-out").refused(64))
   }
