@@ -136,6 +136,10 @@ struct Running {
   let output: String
   let errors: String
 
+  /// Leaves the processors to others. Tests that compute may keep those that wait for a program from waking for minutes,
+  /// and would have to share the processors with it all the while.
+  func giveWay() { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process.processIdentifier), 19) }
+
   // Tests that compute keep every thread of the pool for half a minute at a time, so what waits here may wake long
   // after its time: it looks at the program before it judges.
 

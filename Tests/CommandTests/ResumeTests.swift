@@ -13,6 +13,15 @@ import Testing
     try await Sandbox().run(line: "selftest --device \(name) --op fill").status == 0
   }
 
+  /// A run that goes on until it is stopped, after a few lines.
+  private func endless(_ sandbox: Sandbox) async throws -> Running {
+    let line = "\(recipe) --device reference --epochs 100000 --out run"
+    let running = try sandbox.start(line.split(separator: " ").map(String.init))
+    running.giveWay()
+    try await running.waitForLines(3)
+    return running
+  }
+
   /// With enough rows that the run is still going when the signal comes, on a machine that is busy with other tests.
   @Test(arguments: [("reference", 2000), ("cpu", 12_000)])
   func anInterruptedRunComesToTheSameBits(device: String, rows: Int) async throws {
@@ -95,14 +104,13 @@ import Testing
   @Test func aKilledRunLeavesACheckpoint() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 400)
-    let line = "\(recipe) --device reference --epochs 100000 --out run"
-    let running = try sandbox.start(line.split(separator: " ").map(String.init))
-    try await running.waitForLines(3)
+    let running = try await endless(sandbox)
     kill(running.process.processIdentifier, SIGKILL)
     #expect(try await running.wait().status == 137)
     #expect(try await sandbox.run(line: "eval run --device reference").refused(74), "there is no model yet")
 
     let resumed = try sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
+    resumed.giveWay()
     try await resumed.waitForLines(3)
     resumed.process.terminate()
     #expect(try await resumed.wait().status == 130)
@@ -113,9 +121,7 @@ import Testing
   @Test func repeatedHangupsSaveTheRun() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 400)
-    let line = "\(recipe) --device reference --epochs 100000 --out run"
-    let running = try sandbox.start(line.split(separator: " ").map(String.init))
-    try await running.waitForLines(3)
+    let running = try await endless(sandbox)
     for _ in 0..<20 {
       kill(running.process.processIdentifier, SIGHUP)
       try await Task.sleep(for: .milliseconds(1))
@@ -129,9 +135,7 @@ import Testing
   func everySignalThatAsksToEndSavesTheRun(signal: Int32) async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 400)
-    let line = "\(recipe) --device reference --epochs 100000 --out run"
-    let running = try sandbox.start(line.split(separator: " ").map(String.init))
-    try await running.waitForLines(3)
+    let running = try await endless(sandbox)
     kill(running.process.processIdentifier, signal)
     #expect(try await running.wait().status == 130)
     #expect(sandbox.exists("run/model.safetensors"))
@@ -196,9 +200,7 @@ import Testing
   @Test func twoProcessesDoNotShareARun() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 400)
-    let line = "\(recipe) --device reference --epochs 100000 --out run"
-    let running = try sandbox.start(line.split(separator: " ").map(String.init))
-    try await running.waitForLines(3)
+    let running = try await endless(sandbox)
     let second = try await sandbox.run(line: "train --resume run")
     #expect(second.refused(69), "\(second.errors)")
     #expect(second.errors.contains("process \(running.process.processIdentifier) "))
@@ -206,6 +208,7 @@ import Testing
     kill(running.process.processIdentifier, SIGKILL)
     #expect(try await running.wait().status == 137)
     let third = try sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
+    third.giveWay()
     try await third.waitForLines(2)
     third.process.terminate()
     #expect(try await third.wait().status == 130)
@@ -251,9 +254,7 @@ import Testing
   @Test func aFolderThatWasLostMeanwhileIsASentence() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 400)
-    let line = "\(recipe) --device reference --epochs 100000 --out run"
-    let running = try sandbox.start(line.split(separator: " ").map(String.init))
-    try await running.waitForLines(2)
+    let running = try await endless(sandbox)
     // Moved away, not removed: the program may write a file while its folder is being emptied.
     try FileManager.default.moveItem(atPath: sandbox.path("run"), toPath: sandbox.path("lost"))
     let outcome = try await running.wait()
