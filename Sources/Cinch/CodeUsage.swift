@@ -13,22 +13,25 @@ public struct CodeUsage: Sendable, Hashable, Codable {
   /// Samples that were looked at.
   public var samples: Int
 
-  /// The most samples that are looked at.
+  /// The most samples that are looked at, and values of their codes.
   static let mostSamples = 4096
+  static let mostValues = 1 << 22
 
   /// Relative to a unit's largest value: what is called the same.
   private static let tolerance: Float = 1e-6
 
-  /// - Parameters:
-  ///   - codes: rows of `units · pixels` values, channels first.
+  /// - Parameter codes: rows of `units · pixels` values, channels first.
   init(_ codes: Dataset, units: Int) {
     let pixels = codes.features / units
     var low = [Float](repeating: .infinity, count: units)
     var high = [Float](repeating: -.infinity, count: units)
-    for row in 0..<codes.count {
-      for (place, value) in codes.sample(row).enumerated() {
-        low[place / pixels] = min(low[place / pixels], value)
-        high[place / pixels] = max(high[place / pixels], value)
+    codes.values.withUnsafeBufferPointer { values in
+      for start in stride(from: 0, to: values.count, by: pixels) {
+        let unit = start / pixels % units
+        for place in start..<start + pixels {
+          low[unit] = min(low[unit], values[place])
+          high[unit] = max(high[unit], values[place])
+        }
       }
     }
     self.units = units
@@ -42,7 +45,8 @@ extension Autoencoder {
   /// How many units of the code are dead or constant, over the first few thousand samples.
   /// - Throws: `CinchError.badData` where the features do not fit.
   public func codeUsage(_ data: Dataset) throws -> CodeUsage {
-    let codes = try encode(try data.prefix(CodeUsage.mostSamples))
+    let most = min(CodeUsage.mostSamples, max(2, CodeUsage.mostValues / network.codeShape.count))
+    let codes = try encode(try data.prefix(most))
     return CodeUsage(codes, units: network.codeShape.units)
   }
 }

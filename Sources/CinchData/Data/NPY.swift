@@ -45,7 +45,7 @@ public enum NPY {
 
   static func read(_ contents: FileContents, scalesBytes: Bool, path: String) throws -> NumericArray {
     // A header of more bytes would name more axes than anybody has.
-    let bytes = contents.prefix(1 << 16)
+    let bytes = contents.prefix(1 << 17)
     guard isNPY(bytes) else {
       throw CinchError.badData("'\(path)' is not a .npy file (it should begin with \\x93NUMPY): check its format.")
     }

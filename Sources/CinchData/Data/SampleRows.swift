@@ -158,9 +158,12 @@ package struct SampleRows: Sendable {
   /// All values: free where they are floats that lie as they are read.
   package var values: [Float] {
     if isPlain, selection == nil, let floats = storage.floats { return floats }
-    let count = count
+    let (count, together) = (count, rowsAtOnce)
     return [Float](unsafeUninitializedCapacity: count * features) { values, initialised in
-      if count > 0 { read(0..<count, into: values.baseAddress!) }
+      // Some at a time, for what is put into another order passes through memory of its own.
+      for first in stride(from: 0, to: count, by: together) {
+        read(first..<min(first + together, count), into: values.baseAddress! + first * features)
+      }
       initialised = count * features
     }
   }
