@@ -28,11 +28,14 @@ struct CinchCommand: ParsableCommand {
     // A data file is read in place, and another program may cut it.
     signal(SIGBUS) { _ in
       let text: StaticString =
-        "cinch: A data file was made shorter while it was read: bring it back, and start again.\n"
+        "cinch: A data file was made shorter, or its disk failed, while it was read: bring it back, and start again.\n"
       write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
       _exit(74)
     }
-    BuildLimit.onNotice { Output.note("compiling kernels for \($0), once") }
+    BuildLimit.onNotice { device in
+      guard !Diagnostics.isQuiet.load(ordering: .relaxed) else { return }
+      Output.note("compiling kernels for \(device)")
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

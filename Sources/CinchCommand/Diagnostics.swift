@@ -1,12 +1,17 @@
 import Logging
+import Synchronization
 
 /// Diagnostics on standard error: notices unless `--quiet`, more with `--verbose`.
 struct Diagnostics: LogHandler {
   var metadata: Logger.Metadata = [:]
   var logLevel: Logger.Level
 
+  /// Whether `--quiet` was given.
+  static let isQuiet = Atomic(false)
+
   static func logger(quiet: Bool = false, verbose: Bool = false) -> Logger {
-    Logger(label: "cinch") { _ in Diagnostics(logLevel: verbose ? .debug : quiet ? .warning : .notice) }
+    if quiet { isQuiet.store(true, ordering: .relaxed) }
+    return Logger(label: "cinch") { _ in Diagnostics(logLevel: verbose ? .debug : quiet ? .warning : .notice) }
   }
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
