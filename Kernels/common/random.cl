@@ -209,8 +209,8 @@ kernel GROUP_1D void corrupt(
 // `gather` and `corrupt` in one pass. On a CPU `chunk` counts rows, BLOCK_WORDS or a multiple: a work-item's first
 // element starts a block, and the rows it has just copied are still in its cache.
 kernel GROUP_1D void gatherCorrupt(
-  const global float *source, ulong source0, float divisor, float inverse, global float *batch, ulong batch0, global float *y, ulong y0, int rows,
-  int columns, int chunk, long start, int permuted, uint orderCount, uint4 orderKey, uint halfBits, int kind,
+  const global float *source, ulong source0, float divisor, float inverse, global float *batch, ulong batch0,
+  global float *y, ulong y0, int rows, int columns, int chunk, long start, int permuted, uint orderCount, uint4 orderKey, uint halfBits, int kind,
   uint2 step, uint2 key, uint first, uint low, uint high, int always, float sigma) {
   source += source0;
   batch += batch0;

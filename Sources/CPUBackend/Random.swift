@@ -30,22 +30,14 @@ extension CPUBackend {
     _ source: Tensor<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>, _ corruption: Corruption,
     _ draws: Draws, corrupted: Tensor<CPUBuffer>
   ) throws {
-    try checkCorrupt(batch, corruption, draws, into: corrupted)
-    var job = try gathering(source, order, into: batch)
-    job.corrupted = try corrupted.pointer
-    job.corruption = cinch_corruption(corruption, columns: batch.columns, draws)
-    run(&job)
+    try run(try gathering(source, order, into: batch), batch, corruption, draws, corrupted: corrupted)
   }
 
   public func gatherBytes(
     _ source: ByteRows<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>, _ corruption: Corruption,
     _ draws: Draws, corrupted: Tensor<CPUBuffer>
   ) throws {
-    try checkCorrupt(batch, corruption, draws, into: corrupted)
-    var job = try gathering(source, order, into: batch)
-    job.corrupted = try corrupted.pointer
-    job.corruption = cinch_corruption(corruption, columns: batch.columns, draws)
-    run(&job)
+    try run(try gathering(source, order, into: batch), batch, corruption, draws, corrupted: corrupted)
   }
 
   public func bernoulli(_ p: Tensor<CPUBuffer>, _ draws: Draws, into samples: Tensor<CPUBuffer>) throws {
@@ -53,6 +45,17 @@ extension CPUBackend {
     counters.launches += 1
     var stream = cinch_stream(draws, first: draws.firstBlock(columns: p.columns))
     try cinch_bernoulli(device, p.input, Int64(p.count), &stream, samples.pointer)
+  }
+
+  private func run(
+    _ job: cinch_gather, _ batch: Tensor<CPUBuffer>, _ corruption: Corruption, _ draws: Draws,
+    corrupted: Tensor<CPUBuffer>
+  ) throws {
+    try checkCorrupt(batch, corruption, draws, into: corrupted)
+    var job = job
+    job.corrupted = try corrupted.pointer
+    job.corruption = cinch_corruption(corruption, columns: batch.columns, draws)
+    run(&job)
   }
 
   private func run(_ job: inout cinch_gather) {

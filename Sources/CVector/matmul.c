@@ -112,15 +112,16 @@ static void warm_up_task(void *context, int64_t task) {
   float *product = job->products + task * warm_up_side * warm_up_side;
   for (int turn = 0; turn < 4; turn++)
     job->device->sgemm(
-        row_major, plain, plain, warm_up_side, warm_up_side, warm_up_side, 1.0f, job->operand, warm_up_side, job->operand,
-        warm_up_side, 0.0f, product, warm_up_side);
+        row_major, plain, plain, warm_up_side, warm_up_side, warm_up_side, 1.0f, job->operand, warm_up_side,
+        job->operand, warm_up_side, 0.0f, product, warm_up_side);
 }
 
 void cinch_warm_up(cinch_device *device) {
   const int threads = device->threads;
   float *memory = cinch_allocate((int64_t)(threads + 1) * warm_up_side * warm_up_side);
   if (!memory) return;
-  warm_up_job job = {.device = device, .operand = memory, .products = memory + warm_up_side * warm_up_side, .threads = threads};
+  float *products = memory + warm_up_side * warm_up_side;
+  warm_up_job job = {.device = device, .operand = memory, .products = products, .threads = threads};
   cinch_pool_run(device->pool, warm_up_task, &job, threads);
   free(memory);
 }

@@ -50,7 +50,7 @@ extension Autoencoder {
   ///   - folder: that a run or `save` made.
   ///   - device: nil takes the run's own, for another one rounds differently, or `.automatic` where that is not here.
   /// - Throws: `CinchError.inputOutput` where there is no run, `.badData` where its files are damaged or of
-  ///   different runs,   `.unavailable` where the device does not exist.
+  ///   different runs, `.unavailable` where the device does not exist.
   public static func load(_ folder: String, on device: Device? = nil) throws -> Autoencoder {
     let folder = RunFolder(folder)
     let config = try folder.config()

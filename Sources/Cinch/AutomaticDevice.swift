@@ -3,11 +3,11 @@ import CinchBackend
 import CinchCore
 import OpenCLBackend
 
-/// How `auto` takes a device, by a rule, so that a machine gives the same one each time: a GPU that opens, or else `cpu`, or
-/// else what other device OpenCL has, or else the reference.
+/// How `auto` takes a device, by a rule, so that a machine gives the same one each time: a GPU that opens, or else `cpu`,
+/// or else what other device OpenCL has, or else the reference.
 ///
-/// `cpu` comes before OpenCL on a processor because it was ahead on the AVX2 and AVX-512 machines measured (`Benchmarks/README.md`), and
-/// starts at once, having nothing to compile.
+/// `cpu` comes before OpenCL on a processor because it was ahead on the AVX2 and AVX-512 machines measured
+/// (`Benchmarks/README.md`), and starts at once, having nothing to compile.
 struct AutomaticDevice {
   struct Choice {
     let backend: any Backend
@@ -68,7 +68,8 @@ struct AutomaticDevice {
 }
 
 extension Sequence<OpenCLDevice> {
-  /// GPUs first, rasterisers such as llvmpipe last, and otherwise in OpenCL's order: `opencl` takes the first, `auto` tries them in turn.
+  /// GPUs first, rasterisers such as llvmpipe last, and otherwise in OpenCL's order: `opencl` takes the first, `auto`
+  /// tries them in turn.
   var ranked: [OpenCLDevice] {
     filter(\.isGPU) + filter { !$0.isGPU && !$0.isSoftware } + filter(\.isSoftware)
   }

@@ -8,7 +8,8 @@ public enum BuildLimit {
   /// When somebody is told that it takes long.
   static let notice = Duration.seconds(3)
 
-  /// `CINCH_COMPILE_LIMIT` in seconds, or else five minutes: most drivers take seconds, Mesa on a busy processor more than one minute.
+  /// `CINCH_COMPILE_LIMIT` in seconds, or else five minutes: most drivers take seconds, Mesa on a busy processor more than
+  /// one minute.
   static var limit: Duration {
     ProcessInfo.processInfo.environment["CINCH_COMPILE_LIMIT"].flatMap(Double.init).filter { $0 > 0 }
       .map { .milliseconds(Int64(min($0, 1e9) * 1000)) } ?? .seconds(300)
