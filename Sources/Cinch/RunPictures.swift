@@ -51,7 +51,7 @@ extension RunFolder {
     guard !layers.isEmpty else { return }
     let picture = try ImageGrid.tiles(
       sample, tileShape: Self.tile(shape), contrast: .fixed(Self.range(sample)), magnification: Self.enlarged(shape))
-    var pictures = [try ImageGrid.captioned(picture, "\(model.recipe.name): sample \(index), counted from 0")]
+    var pictures = [try ImageGrid.captioned(picture, "\(model.recipe.name): sample \(index) (from 0)")]
     for layer in layers {
       let map = Shape(Array(layer.shape.sampleShape.dimensions.dropFirst()))
       let magnification = Self.enlarged(layer.shape.sampleShape)
@@ -79,7 +79,7 @@ extension RunFolder {
     return contrasts.indices.max { contrasts[$0] < contrasts[$1] } ?? 0
   }
 
-  /// Sixteen samples: originals, what the encoder saw of them where the recipe corrupts, and reconstructions.
+  /// Sixteen samples: originals, corrupted copies where the recipe corrupts, and what is made of these.
   package func writeReconstructions(_ model: Autoencoder, of data: Dataset, shape: Shape, identity: RunIdentity?) throws
   {
     let magnification = Self.magnification(shape, narrow: 2)
@@ -87,12 +87,12 @@ extension RunFolder {
     guard count > 0 else { return }
     let samples = try data.prefix(count)
     let originals = samples.values
-    let corrupted = model.recipe.corruption == nil ? nil : try model.corrupt(samples).values
-    let reconstructions = try model.reconstruct(samples).values
+    let corrupted = model.recipe.corruption == nil ? nil : try model.corrupt(samples)
+    let reconstructions = try model.reconstruct(corrupted ?? samples).values
     let image = try ImageGrid.compared(
-      [originals, corrupted, reconstructions].compactMap { $0 }, tileShape: Self.tile(shape),
+      [originals, corrupted?.values, reconstructions].compactMap { $0 }, tileShape: Self.tile(shape),
       contrast: .fixed(Self.range(originals)), magnification: magnification)
-    let rows = corrupted == nil ? "samples, reconstructions" : "samples, corrupted as in training, reconstructions"
+    let rows = corrupted == nil ? "samples, reconstructed" : "samples, corrupted, reconstructed"
     try PNG.write(
       try ImageGrid.captioned(image, "\(model.recipe.name), from the top: \(rows)"),
       texts: identity?.metadata ?? [:], to: path(of: .reconstructions))
