@@ -183,6 +183,8 @@ extension OpenCLBackend {
   }
 
   private func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
+    // A kernel that nobody waits for any more is still being compiled: another would be, too, beside it.
+    if hasGivenUp { throw givenUp(on: "the kernel \(id.name)") }
     // Some drivers compile here.
     let program = Handle(try program(module))
     let made = try BuildLimit.run(onNotice: tellOnce) {

@@ -41,6 +41,9 @@ struct SelfTestCommand: ParsableCommand {
     if !json { try Output.result("all passed") }
   }
 
+  /// Failures of an op that are printed.
+  private static let mostFailures = 20
+
   private var chosen: Set<String>? { op.isEmpty ? nil : Set(op) }
 
   private func check(_ backend: some Backend) throws -> Int {
@@ -60,7 +63,9 @@ struct SelfTestCommand: ParsableCommand {
         let verdict = report.failed == 0 ? "ok" : "\(report.failed) FAILED"
         try Output.result(
           "  \(op) \(report.cases) cases   worst error \(NumberText.short(report.worstError))   \(verdict)")
-        for failure in report.failures { Output.note("  \(failure)") }
+        for failure in report.failures.prefix(Self.mostFailures) { Output.note("  \(failure)") }
+        let more = report.failures.count - Self.mostFailures
+        if more > 0 { Output.note("  and \(NumberText.counted(more, "other"))") }
       }
     }
     return failed
