@@ -60,6 +60,13 @@ VARIANTS = {
         input=7, loss="mse",
         encoder=[(6, "tanh"), (5, "softplus"), (4, "leaky-relu"), (3, "linear")],
         decoder=[(4, "sigmoid"), (5, "relu"), (6, "tanh"), (7, "linear")]),
+    "vae": dict(
+        input=7, encoder=[(5, "relu"), (8, "linear"), dict(type="sampling")], decoder=[(5, "relu"), (7, "sigmoid")],
+        penalties=dict(prior=dict(beta=1.0, warm_up=0))),
+    "vae-gaussian": dict(
+        input=7, loss="gaussian", encoder=[(5, "tanh"), (8, "linear"), dict(type="sampling")],
+        decoder=[(5, "tanh"), (7, "linear")],
+        penalties=dict(weight_decay=0.01, prior=dict(beta=0.5, warm_up=2))),
 }
 
 
@@ -145,11 +152,11 @@ ACTIVATIONS = {
 # Randomness: Philox4x32-10 and the permutation that shuffles.
 
 MASK32 = 0xFFFFFFFF
-SHUFFLE, CORRUPTION = 2, 3
+SHUFFLE, CORRUPTION, SAMPLING = 2, 3, 6
 
 
-def philox_key(seed, stream):
-    z = (seed + stream * 0x9E3779B97F4A7C15) & (2**64 - 1)
+def philox_key(seed, stream, site=0):
+    z = (seed + stream * 0x9E3779B97F4A7C15 + site * 0xD1B54A32D192ED03) & (2**64 - 1)
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
     z ^= z >> 31
@@ -199,6 +206,18 @@ def masked(x, level, seed, step):
     return result
 
 
+def normal(rows, columns, seed, site, step):
+    """The standard normal numbers of a layer's draws at an update, by Box-Muller."""
+    key, result = philox_key(seed, SAMPLING, site), torch.empty(rows, columns)
+    for element in range(rows * columns):
+        words = philox(key, (element // 4, step, 0, 0))
+        first = element % 4 // 2 * 2
+        u, v = ((words[first] >> 8) + 1) * 2**-24, (words[first + 1] >> 8) * 2**-24
+        turn = math.cos if element % 2 == 0 else math.sin
+        result[element // columns, element % columns] = math.sqrt(-2 * math.log(u)) * turn(2 * math.pi * v)
+    return result
+
+
 # The objective.
 
 def pair(value):
@@ -243,6 +262,8 @@ class Model:
         fan_in = recipe["image"][0] if "image" in recipe else recipe["input"]
         for index, (name, layer) in enumerate(zip(self.names, self.layers)):
             fan_out = layer.get("units") or layer.get("filters")
+            if layer["type"] == "sampling":
+                fan_in //= 2
             if not fan_out:
                 continue
             shape = (fan_in, fan_out) if layer["type"] == "transposed-convolution" else (fan_out, fan_in)
@@ -251,6 +272,8 @@ class Model:
                 self.parameters[f"{name}.weight"] = draw(shape, 1)
             self.parameters[f"{name}.bias"] = draw((fan_out,), 0.5)
             fan_in = fan_out
+        if recipe["loss"] == "gaussian":
+            self.parameters["loss.log_variance"] = torch.zeros(1)
 
     def weight(self, p, index):
         if self.recipe["tied"] and index >= self.depth:
@@ -259,8 +282,9 @@ class Model:
             return mirrored.T if mirrored.dim() == 2 else mirrored
         return p[self.names[index] + ".weight"]
 
-    def run(self, p, h, layers, places):
-        """The output and the last pre-activation; `places` keeps what each max-pool found where."""
+    def run(self, p, h, layers, places, step=0):
+        """The output and the last pre-activation; `places` keeps what each max-pool found where, and a drawn code's
+        means and log variances."""
         for index in layers:
             layer, F = self.layers[index], torch.nn.functional
             match layer["type"]:
@@ -275,6 +299,10 @@ class Model:
                     where, shape = places.pop(), places.pop()
                     h = F.max_unpool2d(h, where, 2, output_size=shape)
                 case "average-pool": h = F.avg_pool2d(h, layer["size"])
+                case "sampling":
+                    places.append(h)
+                    mean, s = h.chunk(2, 1)
+                    h = mean + torch.exp(s / 2) * normal(*mean.shape, self.recipe["seed"], index, step)
                 case "upsample": h = F.interpolate(h, scale_factor=layer["size"])
             if "activation" in layer:
                 bias = p[self.names[index] + ".bias"]
@@ -282,18 +310,21 @@ class Model:
                 h = ACTIVATIONS[layer["activation"]](a)
         return h, a
 
-    def objective(self, p, x, x_input):
+    def objective(self, p, x, x_input, step=0):
         recipe, penalties = self.recipe, self.recipe["penalties"]
         n, d = x.shape
         if "image" in recipe:
             x, x_input = (v.reshape(n, *recipe["image"]) for v in (x, x_input))
         places = []
-        code, _ = self.run(p, x_input, range(self.depth), places)
+        code, _ = self.run(p, x_input, range(self.depth), places, step)
         output, logits = self.run(p, code, range(self.depth, len(self.names)), places)
         if recipe["loss"] == "sse":
             reconstruction = 0.5 * ((output - x) ** 2).sum() / n
         elif recipe["loss"] == "mse":
             reconstruction = ((output - x) ** 2).sum() / d / n
+        elif recipe["loss"] == "gaussian":
+            s = p["loss.log_variance"]
+            reconstruction = 0.5 * ((output - x) ** 2 / torch.exp(s) + math.log(2 * math.pi) + s).sum() / n
         else:
             reconstruction = torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") / n
         terms = {}
@@ -308,6 +339,10 @@ class Model:
             terms["l1"] = penalties["l1"] * code.abs().sum() / n
         if "contraction" in penalties:
             terms["contractive"] = penalties["contraction"] * self.jacobian_norm(p, x_input)
+        if "prior" in penalties:
+            prior, (mean, s) = penalties["prior"], places[0].chunk(2, 1)
+            beta = prior["beta"] * (min(1, (step + 1) / prior["warm_up"]) if prior["warm_up"] else 1)
+            terms["prior"] = beta * 0.5 * (mean ** 2 + torch.exp(s) - 1 - s).sum() / n
         return reconstruction, terms
 
     def jacobian_norm(self, p, x):
@@ -371,7 +406,7 @@ def make(name, settings):
         optimizer = optimizer_of(list(p.values()))
         for step in range(STEPS):
             optimizer.zero_grad()
-            reconstruction, terms = model.objective(p, x, inputs[step])
+            reconstruction, terms = model.objective(p, x, inputs[step], step)
             (reconstruction + sum(terms.values())).backward()
             optimizer.step()
             if step in (0, STEPS - 1):

@@ -94,7 +94,7 @@ public struct RunFolder: Sendable, Hashable {
   }
 
   /// Makes the folder and those above it, where they are missing.
-  func create() throws {
+  package func create() throws {
     var isFolder = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
       guard isFolder else {
@@ -169,8 +169,8 @@ extension RunFolder {
 extension RunFolder {
   /// The loss's metrics, the penalties, and the loss's metrics of the held-out samples.
   package func write(history: [Epoch], of recipe: Recipe, identity: RunIdentity?) throws {
-    let names = recipe.loss.metricNames
-    let (training, heldOut) = (names + recipe.penalties.names, names.map(Epoch.validationName))
+    let (training, names) = (recipe.metricNames, recipe.heldOutMetricNames)
+    let heldOut = names.map(Epoch.validationName)
     var columns = ["epoch", "loss"] + training + heldOut + ["learning_rate", "samples_per_second", "seconds"]
     // Rows of many runs can then stand in one table.
     if identity != nil { columns.append(RunIdentity.runKey) }

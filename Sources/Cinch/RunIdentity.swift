@@ -41,7 +41,7 @@ public struct RunIdentity: Sendable, Hashable, Codable {
     self.architecture = architecture
   }
 
-  var metadata: [String: String] { [Self.runKey: run, Self.architectureKey: architecture] }
+  package var metadata: [String: String] { [Self.runKey: run, Self.architectureKey: architecture] }
 
   static let runKey = "run"
   private static let architectureKey = "architecture"

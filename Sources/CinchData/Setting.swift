@@ -2,9 +2,10 @@ extension CinchError {
   /// What a user can set, by its name in Swift. Errors name settings, and whoever shows an error words them: the program
   /// `cinch` as its options.
   public enum Setting: String, Sendable, Hashable, CaseIterable {
-    case layers, activation, outputActivation, loss, sigma, learningRate, momentum, warmUpEpochs, gradientClip,
+    case layers, activation, codeActivation, outputActivation, loss, sigma, learningRate, momentum, warmUpEpochs,
+      gradientClip,
       batchSize, epochs
-    case weightDecay, rho, beta, l1, contraction, corruptionLevel, validationSplit, patience
+    case weightDecay, rho, beta, betaWarmUp, l1, contraction, corruptionLevel, validationSplit, patience
     case scaling, imageShape, layout, header, labelColumn
     /// The folder that a run is saved in.
     case folder

@@ -101,7 +101,7 @@ import Testing
       }
       let update = recipe.optimizer.step(
         step, scale: 1, weightDecay: recipe.penalties.weightDecay, decayCount: layout.weightCount)
-      let terms = try fixture.run(update).map { Double($0) }
+      let terms = try fixture.run(update, step: step).map { Double($0) }
       guard step == 0 else { continue }
       close(terms[0], golden.loss.reconstruction, tolerance, "reconstruction loss")
       for (penalty, value) in zip(recipe.penalties.names, terms.dropFirst()) {

@@ -27,7 +27,7 @@ import Testing
     let still = OptimizerStep(.sgd, learningRate: 0, weightDecay: 0, decayCount: fixture.network.weightCount)
     func objective(_ values: [Double]) throws -> Double {
       try backend.write(values, to: parameters)
-      return try fixture.run(still).reduce(0, +)
+      return fixture.objective(try fixture.run(still))
     }
     _ = try objective(values)
     var gradient = try backend.read(fixture.network.gradients)

@@ -42,6 +42,14 @@ enum Variants {
       Recipe(name: "softplus", layers: [13, 6, 4], activation: .softplus, outputActivation: .leakyReLU, loss: .sse))
     recipes.append(
       Recipe(name: "gaussian", layers: [13, 6], activation: .tanh, outputActivation: .linear, loss: .gaussian))
+    recipes.append(.vae(layers: [13, 9, 4]))
+    var normal = Recipe.vae(layers: [13, 4], beta: 0.5, warmUp: 7)
+    normal.name = "vae gaussian"
+    normal.loss = .gaussian
+    normal = (try? normal.settingOutputActivation(.linear)) ?? normal
+    normal.penalties.weightDecay = 0.01
+    normal.penalties.l1 = 0.02
+    recipes.append(normal)
     recipes.append(.classifier(layers: [13, 7, 5], activation: .tanh, classes: labelCount))
     var noisy = Recipe.classifier(layers: [13, 9], activation: .sigmoid, classes: labelCount)
     noisy.name = "classifier with penalties"
@@ -191,10 +199,17 @@ struct StepFixture<B: Backend> {
     try learner.endUpdate()
   }
 
-  /// Runs one update and returns the objective's terms before it.
-  func run(_ optimizer: OptimizerStep) throws -> [B.Scalar] {
-    try update(optimizer)
-    return try network.backend.read(record)
+  /// The objective of a record: what counts in it, weighted.
+  func objective(_ record: [B.Scalar]) -> B.Scalar {
+    zip(learner.columns(.training), record).reduce(0) { $1.0.weight == nil ? $0 : $0 + $1.1 }
+  }
+
+  /// Runs one update and returns the objective's terms before it, and what is reported beside them.
+  func run(_ optimizer: OptimizerStep, step: Int = 0) throws -> [B.Scalar] {
+    try update(optimizer, step: step)
+    return zip(learner.columns(.training), try network.backend.read(record)).map { column, value in
+      value * B.Scalar(column.weight?(step) ?? 1)
+    }
   }
 }
 

@@ -87,8 +87,17 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The weight of KL sparsity; 0 removes it. (default: the recipe's)", valueName: "x"))
+    help: ArgumentHelp(
+      "The weight of KL sparsity, 0 removes it; or of a variational code's divergence from its prior. (default: the "
+        + "recipe's)", valueName: "x"))
   var beta: Double?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Updates during which β of a variational code grows from 0 to its value. (default: the recipe's, 0)",
+      valueName: "updates"))
+  var betaWarmUp: Int?
 
   @Option(
     parsing: .unconditional,
@@ -169,8 +178,18 @@ struct RecipeOptions: ParsableArguments {
         recipe.penalties.kl?.rho = rho
       },
       Override("--beta", beta) { recipe, beta in
+        guard recipe.penalties.prior == nil else {
+          recipe.penalties.prior?.beta = beta
+          return
+        }
         recipe.penalties.kl = beta == 0 ? nil : recipe.penalties.kl ?? KLSettings(rho: 0.05, beta: beta)
         recipe.penalties.kl?.beta = beta
+      },
+      Override("--beta-warm-up", betaWarmUp) { recipe, updates in
+        guard recipe.penalties.prior != nil else {
+          throw CinchError.usage("--beta-warm-up belongs to a prior, which only a variational recipe has: train vae.")
+        }
+        recipe.penalties.prior?.warmUp = updates
       },
       Override("--corruption", corruption) {
         // A level of 0 in a file is no corruption either.

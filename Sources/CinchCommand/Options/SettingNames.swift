@@ -6,6 +6,7 @@ extension CinchError.Setting {
     switch self {
     case .layers: "--layers"
     case .activation: "--activation"
+    case .codeActivation: "--code-activation"
     case .outputActivation: "--output-activation"
     case .loss: "--loss"
     case .labelColumn: "--label-column"
@@ -19,6 +20,7 @@ extension CinchError.Setting {
     case .weightDecay: "--weight-decay"
     case .rho: "--rho"
     case .beta: "--beta"
+    case .betaWarmUp: "--beta-warm-up"
     case .l1: "--l1"
     case .contraction: "--contraction"
     case .corruptionLevel: "--corruption-level"

@@ -18,6 +18,10 @@ extension Recipe {
   var objectiveText: String {
     var terms = [loss.rawValue + (sigma.map { "(σ \(NumberText.plain($0)))" } ?? "")]
     if let kl = penalties.kl { terms.append("KL(ρ \(NumberText.plain(kl.rho)), β \(NumberText.plain(kl.beta)))") }
+    if let prior = penalties.prior {
+      let warmUp = prior.warmUp > 0 ? ", warm-up \(NumberText.counted(prior.warmUp, "update"))" : ""
+      terms.append("KL to the prior (β \(NumberText.plain(prior.beta))\(warmUp))")
+    }
     if penalties.weightDecay > 0 { terms.append("weight decay \(NumberText.plain(penalties.weightDecay))") }
     if penalties.l1 > 0 { terms.append("L1 \(NumberText.plain(penalties.l1))") }
     if penalties.contraction > 0 { terms.append("contraction \(NumberText.plain(penalties.contraction))") }

@@ -19,6 +19,8 @@ public enum LayerSpec: Sendable, Hashable {
   case unpool(Unpool)
   /// Repeats every value over a rectangle: nearest-neighbour upsampling.
   case upsample(Upsample)
+  /// Draws the code from the distribution that the layer below describes (Kingma & Welling 2014).
+  case sampling(Sampling)
 
   /// What knows all about the layer. No other code tells the kinds apart.
   var definition: any LayerDefinition {
@@ -30,13 +32,14 @@ public enum LayerSpec: Sendable, Hashable {
     case .averagePool(let layer): layer
     case .unpool(let layer): layer
     case .upsample(let layer): layer
+    case .sampling(let layer): layer
     }
   }
 
   /// The kinds that files and the command line may name.
   static let kinds: [any LayerDefinition.Type] = [
     Dense.self, Convolution.self, TransposedConvolution.self, MaxPool.self, AveragePool.self, Unpool.self,
-    Upsample.self,
+    Upsample.self, Sampling.self,
   ]
 
   /// What ends the layer; pooling layers are linear.

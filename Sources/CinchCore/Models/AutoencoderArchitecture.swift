@@ -45,15 +45,24 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
     setLayers(layers, activation: activation, codeActivation: codeActivation, outputActivation: outputActivation)
   }
 
-  /// Replaces the network by the dense stack `layers` and its mirror.
+  /// Replaces the network by the dense stack `layers` and its mirror. A code that is drawn stays so.
   public mutating func setLayers(
     _ layers: [Int], activation: Activation, codeActivation: Activation? = nil, outputActivation: Activation
   ) {
+    let isDrawn = encoder.last == .sampling
     input = layers.first ?? 0
     image = nil
     openOutputActivation = nil
     encoder = LayerSpec.dense(layers, activation: activation, codeActivation: codeActivation)
+    if isDrawn { drawCode() }
     decoder = LayerSpec.dense(layers.reversed(), activation: activation, codeActivation: outputActivation)
+  }
+
+  /// Has the code drawn from N(μ, diag eˢ), for which its last dense layer gives twice as many numbers.
+  mutating func drawCode() {
+    guard case .dense(let code)? = encoder.last else { return }
+    encoder[encoder.count - 1] = .dense(units: 2 * code.units, activation: .linear)
+    encoder.append(.sampling)
   }
 
   /// Replaces the network by layers of any kind.

@@ -71,7 +71,7 @@ final class Inference<B: Backend> {
   }
 
   private func forward(_ input: Tensor<B.Buffer>, _ layers: Range<Int>) throws -> Tensor<B.Buffer> {
-    let pass = Pass(.evaluation, step: 0, seed: network.recipe.seed, batchRows: input.rows)
+    let pass = Pass(.inference, step: 0, seed: network.recipe.seed, batchRows: input.rows)
     var h = input
     for index in layers {
       let output = outputs[index].prefix(rows: input.rows)

@@ -64,6 +64,16 @@ extension Recipe {
       penalties: Penalties(contraction: contraction))
   }
 
+  /// A variational autoencoder, 784-400-(20+20) and 20-400-784, ReLU, with a Bernoulli decoder (Kingma & Welling 2014).
+  public static func vae(layers: [Int] = [784, 400, 20], beta: Double = 1, warmUp: Int = 0) -> Recipe {
+    var recipe = Recipe(
+      name: "vae", layers: layers, activation: .relu, codeActivation: .linear, outputActivation: .sigmoid, loss: .bce,
+      penalties: Penalties(prior: PriorSettings(beta: beta, warmUp: warmUp)))
+    recipe.autoencoder?.drawCode()
+    recipe.batchSize = 128
+    return recipe
+  }
+
   /// 784-1000-500-250-30 mirrored, sigmoid with a linear code (Hinton & Salakhutdinov 2006).
   public static func hinton(layers: [Int] = [784, 1000, 500, 250, 30]) -> Recipe {
     Recipe(
@@ -154,7 +164,7 @@ extension Recipe {
   public static var all: [Recipe] {
     [
       .linear(), .undercomplete(), .overcomplete(), .deep(), .sparse(), .sparseL1(), .denoising(), .contractive(),
-      .hinton(), .conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse(),
+      .vae(), .hinton(), .conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse(),
     ]
   }
 

@@ -8,12 +8,14 @@ struct ActivityL1: Penalty {
   var setting: CinchError.Setting { .l1 }
   var usualWeight: Double { 784e-5 }
 
-  func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B> {
-    ActivityL1Term(
-      site: network.encoderCount - 1,
-      partials: RowScratch(memory) { rows in
-        network.backend.sumPartialCount(rows * network.code.resolved.output.count)
-      }, backend: network.backend, column: Column(name), weight: weight)
+  func terms<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>] {
+    [
+      ActivityL1Term(
+        site: network.encoderCount - 1,
+        partials: RowScratch(memory) { rows in
+          network.backend.sumPartialCount(rows * network.code.resolved.output.count)
+        }, backend: network.backend, column: Column(name), weight: weight)
+    ]
   }
 }
 

@@ -8,13 +8,15 @@ struct Contraction: Penalty {
   var setting: CinchError.Setting { .contraction }
   var usualWeight: Double { 0.1 }
 
-  func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B> {
+  func terms<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>] {
     let layer = network.code.resolved
     let units = layer.output.units
-    return ContractionTerm(
-      site: network.encoderCount - 1, activation: layer.spec.activation, rows: network.codeWeight,
-      norms: try memory.scratch([units]), slopes: try memory.scratch([units]), values: try memory.scratch([units]),
-      backend: network.backend, column: Column(name), weight: weight)
+    return [
+      ContractionTerm(
+        site: network.encoderCount - 1, activation: layer.spec.activation, rows: network.codeWeight,
+        norms: try memory.scratch([units]), slopes: try memory.scratch([units]), values: try memory.scratch([units]),
+        backend: network.backend, column: Column(name), weight: weight)
+    ]
   }
 }
 

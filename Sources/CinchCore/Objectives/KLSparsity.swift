@@ -9,16 +9,18 @@ struct KLSparsity: Penalty {
   var setting: CinchError.Setting { .beta }
   var usualWeight: Double { 3 }
 
-  func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B> {
+  func terms<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>] {
     let units = network.code.resolved.output.units
     let kept = try memory.kept("mean_activations", [units])
-    return KLSparsityTerm(
-      settings: settings, site: network.encoderCount - 1,
-      sums: try memory.scratch([units]), kept: kept,
-      result: KLResult(
-        // Without momentum nobody reads ρ̂ of the last update, and it can be written in its place.
-        means: settings.momentum > 0 ? try memory.scratch([units]) : kept, column: try memory.scratch([units]),
-        values: try memory.scratch([units])), backend: network.backend, column: Column(name))
+    return [
+      KLSparsityTerm(
+        settings: settings, site: network.encoderCount - 1,
+        sums: try memory.scratch([units]), kept: kept,
+        result: KLResult(
+          // Without momentum nobody reads ρ̂ of the last update, and it can be written in its place.
+          means: settings.momentum > 0 ? try memory.scratch([units]) : kept, column: try memory.scratch([units]),
+          values: try memory.scratch([units])), backend: network.backend, column: Column(name))
+    ]
   }
 }
 

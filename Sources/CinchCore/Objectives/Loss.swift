@@ -32,6 +32,25 @@ public enum Loss: String, CaseIterable, Sendable, Codable {
 }
 
 extension Recipe {
+  /// The names of what training reports of each epoch, in the order of `history.csv`.
+  public var metricNames: [String] { loss.metricNames + penalties.names + boundNames }
+
+  /// The names of what is reported of held-out samples.
+  public var heldOutMetricNames: [String] { loss.metricNames + boundNames }
+
+  private var boundNames: [String] { penalties.prior == nil ? [] : [Metrics.divergenceName, Metrics.boundName] }
+
+  /// Adds the bound, where there is one.
+  func addBound(to metrics: inout Metrics) {
+    guard penalties.prior != nil, let divergence = metrics[Metrics.divergenceName] else { return }
+    metrics[Metrics.boundName] = -((metrics[Reconstruction.perSampleName] ?? .nan) + divergence)
+  }
+
+  /// What early stopping goes by: the bound's negative, or else the loss.
+  func monitored(_ metrics: Metrics) -> Double {
+    metrics[Metrics.boundName].map { -$0 } ?? metrics[loss.metricNames[0]] ?? .nan
+  }
+
   /// What the loss's mean over samples comes to, by name.
   func lossMetrics(_ mean: Double) -> Metrics {
     loss == .softmax ? [Loss.crossEntropyName: mean] : Reconstruction(mean, of: self).metrics

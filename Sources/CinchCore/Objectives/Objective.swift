@@ -77,6 +77,7 @@ extension Objective {
     }
     try validateSigma()
     try validatePenalties(network)
+    try validatePrior(network)
     try validateCorruption()
   }
 
@@ -118,6 +119,33 @@ extension Objective {
         "The contractive penalty needs an encoder of one dense layer: "
           + "use \(network.input.image == nil ? "two numbers in \(.layers)" : "the contractive recipe"), "
           + "or leave \(.contraction) out.")
+    }
+  }
+
+  private func validatePrior(_ network: ResolvedNetwork) throws {
+    let isDrawn = network.layers[network.encoderCount - 1].kind is SamplingKind
+    guard let prior = penalties.prior else {
+      guard !isDrawn else {
+        throw CinchError.usage(
+          "A code that is drawn needs a prior: give the penalties a 'prior', such as {\"beta\": 1}.")
+      }
+      return
+    }
+    guard isDrawn else {
+      throw CinchError.usage(
+        "A prior needs a code that is drawn: end the encoder with a layer of type 'sampling', or use the vae recipe.")
+    }
+    guard loss == .bce || loss == .gaussian else {
+      throw CinchError.usage(
+        "The bound of a variational autoencoder is made of probabilities, which \(loss.rawValue) is not: use "
+          + "\(.loss, "bce"), or \(.loss, "gaussian").")
+    }
+    guard prior.beta >= 0, prior.beta.isFinite else {
+      throw CinchError.usage("\(.beta) cannot be \(prior.beta); use 0 or more.")
+    }
+    guard (0...TrainingSettings.mostEpochs).contains(prior.warmUp) else {
+      throw CinchError.usage(
+        "\(.betaWarmUp) must lie between 0 and \(TrainingSettings.mostEpochs) updates, not \(prior.warmUp).")
     }
   }
 

@@ -9,22 +9,27 @@ import CinchData
 /// | `kl` ρ, β | β Σ_j KL(ρ ‖ ρ̂_j), ρ̂_j the mean activation of code unit j |
 /// | `l1` λ | λ Σ_j abs(h_j) of the code, averaged over samples |
 /// | `contraction` λ | λ ‖∂h/∂x‖²_F of a one-layer encoder, averaged over samples |
+/// | `prior` β | β KL(N(μ, diag eˢ) ‖ N(0, I)) of a code that is drawn, averaged over samples; it must be there |
 public struct Penalties: Sendable, Hashable {
   public var weightDecay: Double
   public var kl: KLSettings?
   public var l1: Double
   public var contraction: Double
+  public var prior: PriorSettings?
 
-  public init(weightDecay: Double = 0, kl: KLSettings? = nil, l1: Double = 0, contraction: Double = 0) {
+  public init(
+    weightDecay: Double = 0, kl: KLSettings? = nil, l1: Double = 0, contraction: Double = 0, prior: PriorSettings? = nil
+  ) {
     self.weightDecay = weightDecay
     self.kl = kl
     self.l1 = l1
     self.contraction = contraction
+    self.prior = prior
   }
 }
 
 extension Penalties: Codable {
-  private enum CodingKeys: String, CodingKey, CaseIterable { case weightDecay, kl, l1, contraction }
+  private enum CodingKeys: String, CodingKey, CaseIterable { case weightDecay, kl, l1, contraction, prior }
 
   public init(from decoder: any Decoder) throws {
     try decoder.refuseUnknownKeys(CodingKeys.self, in: "penalties")
@@ -33,7 +38,8 @@ extension Penalties: Codable {
       weightDecay: try container.decodeIfPresent(Double.self, forKey: .weightDecay) ?? 0,
       kl: try container.decodeIfPresent(KLSettings.self, forKey: .kl),
       l1: try container.decodeIfPresent(Double.self, forKey: .l1) ?? 0,
-      contraction: try container.decodeIfPresent(Double.self, forKey: .contraction) ?? 0)
+      contraction: try container.decodeIfPresent(Double.self, forKey: .contraction) ?? 0,
+      prior: try container.decodeIfPresent(PriorSettings.self, forKey: .prior))
   }
 }
 

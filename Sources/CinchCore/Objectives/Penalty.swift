@@ -18,12 +18,17 @@ protocol Penalty: Sendable {
   /// `Network.parameter` for its term.
   func parameters(on network: ResolvedNetwork) -> [ParameterSpec]
 
-  func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B>
+  /// What computes it in training, and what it reports there beside its share.
+  func terms<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>]
+
+  /// What it reports in evaluation.
+  func reports<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>]
 }
 
 extension Penalty {
   func sites(encoderCount: Int) -> [Int] { [encoderCount - 1] }
   func parameters(on network: ResolvedNetwork) -> [ParameterSpec] { [] }
+  func reports<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>] { [] }
 }
 
 extension Penalties {
@@ -33,6 +38,7 @@ extension Penalties {
       weightDecay > 0 ? WeightDecay(weight: weightDecay) : nil,
       kl.map(KLSparsity.init),
       l1 > 0 ? ActivityL1(weight: l1) : nil, contraction > 0 ? Contraction(weight: contraction) : nil,
+      prior.map(PriorDivergence.init),
     ]
     return all.compactMap { $0 }
   }

@@ -10,10 +10,12 @@ struct WeightDecay: Penalty {
 
   func sites(encoderCount: Int) -> [Int] { [] }
 
-  func term<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> any Term<B> {
-    WeightDecayTerm(
-      weights: network.weights, partials: try memory.scratch([network.backend.sumPartialCount(network.weightCount)]),
-      backend: network.backend, column: Column(name), weight: weight)
+  func terms<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>] {
+    [
+      WeightDecayTerm(
+        weights: network.weights, partials: try memory.scratch([network.backend.sumPartialCount(network.weightCount)]),
+        backend: network.backend, column: Column(name), weight: weight)
+    ]
   }
 }
 

@@ -32,9 +32,11 @@ final class Backpropagation<B: Backend>: Learner {
     self.network = network
     let count = network.layers.count
     loss = network.outputLoss()
-    let terms = try network.recipe.penalties.active.map { try $0.term(on: network, memory: memory) }
+    let penalties = network.recipe.penalties.active
+    let terms = try penalties.flatMap { try $0.terms(on: network, memory: memory) }
     training = Side(terms, network, loss, .training)
-    evaluation = Side([try CodeActivation(network, memory: memory)], network, loss, .evaluation)
+    let reports = try penalties.flatMap { try $0.reports(on: network, memory: memory) }
+    evaluation = Side([try CodeActivation(network, memory: memory)] + reports, network, loss, .evaluation)
     var slots = network.layers.enumerated().map { ActivationSlots($1, isOutput: $0 == count - 1) }
     for term in terms {
       for site in term.sites { try term.claim(&slots[site], at: site) }
@@ -47,7 +49,7 @@ final class Backpropagation<B: Backend>: Learner {
   private func side(_ mode: Pass.Mode) -> Side { mode == .training ? training : evaluation }
 
   func columns(_ mode: Pass.Mode) -> [Column] { side(mode).columns }
-  var monitored: String { network.recipe.loss.metricNames[0] }
+  func monitored(_ metrics: Metrics) -> Double { network.recipe.monitored(metrics) }
 
   func reserve(rows: Int, _ mode: Pass.Mode) throws {
     try side(mode).memory.reserve(rows: rows)
@@ -137,6 +139,7 @@ final class Backpropagation<B: Backend>: Learner {
   func metrics(_ means: [Double], _ mode: Pass.Mode) -> Metrics {
     var metrics = network.recipe.lossMetrics(means.first ?? .nan)
     for (column, mean) in zip(side(mode).columns, means).dropFirst() { metrics[column.name] = mean }
+    network.recipe.addBound(to: &metrics)
     return metrics
   }
 }

@@ -50,7 +50,9 @@ public struct Epoch: Sendable, Hashable {
   public var reconstruction: Reconstruction { Reconstruction(metrics) }
   /// Each penalty's mean contribution to `loss`, by name.
   public var penalties: [String: Double] {
-    let others = metrics.filter { !Loss.allMetricNames.contains($0.name) }
+    // A bound's divergence is reported beside what it counts.
+    let derived = metrics[Metrics.boundName] == nil ? [] : Metrics.derivedNames
+    let others = metrics.filter { !Loss.allMetricNames.contains($0.name) && !derived.contains($0.name) }
     return Dictionary(uniqueKeysWithValues: others.map { ($0.name, $0.value) })
   }
   /// The reconstruction loss on the held-out samples.

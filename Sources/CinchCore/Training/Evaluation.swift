@@ -56,7 +56,8 @@ struct EvaluationPass<B: Backend> {
   func run() throws -> Evaluation {
     for (index, start) in stride(from: 0, to: feed.count, by: rows).enumerated() {
       let n = min(rows, feed.count - start)
-      let part = try feed.load(SampleOrder(start: start), rows: n, Pass(.evaluation, step: 0, seed: seed, batchRows: n))
+      let part = try feed.load(
+        SampleOrder(start: start), rows: n, Pass(.evaluation, step: UInt64(index), seed: seed, batchRows: n))
       try learner.forward(part)
       try learner.record(part, into: record.slice(at: index * columns, shape: [columns]))
     }

@@ -210,7 +210,7 @@ final class GradientRun<B: Backend>: TrainingRun {
       samplesPerSecond: Double(state.samples) / max(state.seconds, 1e-9), seconds: state.seconds)
     if let validation {
       let metrics = try validation.run().metrics
-      let monitored = metrics[learner.monitored] ?? .nan
+      let monitored = learner.monitored(metrics)
       guard monitored.isFinite else {
         throw CinchError.diverged(
           Divergence.explain(recipe, "the validation loss", monitored, step: state.step, epoch: epoch.number))

@@ -32,8 +32,8 @@ protocol Learner<B>: AnyObject {
   /// What the columns' means over samples come to, by name.
   func metrics(_ means: [Double], _ mode: Pass.Mode) -> Metrics
 
-  /// The metric that says which weights are best: the lower the better.
-  var monitored: String { get }
+  /// What says which weights are best: the lower the better.
+  func monitored(_ metrics: Metrics) -> Double
 }
 
 extension Recipe {

@@ -2,7 +2,8 @@ import CinchBackend
 
 /// Where a pass of a batch through the network stands: what a layer that draws numbers, or is off in evaluation, needs.
 struct Pass: Sendable {
-  enum Mode: Sendable { case training, evaluation }
+  /// Training and evaluation measure the objective, so a code that is drawn is drawn in both; inference uses the model.
+  enum Mode: Sendable { case training, evaluation, inference }
 
   let mode: Mode
   /// Updates before this one, in the whole run.
