@@ -92,6 +92,24 @@ public final class Autoencoder: Sendable {
     return try withSession { try $0.evaluate(data) }
   }
 
+  /// A lower bound of log p(x) of a variational autoencoder, averaged over samples: nats. One code of each sample gives
+  /// the evidence lower bound; the more codes, the tighter it is (Burda, Grosse and Salakhutdinov, "Importance weighted
+  /// autoencoders", ICLR 2016):
+  ///
+  ///     log 1/K Σ_k p(x|z_k) p(z_k) / q(z_k|x),  z_k from q(z|x)
+  ///
+  /// - Parameter draws: K.
+  /// - Throws: `CinchError.usage` where the code is not drawn, or K is less than 1; `.badData` where the features do not fit.
+  public func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double {
+    guard recipe.penalties.prior != nil else {
+      throw CinchError.usage("Only a variational autoencoder gives samples a probability: train one, such as vae.")
+    }
+    guard (1...1_000_000).contains(draws) else {
+      throw CinchError.usage("A bound of \(draws) codes a sample is not possible: choose 1 to 1000000.")
+    }
+    return try withSession { try $0.importanceWeightedBound(data, draws: draws) }
+  }
+
   /// Samples as the encoder of a denoising autoencoder sees them at an update.
   public func corrupt(_ data: Dataset, step: UInt64 = 0) throws -> Dataset {
     try check(data)

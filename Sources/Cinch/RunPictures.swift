@@ -100,6 +100,22 @@ extension RunFolder {
 
   private static func some(_ count: Int, _ all: Int) -> String { count < all ? "first \(count) of \(all)" : "\(all)" }
 
+  /// Samples side by side; as many as a picture holds.
+  ///
+  /// - Parameters:
+  ///   - shape: of one sample.
+  ///   - columns: samples in a row; near the square root of their number if nil.
+  package static func picture(
+    of samples: Dataset, shape: Shape, columns: Int? = nil, caption: String? = nil
+  ) throws -> RasterImage {
+    let magnification = magnification(shape, narrow: 2)
+    let most = max(1, mostPixels / (shape.count * magnification * magnification))
+    let values = try samples.prefix(most).values
+    let image = try ImageGrid.tiles(
+      values, tileShape: tile(shape), columns: columns, contrast: .fixed(range(values)), magnification: magnification)
+    return try caption.map { try ImageGrid.captioned(image, $0) } ?? image
+  }
+
   /// Channels that are no colours stand below each other.
   private static func tile(_ shape: Shape) -> Shape {
     let extents = shape.dimensions

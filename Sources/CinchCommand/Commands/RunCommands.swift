@@ -33,7 +33,9 @@ struct OutputOptions: ParsableArguments {
   }
 
   /// Writes a matrix: .csv as text, .npy as it is.
-  func write(_ values: [Float], shape: Shape) throws {
+  func write(_ values: [Float], shape: Shape) throws { try Self.write(values, shape: shape, to: output) }
+
+  static func write(_ values: [Float], shape: Shape, to output: String) throws {
     if output.hasSuffix(".csv") {
       try CSVWriter.write(values: values, features: shape.columns, to: output)
     } else {
@@ -78,6 +80,13 @@ struct EvalCommand: ParsableCommand {
   @Flag(help: "Measures the samples that the run holds out, and no others.")
   var heldOut = false
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Of a variational autoencoder: the importance-weighted bound with so many codes of each sample.",
+      valueName: "n"))
+  var samples: Int?
+
   @Flag(help: "Prints one JSON object.")
   var json = false
 
@@ -86,11 +95,14 @@ struct EvalCommand: ParsableCommand {
     if heldOut, let option = dataOptions.given.first {
       throw CinchError.usage("\(option) names other samples than --held-out does: give one of them.")
     }
-    let samples =
+    let data =
       heldOut
       ? try config.prepare(try LoadReport.observing(quiet: false) { try config.heldOut() })
       : try dataOptions.load(for: config)
-    let evaluation = try model.evaluate(samples)
+    var evaluation = try model.evaluate(data)
+    if let samples {
+      evaluation.metrics[Metrics.weightedBoundName] = try model.importanceWeightedBound(data, draws: samples)
+    }
     if json {
       return try Output.result(
         JSON.record([
@@ -102,6 +114,11 @@ struct EvalCommand: ParsableCommand {
     }
     var facts = Facts()
     facts.add("loss", config.recipe.lossText(evaluation))
+    for (name, words) in [
+      (Metrics.boundName, "bound"), (Metrics.divergenceName, "divergence"), (Metrics.weightedBoundName, "weighted"),
+    ] {
+      if let value = evaluation.metrics[name] { facts.add(words, "\(NumberText.short(value)) nats a sample") }
+    }
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("samples", NumberText.grouped(evaluation.samples) + (heldOut ? ", held out" : ""))
     try Output.result(facts.text)

@@ -36,17 +36,35 @@ final class Network<B: Backend> {
     self.gradients = gradients
     var layers: [any Layer<B>] = []
     for (index, layer) in network.layers.enumerated() {
-      let views = layout.uses(at: index).map { use in
-        let (start, shape) = (layout.range(use.parameter).lowerBound, layout.spec(use.parameter).shape)
-        return LayerParameter(
-          value: parameters.slice(at: start, shape: shape), gradient: gradients.slice(at: start, shape: shape),
-          isShared: use.isShared, accumulates: layout.accumulates(use))
-      }
+      let views = Self.views(layout, index, parameters, gradients)
       let site = LayerSite(backend: backend, index: index, parameters: views, layers: layers)
       layers.append(try layer.kind.make(layer, at: site))
     }
     self.layers = layers
     try backend.write(Scalars.scalars(layout.initialValues(seed: recipe.seed)), to: parameters)
+  }
+
+  /// A layer's parameters in the arenas.
+  private static func views(
+    _ layout: ParameterList, _ index: Int, _ parameters: Tensor<B.Buffer>, _ gradients: Tensor<B.Buffer>
+  ) -> [LayerParameter<B.Buffer>] {
+    layout.uses(at: index).map { use in
+      let (start, shape) = (layout.range(use.parameter).lowerBound, layout.spec(use.parameter).shape)
+      return LayerParameter(
+        value: parameters.slice(at: start, shape: shape), gradient: gradients.slice(at: start, shape: shape),
+        isShared: use.isShared, accumulates: layout.accumulates(use))
+    }
+  }
+
+  /// The output layer without its activation, with the same parameters: what losses of single samples are taken of.
+  func linearOutput() throws -> any Layer<B> {
+    var layer = last.resolved
+    layer.spec = layer.spec.definition.ending(with: .linear)
+    return try layer.kind.make(
+      layer,
+      at: LayerSite(
+        backend: backend, index: layers.count - 1,
+        parameters: Self.views(layout, layers.count - 1, parameters, gradients), layers: Array(layers.dropLast())))
   }
 
   /// What the loss or a penalty learns or keeps, by its name in files; without a gradient where it is not learned.

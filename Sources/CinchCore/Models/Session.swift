@@ -23,6 +23,8 @@ package protocol Session: AnyObject {
   /// The outputs of the encoder's convolutions, each with its name and shape.
   func featureMaps(_ data: Dataset) throws -> [FeatureMaps]
   func evaluate(_ data: Dataset) throws -> Evaluation
+  /// log p(x) of samples, averaged, as far as `draws` codes of each tell: see `ImportanceWeightedBound`.
+  func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double
   /// The run's own held-out samples, or its training samples, which the device has already.
   func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation
   /// A corrupted copy of samples, as the encoder sees them at `step`.
@@ -181,6 +183,11 @@ final class ModelSession<B: Backend>: Session {
       try EvaluationPass(learner(), network, input.channelsLast(data), memoryLimit: 0).run(), data.name)
     evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
     return evaluation
+  }
+
+  func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double {
+    try recipe.validate(data)
+    return try ImportanceWeightedBound(network).run(input.channelsLast(data), draws: draws)
   }
 
   func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation {
