@@ -116,6 +116,12 @@ VARIANTS |= {
         image=[1, 6, 5], corruption=dict(kind="masking", level=0.3),
         encoder=[conv(3, stride=2, padding=1)],
         decoder=[transposed([6, 5], filters=1, stride=2, padding=1, activation="sigmoid")]),
+    "conv-vae": dict(
+        image=[2, 5, 4], penalties=dict(prior=dict(beta=1.0, warm_up=0)),
+        encoder=[conv(3, stride=2, padding=1), (8, "linear"), dict(type="sampling")],
+        decoder=[
+            dict(type="dense", units=18, activation="relu", image=[3, 3, 2]),
+            transposed([5, 4], filters=2, stride=2, padding=1, activation="sigmoid")]),
     "conv-tied": dict(
         image=[3, 5, 4], tied=True, penalties=dict(weight_decay=0.01),
         encoder=[conv(2, kernel=2, stride=2, activation="sigmoid"), conv(3, kernel=2, activation="tanh")],
@@ -250,6 +256,14 @@ def convolve_transposed(x, weight, layer):
     return full[:, :, top:top + height, left:left + width]
 
 
+def convolved(layer, size):
+    top, bottom, left, right = padding(layer, size)
+    padded = size[0] + top + bottom, size[1] + left + right
+    return [
+        (n - d * (k - 1) - 1) // s + 1
+        for n, k, s, d in zip(padded, pair(layer["kernel"]), pair(layer["stride"]), pair(layer["dilation"]))]
+
+
 class Model:
     def __init__(self, recipe, rng):
         self.recipe = recipe
@@ -260,8 +274,14 @@ class Model:
         draw = lambda shape, scale: torch.tensor(np.round(rng.uniform(-scale, scale, shape) * 256) / 256)
         self.parameters = {}
         fan_in = recipe["image"][0] if "image" in recipe else recipe["input"]
+        size = recipe.get("image", [0])[1:]
         for index, (name, layer) in enumerate(zip(self.names, self.layers)):
             fan_out = layer.get("units") or layer.get("filters")
+            if layer["type"] == "dense":
+                fan_in *= math.prod(size)
+                size = layer["image"][1:] if "image" in layer else []
+            elif layer["type"] == "convolution":
+                size = convolved(layer, size)
             if layer["type"] == "sampling":
                 fan_in //= 2
             if not fan_out:
@@ -271,7 +291,7 @@ class Model:
             if not (recipe["tied"] and index >= self.depth):
                 self.parameters[f"{name}.weight"] = draw(shape, 1)
             self.parameters[f"{name}.bias"] = draw((fan_out,), 0.5)
-            fan_in = fan_out
+            fan_in = layer["image"][0] if "image" in layer else fan_out
         if recipe["loss"] == "gaussian":
             self.parameters["loss.log_variance"] = torch.zeros(1)
 
@@ -288,7 +308,7 @@ class Model:
         for index in layers:
             layer, F = self.layers[index], torch.nn.functional
             match layer["type"]:
-                case "dense": a = h @ self.weight(p, index).T
+                case "dense": a = h.flatten(1) @ self.weight(p, index).T
                 case "convolution": a = convolve(h, self.weight(p, index), layer)
                 case "transposed-convolution": a = convolve_transposed(h, self.weight(p, index), layer)
                 case "max-pool":
@@ -308,6 +328,8 @@ class Model:
                 bias = p[self.names[index] + ".bias"]
                 a = a + (bias if a.dim() == 2 else bias[:, None, None])
                 h = ACTIVATIONS[layer["activation"]](a)
+                if "image" in layer:
+                    h = h.reshape(len(h), *layer["image"])
         return h, a
 
     def objective(self, p, x, x_input, step=0):

@@ -54,7 +54,8 @@ import Testing
 
   @Test(arguments: [
     "", ",", "conv", "conv 16,", "conv x", "conv 0", "conv -4", "conv 99999999999999999999", "conv 16 3y3", "conv 16 x",
-    "conv 16 3x", "conv 16 3x3x3", "conv 16 s", "conv 16 sx", "conv 16 q2", "conv 16 wide", "dense 16", "maxpool",
+    "conv 16 3x", "conv 16 3x3x3", "conv 16 s", "conv 16 sx", "conv 16 q2", "conv 16 wide", "dense sixteen",
+    "dense 16 17", "maxpool",
     "maxpool two", "maxpool 2 2", "maxpool 2 sx", "784,128",
   ])
   func otherWordsAreRefused(text: String) {

@@ -110,6 +110,22 @@ enum Variants {
     pooled.name = "pooled"
     pooled.penalties.kl = KLSettings(rho: 0.1, beta: 3, momentum: 0.5)
     recipes.append(pooled)
+    recipes.append(.convVAE(image: small, units: 4))
+    // Dense layers between images, whose channels have statistics of their own, and as the output.
+    var dense = Recipe.convSparse(image: small)
+    dense.name = "dense between"
+    try dense.autoencoder?.setLayers(
+      image: small,
+      encoder: [
+        .convolution(ConvolutionSpec(filters: 3, stride: Extent(2), activation: .tanh)),
+        .dense(units: 24, activation: .sigmoid, image: ImageShape(channels: 4, height: 3, width: 2)),
+      ],
+      decoder: [
+        .dense(units: 9, activation: .tanh),
+        .dense(units: small.count, activation: .sigmoid, image: small),
+      ], outputActivation: .sigmoid)
+    dense.penalties.l1 = 0.02
+    recipes.append(dense)
     var gaussian = Recipe.conv(image: small)
     gaussian.name = "gaussian fixed"
     gaussian.loss = .gaussian

@@ -42,6 +42,11 @@ struct LayerParameter<Buffer: AnyObject> {
   let isShared: Bool
   /// Whether a layer above has already written `gradient` in this backward pass.
   let accumulates: Bool
+
+  func reshaped(_ shape: Shape) -> LayerParameter {
+    LayerParameter(
+      value: value.reshaped(shape), gradient: gradient.reshaped(shape), isShared: isShared, accumulates: accumulates)
+  }
 }
 
 extension Layer {

@@ -73,13 +73,21 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
     image: ImageShape, encoder: [LayerSpec], decoder: [LayerSpec]? = nil, outputActivation: Activation,
     pools: PoolInverse = .upsample
   ) throws {
+    let isDrawn = self.encoder.last == .sampling && encoder.last != .sampling
     self.image = image
     input = image.count
     openOutputActivation = nil
     self.encoder = encoder
+    if isDrawn {
+      guard case .dense? = encoder.last else {
+        throw CinchError.usage(
+          "A code that is drawn is a vector: end \(.layers) with a dense layer, such as \"dense 20\".")
+      }
+      drawCode()
+    }
     self.decoder =
       try decoder
-      ?? LayerSpec.mirror(of: encoder, from: inputShape, outputActivation: outputActivation, pools: pools)
+      ?? LayerSpec.mirror(of: self.encoder, from: inputShape, outputActivation: outputActivation, pools: pools)
   }
 
   /// The function of the output layer.

@@ -138,6 +138,16 @@ extension Recipe {
       objective: Objective(.softmax))
   }
 
+  /// `vae` of images: two strided convolutions and a dense layer to 20 means and log variances, and back.
+  public static func convVAE(image: ImageShape = .fashion, units: Int = 20, beta: Double = 1, warmUp: Int = 0) -> Recipe
+  {
+    let encoder = strided(.relu) + [.dense(units: 2 * units, activation: .linear), .sampling]
+    var recipe = convolutional(
+      name: "conv-vae", image: image, encoder: encoder, decoder: nil, activation: .relu, pools: .upsample)
+    recipe.penalties.prior = PriorSettings(beta: beta, warmUp: warmUp)
+    return recipe
+  }
+
   private static func strided(_ code: Activation) -> [LayerSpec] {
     [
       .convolution(ConvolutionSpec(filters: 16, stride: Extent(2), padding: .all(1))),
@@ -164,7 +174,7 @@ extension Recipe {
   public static var all: [Recipe] {
     [
       .linear(), .undercomplete(), .overcomplete(), .deep(), .sparse(), .sparseL1(), .denoising(), .contractive(),
-      .vae(), .hinton(), .conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse(),
+      .vae(), .hinton(), .conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse(), .convVAE(),
     ]
   }
 

@@ -25,16 +25,22 @@ struct ParameterSpec: Sendable {
   var shape: Shape
   /// For each axis of the tensor in files, the axis of `shape` that it is. Files keep PyTorch's order.
   var fileAxes: [Int]
+  /// The tensor in files, where its axes are not the extents of `fileAxes`.
+  var fileShape: Shape?
   var initial: Initial
 
-  /// - Parameter fileAxes: nil where files have the device's own order.
+  /// - Parameters:
+  ///   - fileAxes: nil where files have the device's own order.
+  ///   - fileShape: nil where files have an axis for each of `fileAxes`.
   init(
-    _ name: String, _ role: Role, shape: Shape, fileAxes: [Int]? = nil, initial: Initial = .constant(0)
+    _ name: String, _ role: Role, shape: Shape, fileAxes: [Int]? = nil, fileShape: Shape? = nil,
+    initial: Initial = .constant(0)
   ) {
     self.name = name
     self.role = role
     self.shape = shape
     self.fileAxes = fileAxes ?? Array(shape.dimensions.indices)
+    self.fileShape = fileShape
     self.initial = initial
   }
 }
@@ -162,8 +168,9 @@ extension ParameterList {
 // Files keep PyTorch's shapes and order.
 extension ParameterList {
   func fileShape(_ use: Use) -> Shape {
-    let extents = entries[use.parameter].spec.shape.dimensions
-    return Shape(use.fileAxes.map { extents[$0] })
+    let spec = entries[use.parameter].spec
+    if !use.isShared, let shape = spec.fileShape { return shape }
+    return Shape(use.fileAxes.map { spec.shape.dimensions[$0] })
   }
 
   /// For each element as files order it, its place in the arena.
