@@ -41,6 +41,15 @@ class Workload:
     kl: tuple = ()       # (rho, beta)
     weight_decay: float = 0.0
     contraction: float = 0.0
+    drawn: bool = False  # the code's layer gives means and log variances of half as many units, which are drawn
+
+    def shapes(self):
+        """Inputs and outputs of every dense layer."""
+        pairs = list(zip(self.widths, self.widths[1:]))
+        if self.drawn:
+            code = len(pairs) // 2
+            pairs[code] = (pairs[code][0] // 2, pairs[code][1])
+        return pairs
 
 
 WORKLOADS = {
@@ -52,6 +61,8 @@ WORKLOADS = {
     "hinton": Workload(
         (784, 1000, 500, 250, 30, 250, 500, 1000, 784),
         ("sigmoid", "sigmoid", "sigmoid", "linear", "sigmoid", "sigmoid", "sigmoid", "sigmoid"), "bce", steps=20),
+    "vae": Workload(
+        (784, 400, 40, 400, 784), ("relu", "linear", "relu", "sigmoid"), "bce", batch=128, drawn=True),
     "conv": Workload(
         images=(("conv", 16, 2), ("conv", 32, 2), ("deconv", 16, 2), ("deconv", 1, 2)), batch=128, steps=20),
     "convpool": Workload(
@@ -87,7 +98,7 @@ class TorchPeer:
         self.format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
         self.device = "cuda" if cuda else "cpu"
         self.data = torch.from_numpy(data).to(self.device)
-        layers = [torch.nn.Linear(i, o) for i, o in zip(work.widths, work.widths[1:])]
+        layers = [torch.nn.Linear(i, o) for i, o in work.shapes()]
         self.layers = torch.nn.ModuleList(self.image_layers() if work.images else layers).to(self.device)
         if work.images:
             self.layers.to(memory_format=self.format)
@@ -129,10 +140,15 @@ class TorchPeer:
             h = f(a) if index < len(self.layers) - 1 or work.loss == "sse" else a
             if index == code:
                 z = h
+            if work.drawn and index == code:
+                mean, s = h.chunk(2, 1)
+                h = mean + torch.randn_like(mean) * (0.5 * s).exp()
         if work.loss == "sse":
             result = 0.5 * ((h - x) ** 2).sum() / len(x)
         else:
             result = torch.nn.functional.binary_cross_entropy_with_logits(h, x, reduction="sum") / len(x)
+        if work.drawn:
+            result = result + 0.5 * (mean.square() + s.exp() - 1 - s).sum() / len(x)
         if work.kl:
             (rho, beta), mean = work.kl, z.mean(0)
             kl = rho * torch.log(rho / mean) + (1 - rho) * torch.log((1 - rho) / (1 - mean))
@@ -166,7 +182,7 @@ class JaxPeer:
         self.jax, self.jnp, self.work = jax, jnp, work
         self.data = jax.device_put(data) if cuda else data
         self.rng, self.key = np.random.default_rng(0), jax.random.PRNGKey(1)
-        shapes = self.kernels() if work.images else list(zip(work.widths, work.widths[1:]))
+        shapes = self.kernels() if work.images else work.shapes()
         parameters = []
         for key, shape in zip(jax.random.split(jax.random.PRNGKey(0), len(shapes)), shapes):
             taps = 9 if work.images else 1
@@ -220,10 +236,15 @@ class JaxPeer:
             h = f(a) if index < len(parameters) - 1 or work.loss == "sse" else a
             if index == code:
                 z = h
+            if work.drawn and index == code:
+                mean, s = jnp.split(h, 2, 1)
+                h = mean + self.jax.random.normal(key, mean.shape) * jnp.exp(0.5 * s)
         if work.loss == "sse":
             result = 0.5 * ((h - x) ** 2).sum() / len(x)
         else:
             result = (jnp.maximum(h, 0) - h * x + jnp.log1p(jnp.exp(-jnp.abs(h)))).sum() / len(x)
+        if work.drawn:
+            result = result + 0.5 * (mean**2 + jnp.exp(s) - 1 - s).sum() / len(x)
         if work.kl:
             (rho, beta), mean = work.kl, z.mean(0)
             kl = rho * jnp.log(rho / mean) + (1 - rho) * jnp.log((1 - rho) / (1 - mean))

@@ -20,6 +20,7 @@ struct Workload: Sendable {
     Workload("denoise", .denoising(layers: [784, 1024], corruption: .masking(0.3))),
     Workload("contractive", .contractive(layers: [784, 256], contraction: 0.1)),
     Workload("hinton", .hinton(layers: [784, 1000, 500, 250, 30])),
+    Workload("vae", .vae(layers: [784, 400, 20]), batch: 128),
     Workload("conv", .conv(), batch: 128),
     Workload("convpool", .convPool(), batch: 128),
   ]
