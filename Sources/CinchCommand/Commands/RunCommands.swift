@@ -114,11 +114,7 @@ struct EvalCommand: ParsableCommand {
     }
     var facts = Facts()
     facts.add("loss", config.recipe.lossText(evaluation))
-    for (name, words) in [
-      (Metrics.boundName, "bound"), (Metrics.divergenceName, "divergence"), (Metrics.weightedBoundName, "weighted"),
-    ] {
-      if let value = evaluation.metrics[name] { facts.add(words, "\(NumberText.short(value)) nats a sample") }
-    }
+    facts.add("bound", evaluation.boundText)
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("samples", NumberText.grouped(evaluation.samples) + (heldOut ? ", held out" : ""))
     try Output.result(facts.text)

@@ -111,6 +111,7 @@ struct TrainingReport {
       "learned",
       recipe.lossText(evaluation) + " on "
         + NumberText.counted(evaluation.samples, result.isHeldOut ? "validation sample" : "training sample"))
+    facts.add("bound", evaluation.boundText)
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("warning", result.code.warning)
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
@@ -158,5 +159,15 @@ extension Recipe {
     let kind = codeUnits <= input ? "\(factor) to 1" : "1 to \(factor)"
     let aim = penalties.kl.map { " against ρ \(NumberText.plain($0.rho))" } ?? ""
     return "\(inputShape) → \(codeShape) (\(kind)), mean activation \(NumberText.short(meanActivation))\(aim)"
+  }
+}
+
+extension Evaluation {
+  /// -248.6 nats a sample, of which the code's divergence is 17; nil where there is no bound.
+  var boundText: String? {
+    guard let bound = metrics[Metrics.boundName], let divergence = metrics[Metrics.divergenceName] else { return nil }
+    let weighted = metrics[Metrics.weightedBoundName].map { ", importance-weighted \(NumberText.short($0))" } ?? ""
+    return
+      "\(NumberText.short(bound)) nats a sample, \(NumberText.short(divergence)) of them the code's divergence\(weighted)"
   }
 }
