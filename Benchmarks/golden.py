@@ -63,6 +63,9 @@ VARIANTS = {
     "vae": dict(
         input=7, encoder=[(5, "relu"), (8, "linear"), dict(type="sampling")], decoder=[(5, "relu"), (7, "sigmoid")],
         penalties=dict(prior=dict(beta=1.0, warm_up=0))),
+    "rbm": dict(
+        input=7, loss="sse", tied=True, chain=dict(steps=2, persistent=False),
+        encoder=[(4, "sigmoid")], decoder=[(7, "sigmoid")]),
     "vae-gaussian": dict(
         input=7, loss="gaussian", encoder=[(5, "tanh"), (8, "linear"), dict(type="sampling")],
         decoder=[(5, "tanh"), (7, "linear")],
@@ -158,7 +161,7 @@ ACTIVATIONS = {
 # Randomness: Philox4x32-10 and the permutation that shuffles.
 
 MASK32 = 0xFFFFFFFF
-SHUFFLE, CORRUPTION, SAMPLING = 2, 3, 6
+SHUFFLE, CORRUPTION, BERNOULLI, SAMPLING = 2, 3, 5, 6
 
 
 def philox_key(seed, stream, site=0):
@@ -221,6 +224,15 @@ def normal(rows, columns, seed, site, step):
         u, v = ((words[first] >> 8) + 1) * 2**-24, (words[first + 1] >> 8) * 2**-24
         turn = math.cos if element % 2 == 0 else math.sin
         result[element // columns, element % columns] = math.sqrt(-2 * math.log(u)) * turn(2 * math.pi * v)
+    return result
+
+
+def bernoulli(p, seed, site, step):
+    """Ones where a layer's draws at an update fall below p."""
+    key, result = philox_key(seed, BERNOULLI, site), torch.zeros_like(p)
+    for element in range(p.numel()):
+        word = philox(key, (element // 4, step, 0, 0))[element % 4]
+        result.view(-1)[element] = float((word >> 8) * 2**-24 < p.reshape(-1)[element])
     return result
 
 
@@ -332,6 +344,24 @@ class Model:
                     h = h.reshape(len(h), *layer["image"])
         return h, a
 
+    def free_energy(self, p, v):
+        hidden = torch.nn.functional.softplus(v @ p["encoder.0.weight"].T + p["encoder.0.bias"]).sum(1)
+        return (-v @ p["decoder.0.bias"] - hidden).mean()
+
+    def boltzmann(self, p, v, step):
+        """The squared error of one step's means, and what has contrastive divergence's gradient: the free energy of the
+        samples less that of where Gibbs sampling takes them."""
+        seed, steps, weight = self.recipe["seed"], self.recipe["chain"]["steps"], p["encoder.0.weight"]
+        hidden = lambda v: torch.sigmoid(v @ weight.T + p["encoder.0.bias"])
+        with torch.no_grad():
+            h = bernoulli(hidden(v), seed, 0, step)
+            for k in range(steps):
+                means = torch.sigmoid(h @ weight + p["decoder.0.bias"])
+                error = 0.5 * ((means - v) ** 2).sum() / len(v) if k == 0 else error
+                end = bernoulli(means, seed, 2 * k + 1, step)
+                h = bernoulli(hidden(end), seed, 2 * k + 2, step)
+        return error, self.free_energy(p, v) - self.free_energy(p, end)
+
     def objective(self, p, x, x_input, step=0):
         recipe, penalties = self.recipe, self.recipe["penalties"]
         n, d = x.shape
@@ -415,9 +445,16 @@ def make(name, settings):
     def fresh():
         return {k: v.clone().requires_grad_(True) for k, v in model.parameters.items()}
 
+    def step_of(p, step):
+        """The reconstruction, the penalties, and what is differentiated."""
+        if "chain" in recipe:
+            error, difference = model.boltzmann(p, x, step)
+            return error, {}, difference
+        reconstruction, terms = model.objective(p, x, inputs[step], step)
+        return reconstruction, terms, reconstruction + sum(terms.values())
+
     p = fresh()
-    reconstruction, terms = model.objective(p, x, inputs[0])
-    total = reconstruction + sum(terms.values())
+    reconstruction, terms, total = step_of(p, 0)
     gradients = dict(zip(p, torch.autograd.grad(total, list(p.values()))))
     result["loss"] = dict(
         reconstruction=reconstruction.item(), penalties={k: v.item() for k, v in terms.items()}, total=total.item())
@@ -428,8 +465,7 @@ def make(name, settings):
         optimizer = optimizer_of(list(p.values()))
         for step in range(STEPS):
             optimizer.zero_grad()
-            reconstruction, terms = model.objective(p, x, inputs[step], step)
-            (reconstruction + sum(terms.values())).backward()
+            step_of(p, step)[2].backward()
             optimizer.step()
             if step in (0, STEPS - 1):
                 place = result["after_one_step" if step == 0 else "after_three_steps"]

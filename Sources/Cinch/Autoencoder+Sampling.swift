@@ -24,6 +24,24 @@ extension Autoencoder {
     recipe.penalties.prior == nil ? nil : .standardNormal(units: network.codeShape.count)
   }
 
+  /// Samples of a restricted Boltzmann machine: what the visible units of chains of Gibbs sampling are after so many steps,
+  /// from hidden units that are 0 or 1 with equal chance. Means are given, of which the last step draws none.
+  ///
+  /// - Parameters:
+  ///   - count: of chains.
+  ///   - steps: how often visible and hidden units are drawn in turns; the more, the closer to the model's distribution.
+  /// - Throws: `CinchError.usage` where the model is no Boltzmann machine, or a number is less than 1.
+  public func gibbs(_ count: Int, steps: Int = 1000, seed: UInt64 = 0) throws -> Dataset {
+    guard recipe.objective.chain != nil else {
+      throw CinchError.usage("Gibbs sampling needs a Boltzmann machine, which '\(recipe.name)' is not: train rbm.")
+    }
+    guard (1...1_000_000).contains(count), (1...1_000_000).contains(steps) else {
+      throw CinchError.usage("\(count) chains of \(steps) steps are not possible: choose 1 to 1000000 of each.")
+    }
+    let values = try withSession { try $0.gibbs(count, steps: steps, seed: seed) }
+    return try Dataset(values: values, count: count, sampleShape: recipe.inputShape.sampleShape, name: "samples")
+  }
+
   /// A mixture of normal distributions, fitted to the codes of samples: see `CodeDistribution.fitted`.
   /// - Throws: `CinchError.badData` where the features do not fit; as `CodeDistribution.fitted`.
   public func codeDistribution(of data: Dataset, components: Int = 1) throws -> CodeDistribution {

@@ -19,12 +19,12 @@ import Testing
     return try Array(trainer.model.withSession { $0.stepLosses }.prefix(steps))
   }
 
-  private func expectClose(_ a: [Double], _ b: [Double], _ what: String) {
+  private func expectClose(_ a: [Double], _ b: [Double], _ what: String, tolerance: Double = 1e-4) {
     #expect(a.count == b.count && !a.isEmpty)
     for (step, pair) in zip(a, b).enumerated() {
       let difference = abs(pair.0 - pair.1) / max(abs(pair.0), abs(pair.1))
       // Negated, so that a NaN fails.
-      if !(difference <= 1e-4) {
+      if !(difference <= tolerance) {
         Issue.record("\(what): step \(step + 1) has \(pair.0) against \(pair.1)")
         return
       }
@@ -52,7 +52,9 @@ import Testing
     if recipe.name == "conv-vae" { recipe.optimizer.learningRate = 1e-4 }
     let cpu = try losses(recipe, data, on: .cpu, steps: 50)
     let opencl = try losses(recipe, data, on: .opencl(family: .cpu), steps: 50)
-    expectClose(cpu, opencl, recipe.testDescription)
+    // Of 10⁷ numbers that are drawn in 50 updates one or two fall between the probabilities of two devices, which differ by
+    // 10⁻⁷. Each moves one sample of 128, by less than a tenth of its error.
+    expectClose(cpu, opencl, recipe.testDescription, tolerance: recipe.objective.chain == nil ? 1e-4 : 2 * 0.1 / 128)
     #expect(try losses(recipe, data, on: .cpu, steps: 50) == cpu, "cpu repeats itself")
     #expect(try losses(recipe, data, on: .opencl(family: .cpu), steps: 50) == opencl, "opencl repeats itself")
   }

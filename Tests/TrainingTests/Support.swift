@@ -50,6 +50,11 @@ enum Variants {
     normal.penalties.weightDecay = 0.01
     normal.penalties.l1 = 0.02
     recipes.append(normal)
+    recipes.append(.rbm(layers: [12, 8], steps: 2))
+    var chains = Recipe.rbm(layers: [12, 8], visible: .linear, persistent: true)
+    chains.name = "rbm persistent gaussian"
+    chains.penalties.weightDecay = 0.01
+    recipes.append(chains)
     recipes.append(.classifier(layers: [13, 7, 5], activation: .tanh, classes: labelCount))
     var noisy = Recipe.classifier(layers: [13, 9], activation: .sigmoid, classes: labelCount)
     noisy.name = "classifier with penalties"

@@ -6,7 +6,8 @@ struct SampleCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sample", abstract: "Makes new samples: decodes codes that are drawn.",
     discussion: """
-      A variational autoencoder's codes are drawn from its prior N(0, I). For any other model a normal distribution, or \
+      A variational autoencoder's codes are drawn from its prior N(0, I); of a Boltzmann machine chains of Gibbs sampling \
+      give samples. For any other model a normal distribution, or \
       with --mixture several, is fitted to the codes of the run's training data, and codes are drawn from that.
 
       The result is a picture in the run's folder, samples.png; or what --output names: an array (.npy, .csv), a picture \
@@ -25,6 +26,11 @@ struct SampleCommand: ParsableCommand {
 
   @Option(parsing: .unconditional, help: ArgumentHelp("Which codes are drawn.", valueName: "n"))
   var seed: UInt64 = 0
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Steps of Gibbs sampling from a Boltzmann machine. (default: 1000)", valueName: "k"))
+  var steps: Int?
 
   @Option(
     parsing: .unconditional,
@@ -58,7 +64,8 @@ struct SampleCommand: ParsableCommand {
       throw CinchError.usage("--interpolate takes two rows, not \(interpolate.count): --interpolate 1 2.")
     }
     if !interpolate.isEmpty {
-      for (name, isGiven) in [("--mixture", mixture != nil), ("--grid", grid != nil)] where isGiven {
+      for (name, isGiven) in [("--mixture", mixture != nil), ("--grid", grid != nil), ("--steps", steps != nil)]
+      where isGiven {
         throw CinchError.usage(
           "\(name) says nothing to --interpolate, which decodes codes of samples: give one of them.")
       }
@@ -82,6 +89,15 @@ struct SampleCommand: ParsableCommand {
       return (
         samples, min(steps, 20), "from the code of row \(first) to that of row \(last)"
       )
+    }
+    if config.recipe.objective.chain != nil, mixture == nil, grid == nil {
+      let steps = steps ?? 1000
+      return (
+        try model.gibbs(count ?? 100, steps: steps, seed: seed), nil, "\(steps) steps of Gibbs sampling, seed \(seed)"
+      )
+    }
+    if steps != nil {
+      throw CinchError.usage("--steps belongs to Gibbs sampling from a Boltzmann machine: leave it out.")
     }
     var distribution: CodeDistribution?
     var source = "drawn from the prior"

@@ -22,6 +22,11 @@ extension Device: ExpressibleByArgument {
   public static var defaultCompletionKind: CompletionKind { .list(["auto", "opencl", "cpu", "reference"]) }
 }
 
+/// What a Boltzmann machine's visible units are.
+enum VisibleUnits: String, CaseIterable, ExpressibleByArgument {
+  case bernoulli, gaussian
+}
+
 enum HeaderChoice: String, CaseIterable, ExpressibleByArgument {
   case auto, yes, no
 

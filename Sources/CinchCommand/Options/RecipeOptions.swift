@@ -111,6 +111,22 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
+    help: ArgumentHelp(
+      "Steps of Gibbs sampling for each update of a Boltzmann machine. (default: the recipe's, 1)", valueName: "k"))
+  var cd: Int?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Whether a Boltzmann machine's chains go on from update to update. (default: the recipe's)")
+  var persistent: Bool?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("A Boltzmann machine's visible units. (default: the recipe's, bernoulli)", valueName: "units"))
+  var visible: VisibleUnits?
+
+  @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("How the input is corrupted; the target stays clean. (default: the recipe's)", valueName: "kind")
   )
   var corruption: Corruption.Kind?
@@ -191,6 +207,14 @@ struct RecipeOptions: ParsableArguments {
         }
         recipe.penalties.prior?.warmUp = updates
       },
+      Override("--cd", cd) { recipe, steps in try recipe.changeChain("--cd") { $0.steps = steps } },
+      Override(persistent == false ? "--no-persistent" : "--persistent", persistent) { recipe, isPersistent in
+        try recipe.changeChain("--persistent") { $0.persistent = isPersistent }
+      },
+      Override("--visible", visible) { recipe, units in
+        try recipe.changeChain("--visible") { _ in }
+        recipe = try recipe.settingOutputActivation(units == .gaussian ? .linear : .sigmoid)
+      },
       Override("--corruption", corruption) {
         // A level of 0 in a file is no corruption either.
         $0.corruption = Corruption($1, level: $0.corruption.flatMap { $0.level > 0 ? $0.level : nil } ?? 0.3)
@@ -220,6 +244,14 @@ extension RecipeOptions {
 }
 
 extension Recipe {
+  fileprivate mutating func changeChain(_ option: String, _ change: (inout ChainSettings) -> Void) throws {
+    guard var chain = objective.chain else {
+      throw CinchError.usage("\(option) belongs to a Boltzmann machine, which '\(name)' is not: train rbm.")
+    }
+    change(&chain)
+    objective.chain = chain
+  }
+
   /// The activations that new layers take over. A code that differs from the layers before it, as a linear one does,
   /// does so on purpose; nil where it does not.
   fileprivate var activations: (hidden: Activation, code: Activation?) {

@@ -21,6 +21,7 @@ extension CinchError.Setting {
     case .rho: "--rho"
     case .beta: "--beta"
     case .betaWarmUp: "--beta-warm-up"
+    case .chainSteps: "--cd"
     case .l1: "--l1"
     case .contraction: "--contraction"
     case .corruptionLevel: "--corruption-level"

@@ -16,6 +16,11 @@ extension Recipe {
 
   /// sse + KL(ρ 0.05, β 3) + weight decay 0.001
   var objectiveText: String {
+    if let chain = objective.chain {
+      let units = decoder.last?.activation == .linear ? "gaussian" : "bernoulli"
+      let decay = penalties.weightDecay > 0 ? " + weight decay \(NumberText.plain(penalties.weightDecay))" : ""
+      return "-log p(v) of \(units) units by \(chain.persistent ? "persistent CD" : "CD")-\(chain.steps)\(decay)"
+    }
     var terms = [loss.rawValue + (sigma.map { "(σ \(NumberText.plain($0)))" } ?? "")]
     if let kl = penalties.kl { terms.append("KL(ρ \(NumberText.plain(kl.rho)), β \(NumberText.plain(kl.beta)))") }
     if let prior = penalties.prior {

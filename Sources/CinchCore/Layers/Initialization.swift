@@ -21,6 +21,12 @@ public enum Initialization {
     }
   }
 
+  /// `count` draws from N(0, deviation²). `index` sets the layers of one model apart.
+  static func normal(count: Int, deviation: Float, seed: UInt64, index: Int) -> [Float] {
+    let philox = Philox(seed: seed, stream: .initialisation)
+    return (0..<count).map { deviation * Float(philox.gaussian(element: $0, step: UInt64(index))) }
+  }
+
   /// `count` draws from U(−limit, limit). `index` sets the layers of one model apart.
   public static func uniform(count: Int, limit: Float, seed: UInt64, index: Int) -> [Float] {
     let philox = Philox(seed: seed, stream: .initialisation)

@@ -74,6 +74,25 @@ extension Recipe {
     return recipe
   }
 
+  /// A restricted Boltzmann machine, trained by contrastive divergence (Hinton 2002), or persistent contrastive divergence
+  /// (Tieleman 2008).
+  ///
+  /// - Parameters:
+  ///   - visible: sigmoid for Bernoulli units, linear for gaussian ones of unit variance, which want standardised data and
+  ///     a smaller learning rate.
+  ///   - steps: of Gibbs sampling for each update.
+  public static func rbm(
+    layers: [Int] = [784, 500], visible: Activation = .sigmoid, steps: Int = 1, persistent: Bool = false
+  ) -> Recipe {
+    var recipe = Recipe(
+      name: "rbm", layers: layers, activation: .sigmoid, outputActivation: visible, loss: .sse,
+      optimizer: Optimizer(.sgd, learningRate: visible == .linear ? 0.001 : 0.1))
+    recipe.autoencoder?.tied = true
+    recipe.objective.chain = ChainSettings(steps: steps, persistent: persistent)
+    recipe.batchSize = 128
+    return recipe
+  }
+
   /// 784-1000-500-250-30 mirrored, sigmoid with a linear code (Hinton & Salakhutdinov 2006).
   public static func hinton(layers: [Int] = [784, 1000, 500, 250, 30]) -> Recipe {
     Recipe(
@@ -174,7 +193,7 @@ extension Recipe {
   public static var all: [Recipe] {
     [
       .linear(), .undercomplete(), .overcomplete(), .deep(), .sparse(), .sparseL1(), .denoising(), .contractive(),
-      .vae(), .hinton(), .conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse(), .convVAE(),
+      .vae(), .rbm(), .hinton(), .conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse(), .convVAE(),
     ]
   }
 

@@ -16,6 +16,8 @@ struct ParameterSpec: Sendable {
     case constant(Float)
     /// U(−limit, limit); see `Initialization`.
     case uniform(limit: Float)
+    /// N(0, deviation²).
+    case normal(deviation: Float)
   }
 
   /// `weight`, `bias`: what follows the owner's name in files.
@@ -105,6 +107,16 @@ struct ParameterList: Sendable {
     return parameter
   }
 
+  /// Has the weights of a stage begin otherwise than its layer says.
+  mutating func setInitial(_ initial: ParameterSpec.Initial, at stage: Int) {
+    for use in uses where use.stage == stage && !use.isShared && entries[use.parameter].spec.role == .weight {
+      let entry = entries[use.parameter]
+      var spec = entry.spec
+      spec.initial = initial
+      entries[use.parameter] = Entry(spec: spec, offset: entry.offset, draw: entry.draw)
+    }
+  }
+
   /// Names a further user of a parameter, as a tied decoder layer is of its mirror's weight.
   ///
   /// - Parameter fileAxes: as of `ParameterSpec`: the tensor as this user's files have it.
@@ -114,7 +126,7 @@ struct ParameterList: Sendable {
   }
 
   private static func isDrawn(_ spec: ParameterSpec) -> Bool {
-    if case .uniform = spec.initial { true } else { false }
+    if case .constant = spec.initial { false } else { true }
   }
 }
 
@@ -159,6 +171,9 @@ extension ParameterList {
       case .uniform(let limit):
         values.replaceSubrange(
           range, with: Initialization.uniform(count: range.count, limit: limit, seed: seed, index: entry.draw))
+      case .normal(let deviation):
+        values.replaceSubrange(
+          range, with: Initialization.normal(count: range.count, deviation: deviation, seed: seed, index: entry.draw))
       }
     }
     return values

@@ -35,6 +35,11 @@ extension Recipe {
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
     try data.requireOrder()
     try requireLabels(data)
+    if objective.chain != nil, decoder.last?.activation == .sigmoid, let found = data.first(outside: 0...1) {
+      throw CinchError.badData(
+        "Bernoulli units need values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is \(found.value): "
+          + "use \(.scaling, "minmax"), or \(.outputActivation) linear for gaussian units.")
+    }
     if loss == .bce, let found = data.first(outside: 0...1) {
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "

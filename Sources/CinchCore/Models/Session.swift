@@ -25,6 +25,8 @@ package protocol Session: AnyObject {
   func evaluate(_ data: Dataset) throws -> Evaluation
   /// log p(x) of samples, averaged, as far as `draws` codes of each tell: see `ImportanceWeightedBound`.
   func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double
+  /// Visible units of a Boltzmann machine after so many steps of Gibbs sampling, each chain's means.
+  func gibbs(_ count: Int, steps: Int, seed: UInt64) throws -> [Float]
   /// The run's own held-out samples, or its training samples, which the device has already.
   func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation
   /// A corrupted copy of samples, as the encoder sees them at `step`.
@@ -188,6 +190,10 @@ final class ModelSession<B: Backend>: Session {
   func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double {
     try recipe.validate(data)
     return try ImportanceWeightedBound(network).run(input.channelsLast(data), draws: draws)
+  }
+
+  func gibbs(_ count: Int, steps: Int, seed: UInt64) throws -> [Float] {
+    try GibbsSampling(network).run(count, steps: steps, seed: seed)
   }
 
   func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation {

@@ -33,10 +33,15 @@ public enum Loss: String, CaseIterable, Sendable, Codable {
 
 extension Recipe {
   /// The names of what training reports of each epoch, in the order of `history.csv`.
-  public var metricNames: [String] { loss.metricNames + penalties.names + boundNames }
+  public var metricNames: [String] {
+    loss.metricNames + penalties.names + boundNames + energyNames
+      + (energyNames.isEmpty ? [] : [Metrics.freeEnergyGapName])
+  }
 
   /// The names of what is reported of held-out samples.
-  public var heldOutMetricNames: [String] { loss.metricNames + boundNames }
+  public var heldOutMetricNames: [String] { loss.metricNames + boundNames + energyNames }
+
+  private var energyNames: [String] { objective.chain == nil ? [] : [Metrics.freeEnergyName] }
 
   private var boundNames: [String] { penalties.prior == nil ? [] : [Metrics.divergenceName, Metrics.boundName] }
 

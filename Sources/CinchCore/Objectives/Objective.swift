@@ -10,20 +10,24 @@ public struct Objective: Sendable, Hashable {
   public var penalties: Penalties
   /// How the input is corrupted; the target stays clean. Fresh at every step.
   public var corruption: Corruption?
+  /// How gradients are estimated where the model is a restricted Boltzmann machine, whose loss is only reported: that of a
+  /// reconstruction. Nil where they are those of the loss.
+  public var chain: ChainSettings?
 
   public init(
     _ loss: Loss = .bce, sigma: Double? = nil, penalties: Penalties = Penalties(),
-    corruption: Corruption? = nil
+    corruption: Corruption? = nil, chain: ChainSettings? = nil
   ) {
     self.loss = loss
     self.sigma = sigma
     self.penalties = penalties
     self.corruption = corruption
+    self.chain = chain
   }
 }
 
 extension Objective: Codable {
-  enum CodingKeys: String, CodingKey, CaseIterable { case loss, sigma, penalties, corruption }
+  enum CodingKeys: String, CodingKey, CaseIterable { case loss, sigma, penalties, corruption, chain }
 
   public init(from decoder: any Decoder) throws {
     try decoder.refuseUnknownKeys(CodingKeys.self, in: "the objective")
@@ -38,7 +42,8 @@ extension Objective: Codable {
       try container.choiceIfPresent(.loss) ?? standard.loss,
       sigma: try container.decodeIfPresent(Double.self, forKey: .sigma),
       penalties: try container.decodeIfPresent(Penalties.self, forKey: .penalties) ?? standard.penalties,
-      corruption: try container.decodeIfPresent(Corruption.self, forKey: .corruption))
+      corruption: try container.decodeIfPresent(Corruption.self, forKey: .corruption),
+      chain: try container.decodeIfPresent(ChainSettings.self, forKey: .chain))
   }
 }
 
@@ -47,6 +52,7 @@ extension Objective {
   /// - Throws: `CinchError.usage` where the arena would be larger than any device.
   func addParameters(to network: inout ResolvedNetwork) throws {
     let stage = network.layers.count
+    if chain != nil { network.parameters.setInitial(.normal(deviation: 0.01), at: 0) }
     if loss == .gaussian {
       try network.parameters.add(
         ParameterSpec(
@@ -79,6 +85,7 @@ extension Objective {
     try validatePenalties(network)
     try validatePrior(network)
     try validateCorruption()
+    try chain?.validate(self, on: network)
   }
 
   private func validateSigma() throws {

@@ -28,14 +28,15 @@ final class Backpropagation<B: Backend>: Learner {
     }
   }
 
-  init(_ network: Network<B>, memory: Memory<B>) throws {
+  /// - Parameter others: terms that evaluation reports beside those of the penalties.
+  init(_ network: Network<B>, memory: Memory<B>, reports others: [any Term<B>] = []) throws {
     self.network = network
     let count = network.layers.count
     loss = network.outputLoss()
     let penalties = network.recipe.penalties.active
     let terms = try penalties.flatMap { try $0.terms(on: network, memory: memory) }
     training = Side(terms, network, loss, .training)
-    let reports = try penalties.flatMap { try $0.reports(on: network, memory: memory) }
+    let reports = try penalties.flatMap { try $0.reports(on: network, memory: memory) } + others
     evaluation = Side([try CodeActivation(network, memory: memory)] + reports, network, loss, .evaluation)
     var slots = network.layers.enumerated().map { ActivationSlots($1, isOutput: $0 == count - 1) }
     for term in terms {

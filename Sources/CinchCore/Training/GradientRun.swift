@@ -216,6 +216,9 @@ final class GradientRun<B: Backend>: TrainingRun {
           Divergence.explain(recipe, "the validation loss", monitored, step: state.step, epoch: epoch.number))
       }
       epoch.validationMetrics = metrics
+      if let heldOut = metrics[Metrics.freeEnergyName], let own = epoch.metrics[Metrics.freeEnergyName] {
+        epoch.metrics[Metrics.freeEnergyGapName] = heldOut - own
+      }
       try keepBest(monitored, epoch: epoch.number)
     }
     state.history.append(epoch)

@@ -39,6 +39,7 @@ protocol Learner<B>: AnyObject {
 extension Recipe {
   /// The learner that trains this recipe's network: the one place that tells learners apart.
   func makeLearner<B: Backend>(_ network: Network<B>, memory: Memory<B>) throws -> any Learner<B> {
-    try Backpropagation(network, memory: memory)
+    if let chain = objective.chain { return try ContrastiveDivergence(network, chain, memory: memory) }
+    return try Backpropagation(network, memory: memory)
   }
 }

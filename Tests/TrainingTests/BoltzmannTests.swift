@@ -1,0 +1,167 @@
+import CinchBackend
+import Foundation
+import Testing
+
+@testable import Cinch
+@testable import CinchCore
+
+/// A restricted Boltzmann machine of 6 visible and 4 hidden units, whose 16 hidden states are added up one by one.
+private struct ExactMachine {
+  static let (visible, hidden) = (6, 4)
+  let isGaussian: Bool
+  /// W `[hidden, visible]`, c `[hidden]`, b `[visible]`.
+  var parameters: [Double]
+
+  init(isGaussian: Bool, seed: UInt64 = 5) {
+    self.isGaussian = isGaussian
+    let philox = Philox(seed: seed, stream: .test)
+    let scale = isGaussian ? 0.3 : 0.8
+    parameters = (0..<34).map { scale * philox.gaussian(element: $0, step: 3) }
+  }
+
+  private func weight(_ j: Int, _ i: Int) -> Double { parameters[j * Self.visible + i] }
+  private func c(_ j: Int) -> Double { parameters[24 + j] }
+  private func b(_ i: Int) -> Double { parameters[28 + i] }
+
+  func freeEnergy(_ v: [Double]) -> Double {
+    let hidden = (0..<Self.hidden).reduce(0.0) { sum, j in
+      sum + log1p(exp(c(j) + (0..<Self.visible).reduce(0) { $0 + v[$1] * weight(j, $1) }))
+    }
+    let visible = (0..<Self.visible).reduce(0.0) { sum, i in
+      sum + (isGaussian ? 0.5 * (v[i] - b(i)) * (v[i] - b(i)) : -v[i] * b(i))
+    }
+    return visible - hidden
+  }
+
+  var logPartition: Double {
+    let terms = (0..<1 << Self.hidden).map { state -> Double in
+      let on = (0..<Self.hidden).filter { state >> $0 & 1 == 1 }
+      let inputs = (0..<Self.visible).map { i in on.reduce(0.0) { $0 + weight($1, i) } }
+      let visible = (0..<Self.visible).reduce(0.0) { sum, i in
+        sum
+          + (isGaussian
+            ? 0.5 * inputs[i] * inputs[i] + inputs[i] * b(i) + 0.5 * log(2 * Double.pi) : log1p(exp(b(i) + inputs[i])))
+      }
+      return on.reduce(visible) { $0 + c($1) }
+    }
+    let largest = terms.max() ?? 0
+    return largest + log(terms.reduce(0) { $0 + exp($1 - largest) })
+  }
+
+  func logLikelihood(_ samples: [[Double]]) -> Double {
+    -samples.reduce(0) { $0 + freeEnergy($1) } / Double(samples.count) - logPartition
+  }
+
+  /// Of −log p by central differences.
+  func gradient(_ samples: [[Double]]) -> [Double] {
+    parameters.indices.map { place in
+      var (up, down) = (self, self)
+      up.parameters[place] += 1e-5
+      down.parameters[place] -= 1e-5
+      return (down.logLikelihood(samples) - up.logLikelihood(samples)) / 2e-5
+    }
+  }
+}
+
+@Suite struct BoltzmannTests {
+  private func samples(isGaussian: Bool) -> [[Double]] {
+    let philox = Philox(seed: 2, stream: .test)
+    return (0..<8).map { row in
+      (0..<6).map { i in
+        isGaussian
+          ? philox.gaussian(element: row * 6 + i, step: 0) : philox.word(element: row * 6 + i, step: 0) % 3 == 0 ? 1 : 0
+      }
+    }
+  }
+
+  private func recipe(isGaussian: Bool, steps: Int = 1, persistent: Bool = false) -> Recipe {
+    var recipe = Recipe.rbm(
+      layers: [6, 4], visible: isGaussian ? .linear : .sigmoid, steps: steps, persistent: persistent)
+    recipe.optimizer = Optimizer(.sgd, learningRate: 0.1)
+    return recipe
+  }
+
+  /// Chains that are long enough forget where they began: the gradient is that of the likelihood.
+  @Test(arguments: [false, true])
+  func longChainsGiveTheLikelihoodsGradient(isGaussian: Bool) throws {
+    let machine = ExactMachine(isGaussian: isGaussian)
+    let samples = samples(isGaussian: isGaussian)
+    let copies = 512
+    let x = (0..<copies).flatMap { _ in samples.joined() }
+    let fixture = try StepFixture(recipe(isGaussian: isGaussian, steps: 40), on: ReferenceBackend(), x: x)
+    try fixture.network.backend.write(machine.parameters, to: fixture.network.parameters)
+    _ = try fixture.run(OptimizerStep(.sgd, learningRate: 0))
+    let estimate = try fixture.network.backend.read(fixture.network.gradients)
+    // A product of units varies by at most about 1 (gaussian units by 2) over 4,096 chains: five standard errors.
+    let tolerance = 5 * (isGaussian ? 2.0 : 0.5) / Double(copies * samples.count).squareRoot()
+    let exact = machine.gradient(samples)
+    #expect(zip(estimate, exact).allSatisfy { abs($0 - $1) < tolerance }, "\(zip(estimate, exact).map { $0 - $1 })")
+    #expect(exact.contains { abs($0) > 5 * tolerance }, "a gradient that the tolerance would hide")
+  }
+
+  @Test(arguments: [false, true], [Device.reference] + ParityTests.devices)
+  func theFreeEnergyIsThatOfTheFormula(isGaussian: Bool, device: Device) throws {
+    let machine = ExactMachine(isGaussian: isGaussian)
+    let samples = samples(isGaussian: isGaussian)
+    let model = try Autoencoder(recipe(isGaussian: isGaussian), on: device)
+    let values = machine.parameters.map { Float($0) }
+    try model.setParameters([
+      NamedParameter(name: "encoder.0.weight", shape: [4, 6], values: Array(values[..<24])),
+      NamedParameter(name: "encoder.0.bias", shape: [4], values: Array(values[24..<28])),
+      NamedParameter(name: "decoder.0.bias", shape: [6], values: Array(values[28...])),
+    ])
+    let data = try Dataset(values: samples.joined().map { Float($0) }, count: 8, features: 6)
+    let energy = try #require(try model.evaluate(data).metrics[Metrics.freeEnergyName])
+    let expected = samples.reduce(0) { $0 + machine.freeEnergy($1) } / 8
+    // Some ten terms of size 1, rounded to Float.
+    #expect(abs(energy - expected) < 1e-5)
+  }
+
+  /// Learning raises the likelihood of what it learns from, by either way.
+  @Test(arguments: [false, true], [false, true])
+  func learningRaisesTheLikelihood(isGaussian: Bool, persistent: Bool) throws {
+    let samples = samples(isGaussian: isGaussian)
+    var recipe = recipe(isGaussian: isGaussian, persistent: persistent)
+    recipe.batchSize = 200
+    recipe.optimizer.learningRate = isGaussian ? 0.05 : 0.2
+    let many = (0..<50).flatMap { _ in samples.joined().map { Float($0) } }
+    let trainer = try Trainer(recipe, on: .cpu)
+    func likelihood() throws -> Double {
+      var machine = ExactMachine(isGaussian: isGaussian)
+      let parameters = try trainer.model.parameters()
+      machine.parameters = ["encoder.0.weight", "encoder.0.bias", "decoder.0.bias"].flatMap { name in
+        parameters.first { $0.name == name }?.values.map { Double($0) } ?? []
+      }
+      return machine.logLikelihood(samples)
+    }
+    let before = try likelihood()
+    try trainer.prepare(try Dataset(values: many, count: 400, features: 6))
+    for _ in 0..<200 { _ = try trainer.trainEpoch(epochs: 200) }
+    let after = try likelihood()
+    #expect(after > before + (isGaussian ? 0.05 : 0.5), "from \(before) to \(after)")
+  }
+
+  /// Chains come to the model's distribution: of exactly known means.
+  @Test(arguments: ParityTests.devices)
+  func gibbsSamplingComesToTheModelsMeans(device: Device) throws {
+    let machine = ExactMachine(isGaussian: false)
+    let model = try Autoencoder(recipe(isGaussian: false), on: device)
+    let values = machine.parameters.map { Float($0) }
+    try model.setParameters([
+      NamedParameter(name: "encoder.0.weight", shape: [4, 6], values: Array(values[..<24])),
+      NamedParameter(name: "encoder.0.bias", shape: [4], values: Array(values[24..<28])),
+      NamedParameter(name: "decoder.0.bias", shape: [6], values: Array(values[28...])),
+    ])
+    let chains = 4000
+    let drawn = try model.gibbs(chains, steps: 60, seed: 1).values
+    let states = (0..<64).map { state in (0..<6).map { Double(state >> $0 & 1) } }
+    for i in 0..<6 {
+      let exact = states.reduce(0.0) { $0 + $1[i] * exp(-machine.freeEnergy($1) - machine.logPartition) }
+      let mean = stride(from: i, to: drawn.count, by: 6).reduce(0.0) { $0 + Double(drawn[$1]) } / Double(chains)
+      // Means of visible units vary by less than draws do, ½ at most: five standard errors.
+      #expect(abs(mean - exact) < 5 * 0.5 / Double(chains).squareRoot(), "unit \(i): \(mean) against \(exact)")
+    }
+    #expect(throws: CinchError.self) { try model.gibbs(0) }
+    #expect(throws: CinchError.self) { try Autoencoder(.deep(layers: [6, 4]), on: device).gibbs(1) }
+  }
+}
