@@ -41,6 +41,7 @@ class Workload:
     kl: tuple = ()       # (rho, beta)
     weight_decay: float = 0.0
     contraction: float = 0.0
+    chain: bool = False  # a restricted Boltzmann machine, plain CD-1 at 0.1
     drawn: bool = False  # the code's layer gives means and log variances of half as many units, which are drawn
 
     def shapes(self):
@@ -63,6 +64,7 @@ WORKLOADS = {
         ("sigmoid", "sigmoid", "sigmoid", "linear", "sigmoid", "sigmoid", "sigmoid", "sigmoid"), "bce", steps=20),
     "vae": Workload(
         (784, 400, 40, 400, 784), ("relu", "linear", "relu", "sigmoid"), "bce", batch=128, drawn=True),
+    "rbm": Workload((784, 500), ("sigmoid",), batch=128, chain=True),
     "conv": Workload(
         images=(("conv", 16, 2), ("conv", 32, 2), ("deconv", 16, 2), ("deconv", 1, 2)), batch=128, steps=20),
     "convpool": Workload(
@@ -105,6 +107,11 @@ class TorchPeer:
         self.functions = [
             {"relu": torch.relu, "sigmoid": torch.sigmoid, "linear": lambda a: a}[name] for name in work.activations]
         mode = "reduce-overhead" if cuda else "default"
+        if work.chain:
+            self.weight = torch.randn(*work.widths, device=self.device) * 0.01
+            self.visible, self.hidden = (torch.zeros(n, device=self.device) for n in work.widths)
+            self.step = torch.compile(self.divergence, mode=mode) if compiled else self.divergence
+            return
         self.objective = torch.compile(self.loss, mode=mode) if compiled else self.loss
         self.optimizer = torch.optim.Adam(self.layers.parameters(), 1e-3, fused=True)
 
@@ -160,9 +167,25 @@ class TorchPeer:
             result = result + work.contraction * ((slope * slope) @ self.layers[0].weight.square().sum(1)).mean()
         return result
 
+    def divergence(self, v):
+        torch, rate = self.torch, 0.1 / len(v)
+        with torch.no_grad():
+            h = torch.sigmoid(v @ self.weight + self.hidden)
+            drawn = (torch.rand_like(h) < h).to(v.dtype)
+            means = torch.sigmoid(drawn @ self.weight.T + self.visible)
+            end = (torch.rand_like(means) < means).to(v.dtype)
+            last = torch.sigmoid(end @ self.weight + self.hidden)
+            self.weight.add_(v.T @ h - end.T @ last, alpha=rate)
+            self.visible.add_((v - end).sum(0), alpha=rate)
+            self.hidden.add_((h - last).sum(0), alpha=rate)
+            return 0.5 * ((v - means) ** 2).sum() / len(v)
+
     def run(self, steps):
         for _ in range(steps):
             rows = self.torch.randint(0, len(self.data), (self.work.batch,), device=self.device)
+            if self.work.chain:
+                loss = self.step(self.data[rows])
+                continue
             self.optimizer.zero_grad(set_to_none=True)
             loss = self.objective(self.data[rows])
             loss.backward()
@@ -193,7 +216,9 @@ class JaxPeer:
         self.state = (parameters, zeros(), zeros(), 0.0)
         self.functions = [
             {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "linear": lambda a: a}[name] for name in work.activations]
-        self.step = jax.jit(self.update, donate_argnums=0)
+        if work.chain:
+            self.state = (0.01 * jax.random.normal(jax.random.PRNGKey(0), work.widths), *map(jnp.zeros, work.widths))
+        self.step = jax.jit(self.divergence if work.chain else self.update, donate_argnums=0)
 
     def kernels(self):
         channels, shapes = 1, []
@@ -255,6 +280,18 @@ class JaxPeer:
             slope = z * (1 - z)
             result = result + work.contraction * ((slope * slope) @ (parameters[0]["w"] ** 2).sum(0)).mean()
         return result
+
+    def divergence(self, state, v, key):
+        sigmoid, uniform, rate = self.jax.nn.sigmoid, self.jax.random.uniform, 0.1 / len(v)
+        (weight, visible, hidden), (first, second) = state, self.jax.random.split(key)
+        h = sigmoid(v @ weight + hidden)
+        drawn = (uniform(first, h.shape) < h).astype(v.dtype)
+        means = sigmoid(drawn @ weight.T + visible)
+        end = (uniform(second, means.shape) < means).astype(v.dtype)
+        last = sigmoid(end @ weight + hidden)
+        state = (
+            weight + rate * (v.T @ h - end.T @ last), visible + rate * (v - end).sum(0), hidden + rate * (h - last).sum(0))
+        return state, 0.5 * ((v - means) ** 2).sum() / len(v)
 
     def update(self, state, x, key):
         jnp, tree = self.jnp, self.jax.tree

@@ -164,4 +164,32 @@ private struct ExactMachine {
     #expect(throws: CinchError.self) { try model.gibbs(0) }
     #expect(throws: CinchError.self) { try Autoencoder(.deep(layers: [6, 4]), on: device).gibbs(1) }
   }
+
+  /// Against the formula, each sample with every unit flipped in turn: the drawn ones are among them.
+  @Test func thePseudoLikelihoodIsThatOfTheFormula() throws {
+    let machine = ExactMachine(isGaussian: false)
+    let samples = samples(isGaussian: false)
+    let model = try Autoencoder(recipe(isGaussian: false), on: .reference)
+    let values = machine.parameters.map { Float($0) }
+    try model.setParameters([
+      NamedParameter(name: "encoder.0.weight", shape: [4, 6], values: Array(values[..<24])),
+      NamedParameter(name: "encoder.0.bias", shape: [4], values: Array(values[24..<28])),
+      NamedParameter(name: "decoder.0.bias", shape: [6], values: Array(values[28...])),
+    ])
+    // Many copies, so that the mean over drawn units is that over all units.
+    let copies = 2000
+    let data = try Dataset(
+      values: (0..<copies).flatMap { _ in samples.joined().map { Float($0) } }, count: 8 * copies, features: 6)
+    let estimate = try #require(try model.evaluate(data).metrics[Metrics.pseudoLikelihoodName])
+    let terms = samples.flatMap { v in
+      (0..<6).map { i in
+        var flipped = v
+        flipped[i] = 1 - v[i]
+        return -6 * log1p(exp(machine.freeEnergy(v) - machine.freeEnergy(flipped)))
+      }
+    }
+    let exact = terms.reduce(0, +) / Double(terms.count)
+    let variance = terms.reduce(0) { $0 + ($1 - exact) * ($1 - exact) } / Double(terms.count)
+    #expect(abs(estimate - exact) < 5 * (variance / Double(8 * copies)).squareRoot())
+  }
 }

@@ -115,6 +115,7 @@ struct EvalCommand: ParsableCommand {
     var facts = Facts()
     facts.add("loss", config.recipe.lossText(evaluation))
     facts.add("bound", evaluation.boundText)
+    facts.add("energy", evaluation.energyText)
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("samples", NumberText.grouped(evaluation.samples) + (heldOut ? ", held out" : ""))
     try Output.result(facts.text)

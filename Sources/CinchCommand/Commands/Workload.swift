@@ -9,11 +9,12 @@ struct Workload: Sendable {
   init(_ name: String, _ recipe: Recipe, batch: Int = 256) {
     self.name = name
     self.recipe = recipe
-    self.recipe.optimizer = Optimizer(.adam, learningRate: 1e-3)
+    // Plain contrastive divergence at the recipe's own rate.
+    if recipe.objective.chain == nil { self.recipe.optimizer = Optimizer(.adam, learningRate: 1e-3) }
     self.batch = batch
   }
 
-  /// Adam at 1e-3, mini-batches from Fashion-MNIST.
+  /// Adam at 1e-3, or contrastive divergence, mini-batches from Fashion-MNIST.
   static let all: [Workload] = [
     Workload("deep", .deep(layers: [784, 128, 32])),
     Workload("sparse", .sparse(layers: [784, 196], rho: 0.05, beta: 3, weightDecay: 1e-3)),
@@ -21,6 +22,7 @@ struct Workload: Sendable {
     Workload("contractive", .contractive(layers: [784, 256], contraction: 0.1)),
     Workload("hinton", .hinton(layers: [784, 1000, 500, 250, 30])),
     Workload("vae", .vae(layers: [784, 400, 20]), batch: 128),
+    Workload("rbm", .rbm(layers: [784, 500]), batch: 128),
     Workload("conv", .conv(), batch: 128),
     Workload("convpool", .convPool(), batch: 128),
   ]

@@ -157,6 +157,13 @@ struct RecipeOptions: ParsableArguments {
   /// rule, a kind or a density comes before what belongs to it.
   var overrides: [Override<Recipe>] {
     [
+      Override("--visible", visible) { recipe, units in
+        try recipe.changeChain("--visible") { _ in }
+        // Gaussian units are not bounded, and want a smaller rate.
+        let standard = Recipe.rbm(visible: units == .gaussian ? .linear : .sigmoid)
+        recipe = try recipe.settingOutputActivation(units == .gaussian ? .linear : .sigmoid)
+        recipe.optimizer.learningRate = standard.optimizer.learningRate
+      },
       Override("--loss", loss, \.loss), Override("--sigma", sigma, \.sigma),
       Override(tied == false ? "--no-tied" : "--tied", tied) { recipe, tied in
         guard recipe.autoencoder != nil else {
@@ -210,10 +217,6 @@ struct RecipeOptions: ParsableArguments {
       Override("--cd", cd) { recipe, steps in try recipe.changeChain("--cd") { $0.steps = steps } },
       Override(persistent == false ? "--no-persistent" : "--persistent", persistent) { recipe, isPersistent in
         try recipe.changeChain("--persistent") { $0.persistent = isPersistent }
-      },
-      Override("--visible", visible) { recipe, units in
-        try recipe.changeChain("--visible") { _ in }
-        recipe = try recipe.settingOutputActivation(units == .gaussian ? .linear : .sigmoid)
       },
       Override("--corruption", corruption) {
         // A level of 0 in a file is no corruption either.

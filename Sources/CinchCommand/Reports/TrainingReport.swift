@@ -112,6 +112,7 @@ struct TrainingReport {
       recipe.lossText(evaluation) + " on "
         + NumberText.counted(evaluation.samples, result.isHeldOut ? "validation sample" : "training sample"))
     facts.add("bound", evaluation.boundText)
+    facts.add("energy", evaluation.energyText)
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("warning", result.code.warning)
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
@@ -163,6 +164,14 @@ extension Recipe {
 }
 
 extension Evaluation {
+  /// free energy -120.4 a sample, pseudo-likelihood -88.1; nil where there is none.
+  var energyText: String? {
+    guard let energy = metrics[Metrics.freeEnergyName] else { return nil }
+    let likelihood =
+      metrics[Metrics.pseudoLikelihoodName].map { ", pseudo-likelihood \(NumberText.short($0)) nats" } ?? ""
+    return "free energy \(NumberText.short(energy)) a sample\(likelihood)"
+  }
+
   /// -248.6 nats a sample, of which the code's divergence is 17; nil where there is no bound.
   var boundText: String? {
     guard let bound = metrics[Metrics.boundName], let divergence = metrics[Metrics.divergenceName] else { return nil }

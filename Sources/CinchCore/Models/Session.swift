@@ -184,6 +184,7 @@ final class ModelSession<B: Backend>: Session {
     var evaluation = try finite(
       try EvaluationPass(learner(), network, input.channelsLast(data), memoryLimit: 0).run(), data.name)
     evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
+    evaluation.metrics[Metrics.pseudoLikelihoodName] = try PseudoLikelihood(network)?.run(input.channelsLast(data))
     return evaluation
   }
 
@@ -199,6 +200,7 @@ final class ModelSession<B: Backend>: Session {
   func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation {
     var evaluation = try finite(try prepared().evaluate(heldOut: heldOut), data.name)
     evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
+    evaluation.metrics[Metrics.pseudoLikelihoodName] = try PseudoLikelihood(network)?.run(input.channelsLast(data))
     return evaluation
   }
 

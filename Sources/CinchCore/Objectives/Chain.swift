@@ -64,6 +64,8 @@ extension ChainSettings {
 extension Metrics {
   /// The mean free energy of samples: −log p(v) but for a constant.
   public static let freeEnergyName = "free_energy"
+  /// Of a Boltzmann machine of Bernoulli units: see `PseudoLikelihood`; nats.
+  public static let pseudoLikelihoodName = "pseudo_likelihood"
   /// Of held-out samples less that of the training samples: grows when a Boltzmann machine overfits.
   public static let freeEnergyGapName = "free_energy_gap"
 }

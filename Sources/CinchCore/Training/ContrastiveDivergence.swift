@@ -86,8 +86,12 @@ final class ContrastiveDivergence<B: Backend>: Learner {
   func forward(_ part: Batch<B.Buffer>) throws {
     guard part.pass.mode == .training else { return try evaluation.forward(part) }
     let room = try room(part)
-    try energy.measure(part.input)
-    try hiddenUnits(of: part.input, into: room.first)
+    // One product gives both the free energy and the probabilities.
+    try backend.matmul(
+      part.input, transposeA: false, hidden.value, transposeB: true, into: room.first,
+      epilogue: .forward(bias: hiddenBias.value, activation: .linear))
+    try energy.measure(part.input, preactivations: room.first)
+    try backend.activate(room.first, bias: nil, .sigmoid, into: room.first)
   }
 
   private func hiddenUnits(of v: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
@@ -230,12 +234,25 @@ final class FreeEnergy<B: Backend>: Term {
     try backend.matmul(
       v, transposeA: false, encoder.weight.value, transposeB: true, into: softplus,
       epilogue: .forward(bias: encoder.bias.value, activation: .softplus))
+    try sum(v, softplus)
+  }
+
+  /// - Parameter preactivations: c_j + vᵀW_j.
+  func measure(_ v: Tensor<B.Buffer>, preactivations: Tensor<B.Buffer>) throws {
+    try reserve(rows: v.rows)
+    let softplus = units.prefix(rows: v.rows)
+    try backend.activate(preactivations, bias: nil, .softplus, into: softplus)
+    try sum(v, softplus)
+  }
+
+  private func sum(_ v: Tensor<B.Buffer>, _ softplus: Tensor<B.Buffer>) throws {
     try backend.columnSums(softplus, scale: 1, into: unitSums)
     var visible: SumTerm<B.Buffer>
     if isGaussian {
-      let losses = distances.prefix(rows: v.rows)
+      let (losses, zeros) = (distances.prefix(rows: v.rows), zeros.prefix(rows: v.rows))
+      try backend.fill(zeros, with: 0)
       try backend.sampleLosses(
-        zeros.prefix(rows: v.rows), LossTerms(.sse, activation: .linear, bias: visibleBias, target: v), into: losses)
+        zeros, LossTerms(.sse, activation: .linear, bias: visibleBias, target: v), into: losses)
       visible = SumTerm(losses, scale: 1)
     } else {
       try backend.columnSums(v, scale: 1, into: featureSums)

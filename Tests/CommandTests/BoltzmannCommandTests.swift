@@ -1,0 +1,54 @@
+import Foundation
+import Testing
+
+@Suite struct BoltzmannCommandTests {
+  private let line = "train rbm --layers 16,8 --data data.csv --device reference --batch-size 20"
+
+  @Test func aMachineIsTrainedMeasuredAndSampled() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    let trained = try await sandbox.run(
+      line:
+        "\(line) --scale minmax --epochs 2 --validation-split 0.2 --weight-decay 0.001 --momentum 0.5 --optimizer momentum --out run --json"
+    )
+    #expect(trained.status == 0, "\(trained.errors)")
+    let epoch = try #require(try trained.objects().first { $0["event"] as? String == "epoch" })
+    let metrics = try #require(epoch["metrics"] as? [String: Double])
+    #expect(metrics["free_energy"] != nil && metrics["free_energy_gap"] != nil)
+    let evaluated = try #require(
+      try await sandbox.run(line: "eval run --json").object()["metrics"] as? [String: Double])
+    #expect(try #require(evaluated["pseudo_likelihood"]) < 0)
+    try await sandbox.run(line: "sample run -n 5 --steps 9 --seed 2 -o five.csv")
+    try await sandbox.run(line: "sample run -n 8 --steps 9 --seed 2 -o eight.csv")
+    let (five, eight) = (try sandbox.bytes("five.csv"), try sandbox.bytes("eight.csv"))
+    #expect(!five.isEmpty && eight.prefix(five.count) == five)
+    #expect(try await sandbox.run(line: "encode run -o codes.npy").status == 0)
+  }
+
+  /// Chains are part of the checkpoint.
+  @Test(arguments: ["--persistent", "--visible gaussian --persistent --cd 2", "--cd 3"])
+  func aResumedMachineComesToTheSameBits(options: String) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    let line = "\(line) --scale minmax \(options)"
+    #expect(try await sandbox.run(line: "\(line) --epochs 5 --out straight").status == 0)
+    #expect(try await sandbox.run(line: "\(line) --epochs 2 --out parts").status == 0)
+    #expect(try await sandbox.run(line: "train --resume parts --epochs 5").status == 0)
+    #expect(try sandbox.bytes("parts/model.safetensors") == sandbox.bytes("straight/model.safetensors"))
+  }
+
+  @Test(
+    arguments: [
+      ("train rbm --cd 0", 64), ("train rbm --l1 1", 64), ("train rbm --no-tied", 64),
+      ("train rbm --activation relu", 64),
+      ("train rbm --layers 16,8,4", 64), ("train rbm --corruption masking", 64), ("train rbm --loss bce", 64),
+      ("train rbm --beta 1", 64), ("train deep --cd 2", 64), ("train deep --persistent", 64),
+      ("train deep --visible gaussian", 64), ("train rbm --scale standard", 65), ("train rbm --visible real", 64),
+    ])
+  func impossibleMachinesAreRefused(line: String, status: Int32) async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    #expect(try await sandbox.run(line: "\(line) --data data.csv --epochs 1 --out run").refused(status))
+    #expect(!sandbox.exists("run"))
+  }
+}
