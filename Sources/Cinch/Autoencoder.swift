@@ -110,6 +110,27 @@ public final class Autoencoder: Sendable {
     return try withSession { try $0.importanceWeightedBound(data, draws: draws) }
   }
 
+  /// log Z of a restricted Boltzmann machine of Bernoulli units, with which log p(v) = −F(v) − log Z, by annealed importance
+  /// sampling (Salakhutdinov and Murray 2008).
+  ///
+  /// - Parameters:
+  ///   - data: whose means chains begin with.
+  ///   - chains: the more, the smaller the standard error.
+  ///   - temperatures: machines that chains pass through on their way from one without weights to this one.
+  /// - Throws: `CinchError.usage` where the model is no such machine, or a number is less than 1; `.badData` where the
+  ///   features do not fit.
+  public func logPartition(
+    _ data: Dataset, chains: Int = 100, temperatures: Int = 1000, seed: UInt64 = 0
+  ) throws -> LogPartition {
+    guard (1...100_000).contains(chains), (1...1_000_000).contains(temperatures) else {
+      throw CinchError.usage(
+        "\(chains) chains through \(temperatures) temperatures are not possible: choose 1 to 100000, and 1 to 1000000.")
+    }
+    return try withSession {
+      try $0.logPartition(data, chains: chains, temperatures: temperatures, seed: seed)
+    }
+  }
+
   /// Samples as the encoder of a denoising autoencoder sees them at an update.
   public func corrupt(_ data: Dataset, step: UInt64 = 0) throws -> Dataset {
     try check(data)

@@ -18,6 +18,9 @@ import Testing
     let evaluated = try #require(
       try await sandbox.run(line: "eval run --json").object()["metrics"] as? [String: Double])
     #expect(try #require(evaluated["pseudo_likelihood"]) < 0)
+    let annealed = try await sandbox.run(line: "eval run --ais --json").object()
+    #expect((annealed["metrics"] as? [String: Double])?["log_likelihood"] != nil)
+    #expect(try #require(annealed["log_partition_error"] as? Double) > 0)
     try await sandbox.run(line: "sample run -n 5 --steps 9 --seed 2 -o five.csv")
     try await sandbox.run(line: "sample run -n 8 --steps 9 --seed 2 -o eight.csv")
     let (five, eight) = (try sandbox.bytes("five.csv"), try sandbox.bytes("eight.csv"))

@@ -19,6 +19,15 @@ private struct ExactMachine {
     parameters = (0..<34).map { scale * philox.gaussian(element: $0, step: 3) }
   }
 
+  func give(to model: Autoencoder) throws {
+    let values = parameters.map { Float($0) }
+    try model.setParameters([
+      NamedParameter(name: "encoder.0.weight", shape: [4, 6], values: Array(values[..<24])),
+      NamedParameter(name: "encoder.0.bias", shape: [4], values: Array(values[24..<28])),
+      NamedParameter(name: "decoder.0.bias", shape: [6], values: Array(values[28...])),
+    ])
+  }
+
   private func weight(_ j: Int, _ i: Int) -> Double { parameters[j * Self.visible + i] }
   private func c(_ j: Int) -> Double { parameters[24 + j] }
   private func b(_ i: Int) -> Double { parameters[28 + i] }
@@ -104,12 +113,7 @@ private struct ExactMachine {
     let machine = ExactMachine(isGaussian: isGaussian)
     let samples = samples(isGaussian: isGaussian)
     let model = try Autoencoder(recipe(isGaussian: isGaussian), on: device)
-    let values = machine.parameters.map { Float($0) }
-    try model.setParameters([
-      NamedParameter(name: "encoder.0.weight", shape: [4, 6], values: Array(values[..<24])),
-      NamedParameter(name: "encoder.0.bias", shape: [4], values: Array(values[24..<28])),
-      NamedParameter(name: "decoder.0.bias", shape: [6], values: Array(values[28...])),
-    ])
+    try machine.give(to: model)
     let data = try Dataset(values: samples.joined().map { Float($0) }, count: 8, features: 6)
     let energy = try #require(try model.evaluate(data).metrics[Metrics.freeEnergyName])
     let expected = samples.reduce(0) { $0 + machine.freeEnergy($1) } / 8
@@ -146,12 +150,7 @@ private struct ExactMachine {
   func gibbsSamplingComesToTheModelsMeans(device: Device) throws {
     let machine = ExactMachine(isGaussian: false)
     let model = try Autoencoder(recipe(isGaussian: false), on: device)
-    let values = machine.parameters.map { Float($0) }
-    try model.setParameters([
-      NamedParameter(name: "encoder.0.weight", shape: [4, 6], values: Array(values[..<24])),
-      NamedParameter(name: "encoder.0.bias", shape: [4], values: Array(values[24..<28])),
-      NamedParameter(name: "decoder.0.bias", shape: [6], values: Array(values[28...])),
-    ])
+    try machine.give(to: model)
     let chains = 4000
     let drawn = try model.gibbs(chains, steps: 60, seed: 1).values
     let states = (0..<64).map { state in (0..<6).map { Double(state >> $0 & 1) } }
@@ -170,12 +169,7 @@ private struct ExactMachine {
     let machine = ExactMachine(isGaussian: false)
     let samples = samples(isGaussian: false)
     let model = try Autoencoder(recipe(isGaussian: false), on: .reference)
-    let values = machine.parameters.map { Float($0) }
-    try model.setParameters([
-      NamedParameter(name: "encoder.0.weight", shape: [4, 6], values: Array(values[..<24])),
-      NamedParameter(name: "encoder.0.bias", shape: [4], values: Array(values[24..<28])),
-      NamedParameter(name: "decoder.0.bias", shape: [6], values: Array(values[28...])),
-    ])
+    try machine.give(to: model)
     // Many copies, so that the mean over drawn units is that over all units.
     let copies = 2000
     let data = try Dataset(
@@ -191,5 +185,20 @@ private struct ExactMachine {
     let exact = terms.reduce(0, +) / Double(terms.count)
     let variance = terms.reduce(0) { $0 + ($1 - exact) * ($1 - exact) } / Double(terms.count)
     #expect(abs(estimate - exact) < 5 * (variance / Double(8 * copies)).squareRoot())
+  }
+
+  /// Annealed importance sampling comes to log Z within its own error.
+  @Test(arguments: [Device.reference] + ParityTests.devices)
+  func annealingFindsThePartitionFunction(device: Device) throws {
+    let machine = ExactMachine(isGaussian: false)
+    let samples = samples(isGaussian: false)
+    let model = try Autoencoder(recipe(isGaussian: false), on: device)
+    try machine.give(to: model)
+    let data = try Dataset(values: samples.joined().map { Float($0) }, count: 8, features: 6)
+    let found = try model.logPartition(data, chains: 400, temperatures: 100)
+    #expect(found.standardError > 0 && found.standardError < 0.05)
+    #expect(abs(found.value - machine.logPartition) < 4 * found.standardError)
+    #expect(throws: CinchError.self) { try model.logPartition(data, chains: 0) }
+    #expect(throws: CinchError.self) { try Autoencoder(.deep(layers: [6, 4]), on: device).logPartition(data) }
   }
 }

@@ -87,6 +87,10 @@ struct EvalCommand: ParsableCommand {
       valueName: "n"))
   var samples: Int?
 
+  @Flag(
+    help: "Of a Boltzmann machine: log p(v) by annealed importance sampling, 100 chains through 1,000 temperatures.")
+  var ais = false
+
   @Flag(help: "Prints one JSON object.")
   var json = false
 
@@ -103,10 +107,19 @@ struct EvalCommand: ParsableCommand {
     if let samples {
       evaluation.metrics[Metrics.weightedBoundName] = try model.importanceWeightedBound(data, draws: samples)
     }
+    var partition: LogPartition?
+    if ais {
+      let found = try model.logPartition(data)
+      partition = found
+      evaluation.metrics[Metrics.logLikelihoodName] =
+        -(evaluation.metrics[Metrics.freeEnergyName] ?? .nan) - found.value
+    }
     if json {
       return try Output.result(
         JSON.record([
           "metrics": .metrics(evaluation.metrics),
+          "log_partition": .optional(partition?.value),
+          "log_partition_error": .optional(partition?.standardError),
           "reconstruction_per_sample": .optional(evaluation.metrics[Reconstruction.perSampleName]),
           "reconstruction_per_element": .optional(evaluation.metrics[Reconstruction.perElementName]),
           "mean_activation": .number(evaluation.meanActivation), "samples": .integer(evaluation.samples),
@@ -116,6 +129,12 @@ struct EvalCommand: ParsableCommand {
     facts.add("loss", config.recipe.lossText(evaluation))
     facts.add("bound", evaluation.boundText)
     facts.add("energy", evaluation.energyText)
+    if let partition, let likelihood = evaluation.metrics[Metrics.logLikelihoodName] {
+      facts.add(
+        "log p(v)",
+        "\(NumberText.short(likelihood)) nats a sample, log Z \(NumberText.short(partition.value)) "
+          + "± \(NumberText.short(partition.standardError))")
+    }
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("samples", NumberText.grouped(evaluation.samples) + (heldOut ? ", held out" : ""))
     try Output.result(facts.text)

@@ -25,6 +25,8 @@ package protocol Session: AnyObject {
   func evaluate(_ data: Dataset) throws -> Evaluation
   /// log p(x) of samples, averaged, as far as `draws` codes of each tell: see `ImportanceWeightedBound`.
   func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double
+  /// log Z of a Boltzmann machine; see `AnnealedImportanceSampling`.
+  func logPartition(_ data: Dataset, chains: Int, temperatures: Int, seed: UInt64) throws -> LogPartition
   /// Visible units of a Boltzmann machine after so many steps of Gibbs sampling, each chain's means.
   func gibbs(_ count: Int, steps: Int, seed: UInt64) throws -> [Float]
   /// The run's own held-out samples, or its training samples, which the device has already.
@@ -191,6 +193,16 @@ final class ModelSession<B: Backend>: Session {
   func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double {
     try recipe.validate(data)
     return try ImportanceWeightedBound(network).run(input.channelsLast(data), draws: draws)
+  }
+
+  func logPartition(_ data: Dataset, chains: Int, temperatures: Int, seed: UInt64) throws -> LogPartition {
+    try recipe.validate(data)
+    var means = [Double](repeating: 0, count: data.features)
+    input.channelsLast(data).rows.forEachBlock { _, block in
+      for place in block.indices { means[place % means.count] += Double(block[place]) / Double(data.count) }
+    }
+    return try AnnealedImportanceSampling(network, chains: chains).run(
+      means: means, temperatures: temperatures, seed: seed)
   }
 
   func gibbs(_ count: Int, steps: Int, seed: UInt64) throws -> [Float] {
