@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind bench peers golden pytorch-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind bench peers golden pytorch-check rbm-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -70,6 +70,11 @@ pytorch-check: build  ## Trains conv for an epoch and has PyTorch reconstruct th
 	$(CINCH) reconstruct .build/pytorch-check/run --device $(DEVICE) --data .build/pytorch-check/x.npy \
 	  --output .build/pytorch-check/y.npy
 	.venv/bin/python Benchmarks/check_pytorch.py $(PYTORCH_CHECK)
+
+rbm-check: build  ## Compares a Boltzmann machine's pseudo-likelihood with scikit-learn's
+	Benchmarks/setup-python.sh
+	.venv/bin/pip install --quiet scikit-learn==1.9.1
+	.venv/bin/python Benchmarks/check_rbm.py $(CINCH)
 
 bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on other machines
 	SWIFT="$(SWIFT)" Tools/bundle

@@ -193,11 +193,16 @@ private struct MixtureFit {
     }
     var covariance = [Double](repeating: 0, count: units * units)
     var d = mean
-    for row in 0..<count where shares[row] > 0 {
-      for unit in 0..<units { d[unit] = values[row * units + unit] - mean[unit] }
-      for unit in 0..<units {
-        let scaled = shares[row] / total * d[unit]
-        for other in 0...unit { covariance[unit * units + other] += scaled * d[other] }
+    d.withUnsafeMutableBufferPointer { d in
+      covariance.withUnsafeMutableBufferPointer { covariance in
+        for row in 0..<count where shares[row] > 0 {
+          for unit in 0..<units { d[unit] = values[row * units + unit] - mean[unit] }
+          for unit in 0..<units {
+            let scaled = shares[row] / total * d[unit]
+            let sums = covariance.baseAddress! + unit * units
+            for other in 0...unit { sums[other] += scaled * d[other] }
+          }
+        }
       }
     }
     for unit in 0..<units { covariance[unit * units + unit] += ridge }
