@@ -17,7 +17,7 @@ struct CinchCommand: ParsableCommand {
     version: CinchVersion.current,
     subcommands: [
       TrainCommand.self, EvalCommand.self, EncodeCommand.self, DecodeCommand.self, ReconstructCommand.self,
-      SampleCommand.self,
+      SampleCommand.self, ClassifyCommand.self,
       InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self, BenchCommand.self,
     ])
 

@@ -143,7 +143,9 @@ extension Recipe {
   /// 0.01788 per element, 14.02 per sample (sse); of a classifier 0.4513 per sample (softmax)
   func lossText(_ evaluation: Evaluation) -> String {
     guard loss != .softmax else {
-      return "\(NumberText.short(evaluation.metrics[Loss.crossEntropyName] ?? .nan)) per sample (\(loss.rawValue))"
+      let error = evaluation.metrics[Metrics.errorName].map { ", error \(NumberText.short(100 * $0)) %" } ?? ""
+      return
+        "\(NumberText.short(evaluation.metrics[Loss.crossEntropyName] ?? .nan)) per sample (\(loss.rawValue))\(error)"
     }
     return "\(NumberText.short(evaluation.reconstruction.perElement)) per element, "
       + "\(NumberText.short(evaluation.reconstruction.perSample)) per sample (\(loss.rawValue))"

@@ -31,6 +31,11 @@ public enum Loss: String, CaseIterable, Sendable, Codable {
   }
 }
 
+extension Metrics {
+  /// The fraction of samples whose most probable class is not their label.
+  public static let errorName = "error"
+}
+
 extension Recipe {
   /// The names of what training reports of each epoch, in the order of `history.csv`.
   public var metricNames: [String] {

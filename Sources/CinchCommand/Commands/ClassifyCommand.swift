@@ -1,0 +1,92 @@
+import ArgumentParser
+import Cinch
+import CinchData
+
+struct ClassifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "classify", abstract: "Tells the classes of samples by a run that was trained with labels.",
+    discussion: """
+      Where the samples have labels, the fraction of wrong classes is printed with its 95 % interval, e ± 1.96·√(e(1−e)/n), and the \
+      confusion matrix: a row for each label, a column for each class that was told.
+      """)
+
+  @OptionGroup var runOptions: RunOptions
+  @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
+
+  @Option(
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp("A file for the classes: .csv, with a row for each sample. (default: none)", valueName: "file"))
+  var output: String?
+
+  @Flag(help: "Prints one JSON object.")
+  var json = false
+
+  func run() throws {
+    if let output, !output.hasSuffix(".csv") {
+      throw CinchError.usage("The output '\(output)' is no .csv: name a file that ends so.")
+    }
+    let (model, config) = try runOptions.open()
+    let data = try dataOptions.load(for: config)
+    let classes = try model.classify(data)
+    if let output {
+      var table = CSVWriter(columns: ["class"])
+      for value in classes { try table.append(["\(value)"]) }
+      try table.write(to: output)
+    }
+    let confusion = try Confusion(labels: data.labels, classes: classes, count: config.recipe.classifier?.classes ?? 0)
+    if json {
+      return try Output.result(
+        JSON.record([
+          "samples": .integer(classes.count), "metrics": confusion.map { JSON.map([Metrics.errorName: $0.error]) },
+          "error_interval": .optional(confusion?.interval),
+          "confusion": confusion.map { JSON.array($0.counts.map { .array($0.map { .integer($0) }) }) },
+        ]).description)
+    }
+    if let output { try Output.result("saved     \(output)   (\(NumberText.counted(classes.count, "sample")))") }
+    if let confusion {
+      try Output.result(confusion.text)
+    } else {
+      try Output.result("samples   \(NumberText.grouped(classes.count)), without labels to compare with")
+    }
+  }
+}
+
+/// How often which label was told as which class.
+struct Confusion {
+  /// By label, then class.
+  let counts: [[Int]]
+
+  /// Nil without labels.
+  /// - Throws: `CinchError.badData` where a label is none of the classes.
+  init?(labels: [Int]?, classes: [Int], count: Int) throws {
+    guard let labels else { return nil }
+    var counts = [[Int]](repeating: [Int](repeating: 0, count: count), count: count)
+    for (row, (label, value)) in zip(labels, classes).enumerated() {
+      guard (0..<count).contains(label) else {
+        throw CinchError.badData(
+          "Row \(row + 1) has the label \(label), but the model knows the classes 0 to \(count - 1): correct the label."
+        )
+      }
+      counts[label][value] += 1
+    }
+    self.counts = counts
+  }
+
+  private var samples: Int { counts.joined().reduce(0, +) }
+
+  /// The fraction of wrong classes.
+  var error: Double { 1 - Double(counts.indices.reduce(0) { $0 + counts[$1][$1] }) / Double(samples) }
+  var interval: Double { 1.96 * (error * (1 - error) / Double(samples)).squareRoot() }
+
+  var text: String {
+    let width = max(6, "\(counts.joined().max() ?? 0)".count + 1)
+    func padded(_ text: String) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
+    let head = "label" + counts.indices.map { padded("\($0)") }.joined()
+    let rows = counts.enumerated().map { label, row in
+      "\(label)".padding(toLength: 5, withPad: " ", startingAt: 0) + row.map { padded("\($0)") }.joined()
+    }
+    let percent = NumberText.short(100 * error), half = NumberText.short(100 * interval)
+    return "error     \(percent) % ± \(half) of \(NumberText.grouped(samples)) samples\n\n"
+      + ([head] + rows).joined(separator: "\n")
+  }
+}
