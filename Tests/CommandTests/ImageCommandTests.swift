@@ -157,7 +157,8 @@ extension Sandbox {
     ("conv 4 5000x1", "encoder.0"), ("conv 4 s0", "encoder.0"), ("conv 4 s9223372036854775807", "encoder.0"),
     ("conv 4 p9223372036854775807", "encoder.0"), ("conv 4 d9223372036854775807", "encoder.0"),
     ("conv 4, maxpool 0", "encoder.1"), ("conv 4, maxpool 1 s9223372036854775807", "encoder.1"),
-    ("maxpool 1, conv 4", "convolution"), ("conv 4,, conv 4", "empty"), ("dense four", "dense"), ("conv four", "four"),
+    ("maxpool 1, conv 4", "convolution"), ("conv 4,, conv 4", "empty"), ("dense four", "dense"),
+    ("conv 4, dropout 1", "encoder.1"), ("conv 4, dropout -0.5", "encoder.1"), ("conv four", "four"),
     ("16,4", "conv 16 3x3"),
   ])
   func badGeometryIsRefused(layers: String, names: String) async throws {

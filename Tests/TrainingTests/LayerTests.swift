@@ -54,7 +54,8 @@ import Testing
 
   @Test(arguments: [
     "", ",", "conv", "conv 16,", "conv x", "conv 0", "conv -4", "conv 99999999999999999999", "conv 16 3y3", "conv 16 x",
-    "conv 16 3x", "conv 16 3x3x3", "conv 16 s", "conv 16 sx", "conv 16 q2", "conv 16 wide", "dense sixteen",
+    "conv 16 3x", "conv 16 3x3x3", "conv 16 s", "conv 16 sx", "conv 16 q2", "conv 16 wide", "dense sixteen", "dropout",
+    "dropout half", "dropout 0.5 0.5",
     "dense 16 17", "maxpool",
     "maxpool two", "maxpool 2 2", "maxpool 2 sx", "784,128",
   ])
@@ -65,7 +66,8 @@ import Testing
   @Test func layersSurviveJSON() throws {
     let layers: [LayerSpec] = [
       .dense(units: 3, activation: .tanh), conv(8), .maxPool(PoolSpec(Extent(2, 3), stride: Extent(1))),
-      .averagePool(PoolSpec(Extent(2))), .unpool, .upsample(Extent(2, 3)),
+      .averagePool(PoolSpec(Extent(2))), .unpool, .upsample(Extent(2, 3)), .dropout(0.25), .sampling,
+      .dense(units: 24, activation: .relu, image: ImageShape(channels: 4, height: 3, width: 2)),
       .transposedConvolution(
         ConvolutionSpec(
           filters: 2, kernel: Extent(2, 5), stride: Extent(3), dilation: Extent(1, 2),

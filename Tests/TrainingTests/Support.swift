@@ -43,6 +43,13 @@ enum Variants {
     recipes.append(
       Recipe(name: "gaussian", layers: [13, 6], activation: .tanh, outputActivation: .linear, loss: .gaussian))
     recipes.append(.vae(layers: [13, 9, 4]))
+    // First, between, and behind the code, where a penalty looks at it.
+    var dropped = Recipe.sparseL1(layers: [12, 8, 4], l1: 0.05)
+    dropped.name = "dropout"
+    dropped.autoencoder?.encoder.insert(.dropout(0.25), at: 1)
+    dropped.autoencoder?.encoder.insert(.dropout(0.2), at: 0)
+    dropped.autoencoder?.encoder.append(.dropout(0.5))
+    recipes.append(dropped)
     var normal = Recipe.vae(layers: [13, 4], beta: 0.5, warmUp: 7)
     normal.name = "vae gaussian"
     normal.loss = .gaussian
@@ -116,6 +123,10 @@ enum Variants {
     pooled.penalties.kl = KLSettings(rho: 0.1, beta: 3, momentum: 0.5)
     recipes.append(pooled)
     recipes.append(.convVAE(image: small, units: 4))
+    var droppedImages = Recipe.conv(image: colour)
+    droppedImages.name = "conv dropout"
+    droppedImages.autoencoder?.encoder.insert(.dropout(0.25), at: 1)
+    recipes.append(droppedImages)
     // Dense layers between images, whose channels have statistics of their own, and as the output.
     var dense = Recipe.convSparse(image: small)
     dense.name = "dense between"

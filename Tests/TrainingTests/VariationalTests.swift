@@ -160,3 +160,38 @@ import Testing
     }
   }
 }
+
+@Suite struct DropoutTests {
+  /// Kept values are divided by the share that is kept, the mask is that of the draws, and only training drops.
+  @Test(arguments: [Device.reference] + ParityTests.devices)
+  func trainingAloneDrops(device: Device) throws {
+    try check(device.open().backend)
+  }
+
+  private func check<B: Backend>(_ backend: B) throws {
+    var recipe = Recipe.linear(layers: [400, 4])
+    recipe.autoencoder?.encoder.insert(.dropout(0.25), at: 0)
+    let network = try Network(recipe, on: backend)
+    let x = try backend.tensor([10, 400], [B.Scalar](repeating: 3, count: 4000))
+    let h = try backend.tensor([10, 400])
+    func values(_ mode: Pass.Mode, step: UInt64 = 0) throws -> [Double] {
+      try network.layers[0].forward(x, into: h, Pass(mode, step: step, seed: recipe.seed, batchRows: 10))
+      return Scalars.doubles(try backend.read(h))
+    }
+    let dropped = try values(.training)
+    #expect(dropped.allSatisfy { $0 == 0 || abs($0 - 4) < 1e-6 })
+    // Of 4,000 draws: five standard deviations.
+    #expect(abs(Double(dropped.filter { $0 == 0 }.count) - 1000) < 5 * 27.4)
+    #expect(try values(.training) == dropped)
+    #expect(try values(.training, step: 1) != dropped)
+    for mode in [Pass.Mode.evaluation, .inference] { #expect(try values(mode).allSatisfy { $0 == 3 }) }
+  }
+
+  @Test func whatDropoutTakesOutOfItsRangeIsNoProbability() throws {
+    var recipe = Recipe.sparse(layers: [12, 8])
+    recipe.autoencoder?.encoder.append(.dropout(0.5))
+    #expect(throws: CinchError.self) { try recipe.validate() }
+    recipe.autoencoder?.encoder.swapAt(0, 1)
+    try recipe.validate()
+  }
+}

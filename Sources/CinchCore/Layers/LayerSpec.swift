@@ -19,6 +19,8 @@ public enum LayerSpec: Sendable, Hashable {
   case unpool(Unpool)
   /// Repeats every value over a rectangle: nearest-neighbour upsampling.
   case upsample(Upsample)
+  /// Zeroes values at random in training (Srivastava et al. 2014).
+  case dropout(Dropout)
   /// Draws the code from the distribution that the layer below describes (Kingma & Welling 2014).
   case sampling(Sampling)
 
@@ -32,6 +34,7 @@ public enum LayerSpec: Sendable, Hashable {
     case .averagePool(let layer): layer
     case .unpool(let layer): layer
     case .upsample(let layer): layer
+    case .dropout(let layer): layer
     case .sampling(let layer): layer
     }
   }
@@ -39,7 +42,7 @@ public enum LayerSpec: Sendable, Hashable {
   /// The kinds that files and the command line may name.
   static let kinds: [any LayerDefinition.Type] = [
     Dense.self, Convolution.self, TransposedConvolution.self, MaxPool.self, AveragePool.self, Unpool.self,
-    Upsample.self, Sampling.self,
+    Upsample.self, Dropout.self, Sampling.self,
   ]
 
   /// What ends the layer; pooling layers are linear.

@@ -7,6 +7,7 @@ import CinchData
 /// |---|---|
 /// | convolution | `conv FILTERS [KxK] [sS] [dD] [valid, same or pP] [ACTIVATION]` |
 /// | pooling | `maxpool SIZE [sS]`, `avgpool SIZE [sS]` |
+/// | dropout | `dropout RATE` |
 /// | dense, behind those | `dense UNITS [ACTIVATION]` |
 ///
 /// An extent is one number, or rows x columns: `3`, `3x5`. Kernels are 3x3 and padding is `same` unless said.

@@ -101,7 +101,10 @@ extension Objective {
 
   private func validatePenalties(_ network: ResolvedNetwork) throws {
     // Pooling leaves values where they were, between the least and the largest.
-    let code = network.layers[..<network.encoderCount].map(\.spec).last(where: \.hasParameters)?.activation ?? .linear
+    let encoder = network.layers[..<network.encoderCount]
+    // Dropout divides by less than 1.
+    let isDropped = encoder.reversed().prefix { !$0.spec.hasParameters }.contains { $0.kind is DropoutKind }
+    let code = isDropped ? .linear : encoder.map(\.spec).last(where: \.hasParameters)?.activation ?? .linear
     if let kl = penalties.kl {
       guard code.isProbability else {
         throw CinchError.usage(
