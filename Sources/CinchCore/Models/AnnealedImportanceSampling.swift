@@ -18,7 +18,6 @@ public struct LogPartition: Sendable, Hashable {
 ///
 /// one step of Gibbs sampling in each. A chain's weight is the product of p*_β′(v)/p*_β(v) over its way; their mean is Z/Z₀.
 struct AnnealedImportanceSampling<B: Backend> {
-  private let network: Network<B>
   private let backend: B
   private let chains: Int
   private let encoder: DenseLayer<B>
@@ -27,14 +26,11 @@ struct AnnealedImportanceSampling<B: Backend> {
   private let bases, ones, sums, products: Tensor<B.Buffer>
 
   init(_ network: Network<B>, chains: Int) throws {
-    guard network.recipe.objective.chain != nil, network.last.resolved.spec.activation == .sigmoid,
-      let encoder = network.layers[0] as? DenseLayer<B>, let decoder = network.layers[1] as? DenseLayer<B>
-    else {
+    let (encoder, decoder) = try network.boltzmannLayers()
+    guard decoder.resolved.spec.activation == .sigmoid else {
       throw CinchError.usage(
-        "Annealed importance sampling needs a Boltzmann machine of Bernoulli units, which '\(network.recipe.name)' is not."
-      )
+        "Annealed importance sampling knows Bernoulli units alone: train with sigmoid visible units, or leave it out.")
     }
-    self.network = network
     self.encoder = encoder
     self.chains = chains
     backend = network.backend

@@ -17,7 +17,7 @@ struct GibbsSampling<B: Backend> {
 
   /// The visible units' means at the end, a row for each chain.
   func run(_ count: Int, steps: Int, seed: UInt64) throws -> [Float] {
-    let (encoder, decoder) = (network.layers[0], network.layers[1])
+    let (encoder, decoder) = try network.boltzmannLayers()
     let (units, features) = (encoder.resolved.output.count, network.input.count)
     let room = min(rows, count)
     let hidden = try backend.tensor([room, units])

@@ -67,6 +67,17 @@ final class Network<B: Backend> {
         parameters: Self.views(layout, layers.count - 1, parameters, gradients), layers: Array(layers.dropLast())))
   }
 
+  /// The layers of a restricted Boltzmann machine: from visible to hidden units, and back by the same weight.
+  /// - Throws: `CinchError.usage` where the recipe is none.
+  func boltzmannLayers() throws -> (hidden: DenseLayer<B>, visible: DenseLayer<B>) {
+    guard recipe.objective.chain != nil, let hidden = layers[0] as? DenseLayer<B>,
+      let visible = layers[1] as? DenseLayer<B>
+    else {
+      throw CinchError.usage("This needs a Boltzmann machine, which '\(recipe.name)' is not: train rbm.")
+    }
+    return (hidden, visible)
+  }
+
   /// What the loss or a penalty learns or keeps, by its name in files; without a gradient where it is not learned.
   func parameter(_ name: String) -> (value: Tensor<B.Buffer>, gradient: Tensor<B.Buffer>?)? {
     layout.use(named: name).map { use in

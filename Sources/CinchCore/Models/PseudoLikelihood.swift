@@ -13,12 +13,14 @@ struct PseudoLikelihood<B: Backend> {
   private let rows: Int
   private let x, softplus, sums, ones: Tensor<B.Buffer>
   private let encoder: DenseLayer<B>
+  private let visibleBias: Tensor<B.Buffer>
 
   /// Nil where the network is none of Bernoulli units.
   init?(_ network: Network<B>) throws {
-    guard network.recipe.objective.chain != nil, network.last.resolved.spec.activation == .sigmoid,
-      let encoder = network.layers[0] as? DenseLayer<B>
-    else { return nil }
+    guard network.recipe.objective.chain != nil else { return nil }
+    let (encoder, decoder) = try network.boltzmannLayers()
+    guard decoder.resolved.spec.activation == .sigmoid else { return nil }
+    visibleBias = decoder.bias.value
     self.network = network
     self.encoder = encoder
     let (backend, units) = (network.backend, encoder.resolved.output.count)
@@ -55,10 +57,6 @@ struct PseudoLikelihood<B: Backend> {
       }
     }
     return Double(features) * total / Double(data.count)
-  }
-
-  private var visibleBias: Tensor<B.Buffer> {
-    network.parameter("decoder.0.bias")?.value ?? encoder.bias.value
   }
 
   /// Σ_j softplus(c_j + vᵀW_j) of each sample.

@@ -43,9 +43,7 @@ final class ContrastiveDivergence<B: Backend>: Learner {
   }
 
   init(_ network: Network<B>, _ settings: ChainSettings, memory: Memory<B>) throws {
-    guard let encoder = network.layers[0] as? DenseLayer<B>, let decoder = network.layers[1] as? DenseLayer<B> else {
-      throw CinchError.usage("A Boltzmann machine is made of dense layers: use the rbm recipe.")
-    }
+    let (encoder, decoder) = try network.boltzmannLayers()
     self.network = network
     self.settings = settings
     backend = network.backend
@@ -182,7 +180,6 @@ final class ContrastiveDivergence<B: Backend>: Learner {
 /// gaussian.
 final class FreeEnergy<B: Backend>: Term {
   let column = Column(Metrics.freeEnergyName, weight: nil)
-  private let network: Network<B>
   private let backend: B
   private let memory: Memory<B>
   private let encoder: DenseLayer<B>
@@ -198,10 +195,7 @@ final class FreeEnergy<B: Backend>: Term {
   private let product: Tensor<B.Buffer>
 
   init(_ network: Network<B>, memory: Memory<B>) throws {
-    guard let encoder = network.layers[0] as? DenseLayer<B>, let decoder = network.layers[1] as? DenseLayer<B> else {
-      throw CinchError.usage("A Boltzmann machine is made of dense layers: use the rbm recipe.")
-    }
-    self.network = network
+    let (encoder, decoder) = try network.boltzmannLayers()
     self.memory = memory
     self.encoder = encoder
     backend = network.backend
