@@ -7,6 +7,7 @@ extension Autoencoder {
   /// Samples that the decoder makes of codes drawn from a distribution: means, to which a decoder's own noise is not added.
   ///
   /// - Parameters:
+  ///   - count: how many.
   ///   - distribution: nil takes the prior N(0, I), which only a variational autoencoder has.
   ///   - seed: the same gives the same samples; more of them begin with fewer.
   /// - Throws: `CinchError.usage` where there is no prior, the distribution is of other codes, or `count` is less than 1.
@@ -30,6 +31,7 @@ extension Autoencoder {
   /// - Parameters:
   ///   - count: of chains.
   ///   - steps: how often visible and hidden units are drawn in turns; the more, the closer to the model's distribution.
+  ///   - seed: the same gives the same chains.
   /// - Throws: `CinchError.usage` where the model is no Boltzmann machine, or a number is less than 1.
   public func gibbs(_ count: Int, steps: Int = 1000, seed: UInt64 = 0) throws -> Dataset {
     guard recipe.objective.chain != nil else {

@@ -98,7 +98,9 @@ public final class Autoencoder: Sendable {
   ///
   ///     log 1/K Σ_k p(x|z_k) p(z_k) / q(z_k|x),  z_k from q(z|x)
   ///
-  /// - Parameter draws: K.
+  /// - Parameters:
+  ///   - data: the samples.
+  ///   - draws: K.
   /// - Throws: `CinchError.usage` where the code is not drawn, or K is less than 1; `.badData` where the features do not fit.
   public func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double {
     guard recipe.penalties.prior != nil else {
@@ -117,6 +119,7 @@ public final class Autoencoder: Sendable {
   ///   - data: whose means chains begin with.
   ///   - chains: the more, the smaller the standard error.
   ///   - temperatures: machines that chains pass through on their way from one without weights to this one.
+  ///   - seed: the same gives the same chains.
   /// - Throws: `CinchError.usage` where the model is no such machine, or a number is less than 1; `.badData` where the
   ///   features do not fit.
   public func logPartition(

@@ -38,7 +38,8 @@ public struct CodeDistribution: Sendable {
   /// is added to every variance, so that units that do not vary are possible.
   ///
   /// - Parameters:
-  ///   - components: K; one takes the codes' own mean and covariance.
+  ///   - codes: as `Autoencoder.encode` gives them.
+  ///   - count: K; one takes the codes' own mean and covariance.
   ///   - seed: chooses the codes that the components begin at.
   /// - Throws: `CinchError.usage` where K is less than 1, or more than there are codes.
   public static func fitted(to codes: Dataset, components count: Int = 1, seed: UInt64 = 0) throws -> CodeDistribution {
