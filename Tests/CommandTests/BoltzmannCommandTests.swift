@@ -40,6 +40,17 @@ import Testing
     #expect(try sandbox.bytes("parts/model.safetensors") == sandbox.bytes("straight/model.safetensors"))
   }
 
+  /// There are no more chains than samples.
+  @Test func aBatchMayBeLargerThanTheData() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    let line =
+      "train rbm --layers 16,8 --data data.csv --scale minmax --device reference --persistent --epochs 2 --out run"
+    #expect(try await sandbox.run(line: "\(line) --batch-size 100000000").status == 0)
+    #expect(try sandbox.bytes("run/checkpoint.safetensors").count < 100_000)
+    #expect(try await sandbox.run(line: "train --resume run --epochs 3").status == 0)
+  }
+
   @Test(
     arguments: [
       ("train rbm --cd 0", 64), ("train rbm --l1 1", 64), ("train rbm --no-tied", 64),

@@ -12,16 +12,17 @@ final class ContrastiveDivergence<B: Backend>: Learner {
   private let network: Network<B>
   private let backend: B
   private let settings: ChainSettings
+  private let memory: Memory<B>
   private let evaluation: Backpropagation<B>
   private let energy: FreeEnergy<B>
   private let hidden: LayerParameter<B.Buffer>
   private let hiddenBias: LayerParameter<B.Buffer>
   private let visibleBias: LayerParameter<B.Buffer>
   private let visible: Activation
-  /// The chains' hidden units after the last update, where they go on.
-  private let chains: Tensor<B.Buffer>?
+  /// The chains' hidden units after the last update, where they go on: as many as its largest part of a batch has samples.
+  private var chains: Tensor<B.Buffer>?
   /// Where they are after this one, and how many of them have moved.
-  private let next: Tensor<B.Buffer>?
+  private var next: Tensor<B.Buffer>?
   private var moved = 0
   private var room: Room?
   private let reconstruction = Column("reconstruction")
@@ -46,6 +47,7 @@ final class ContrastiveDivergence<B: Backend>: Learner {
     let (encoder, decoder) = try network.boltzmannLayers()
     self.network = network
     self.settings = settings
+    self.memory = memory
     backend = network.backend
     energy = try FreeEnergy(network, memory: memory)
     evaluation = try Backpropagation(network, memory: memory, reports: [energy])
@@ -53,10 +55,6 @@ final class ContrastiveDivergence<B: Backend>: Learner {
     hiddenBias = encoder.bias
     visibleBias = decoder.bias
     visible = decoder.resolved.spec.activation
-    let rows = network.recipe.batchSize
-    let shape: Shape = [rows, encoder.resolved.output.count]
-    chains = settings.persistent ? try memory.kept("chains", shape) : nil
-    next = settings.persistent ? try memory.scratch(shape) : nil
   }
 
   func columns(_ mode: Pass.Mode) -> [Column] {
@@ -68,6 +66,10 @@ final class ContrastiveDivergence<B: Backend>: Learner {
     try energy.reserve(rows: rows)
     guard rows > room?.losses.count ?? 0 else { return }
     let (units, features) = (hiddenBias.value.count, visibleBias.value.count)
+    if settings.persistent {
+      chains = try memory.kept("chains", [rows, units])
+      next = try memory.scratch([rows, units])
+    }
     func rowsOf(_ count: Int) throws -> Tensor<B.Buffer> { try backend.tensor([rows, count]) }
     room = Room(
       first: try rowsOf(units), last: try rowsOf(units), drawn: try rowsOf(units), visible: try rowsOf(features),
@@ -114,7 +116,7 @@ final class ContrastiveDivergence<B: Backend>: Learner {
     try backend.sampleLosses(
       room.visible, LossTerms(.sse, activation: .linear, target: part.input), into: room.losses)
     if let chains, pass.step > 0 {
-      try backend.copy(own(chains, part), to: room.drawn)
+      try backend.copy(chains.prefix(rows: part.rows), to: room.drawn)
       try visibleUnits(of: room.drawn, into: room.visible)
     }
     var v = room.visible
@@ -131,8 +133,8 @@ final class ContrastiveDivergence<B: Backend>: Learner {
       if step < settings.steps - 1 { try backend.bernoulli(room.last, draws(2 * step + 2), into: room.drawn) }
     }
     if let next {
-      try backend.bernoulli(room.last, draws(2 * settings.steps), into: own(next, part))
-      moved = pass.batchRows
+      try backend.bernoulli(room.last, draws(2 * settings.steps), into: next.prefix(rows: part.rows))
+      moved = part.rows
     }
     try gradients(part, v, room)
   }
@@ -147,11 +149,6 @@ final class ContrastiveDivergence<B: Backend>: Learner {
       scale: -scale, accumulate: true, accumulateBias: true, rowPull: nil)
     try backend.columnSums(v, scale: scale, into: visibleBias.gradient)
     try backend.columnSums(part.input, scale: -scale, accumulate: true, into: visibleBias.gradient)
-  }
-
-  /// The chains of a part of the batch.
-  private func own(_ chains: Tensor<B.Buffer>, _ part: Batch<B.Buffer>) -> Tensor<B.Buffer> {
-    chains.slice(at: part.pass.firstRow * chains.columns, shape: [part.rows, chains.columns])
   }
 
   func endUpdate() throws {
