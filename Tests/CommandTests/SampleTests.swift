@@ -23,6 +23,8 @@ import Testing
     #expect(try sandbox.bytes("other.csv") != five)
     #expect(try await sandbox.run(line: "sample run --interpolate 1 60 -n 4 -o between.npy").status == 0)
     #expect(try await sandbox.run(line: "sample run -n 2 -o folder").refused(64), "samples are no images")
+    #expect(try await sandbox.run(line: "sample run -n 2 --data data.csv").refused(64), "the prior needs none")
+    #expect(try await sandbox.run(line: "sample run -n 2 --data data.csv --mixture 2").status == 0)
   }
 
   @Test func anyCodeMayBeDrawn() async throws {

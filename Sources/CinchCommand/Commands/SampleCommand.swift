@@ -90,6 +90,11 @@ struct SampleCommand: ParsableCommand {
         samples, min(steps, 20), "from the code of row \(first) to that of row \(last)"
       )
     }
+    if mixture == nil, config.recipe.objective.chain != nil || model.prior != nil, let option = dataOptions.given.first
+    {
+      throw CinchError.usage(
+        "\(option) names samples whose codes nobody looks at: leave it out, or add --mixture.")
+    }
     if config.recipe.objective.chain != nil, mixture == nil, grid == nil {
       let steps = steps ?? 1000
       return (
