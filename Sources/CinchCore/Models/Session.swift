@@ -265,7 +265,7 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
-    run = try GradientRun(
+    run = try recipe.makeRun(
       network, training: input.channelsLast(training), validation: validation.map { input.channelsLast($0) },
       options: options)
     runs += 1

@@ -25,6 +25,15 @@ protocol TrainingRun<B>: AnyObject {
   func restore(_ state: TrainingState, _ arenas: [String: [B.Scalar]]) throws
 }
 
+extension Recipe {
+  /// The run that trains this recipe's network: the one place that tells runs apart.
+  func makeRun<B: Backend>(
+    _ network: Network<B>, training: Dataset, validation: Dataset?, options: TrainingOptions
+  ) throws -> any TrainingRun<B> {
+    try GradientRun(network, training: training, validation: validation, options: options)
+  }
+}
+
 /// How a run is trained, beyond its recipe.
 public struct TrainingOptions: Sendable, Hashable {
   /// Bytes of data kept on the device; more is streamed. Nil takes half the device's memory.
