@@ -109,11 +109,12 @@ kernel GROUP_1D void sampleLosses(
 #endif
 }
 
-// losses[r] = −log softmax(a_r)[label_r]; gradient = (softmax − onehot)·scale, which may overwrite a. One
-// work-item per row: this is for the few classes of a classifier.
+// losses[r] = −log softmax(a_r)[label_r]; gradient = (softmax − onehot)·scale, which may overwrite a; errors[r] = 0 where
+// label_r is the first class of the largest a, or else 1. One work-item per row: this is for the few classes of a classifier.
 kernel GROUP_1D void softmaxLoss(
   const global float *a, ulong a0, const global float *labels, ulong labels0, global float *gradient,
-  ulong gradient0, global float *losses, ulong losses0, int rows, int classes, int chunk, float scale) {
+  ulong gradient0, global float *losses, ulong losses0, global float *errors, ulong errors0, int rows, int classes,
+  int chunk, float scale) {
   FOR_ITEMS(r, rows, chunk) {
     const global float *row = a + a0 + r * classes;
     global float *out = gradient + gradient0 + r * classes;
@@ -130,6 +131,13 @@ kernel GROUP_1D void softmaxLoss(
     float sum = sumLanes(sums);
     float own = label >= 0 && label < classes ? row[label] : NAN;
     losses[losses0 + r] = log(sum) - (own - peak);
+    V wrong = (V)0.0f;
+    for (int c = 0; c < classes; c += VW) {
+      V x = loadPart(row + c, classes - c, -INFINITY);
+      V among = LANES + c < (VI)label ? (V)1.0f : (V)0.0f;
+      wrong = fmax(wrong, x < own ? (V)0.0f : x == own ? among : (V)1.0f);
+    }
+    errors[errors0 + r] = maxLanes(wrong);
     for (int c = 0; c < classes; c += VW) {
       V p = expNegative(loadPart(row + c, classes - c, 0.0f) - peak) / sum;
       storePart((p - (LANES + c == (VI)label ? (V)1.0f : (V)0.0f)) * scale, out + c, classes - c);

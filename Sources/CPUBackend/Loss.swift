@@ -38,12 +38,12 @@ extension CPUBackend {
 
   public func softmaxLoss(
     _ logits: Tensor<CPUBuffer>, labels: Tensor<CPUBuffer>, gradientScale: Double, gradient: Tensor<CPUBuffer>,
-    losses: Tensor<CPUBuffer>
+    losses: Tensor<CPUBuffer>, errors: Tensor<CPUBuffer>
   ) throws {
-    try checkSoftmaxLoss(logits, labels: labels, gradient: gradient, losses: losses)
+    try checkSoftmaxLoss(logits, labels: labels, gradient: gradient, losses: losses, errors: errors)
     try cinch_softmax_loss(
       device, logits.input, labels.input, Int64(logits.rows), Int64(logits.columns), Float(gradientScale),
-      gradient.pointer, losses.pointer)
+      gradient.pointer, losses.pointer, errors.pointer)
     counters.launches += 1
   }
 }

@@ -68,7 +68,7 @@ typedef struct {
       const cinch_epilogue *e, int64_t channels, const float *source, float *losses, int64_t r0, int64_t r1);
   void (*softmax)(
       const float *logits, const float *labels, int64_t r0, int64_t r1, int64_t classes, float gradient_scale,
-      float *gradient, float *losses);
+      float *gradient, float *losses, float *errors);
 
   void (*column_sums)(
       const float *x, int64_t rows, int64_t columns, float scale, bool accumulate, float *sums, int64_t c0, int64_t c1);

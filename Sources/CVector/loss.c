@@ -32,20 +32,20 @@ typedef struct {
   const float *logits, *labels;
   int64_t n, classes, rows;
   float gradient_scale;
-  float *gradient, *losses;
+  float *gradient, *losses, *errors;
 } softmax_job;
 
 static void softmax_task(void *context, int64_t task) {
   const softmax_job *job = context;
   int64_t r0 = task * job->rows, r1 = cinch_min(r0 + job->rows, job->n);
   job->device->kernels->softmax(
-      job->logits, job->labels, r0, r1, job->classes, job->gradient_scale, job->gradient, job->losses);
+      job->logits, job->labels, r0, r1, job->classes, job->gradient_scale, job->gradient, job->losses, job->errors);
 }
 
 void cinch_softmax_loss(
     cinch_device *device, const float *logits, const float *labels, int64_t n, int64_t classes, float gradient_scale,
-    float *gradient, float *losses) {
+    float *gradient, float *losses, float *errors) {
   int64_t rows = cinch_max(1, softmax_elements / cinch_max(1, classes));
-  softmax_job job = {device, logits, labels, n, classes, rows, gradient_scale, gradient, losses};
+  softmax_job job = {device, logits, labels, n, classes, rows, gradient_scale, gradient, losses, errors};
   cinch_pool_run(device->pool, softmax_task, &job, cinch_blocks(n, rows));
 }

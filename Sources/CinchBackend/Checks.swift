@@ -177,7 +177,8 @@ package func checkReconstructionLoss<Buffer>(
 }
 
 package func checkSoftmaxLoss<Buffer>(
-  _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradient: Tensor<Buffer>, losses: Tensor<Buffer>
+  _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradient: Tensor<Buffer>, losses: Tensor<Buffer>,
+  errors: Tensor<Buffer>
 ) throws {
   guard logits.columns > 0 || logits.rows == 0 else {
     throw fail("'softmaxLoss': logits of \(logits.shape) have no class.")
@@ -185,6 +186,7 @@ package func checkSoftmaxLoss<Buffer>(
   try checkCount(labels, logits.rows, "softmaxLoss", "the tensor of labels")
   try checkMatrix(gradient, rows: logits.rows, columns: logits.columns, "softmaxLoss", "the gradient")
   try checkCount(losses, logits.rows, "softmaxLoss", "the tensor of losses")
+  try checkCount(errors, logits.rows, "softmaxLoss", "the tensor of errors")
 }
 
 package func checkColumnSums<Buffer>(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {

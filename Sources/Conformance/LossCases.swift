@@ -295,13 +295,13 @@ struct SoftmaxLossCase: OpCase {
     return
       (inPlace
       ? [.update("logits", shape, logits)] : [.input("logits", shape, logits), .output("gradient", shape)])
-      + [.input("labels", [shape.rows], labels), .output("losses", [shape.rows])]
+      + [.input("labels", [shape.rows], labels), .output("losses", [shape.rows]), .output("errors", [shape.rows])]
   }
 
   func call<B: Backend>(_ backend: B, _ t: Tensors<B.Buffer>) throws {
     try backend.softmaxLoss(
       t["logits"], labels: t["labels"], gradientScale: Self.scale, gradient: inPlace ? t["logits"] : t["gradient"],
-      losses: t["losses"])
+      losses: t["losses"], errors: t["errors"])
   }
 
   func errors(_ v: CaseValues) throws -> [String: [Double]] {
@@ -318,7 +318,9 @@ struct SoftmaxLossCase: OpCase {
       }
       losses.append((sum.logarithm - (.exact(row[row.startIndex + label]) - largest)).error)
     }
-    return [inPlace ? "logits" : "gradient": gradients, "losses": losses]
+    // Comparisons are exact.
+    let wrong = [Double](repeating: 0, count: shape.rows)
+    return [inPlace ? "logits" : "gradient": gradients, "losses": losses, "errors": wrong]
   }
 
   static var all: [SoftmaxLossCase] {

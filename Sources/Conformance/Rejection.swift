@@ -67,7 +67,8 @@ enum BadCall: Sendable {
     case .columnSums(let x, let sums): try backend.columnSums(t(x), scale: 1, into: t(sums))
     case .softmaxLoss(let logits, let labels):
       try backend.softmaxLoss(
-        t(logits), labels: t(labels), gradientScale: 1, gradient: t(logits), losses: t([logits.rows]))
+        t(logits), labels: t(labels), gradientScale: 1, gradient: t(logits), losses: t([logits.rows]),
+        errors: t([logits.rows]))
     case .bce(let shape, let activation):
       let partials = try t([backend.lossPartialCount(rows: shape.rows, columns: shape.columns)])
       try backend.reconstructionLoss(

@@ -87,10 +87,10 @@ extension OpenCLBackend {
 
   public func softmaxLoss(
     _ logits: Tensor<OpenCLBuffer>, labels: Tensor<OpenCLBuffer>, gradientScale: Double,
-    gradient: Tensor<OpenCLBuffer>, losses: Tensor<OpenCLBuffer>
+    gradient: Tensor<OpenCLBuffer>, losses: Tensor<OpenCLBuffer>, errors: Tensor<OpenCLBuffer>
   ) throws {
     let (rows, classes) = (logits.rows, logits.columns)
-    try checkSoftmaxLoss(logits, labels: labels, gradient: gradient, losses: losses)
+    try checkSoftmaxLoss(logits, labels: labels, gradient: gradient, losses: losses, errors: errors)
     guard rows > 0 && classes > 0 else { return }
     let grid = items(rows, columns: classes * 8)
     var call = try call(.softmaxLoss)
@@ -98,6 +98,7 @@ extension OpenCLBackend {
     call.add(labels)
     call.add(gradient)
     call.add(losses)
+    call.add(errors)
     call.add(rows)
     call.add(classes)
     call.add(grid.chunk)

@@ -87,7 +87,9 @@ extension GradientCase {
     let shape: Shape = [rows, columns], scale = 1.7
     let logits = try backend.tensor(shape, values), gradient = try backend.tensor(shape)
     let labels = try backend.tensor([rows], [0, 4, 2]), losses = try backend.tensor([rows])
-    try backend.softmaxLoss(logits, labels: labels, gradientScale: scale, gradient: gradient, losses: losses)
+    let errors = try backend.tensor([rows])
+    try backend.softmaxLoss(
+      logits, labels: labels, gradientScale: scale, gradient: gradient, losses: losses, errors: errors)
     return (scale * (try backend.read(losses)).reduce(0, +), try backend.read(gradient))
   }
 

@@ -148,11 +148,11 @@ final class SaboteurBackend: Backend {
   }
   func softmaxLoss(
     _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradientScale: Double, gradient: Tensor<Buffer>,
-    losses: Tensor<Buffer>
+    losses: Tensor<Buffer>, errors: Tensor<Buffer>
   ) throws {
     try run(losses, inputs: [labels]) {
       try reference.softmaxLoss(
-        logits, labels: labels, gradientScale: gradientScale, gradient: gradient, losses: losses)
+        logits, labels: labels, gradientScale: gradientScale, gradient: gradient, losses: losses, errors: errors)
     }
   }
 

@@ -98,10 +98,10 @@ int64_t cinch_loss_partial_count(int64_t rows, int64_t columns);
 void cinch_sample_losses(
     cinch_device *device, const cinch_epilogue *loss, int64_t channels, const float *source, float *losses);
 
-/// Softmax cross-entropy of `[n, classes]`; `gradient` may be `logits`.
+/// Softmax cross-entropy of `[n, classes]`; `gradient` may be `logits`. An error is 0 or 1.
 void cinch_softmax_loss(
     cinch_device *device, const float *logits, const float *labels, int64_t n, int64_t classes, float gradient_scale,
-    float *gradient, float *losses);
+    float *gradient, float *losses, float *errors);
 
 // MARK: Products
 

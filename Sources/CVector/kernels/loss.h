@@ -140,7 +140,7 @@ static void sample_loss_rows(
 
 static void softmax_rows(
     const float *logits, const float *labels, int64_t r0, int64_t r1, int64_t classes, float gradient_scale,
-    float *gradient, float *losses) {
+    float *gradient, float *losses, float *errors) {
   for (int64_t r = r0; r < r1; r++) {
     const float *a = logits + r * classes;
     float *g = gradient + r * classes;
@@ -150,6 +150,10 @@ static void softmax_rows(
     for (int64_t c = 1; c < classes; c++)
       if (!(a[c] <= largest)) largest = a[c];
     const float chosen = label >= 0 && label < classes ? a[label] : NAN;
+    // Of equals the first is told, and nothing is right beside a NaN.
+    bool right = true;
+    for (int64_t c = 0; c < classes; c++) right &= a[c] < chosen || (a[c] == chosen && c >= label);
+    errors[r] = right ? 0.0f : 1.0f;
 
     vf total = 0.0f;
     for (int64_t start = 0; start < classes; start += stretch) {

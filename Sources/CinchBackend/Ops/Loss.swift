@@ -101,7 +101,8 @@ public protocol LossOps: MatmulOps {
   ///     runs: one that is out of range gives its sample a loss of NaN, and a gradient without onehot.
   ///   - gradient: `[n, classes]`; may be `logits`.
   ///   - losses: `[n]`, the loss of each sample.
+  ///   - errors: `[n]`, 0 where the label is the class of the largest logit, of equals the first, and 1 where it is not.
   func softmaxLoss(
     _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradientScale: Double, gradient: Tensor<Buffer>,
-    losses: Tensor<Buffer>) throws
+    losses: Tensor<Buffer>, errors: Tensor<Buffer>) throws
 }

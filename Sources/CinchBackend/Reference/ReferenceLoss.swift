@@ -74,11 +74,12 @@ extension ReferenceBackend {
 
   public func softmaxLoss(
     _ logits: Tensor<ReferenceBuffer>, labels: Tensor<ReferenceBuffer>, gradientScale: Double,
-    gradient: Tensor<ReferenceBuffer>, losses: Tensor<ReferenceBuffer>
+    gradient: Tensor<ReferenceBuffer>, losses: Tensor<ReferenceBuffer>, errors: Tensor<ReferenceBuffer>
   ) throws {
-    try checkSoftmaxLoss(logits, labels: labels, gradient: gradient, losses: losses)
+    try checkSoftmaxLoss(logits, labels: labels, gradient: gradient, losses: losses, errors: errors)
     counters.launches += 1
     let a = try view(logits), label = try view(labels), result = try view(gradient), loss = try view(losses)
+    let error = try view(errors)
     let classes = logits.columns
     for i in 0..<logits.rows {
       let row = i * classes
@@ -90,6 +91,9 @@ extension ReferenceBackend {
       var sum = 0.0
       for j in 0..<classes { sum += exp(a[row + j] - largest) }
       loss[i] = wanted >= 0 ? log(sum) - (a[row + wanted] - largest) : .nan
+      let own = wanted >= 0 ? a[row + wanted] : .nan
+      let isFirst = (0..<classes).allSatisfy { a[row + $0] < own || (a[row + $0] == own && $0 >= wanted) }
+      error[i] = isFirst ? 0 : 1
       for j in 0..<classes {
         let softmax = exp(a[row + j] - largest) / sum
         result[row + j] = (softmax - (j == wanted ? 1 : 0)) * gradientScale

@@ -220,13 +220,15 @@ extension TracingBackend {
 
   public func softmaxLoss(
     _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradientScale: Double, gradient: Tensor<Buffer>,
-    losses: Tensor<Buffer>
+    losses: Tensor<Buffer>, errors: Tensor<Buffer>
   ) throws {
     let operands: [Operand] = [
       .read("logits", logits), .read("labels", labels), .write("gradient", gradient), .write("losses", losses),
+      .write("errors", errors),
     ]
     try trace("softmaxLoss", operands, "scale \(number(gradientScale))") {
-      try base.softmaxLoss(logits, labels: labels, gradientScale: gradientScale, gradient: gradient, losses: losses)
+      try base.softmaxLoss(
+        logits, labels: labels, gradientScale: gradientScale, gradient: gradient, losses: losses, errors: errors)
     }
   }
 

@@ -19,7 +19,8 @@ public enum Loss: String, CaseIterable, Sendable, Codable {
 
   /// The names of what it reports, in order; the first says which weights are best.
   public var metricNames: [String] {
-    self == .softmax ? [Self.crossEntropyName] : [Reconstruction.perSampleName, Reconstruction.perElementName]
+    self == .softmax
+      ? [Self.crossEntropyName, Metrics.errorName] : [Reconstruction.perSampleName, Reconstruction.perElementName]
   }
 
   /// The name of −log of the probability that the model gives to a sample's label, averaged over samples: nats.

@@ -4,9 +4,10 @@ import CinchBackend
 protocol OutputLoss<B> {
   associatedtype B: Backend
 
-  var column: Column { get }
+  /// The loss, and what else is reported of the output.
+  var columns: [Column] { get }
 
-  /// How many numbers add up to the loss of a part of so many rows.
+  /// How many partial sums a part of so many rows has, of all columns.
   func partialCount(rows: Int) -> Int
 
   /// The loss's partial sums, and δ of the output layer.
@@ -14,13 +15,16 @@ protocol OutputLoss<B> {
 
   /// The gradients of what the loss itself learns.
   func gradients(_ view: PassView<B>) throws
+
+  /// One for each column.
+  func values(_ view: PassView<B>) -> [SumTerm<B.Buffer>]
 }
 
 extension OutputLoss {
   func gradients(_ view: PassView<B>) throws {}
 
-  func value(_ view: PassView<B>) -> SumTerm<B.Buffer> {
-    SumTerm(view.activations.lossPartials, scale: 1 / view.samples)
+  func values(_ view: PassView<B>) -> [SumTerm<B.Buffer>] {
+    [SumTerm(view.activations.lossPartials, scale: 1 / view.samples)]
   }
 }
 
@@ -42,7 +46,7 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
   private let logVariance: Tensor<B.Buffer>?
   /// Where its gradient goes, if it is learned.
   private let logVarianceGradient: Tensor<B.Buffer>?
-  let column = Column("reconstruction")
+  let columns = [Column("reconstruction")]
 
   init(_ loss: ReconstructionLoss, network: Network<B>) {
     self.loss = loss
@@ -76,16 +80,28 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
 /// Softmax needs whole rows, which no product's epilogue has: the logits lie in δ's place until the loss is known.
 struct SoftmaxOutputLoss<B: Backend>: OutputLoss {
   let network: Network<B>
-  let column = Column(Loss.crossEntropyName)
+  let columns = [Column(Loss.crossEntropyName), Column(Metrics.errorName, weight: nil)]
 
-  func partialCount(rows: Int) -> Int { rows }
+  func partialCount(rows: Int) -> Int { 2 * rows }
+
+  /// Losses of samples, then errors.
+  private func partials(_ view: PassView<B>) -> (losses: Tensor<B.Buffer>, errors: Tensor<B.Buffer>) {
+    let (partials, rows) = (view.activations.lossPartials, view.batch.rows)
+    return (partials.slice(at: 0, shape: [rows]), partials.slice(at: rows, shape: [rows]))
+  }
+
+  func values(_ view: PassView<B>) -> [SumTerm<B.Buffer>] {
+    let (losses, errors) = partials(view)
+    return [SumTerm(losses, scale: 1 / view.samples), SumTerm(errors, scale: 1 / view.samples)]
+  }
 
   func run(_ view: PassView<B>) throws {
     let last = network.layers.count - 1
     let delta = try view.delta(of: last)
+    let (losses, errors) = partials(view)
     try network.layers[last].forward(try view.input(of: last), into: delta, view.pass)
     try network.backend.softmaxLoss(
       delta, labels: view.batch.target.reshaped([view.batch.rows]), gradientScale: 1 / view.samples, gradient: delta,
-      losses: view.activations.lossPartials)
+      losses: losses, errors: errors)
   }
 }

@@ -7,7 +7,7 @@ struct Activations<B: Backend> {
   let outputs: [Tensor<B.Buffer>?]
   /// The gradient at each layer's pre-activation.
   let deltas: [Tensor<B.Buffer>?]
-  /// What adds up to the loss.
+  /// What adds up to the loss, and to what else is reported of the output.
   let lossPartials: Tensor<B.Buffer>
 
   init(_ network: Network<B>, _ schedule: StepSchedule, _ loss: any OutputLoss<B>, rows: Int) throws {

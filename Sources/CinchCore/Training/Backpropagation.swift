@@ -23,7 +23,7 @@ final class Backpropagation<B: Backend>: Learner {
     init(_ terms: [any Term<B>], _ network: Network<B>, _ loss: any OutputLoss<B>, _ mode: Pass.Mode) {
       self.terms = terms
       schedule = StepSchedule(layers: network.layers.count, sites: terms.map(\.sites), mode: mode)
-      columns = [loss.column] + terms.map(\.column)
+      columns = loss.columns + terms.map(\.column)
       memory = PassMemory(network, schedule, loss)
     }
   }
@@ -128,7 +128,7 @@ final class Backpropagation<B: Backend>: Learner {
 
   func record(_ part: Batch<B.Buffer>, into row: Tensor<B.Buffer>) throws {
     let (side, view) = (side(part.pass.mode), try view(part))
-    var terms = [loss.value(view)]
+    var terms = loss.values(view)
     for term in side.terms { terms.append(try term.value(view)) }
     // `total` takes four at a time.
     for start in stride(from: 0, to: terms.count, by: 4) {
