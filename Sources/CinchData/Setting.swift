@@ -5,7 +5,8 @@ extension CinchError {
     case layers, activation, codeActivation, outputActivation, loss, sigma, learningRate, momentum, warmUpEpochs,
       gradientClip,
       batchSize, epochs
-    case weightDecay, rho, beta, betaWarmUp, chainSteps, l1, contraction, corruptionLevel, validationSplit, patience
+    case weightDecay, rho, beta, betaWarmUp, chainSteps, l1, contraction, corruptionLevel, validationSplit, patience,
+      frozenLayers
     case scaling, imageShape, layout, header, labelColumn
     /// The folder that a run is saved in.
     case folder

@@ -101,7 +101,8 @@ import Testing
     let history = try String(contentsOfFile: whole.folder.path(of: .history), encoding: .utf8)
     #expect(
       history.hasPrefix(
-        "epoch,loss,cross_entropy,error,validation_cross_entropy,validation_error,learning_rate,samples_per_second,seconds,run\n"))
+        "epoch,loss,cross_entropy,error,validation_cross_entropy,validation_error,learning_rate,samples_per_second,seconds,run\n"
+      ))
     #expect(!whole.folder.has(.reconstructions))
   }
 

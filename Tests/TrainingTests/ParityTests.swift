@@ -93,7 +93,7 @@ import Testing
     let data = try Variants.data(count: 64, features: recipe.input)
     let fixture = try StepFixture(recipe, on: backend, x: data.values.prefix(8 * 13).map { B.Scalar($0) })
     let feed = try Feed(
-      data, on: backend, as: fixture.network.input, batchSize: 8, corruption: recipe.corruption,
+      .samples(data), on: backend, as: fixture.network.input, batchSize: 8, corruption: recipe.corruption,
       targets: .samples, memoryLimit: .max)
     let philox = Philox(seed: 0, stream: .shuffle)
     func step(_ index: Int) throws {

@@ -27,6 +27,7 @@ extension CinchError.Setting {
     case .corruptionLevel: "--corruption-level"
     case .validationSplit: "--validation-split"
     case .patience: "--patience"
+    case .frozenLayers: "--freeze"
     case .scaling: "--scale"
     case .imageShape: "--image-shape"
     case .layout: "--layout"

@@ -15,7 +15,7 @@ extension Architecture {
   public var inputShape: FeatureShape {
     switch self {
     case .autoencoder(let autoencoder): autoencoder.inputShape
-    case .classifier(let classifier): .flat(classifier.input)
+    case .classifier(let classifier): classifier.inputShape
     }
   }
 
@@ -64,7 +64,9 @@ extension Architecture {
   func adopting(image: ImageShape) throws -> Architecture {
     switch self {
     case .autoencoder(let autoencoder): .autoencoder(try autoencoder.adopting(image: image))
-    case .classifier: adopting(features: image.count)
+    case .classifier(let classifier):
+      // Convolutions are of the images that they were learned on.
+      classifier.image == nil ? adopting(features: image.count) : self
     }
   }
 

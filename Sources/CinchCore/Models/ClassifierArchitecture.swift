@@ -1,11 +1,13 @@
 import CinchBackend
 import CinchData
 
-/// Dense layers from a sample to its code, and one from the code to a logit per class. The `softmax` loss compares the
+/// Layers from a sample to its code, and a dense one from the code to a logit per class. The `softmax` loss compares the
 /// logits with labels; fine-tuning trains such a network from an autoencoder's encoder.
 public struct ClassifierArchitecture: Sendable, Hashable {
   /// The features of one sample.
   public var input: Int
+  /// What a sample is where it is an image, as convolutions need; `input` is its size.
+  public var image: ImageShape?
   /// From the input to the code, inclusive.
   public var encoder: [LayerSpec]
   /// How many labels there are: 0 ..< `classes`.
@@ -21,9 +23,13 @@ public struct ClassifierArchitecture: Sendable, Hashable {
     setLayers(layers, activation: activation, codeActivation: codeActivation)
   }
 
-  /// Replaces the layers from the input to the code.
+  /// What one sample looks like to the first layer.
+  public var inputShape: FeatureShape { image.map(FeatureShape.image) ?? .flat(input) }
+
+  /// Replaces the layers from the input to the code by dense ones.
   public mutating func setLayers(_ layers: [Int], activation: Activation, codeActivation: Activation? = nil) {
     input = layers.first ?? 0
+    image = nil
     encoder = LayerSpec.dense(layers, activation: activation, codeActivation: codeActivation)
   }
 
@@ -33,6 +39,7 @@ public struct ClassifierArchitecture: Sendable, Hashable {
   func adopting(features: Int) -> Self {
     var network = self
     network.input = features
+    network.image = nil
     return network
   }
 
@@ -47,7 +54,7 @@ public struct ClassifierArchitecture: Sendable, Hashable {
 /// `{"input": 784, "encoder": [{"type": "dense", "units": 500, "activation": "relu"}], "classes": 10}`.
 extension ClassifierArchitecture {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case input, encoder, classes
+    case input, image, encoder, classes
     // Shorthand for a dense stack; never written.
     case layers, activation
   }
@@ -56,7 +63,7 @@ extension ClassifierArchitecture {
   init(settingsOf decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let isSpelledOut = container.contains(.encoder)
-    for key in isSpelledOut ? [CodingKeys.layers, .activation] : [.input] where container.contains(key) {
+    for key in isSpelledOut ? [CodingKeys.layers, .activation] : [.input, .image] where container.contains(key) {
       throw DecodingError.dataCorruptedError(
         forKey: key, in: container,
         debugDescription: isSpelledOut
@@ -69,6 +76,7 @@ extension ClassifierArchitecture {
       classes: try container.whole(.classes))
     if isSpelledOut {
       input = try container.whole(.input)
+      image = try container.decodeIfPresent(ImageShape.self, forKey: .image)
       encoder = try container.decode([LayerSpec].self, forKey: .encoder)
     }
   }
@@ -76,6 +84,7 @@ extension ClassifierArchitecture {
   func encode(settingsTo encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(input, forKey: .input)
+    try container.encodeIfPresent(image, forKey: .image)
     try container.encode(self.encoder, forKey: .encoder)
     try container.encode(classes, forKey: .classes)
   }

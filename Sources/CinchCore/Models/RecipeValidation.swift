@@ -12,6 +12,8 @@ extension Recipe {
     try objective.validate(on: network)
     try objective.addParameters(to: &network)
     try training.validate()
+    try validatePretraining()
+    try validateFrozenLayers()
     return network
   }
 

@@ -68,13 +68,17 @@ extension ClassifierArchitecture {
 
 extension ResolvedNetwork {
   fileprivate init(_ architecture: ClassifierArchitecture) throws {
-    input = .flat(architecture.input)
+    input = architecture.inputShape
     isClassifier = true
     encoderCount = architecture.encoder.count
     guard architecture.input > 0, !architecture.encoder.isEmpty else {
       throw CinchError.usage(
         "The layers [\(architecture.input)] make no classifier: give at least an input and a hidden layer, each 1 or more "
           + "(\(.layers, "784,500")).")
+    }
+    if let image = architecture.image, image.count != architecture.input {
+      throw CinchError.usage(
+        "An image of \(image) has \(image.count) values, but the input has \(architecture.input) features.")
     }
     guard architecture.classes > 1 else {
       throw CinchError.usage("A classifier of \(architecture.classes) classes tells nothing apart: give it 2 or more.")

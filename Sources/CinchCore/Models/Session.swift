@@ -184,9 +184,8 @@ final class ModelSession<B: Backend>: Session {
     try recipe.validate(data)
     // Each sample passes once, so none of them stays on the device.
     var evaluation = try finite(
-      try EvaluationPass(learner(), network, input.channelsLast(data), memoryLimit: 0).run(), data.name)
+      try EvaluationPass(learner(), network, .samples(input.channelsLast(data)), memoryLimit: 0).run(), data.name)
     evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
-    evaluation.metrics[Metrics.errorName] = try classificationError(data)
     evaluation.metrics[Metrics.pseudoLikelihoodName] = try PseudoLikelihood(network)?.run(input.channelsLast(data))
     return evaluation
   }
@@ -213,16 +212,8 @@ final class ModelSession<B: Backend>: Session {
   func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation {
     var evaluation = try finite(try prepared().evaluate(heldOut: heldOut), data.name)
     evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
-    evaluation.metrics[Metrics.errorName] = try classificationError(data)
     evaluation.metrics[Metrics.pseudoLikelihoodName] = try PseudoLikelihood(network)?.run(input.channelsLast(data))
     return evaluation
-  }
-
-  /// Nil where there are no classes.
-  private func classificationError(_ data: Dataset) throws -> Double? {
-    guard recipe.classifier != nil, let labels = data.labels else { return nil }
-    let wrong = zip(try classify(data), labels).reduce(0) { $0 + ($1.0 == $1.1 ? 0 : 1) }
-    return Double(wrong) / Double(data.count)
   }
 
   /// Nil where nothing is reconstructed.

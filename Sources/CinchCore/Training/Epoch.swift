@@ -33,6 +33,8 @@ public struct Reconstruction: Sendable, Hashable, Codable {
 public struct Epoch: Sendable, Hashable {
   /// Counted from 1.
   public var number: Int
+  /// Which layer of a stack it trained, counted from 1; nil where all layers are trained together.
+  public var layer: Int?
   /// The objective: the recipe's loss plus every penalty, averaged over the epoch's samples. With `sse`, `bce` and
   /// `gaussian` the former is `reconstruction.perSample`, with `mse` `reconstruction.perElement`.
   public var loss: Double
@@ -67,7 +69,7 @@ public struct Epoch: Sendable, Hashable {
 /// Checkpoints of 0.1 hold `reconstruction`, `penalties` and `validation` in place of the metrics.
 extension Epoch: Codable {
   private enum CodingKeys: String, CodingKey {
-    case number, loss, metrics, validationMetrics, learningRate, samplesPerSecond, seconds
+    case number, layer, loss, metrics, validationMetrics, learningRate, samplesPerSecond, seconds
   }
 
   private enum OldKeys: String, CodingKey { case reconstruction, penalties, validation }
@@ -75,6 +77,7 @@ extension Epoch: Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     number = try container.decode(Int.self, forKey: .number)
+    layer = try container.decodeIfPresent(Int.self, forKey: .layer)
     loss = try container.decode(Double.self, forKey: .loss)
     learningRate = try container.decode(Double.self, forKey: .learningRate)
     samplesPerSecond = try container.decode(Double.self, forKey: .samplesPerSecond)
@@ -97,6 +100,8 @@ public struct TrainingProgress: Sendable {
   /// Counted from 1.
   public var epoch: Int
   public var epochs: Int
+  /// Which layer of a stack is being trained, counted from 1; nil where all layers are trained together.
+  public var layer: Int?
   /// Samples done of this epoch.
   public var samples: Int
   public var samplesPerEpoch: Int

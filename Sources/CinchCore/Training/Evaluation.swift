@@ -20,18 +20,18 @@ public struct Evaluation: Sendable, Hashable {
 struct EvaluationPass<B: Backend> {
   private let learner: any Learner<B>
   private let backend: B
-  private let feed: Feed<B>
+  let feed: Feed<B>
   private let rows: Int
   private let seed: UInt64
   private let record: Tensor<B.Buffer>
   private let columns: Int
 
-  init(_ learner: any Learner<B>, _ network: Network<B>, _ data: Dataset, memoryLimit: Int) throws {
-    let rows = min(network.resolved.evaluationRows, data.count)
+  init(_ learner: any Learner<B>, _ network: Network<B>, _ source: FeedSource<B>, memoryLimit: Int) throws {
+    let rows = min(network.resolved.evaluationRows, source.count)
     try self.init(
       learner, network,
       try Feed(
-        data, on: network.backend, as: network.input, batchSize: rows, corruption: nil,
+        source, on: network.backend, as: network.input, batchSize: rows, corruption: nil,
         targets: network.recipe.loss.target, memoryLimit: memoryLimit), rows: rows)
   }
 

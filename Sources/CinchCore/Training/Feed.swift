@@ -1,10 +1,40 @@
 import CinchBackend
 import CinchData
 
+/// What a feed takes its samples from: a data set, or rows that the device has already, as a frozen layer leaves them.
+enum FeedSource<B: Backend> {
+  case samples(Dataset)
+  case rows(Tensor<B.Buffer>, labels: [Int]?)
+
+  var count: Int {
+    switch self {
+    case .samples(let data): data.count
+    case .rows(let rows, _): rows.rows
+    }
+  }
+
+  /// What of it is on the device already.
+  var residentBytes: Int {
+    switch self {
+    case .samples: 0
+    case .rows(let rows, _): rows.count * MemoryLayout<B.Scalar>.size
+    }
+  }
+
+  fileprivate var labels: [Int]? {
+    switch self {
+    case .samples(let data): data.labels
+    case .rows(_, let labels): labels
+    }
+  }
+}
+
 /// Loads batches of a data set onto the device: the samples, what the first layer sees of them, and labels where the
 /// recipe is trained with them.
 final class Feed<B: Backend> {
   let count: Int
+  /// Of every sample, where they are known.
+  let labelValues: [Int]?
   private let backend: B
   private let corruption: Corruption?
   private let samples: FeedRows<B>
@@ -18,19 +48,24 @@ final class Feed<B: Backend> {
   ///   - targets: what the output is compared with.
   ///   - memoryLimit: bytes the data set may take on the device.
   init(
-    _ data: Dataset, on backend: B, as shape: FeatureShape, batchSize: Int, corruption: Corruption?,
+    _ source: FeedSource<B>, on backend: B, as shape: FeatureShape, batchSize: Int, corruption: Corruption?,
     targets: Loss.Target, memoryLimit: Int
   ) throws {
     self.backend = backend
     self.corruption = corruption
-    count = data.count
+    count = source.count
+    labelValues = source.labels
     let batch = shape.shape(rows: batchSize)
-    samples = try FeedRows(data.rows, on: backend, batch: batch, memoryLimit: memoryLimit)
+    samples =
+      switch source {
+      case .samples(let data): try FeedRows(data.rows, on: backend, batch: batch, memoryLimit: memoryLimit)
+      case .rows(let rows, _): try FeedRows(rows, on: backend, batch: batch)
+      }
     switch targets {
     case .samples: labels = nil
     case .labels:
       labels = try FeedRows(
-        SampleRows(labels: data.labels ?? []), on: backend, batch: [batchSize, 1], memoryLimit: memoryLimit)
+        SampleRows(labels: labelValues ?? []), on: backend, batch: [batchSize, 1], memoryLimit: memoryLimit)
     }
     corrupted = corruption == nil ? nil : try backend.tensor(batch)
   }
@@ -40,6 +75,7 @@ final class Feed<B: Backend> {
     backend = other.backend
     corruption = nil
     count = other.count
+    labelValues = other.labelValues
     samples = try FeedRows(sharing: other.samples, batchSize: batchSize)
     labels = try other.labels.map { try FeedRows(sharing: $0, batchSize: batchSize) }
     corrupted = nil
@@ -78,10 +114,9 @@ private final class FeedRows<B: Backend> {
   private enum Place {
     case floats(Tensor<B.Buffer>)
     case bytes(ByteRows<B.Buffer>)
-    case host
+    case host(SampleRows)
   }
 
-  private let rows: SampleRows
   private let backend: B
   private let place: Place
   private var staging: [B.Scalar]
@@ -89,15 +124,21 @@ private final class FeedRows<B: Backend> {
   private let room: Tensor<B.Buffer>
 
   init(_ rows: SampleRows, on backend: B, batch: Shape, memoryLimit: Int) throws {
-    self.rows = rows
     self.backend = backend
     place = try Self.place(rows, on: backend, memoryLimit: memoryLimit)
     if case .host = place { staging = [B.Scalar](repeating: 0, count: batch.count) } else { staging = [] }
     room = try backend.tensor(batch)
   }
 
+  /// Of rows that are on the device.
+  init(_ rows: Tensor<B.Buffer>, on backend: B, batch: Shape) throws {
+    self.backend = backend
+    place = .floats(rows)
+    staging = []
+    room = try backend.tensor(batch)
+  }
+
   init(sharing other: FeedRows, batchSize: Int) throws {
-    rows = other.rows
     backend = other.backend
     place = other.place
     let shape = Shape([batchSize] + other.room.shape.dimensions.dropFirst())
@@ -108,7 +149,7 @@ private final class FeedRows<B: Backend> {
   private static func place(_ rows: SampleRows, on backend: B, memoryLimit: Int) throws -> Place {
     let count = rows.count * rows.features
     let bytes = rows.areBytes ? count : count * MemoryLayout<B.Scalar>.size
-    guard bytes <= memoryLimit else { return .host }
+    guard bytes <= memoryLimit else { return .host(rows) }
     return rows.areBytes ? .bytes(try uploadBytes(rows, to: backend)) : .floats(try upload(rows, to: backend))
   }
 
@@ -155,7 +196,7 @@ private final class FeedRows<B: Backend> {
     switch place {
     case .floats(let resident): try backend.gather(resident, order, into: batch)
     case .bytes(let resident): try backend.gatherBytes(resident, order, into: batch)
-    case .host: try stage(order, into: batch)
+    case .host(let samples): try stage(samples, order, into: batch)
     }
     return batch
   }
@@ -170,15 +211,15 @@ private final class FeedRows<B: Backend> {
       try backend.gather(resident, order, into: batch, corruption, draws, corrupted: corrupted)
     case .bytes(let resident):
       try backend.gatherBytes(resident, order, into: batch, corruption, draws, corrupted: corrupted)
-    case .host:
-      try stage(order, into: batch)
+    case .host(let samples):
+      try stage(samples, order, into: batch)
       try backend.corrupt(batch, corruption, draws, into: corrupted)
     }
     return batch
   }
 
-  private func stage(_ order: SampleOrder, into batch: Tensor<B.Buffer>) throws {
-    let (rows, count) = (rows, batch.count)
+  private func stage(_ rows: SampleRows, _ order: SampleOrder, into batch: Tensor<B.Buffer>) throws {
+    let count = batch.count
     try staging.withUnsafeMutableBufferPointer { staging in
       let part = UnsafeMutableBufferPointer(rebasing: staging[..<count])
       Scalars.fill(part) { floats in

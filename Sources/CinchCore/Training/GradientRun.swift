@@ -32,19 +32,20 @@ final class GradientRun<B: Backend>: TrainingRun {
 
   static var longestChunk: Int { 128 }
 
-  init(_ network: Network<B>, training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
+  init(
+    _ network: Network<B>, training: FeedSource<B>, validation: FeedSource<B>?, options: TrainingOptions
+  ) throws {
     recipe = network.recipe
     backend = network.backend
     self.network = network
     keepsStepLosses = options.keepsStepLosses
     try recipe.requireHeldOut(validation != nil)
-    try recipe.validate(training)
-    if let validation { try recipe.validate(validation) }
+    for case .samples(let data)? in [training, validation] { try recipe.validate(data) }
     let rows = min(recipe.batchSize, training.count)
     try recipe.requireFit(network.resolved, on: backend, batch: rows)
     memory = Memory(backend)
     try memory.keep(network.parameters, as: "parameters")
-    let limit = options.residentBytes ?? Feed.memoryLimit(backend)
+    let limit = options.memoryLimit(backend)
     let feed = try Feed(
       training, on: backend, as: network.input, batchSize: rows, corruption: recipe.corruption,
       targets: recipe.loss.target, memoryLimit: limit)

@@ -1,8 +1,7 @@
 import CinchBackend
 import CinchData
 
-/// What goes on from epoch to epoch, and can be stopped between two updates and resumed: training by gradients today;
-/// a stack of such runs, or a solution in closed form, tomorrow.
+/// What goes on from epoch to epoch, and can be stopped between two updates and resumed.
 protocol TrainingRun<B>: AnyObject {
   associatedtype B: Backend
 
@@ -30,7 +29,14 @@ extension Recipe {
   func makeRun<B: Backend>(
     _ network: Network<B>, training: Dataset, validation: Dataset?, options: TrainingOptions
   ) throws -> any TrainingRun<B> {
-    try GradientRun(network, training: training, validation: validation, options: options)
+    if self.training.pretraining != nil {
+      return try StackRun(network, training: training, validation: validation, options: options)
+    }
+    if self.training.frozenLayers != nil {
+      return try FrozenRun(network, training: training, validation: validation, options: options)
+    }
+    return try GradientRun(
+      network, training: .samples(training), validation: validation.map { .samples($0) }, options: options)
   }
 }
 
@@ -42,6 +48,9 @@ public struct TrainingOptions: Sendable, Hashable {
   package var keepsStepLosses = false
 
   public init(residentBytes: Int? = nil) { self.residentBytes = residentBytes }
+
+  /// Bytes of data that a device may keep.
+  func memoryLimit<B: Backend>(_ backend: B) -> Int { residentBytes ?? Feed.memoryLimit(backend) }
 
   package init(residentBytes: Int? = nil, keepsStepLosses: Bool) {
     self.residentBytes = residentBytes

@@ -15,6 +15,11 @@ public struct TrainingSettings: Sendable, Hashable {
   public var validationSplit: Double
   /// Epochs without a better validation loss before training stops and the best weights return.
   public var patience: Int?
+  /// How each layer of a stack is trained by itself, on the frozen outputs of the last; nil trains all layers together. The
+  /// other settings hold for every layer, but for the optimiser and the epochs, which are its own.
+  public var pretraining: [PretrainedLayer]?
+  /// How many of a classifier's first layers keep the weights that they begin with; nil trains all.
+  public var frozenLayers: Int?
 
   public init(
     optimizer: Optimizer = Optimizer(), schedule: Schedule = Schedule(), gradientClip: Double? = nil,
@@ -33,7 +38,8 @@ public struct TrainingSettings: Sendable, Hashable {
 
 extension TrainingSettings: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case optimizer, schedule, gradientClip, batchSize, epochs, seed, validationSplit, patience
+    case optimizer, schedule, gradientClip, batchSize, epochs, seed, validationSplit, patience, pretraining,
+      frozenLayers
   }
 
   public init(from decoder: any Decoder) throws {
@@ -55,6 +61,8 @@ extension TrainingSettings: Codable {
       validationSplit: try container.decodeIfPresent(Double.self, forKey: .validationSplit)
         ?? standard.validationSplit,
       patience: try container.wholeIfPresent(.patience))
+    pretraining = try container.decodeIfPresent([PretrainedLayer].self, forKey: .pretraining)
+    frozenLayers = try container.wholeIfPresent(.frozenLayers)
   }
 }
 

@@ -17,6 +17,8 @@ public struct TrainingState: Sendable, Hashable, Codable {
   public var bestValidation: Double?
   public var bestEpoch: Int?
   public var ended: EndReason?
+  /// Of a stack: the states of its layers' runs so far, of which the last one goes on.
+  public var layers: [TrainingState]?
 
   public init() {}
 }

@@ -1,0 +1,287 @@
+import CinchBackend
+import Foundation
+import Testing
+
+@testable import Cinch
+@testable import CinchCore
+
+/// Layers trained one after the other, and networks above frozen layers.
+@Suite struct StackTests {
+  /// Three kinds of modules, with widths at which draws begin at a multiple of 4.
+  static let recipes: [Recipe] = (try? made.get()) ?? []
+  private static let made = Result {
+    func trained(_ recipe: Recipe, epochs: Int) -> Recipe {
+      var recipe = recipe
+      recipe.epochs = epochs
+      recipe.batchSize = 8
+      return recipe
+    }
+    let layers = [12, 8, 4]
+    var stopping = trained(.contractive(), epochs: 3)
+    stopping.patience = 1
+    stopping.validationSplit = 0.25
+    return [
+      try Recipe.stack(layers: layers, of: [trained(.denoising(), epochs: 2)]),
+      try Recipe.stack(layers: layers + [4], of: [trained(.rbm(persistent: true), epochs: 1)]),
+      try Recipe.stack(
+        layers: layers,
+        of: [trained(.sparse(), epochs: 1), trained(.denoising(corruption: .saltPepper(0.2)), epochs: 2)]),
+      try Recipe.stack(layers: layers, of: [stopping]),
+    ]
+  }
+
+  @Test func everyStackIsMade() throws { #expect(try Self.made.get().count == 4) }
+
+  private func trained(_ recipe: Recipe, _ data: Dataset, on device: Device, bytes: Int? = nil) throws -> Trainer {
+    let trainer = try Trainer(recipe, on: device)
+    try trainer.prepare(data, options: TrainingOptions(residentBytes: bytes))
+    while true {
+      if case .complete = try trainer.trainEpoch(epochs: recipe.epochs) { return trainer }
+    }
+  }
+
+  private func values(_ trainer: Trainer, _ name: String) throws -> [Float] {
+    try #require(try trainer.model.parameters().first { $0.name == name }).values
+  }
+
+  /// Each layer is trained as its recipe is by itself on what the layers below make of the samples.
+  @Test(arguments: recipes, ParityTests.devices)
+  func eachLayerIsTrainedAsByItself(_ recipe: Recipe, _ device: Device) throws {
+    let data = try Variants.data(count: 40, features: 12)
+    let parts = try recipe.parts(of: data, validation: nil)
+    let stack = try trained(recipe, data, on: device)
+    var (samples, heldOut) = (parts.training, parts.validation)
+    for layer in recipe.encoder.indices {
+      let module = try recipe.module(layer)
+      let alone = try Trainer(module, on: device)
+      try alone.prepare(samples, validation: heldOut)
+      while true {
+        if case .complete = try alone.trainEpoch(epochs: module.epochs) { break }
+      }
+      let mirrored = recipe.encoder.count - 1 - layer
+      for part in ["weight", "bias"] {
+        #expect(try values(alone, "encoder.0.\(part)") == values(stack, "encoder.\(layer).\(part)"))
+        #expect(try values(alone, "decoder.0.\(part)") == values(stack, "decoder.\(mirrored).\(part)"))
+      }
+      samples = try alone.model.encode(samples)
+      heldOut = try heldOut.map { try alone.model.encode($0) }
+    }
+    let history = try stack.state.history
+    #expect(history.map(\.number) == Array(1...history.count))
+    #expect(Set(history.compactMap(\.layer)) == Set(1...recipe.encoder.count))
+    #expect(try stack.state.ended == .epochs)
+  }
+
+  /// What is streamed, for it does not fit on the device, gives the same weights.
+  @Test(arguments: recipes, ParityTests.devices)
+  func streamedOrNot(_ recipe: Recipe, _ device: Device) throws {
+    let data = try Variants.data(count: 40, features: 12)
+    let resident = try trained(recipe, data, on: device)
+    let streamed = try trained(recipe, data, on: device, bytes: 0)
+    #expect(try streamed.model.withSession { $0.isStreamed })
+    #expect(try !resident.model.withSession { $0.isStreamed })
+    #expect(try streamed.model.parameters() == resident.model.parameters())
+  }
+
+  /// Stopped after any update, in the middle of any layer, and gone on with in another process.
+  @Test(arguments: recipes)
+  func everyUpdateIsAPlaceToStop(_ recipe: Recipe) throws {
+    let data = try Variants.data(count: 24, features: 12)
+    let whole = try trained(recipe, data, on: .cpu)
+    let epochs = try whole.state.history
+    var checkpoint: Checkpoint?
+    var stops = 0
+    while true {
+      let trainer = try Trainer(recipe, on: .cpu)
+      try trainer.prepare(data)
+      if let checkpoint { try trainer.model.withSession { try $0.restore(checkpoint) } }
+      // A trainer's first chunk is one update.
+      let outcome = try trainer.trainEpoch(epochs: recipe.epochs) { _ in false }
+      checkpoint = try trainer.model.withSession { try $0.checkpoint() }
+      if case .complete = outcome {
+        #expect(try trainer.model.parameters() == whole.model.parameters())
+        let state = try trainer.state
+        #expect(state.history.map(\.loss) == epochs.map(\.loss))
+        #expect(state.history.map(\.validationMetrics) == epochs.map(\.validationMetrics))
+        break
+      }
+      stops += 1
+      #expect(try trainer.state.step == stops)
+    }
+    #expect(try stops == whole.state.step)
+  }
+
+  /// The devices agree over a whole stack, as they do over the variants that it is made of (`ParityTests`).
+  @Test(arguments: recipes.filter { $0.training.pretraining?.first?.objective.chain == nil })
+  func devicesAgree(_ recipe: Recipe) throws {
+    let data = try Variants.data(count: 40, features: 12)
+    let wanted = try trained(recipe, data, on: .reference).model.parameters()
+    for device in ParityTests.devices {
+      for (own, reference) in zip(try trained(recipe, data, on: device).model.parameters(), wanted) {
+        for (a, b) in zip(own.values, reference.values) { #expect(abs(a - b) <= 1e-4, "\(own.name) on \(device)") }
+      }
+    }
+  }
+
+  /// The whole network, unrolled, goes on from what the layers learned.
+  @Test func aStackIsUnrolled() throws {
+    let data = try Variants.data(count: 40, features: 12)
+    let stack = try trained(Self.recipes[0], data, on: .cpu)
+    var recipe = Self.recipes[0].unrolled()
+    recipe.epochs = 1
+    let deep = try Trainer(recipe, on: .cpu)
+    try deep.model.setParameters(try stack.model.parameters())
+    let before = try deep.model.evaluate(data)
+    #expect(try before.reconstruction.perSample == stack.model.evaluate(data).reconstruction.perSample)
+    try deep.prepare(data)
+    _ = try deep.trainEpoch(epochs: 1)
+    #expect(try deep.model.evaluate(data).reconstruction.perSample < before.reconstruction.perSample)
+  }
+
+  @Test func whatIsNoStackIsRefused() throws {
+    let changes: [(words: String, change: (inout Recipe) throws -> Void)] = [
+      ("one by one", { $0.autoencoder?.tied = true }),
+      ("does not fit", { $0.training.pretraining?.removeLast() }),
+      ("for 5 epochs", { $0.epochs += 1 }),
+      ("its layers", { $0.corruption = .masking(0.1) }),
+      ("corruption", { $0.training.pretraining?[1].objective.corruption = .masking(1.5) }),
+      ("one or 2", { $0 = try .stack(layers: [12, 8, 4], of: [.deep(), .deep(), .deep()]) }),
+      ("give one", { $0 = try .stack(layers: [12], of: [.deep()]) }),
+      ("layer 3", { _ = try $0.module(2) }),
+    ]
+    for (words, change) in changes {
+      var recipe = Self.recipes[0]
+      let error = #expect(throws: CinchError.self) {
+        try change(&recipe)
+        try recipe.validate()
+      }
+      #expect(error?.description.contains(words) == true, "\(error?.description ?? "") should say '\(words)'")
+    }
+    let trainer = try Trainer(Self.recipes[0], on: .reference)
+    try trainer.prepare(try Variants.data(count: 8, features: 12))
+    #expect(throws: CinchError.self) { try trainer.trainEpoch(epochs: 50) }
+  }
+
+  @Test(arguments: recipes) func writtenAndRead(_ recipe: Recipe) throws {
+    let data = try JSONCoding.encoder.encode(recipe)
+    #expect(try JSONCoding.decoder.decode(Recipe.self, from: data) == recipe)
+  }
+}
+
+/// A classifier whose first layers keep their weights.
+@Suite struct FrozenLayerTests {
+  private static func recipe(frozen: Int) -> Recipe {
+    var recipe = Recipe.classifier(layers: [12, 8, 4], activation: .tanh, classes: 3)
+    recipe.training.frozenLayers = frozen
+    recipe.batchSize = 8
+    recipe.epochs = 3
+    return recipe
+  }
+
+  private func trained(_ recipe: Recipe, _ data: Dataset, on device: Device, bytes: Int? = nil) throws -> Trainer {
+    let trainer = try Trainer(recipe, on: device)
+    try trainer.prepare(data, options: TrainingOptions(residentBytes: bytes))
+    while true {
+      if case .complete = try trainer.trainEpoch(epochs: recipe.epochs) { return trainer }
+    }
+  }
+
+  /// What is frozen stays, what is above is trained, to the weights of training it by itself on the frozen outputs.
+  @Test(arguments: [1, 2], ParityTests.devices)
+  func onlyWhatIsAboveIsTrained(_ frozen: Int, _ device: Device) throws {
+    let (recipe, data) = (Self.recipe(frozen: frozen), try Variants.data(count: 40, features: 12))
+    let first = try Autoencoder(recipe, on: device).parameters()
+    let trainer = try trained(recipe, data, on: device)
+    for (before, after) in zip(first, try trainer.model.parameters()) {
+      let isFrozen = (0..<frozen).contains { before.name.hasPrefix("encoder.\($0).") }
+      #expect((before == after) == isFrozen, "\(before.name)")
+    }
+    #expect(try trained(recipe, data, on: device, bytes: 0).model.parameters() == trainer.model.parameters())
+
+    var part = recipe
+    part.training.frozenLayers = nil
+    part.architecture = .classifier(
+      ClassifierArchitecture(layers: [12] + [8, 4].prefix(frozen), activation: .tanh, classes: 3))
+    let lower = try Autoencoder(part, on: device)
+    try lower.setParameters(
+      first.filter { parameter in
+        part.encoder.indices.contains { parameter.name.hasPrefix("encoder.\($0).") }
+      } + (try lower.parameters().filter { $0.name.hasPrefix("classifier") }))
+    guard frozen == 1 else { return }
+    let upper = try Trainer(try recipe.aboveFrozenLayers(), on: device)
+    try upper.model.setParameters(
+      first.compactMap { parameter in
+        guard !parameter.name.hasPrefix("encoder.0.") else { return nil }
+        var parameter = parameter
+        parameter.name = parameter.name.replacing("encoder.1", with: "encoder.0")
+        return parameter
+      })
+    let codes = try lower.encode(data)
+    try upper.prepare(try Dataset(values: codes.values, count: codes.count, features: 8, labels: data.labels))
+    for _ in 0..<recipe.epochs { _ = try upper.trainEpoch(epochs: recipe.epochs) }
+    let learned = try upper.model.parameters().map(\.values)
+    #expect(learned == (try trainer.model.parameters().dropFirst(2).map(\.values)))
+  }
+
+  @Test(arguments: [1, 2])
+  func everyUpdateIsAPlaceToStop(_ frozen: Int) throws {
+    var recipe = Self.recipe(frozen: frozen)
+    recipe.patience = 2
+    recipe.validationSplit = 0.25
+    let data = try Variants.data(count: 24, features: 12)
+    let whole = try trained(recipe, data, on: .cpu)
+    var checkpoint: Checkpoint?
+    while true {
+      let trainer = try Trainer(recipe, on: .cpu)
+      // As a run that is resumed has them: of the seed, until the checkpoint is read.
+      try trainer.prepare(data)
+      if let checkpoint { try trainer.model.withSession { try $0.restore(checkpoint) } }
+      let outcome = try trainer.trainEpoch(epochs: recipe.epochs) { _ in false }
+      checkpoint = try trainer.model.withSession { try $0.checkpoint() }
+      guard case .complete = outcome else { continue }
+      #expect(try trainer.model.parameters() == whole.model.parameters())
+      #expect(try trainer.state.history.map(\.loss) == whole.state.history.map(\.loss))
+      return
+    }
+  }
+
+  /// Convolutions, whose outputs are images on the device.
+  @Test func convolutionsAreFrozen() throws {
+    let image = ImageShape(channels: 1, height: 8, width: 8)
+    var recipe = Recipe.classifier(layers: [64, 8], classes: 3)
+    recipe.classifier?.image = image
+    recipe.classifier?.encoder = Recipe.conv(image: image).encoder
+    recipe.batchSize = 8
+    recipe.epochs = 2
+    recipe.training.frozenLayers = 1
+    let data = try Variants.data(count: 24, features: 64)
+    let trainer = try trained(recipe, data, on: .cpu)
+    let wanted = try trained(recipe, data, on: .reference).model.parameters()
+    for (own, reference) in zip(try trainer.model.parameters(), wanted) {
+      for (a, b) in zip(own.values, reference.values) { #expect(abs(a - b) <= 1e-4, "\(own.name)") }
+    }
+    #expect(try trainer.model.classify(data).count == 24)
+  }
+
+  @Test func whatCannotBeFrozenIsRefused() throws {
+    let changes: [(words: String, change: (inout Recipe) -> Void)] = [
+      ("between 1 and the 2", { $0.training.frozenLayers = 0 }),
+      ("between 1 and the 2", { $0.training.frozenLayers = 3 }),
+      ("corruption", { $0.corruption = .masking(0.3) }),
+      ("code", { $0.penalties.l1 = 0.1 }),
+      (
+        "classifier",
+        {
+          $0 = .deep()
+          $0.training.frozenLayers = 1
+        }
+      ),
+    ]
+    for (words, change) in changes {
+      var recipe = Self.recipe(frozen: 2)
+      change(&recipe)
+      let error = #expect(throws: CinchError.self) { try recipe.validate() }
+      #expect(error?.description.contains(words) == true, "\(error?.description ?? "") should say '\(words)'")
+    }
+  }
+}
