@@ -62,23 +62,7 @@ extension Autoencoder {
   }
 
   private static func load(_ folder: RunFolder, _ config: RunConfig, on device: Device) throws -> Autoencoder {
-    guard folder.has(.model) else {
-      throw CinchError.inputOutput(
-        "'\(folder.path)' has no \(RunFolder.File.model.rawValue) yet: finish it with "
-          + "\(.resume, folder.path).")
-    }
-    let file = try Safetensors(contentsOf: folder.path(of: .model))
-    // Other programs write weights without one.
-    if let identity = RunIdentity(file.metadata) {
-      try RunIdentity.require(identity, of: folder.path(of: .model), in: config)
-    }
-    let parameters = try file.entries.map { entry -> NamedParameter in
-      guard case .float32(let values) = entry.storage, values.allSatisfy(\.isFinite) else {
-        throw CinchError.badData(
-          "'\(entry.name)' in '\(folder.path(of: .model))' is not made of finite 32-bit floats: use an intact copy.")
-      }
-      return NamedParameter(name: entry.name, shape: entry.shape, values: values)
-    }
+    let parameters = try folder.parameters(of: config)
     do {
       let model = try Autoencoder(config.recipe, on: device, run: config)
       try model.setParameters(parameters)
@@ -92,6 +76,26 @@ extension Autoencoder {
 
 // model.safetensors
 extension RunFolder {
+  /// - Throws: `CinchError.inputOutput` where there are none yet, `.badData` where the file is damaged or another run's.
+  func parameters(of config: RunConfig) throws -> [NamedParameter] {
+    guard has(.model) else {
+      throw CinchError.inputOutput(
+        "'\(path)' has no \(File.model.rawValue) yet: finish it with \(.resume, path).")
+    }
+    let file = try Safetensors(contentsOf: path(of: .model))
+    // Other programs write weights without one.
+    if let identity = RunIdentity(file.metadata) {
+      try RunIdentity.require(identity, of: path(of: .model), in: config)
+    }
+    return try file.entries.map { entry in
+      guard case .float32(let values) = entry.storage, values.allSatisfy(\.isFinite) else {
+        throw CinchError.badData(
+          "'\(entry.name)' in '\(path(of: .model))' is not made of finite 32-bit floats: use an intact copy.")
+      }
+      return NamedParameter(name: entry.name, shape: entry.shape, values: values)
+    }
+  }
+
   package func write(_ parameters: [NamedParameter], of recipe: Recipe, _ identity: RunIdentity?) throws {
     var file = Safetensors()
     file.metadata = [

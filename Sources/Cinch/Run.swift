@@ -38,6 +38,8 @@ public final class Run: Sendable {
   public let training: Dataset
   /// The held-out samples, scaled as `training`; nil where none are.
   public let validation: Dataset?
+  /// Labelled samples, scaled as `training`, that are looked at once, when training has ended; nil where there are none.
+  public let test: Dataset?
   public let settings: Settings
   /// Where the run stood when it was resumed; nil for a new one.
   public let resumedFrom: TrainingState?
@@ -71,29 +73,54 @@ public final class Run: Sendable {
   ) throws -> Run {
     try recipe.validate()
     if let path { try RunFolder(path).requireNoRun() }
-    let (data, heldOut) = (try data.loaded(), try validation?.loaded())
+    var start = Start(data: try data.loaded(), validation: try validation?.loaded())
+    start.classes = recipe.classNames(of: start.data.samples)
+    return try begin(recipe, start, in: path, on: device, settings: settings) { data in
+      kind == .none ? data.scaling ?? .identity : try Scaling.fit(kind, to: data)
+    }
+  }
+
+  /// What a new run is made of, beside its recipe.
+  struct Start {
+    var data: LoadedSamples
+    var validation: LoadedSamples?
+    var test: LoadedSamples?
+    var classes: [String]?
+    /// The run whose weights it begins with.
+    var origin: (run: RunConfig.Origin, parameters: [NamedParameter])?
+  }
+
+  /// - Parameter scaling: of the training samples.
+  static func begin(
+    _ recipe: Recipe, _ start: Start, in path: String?, on device: Device, settings: Settings,
+    scaling: (Dataset) throws -> Scaling
+  ) throws -> Run {
+    let (data, heldOut) = (start.data, start.validation)
     if let heldOut = heldOut?.samples, heldOut.features != data.samples.features {
       throw CinchError.badData(
         "'\(heldOut.name)' has \(heldOut.features) features per sample, but the training data have "
           + "\(data.samples.features): "
           + "pass held-out samples of as many.")
     }
-    let scaling = kind == .none ? data.samples.scaling ?? .identity : try Scaling.fit(kind, to: data.samples)
-    let parts = try recipe.checkedParts(of: data.samples, validation: heldOut?.samples, scaling: scaling)
-    let (trainer, number) = try open(recipe, parts, on: device, settings)
+    let scaling = try scaling(data.samples)
+    let parts = try recipe.checkedParts(
+      of: data.samples, validation: heldOut?.samples, test: start.test?.samples, scaling, start.classes)
+    let (trainer, number) = try open(recipe, parts, on: device, settings, first: start.origin?.parameters)
     let fingerprint = recipe.fingerprint(of: data.samples, validation: heldOut?.samples)
     let folder = try RunFolder.create(at: path, name: recipe.name)
     let lock = try folder.lock()
     // While these samples were read another process may have made a run here.
     try folder.requireNoRun()
-    let run = Run(
-      folder, trainer, number,
-      RunConfig(
-        recipe: recipe, data: data.source, validation: heldOut?.source, scaling: scaling,
-        sampleShape: data.samples.sampleShape, device: trainer.device,
-        identity: try RunIdentity(recipe, fingerprint: fingerprint, scaling: scaling),
-        samples: RunConfig.Samples(parts, isGiven: heldOut != nil, fingerprint: fingerprint), isFinal: false),
-      parts, settings, resumedFrom: nil)
+    var config = RunConfig(
+      recipe: recipe, data: data.source, validation: heldOut?.source, scaling: scaling,
+      sampleShape: data.samples.sampleShape, device: trainer.device,
+      identity: try RunIdentity(
+        recipe, fingerprint: fingerprint, scaling: scaling, first: start.origin?.parameters),
+      samples: parts.counted(isGiven: heldOut != nil, fingerprint: fingerprint), isFinal: false)
+    config.classes = start.classes
+    config.origin = start.origin?.run
+    config.test = start.test?.source
+    let run = Run(folder, trainer, number, config, parts, settings, resumedFrom: nil)
     run.hold(lock)
     // The configuration makes the folder a run: it comes when there is something to resume.
     try run.checkpoint()
@@ -130,6 +157,10 @@ public final class Run: Sendable {
         throw CinchError.usage(
           "\(.epochs, epochs) is fewer than the \(recipe.epochs) that '\(path)' was started with: it can only grow.")
       }
+      guard epochs == recipe.epochs || recipe.training.pretraining == nil else {
+        throw CinchError.usage(
+          "The layers of '\(path)' have epochs of their own, \(recipe.epochs) in all: resume it without \(.epochs).")
+      }
       recipe.epochs = epochs
     }
     guard data == nil || config.data == nil, validation == nil || config.validation == nil else {
@@ -140,9 +171,10 @@ public final class Run: Sendable {
     let (parts, samples) = try asBadData(path) { [recipe] in
       let heldOut = try config.validation?.load() ?? validation
       let data = try config.samples(given: data)
-      let parts = try recipe.checkedParts(of: data, validation: heldOut, scaling: scaling)
+      let parts = try recipe.checkedParts(
+        of: data, validation: heldOut, test: try config.test?.load(), scaling, config.classes)
       let fingerprint = recipe.fingerprint(of: data, validation: heldOut)
-      return (parts, RunConfig.Samples(parts, isGiven: heldOut != nil, fingerprint: fingerprint))
+      return (parts, parts.counted(isGiven: heldOut != nil, fingerprint: fingerprint))
     }
     try config.requireSamples(samples, in: path, after: checkpoint.state, canHaveChanged: changedData)
     let (trainer, number) = try asBadData(path) { [recipe] in
@@ -150,12 +182,13 @@ public final class Run: Sendable {
       try trainer.model.withSession { try $0.restore(checkpoint) }
       return (trainer, number)
     }
-    let run = Run(
-      folder, trainer, number,
-      RunConfig(
-        recipe: recipe, data: config.data, validation: config.validation, scaling: scaling, sampleShape: config.shape,
-        device: trainer.device, identity: config.identity, samples: samples, isFinal: false),
-      parts, settings, resumedFrom: checkpoint.state)
+    var own = RunConfig(
+      recipe: recipe, data: config.data, validation: config.validation, scaling: scaling, sampleShape: config.shape,
+      device: trainer.device, identity: config.identity, samples: samples, isFinal: false)
+    own.classes = config.classes
+    own.origin = config.origin
+    own.test = config.test
+    let run = Run(folder, trainer, number, own, parts, settings, resumedFrom: checkpoint.state)
     run.hold(lock)
     folder.removeLeftovers()
     try folder.write(run.config)
@@ -163,22 +196,26 @@ public final class Run: Sendable {
   }
 
   private init(
-    _ folder: RunFolder, _ trainer: Trainer, _ number: Int, _ config: RunConfig,
-    _ parts: (training: Dataset, validation: Dataset?), _ settings: Settings, resumedFrom state: TrainingState?
+    _ folder: RunFolder, _ trainer: Trainer, _ number: Int, _ config: RunConfig, _ parts: RunParts,
+    _ settings: Settings, resumedFrom state: TrainingState?
   ) {
     self.folder = folder
     self.trainer = trainer
     self.number = number
     self.config = config
-    (training, validation) = parts
+    training = parts.training
+    validation = parts.validation
+    test = parts.test
     self.settings = settings
     resumedFrom = state
   }
 
+  /// - Parameter first: the weights to begin with; nil draws them.
   private static func open(
-    _ recipe: Recipe, _ parts: (training: Dataset, validation: Dataset?), on device: Device, _ settings: Settings
+    _ recipe: Recipe, _ parts: RunParts, on device: Device, _ settings: Settings, first: [NamedParameter]? = nil
   ) throws -> (Trainer, Int) {
     let trainer = try Trainer(recipe, on: device)
+    if let first { try trainer.model.setParameters(try trainer.model.parameters().replaced(by: first)) }
     return (trainer, try trainer.prepare(parts.training, validation: parts.validation, options: settings.training))
   }
 
@@ -195,18 +232,44 @@ public final class Run: Sendable {
   }
 }
 
+/// The samples of a run, as its model takes them.
+private struct RunParts {
+  var training: Dataset
+  var validation: Dataset?
+  var test: Dataset?
+
+  func counted(isGiven: Bool, fingerprint: String) -> RunConfig.Samples {
+    RunConfig.Samples(
+      training: training.count, validation: validation?.count ?? 0, isGiven: isGiven, fingerprint: fingerprint)
+  }
+}
+
 extension Recipe {
   /// Samples as the model takes them, all that can be refused of them refused.
   fileprivate func checkedParts(
-    of data: Dataset, validation: Dataset?, scaling: Scaling
-  ) throws -> (training: Dataset, validation: Dataset?) {
+    of data: Dataset, validation: Dataset?, test: Dataset?, _ scaling: Scaling, _ classes: [String]?
+  ) throws -> RunParts {
     try validate()
-    let parts = try parts(
-      of: try scaling.apply(to: data), validation: try validation.map { try scaling.apply(to: $0) })
-    try validate(parts.training)
-    if let validation = parts.validation { try validate(validation) }
+    func prepared(_ data: Dataset) throws -> Dataset {
+      try scaling.apply(to: try classes.map { try data.labelled(by: $0) } ?? data)
+    }
+    if let classes, 2 * classes.count > max(data.count, 8) {
+      throw CinchError.badData(
+        "'\(data.name)' has \(classes.count) different labels for \(data.count) samples, which are no classes: name other "
+          + "labels with \(.labelColumn) or \(.labels).")
+    }
+    let parts = try parts(of: try prepared(data), validation: try validation.map(prepared))
+    let test = try test.map(prepared)
+    for data in [parts.training, parts.validation, test].compactMap({ $0 }) { try validate(data) }
     try requireHeldOut(parts.validation != nil)
-    return parts
+    return RunParts(training: parts.training, validation: parts.validation, test: test)
+  }
+
+  /// What a classifier's classes are called in the data; nil where they are 0 ..< classes there, too.
+  fileprivate func classNames(of data: Dataset) -> [String]? {
+    guard let classifier, let labels = data.classLabels else { return nil }
+    guard labels.names != nil || !labels.values.allSatisfy((0..<classifier.classes).contains) else { return nil }
+    return data.classNames
   }
 }
 

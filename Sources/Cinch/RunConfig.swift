@@ -22,6 +22,12 @@ public struct RunConfig: Sendable, Hashable {
   public var identity: RunIdentity?
   /// How many samples it was started with; nil where a model was saved without a run, and in runs of 0.1.
   public var samples: Samples?
+  /// What a classifier's classes are called in the data; nil where they are 0 ..< classes there, too.
+  public var classes: [String]?
+  /// Which run its first weights come from; nil where they were drawn.
+  public var origin: Origin?
+  /// Labelled samples that are looked at once, when training has ended.
+  public var test: DataSource?
   /// What the code's units do for the samples that the run ended on; nil before that.
   public var code: CodeUsage?
   /// Whether training has ended, so that the weights are the run's result.
@@ -56,6 +62,14 @@ public struct RunConfig: Sendable, Hashable {
     self.isFinal = isFinal
   }
 
+  /// Where a run's first weights come from.
+  public struct Origin: Sendable, Hashable, Codable {
+    /// The run's folder.
+    public var folder: String
+    /// As its files say it; nil in runs of 0.1.
+    public var run: String?
+  }
+
   /// The samples that a run was started with.
   public struct Samples: Sendable, Hashable, Codable {
     public var training: Int
@@ -65,9 +79,9 @@ public struct RunConfig: Sendable, Hashable {
     /// Tells the samples, before they are scaled and split, from others; nil in runs of 0.1.
     public var fingerprint: String?
 
-    init(_ parts: (training: Dataset, validation: Dataset?), isGiven: Bool, fingerprint: String) {
-      training = parts.training.count
-      validation = parts.validation?.count ?? 0
+    init(training: Int, validation: Int, isGiven: Bool, fingerprint: String) {
+      self.training = training
+      self.validation = validation
       self.isGiven = isGiven
       self.fingerprint = fingerprint
     }
@@ -90,8 +104,16 @@ public struct RunConfig: Sendable, Hashable {
           + "pass data as it was trained on.")
     }
     try recipe.requireImages(data)
-    return try scaling?.apply(to: data) ?? data
+    return try scaling?.apply(to: labelled(data)) ?? labelled(data)
   }
+
+  /// What a class is called in the data.
+  public func className(_ index: Int) -> String {
+    classes.flatMap { $0.indices.contains(index) ? $0[index] : nil } ?? "\(index)"
+  }
+
+  /// Samples whose labels, if they have some, are those of the classifier.
+  func labelled(_ data: Dataset) throws -> Dataset { try classes.map { try data.labelled(by: $0) } ?? data }
 
   /// Has other data read as the run's own were: ordered as they are, and of their shape where they are flat.
   ///
@@ -134,7 +156,8 @@ extension RunConfig: Codable {
   public static let format = 2
 
   private enum CodingKeys: String, CodingKey {
-    case format, cinch, recipe, data, validation, scaling, sampleShape, device, identity, samples, code, isFinal
+    case format, cinch, recipe, data, validation, scaling, sampleShape, device, identity, samples, classes, origin,
+      test, code, isFinal
   }
 
   public init(from decoder: any Decoder) throws {
@@ -149,6 +172,9 @@ extension RunConfig: Codable {
     device = try container.decode(DeviceInfo.self, forKey: .device)
     identity = try container.decodeIfPresent(RunIdentity.self, forKey: .identity)
     samples = try container.decodeIfPresent(Samples.self, forKey: .samples)
+    classes = try container.decodeIfPresent([String].self, forKey: .classes)
+    origin = try container.decodeIfPresent(Origin.self, forKey: .origin)
+    test = try container.decodeIfPresent(DataSource.self, forKey: .test)
     code = try container.decodeIfPresent(CodeUsage.self, forKey: .code)
     isFinal = try container.decode(Bool.self, forKey: .isFinal)
   }
@@ -165,6 +191,9 @@ extension RunConfig: Codable {
     try container.encode(device, forKey: .device)
     try container.encodeIfPresent(identity, forKey: .identity)
     try container.encodeIfPresent(samples, forKey: .samples)
+    try container.encodeIfPresent(classes, forKey: .classes)
+    try container.encodeIfPresent(origin, forKey: .origin)
+    try container.encodeIfPresent(test, forKey: .test)
     try container.encodeIfPresent(code, forKey: .code)
     try container.encode(isFinal, forKey: .isFinal)
   }

@@ -171,7 +171,9 @@ extension RunFolder {
   package func write(history: [Epoch], of recipe: Recipe, identity: RunIdentity?) throws {
     let (training, names) = (recipe.metricNames, recipe.heldOutMetricNames)
     let heldOut = names.map(Epoch.validationName)
-    var columns = ["epoch", "loss"] + training + heldOut + ["learning_rate", "samples_per_second", "seconds"]
+    let layer = recipe.training.pretraining == nil ? [] : ["layer"]
+    var columns =
+      ["epoch"] + layer + ["loss"] + training + heldOut + ["learning_rate", "samples_per_second", "seconds"]
     // Rows of many runs can then stand in one table.
     if identity != nil { columns.append(RunIdentity.runKey) }
     var table = CSVWriter(columns: columns)
@@ -180,7 +182,8 @@ extension RunFolder {
         [epoch.loss] + training.map { epoch.metrics[$0] } + names.map { epoch.validationMetrics?[$0] }
         + [epoch.learningRate, epoch.samplesPerSecond, epoch.seconds]
       let last = identity.map { [$0.run] } ?? []
-      try table.append(["\(epoch.number)"] + values.map { $0.map { "\($0)" } ?? "" } + last)
+      let place = ["\(epoch.number)"] + layer.map { _ in epoch.layer.map { "\($0)" } ?? "" }
+      try table.append(place + values.map { $0.map { "\($0)" } ?? "" } + last)
     }
     try table.write(to: path(of: .history))
   }

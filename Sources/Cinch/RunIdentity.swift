@@ -13,14 +13,17 @@ public struct RunIdentity: Sendable, Hashable, Codable {
   /// Of the layers: 16 hexadecimal digits.
   public let architecture: String
 
-  /// - Parameter fingerprint: of the samples.
-  init(_ recipe: Recipe, fingerprint: String, scaling: Scaling) throws {
+  /// - Parameters:
+  ///   - fingerprint: of the samples.
+  ///   - first: the weights that it begins with, where they do not follow from the recipe.
+  init(_ recipe: Recipe, fingerprint: String, scaling: Scaling, first: [NamedParameter]? = nil) throws {
     var recipe = recipe
     recipe.epochs = 0
     var sum = Checksum()
     sum.add(try JSONCoding.line(recipe))
     sum.add(fingerprint)
     sum.add(try JSONCoding.line(scaling))
+    for parameter in first ?? [] { parameter.values.withUnsafeBytes { sum.add($0) } }
     run = sum.text
     architecture = try Self.checksum(recipe.architecture)
   }
@@ -82,7 +85,10 @@ extension Dataset {
   func fingerprint(withLabels: Bool) -> String {
     var sum = Checksum()
     add(to: &sum)
-    if withLabels { labels?.withUnsafeBytes { sum.add($0) } }
+    if withLabels {
+      labels?.withUnsafeBytes { sum.add($0) }
+      for name in classLabels?.names ?? [] { sum.add(name) }
+    }
     return sum.text
   }
 }

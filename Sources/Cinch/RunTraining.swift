@@ -26,7 +26,12 @@ extension Run {
     /// How many units of the code tell nothing.
     public let code: CodeUsage
     public let isHeldOut: Bool
+    /// Of a classifier: its errors on each set of samples that it has.
+    public let errors: [SampleSet: ErrorRate]
   }
+
+  /// What a classifier is judged on.
+  public enum SampleSet: String, Sendable, Hashable, CaseIterable { case training, validation, test }
 
   struct Progress {
     var pending: [Event] = []
@@ -193,10 +198,20 @@ extension Run {
     let summary = Summary(
       ended: reason, state: try state,
       evaluation: try inRun { try $0.evaluateRun(heldOut: validation != nil, on: samples) },
-      code: usage, isHeldOut: validation != nil)
+      code: usage, isHeldOut: validation != nil, errors: try errors())
     progress.withLock { $0.summary = summary }
     letGo()
     return events + [.ended(summary)]
+  }
+
+  private func errors() throws -> [SampleSet: ErrorRate] {
+    guard recipe.classifier != nil else { return [:] }
+    var errors: [SampleSet: ErrorRate] = [:]
+    for (set, samples) in [(SampleSet.training, training), (.validation, validation), (.test, test)] {
+      guard let samples, let error = try model.evaluate(samples).metrics[Metrics.errorName] else { continue }
+      errors[set] = ErrorRate(error: error, samples: samples.count)
+    }
+    return errors
   }
 
   private func saved() throws -> Int {

@@ -16,7 +16,8 @@ struct CinchCommand: ParsableCommand {
       """,
     version: CinchVersion.current,
     subcommands: [
-      TrainCommand.self, EvalCommand.self, EncodeCommand.self, DecodeCommand.self, ReconstructCommand.self,
+      TrainCommand.self, PretrainCommand.self, FinetuneCommand.self, EvalCommand.self, EncodeCommand.self,
+      DecodeCommand.self, ReconstructCommand.self,
       SampleCommand.self, ClassifyCommand.self,
       InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self, BenchCommand.self,
     ])

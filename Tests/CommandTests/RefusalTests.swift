@@ -65,7 +65,6 @@ import Testing
     (65, "train --recipe data.csv", "as 'cinch recipes --json' prints them"),
     (65, "train linear --validation wide.npy", "pass held-out samples of as many"),
     (64, "train linear --validation data.csv --validation-split 0.1", "not both"),
-    (65, "train linear --label-column 1", "name another column"),
     (69, "train linear --device opencl:77:0", "There is no"),
     (65, "eval run --data wide.npy", "pass data as it was trained on"),
     (65, "reconstruct run --data wide.npy -o x.npy", "pass data as it was trained on"),

@@ -68,12 +68,15 @@ import Testing
     for label in ["class", "2"] {
       let table = try read("a,class,b\n1,7,2\n3,-8,4\n", label: label)
       #expect(table.values == [1, 2, 3, 4])
-      #expect(table.labels == [7, -8])
+      #expect(table.labels == Labels([7, -8]))
       #expect(table.columnNames == ["a", "b"])
     }
-    expectError("line 1, column 2", "not an integer label", "name another column") {
-      _ = try read("1,2.5\n", label: "2")
-    }
+    // Names, in the order of the alphabet; numbers, however they are spelt, stay numbers.
+    let named = try read("1,dog\n2,\"cat\"\n3, dog\n", label: "2")
+    #expect(named.labels == Labels([1, 0, 1], names: ["cat", "dog"]))
+    #expect(named.columnNames == nil)
+    #expect(try read("1,2.0\n3,2\n", label: "2").labels == Labels([2, 2]))
+    expectError("line 2, column 2", "no label") { _ = try read("1,2\n3,\n", label: "2") }
     expectError("only its label column") { _ = try read("1\n", label: "1") }
     expectError("no column z", exitCode: 64) { _ = try read("1,2\n", label: "z") }
     expectError("no column 3", exitCode: 64) { _ = try read("1,2\n", label: "3") }

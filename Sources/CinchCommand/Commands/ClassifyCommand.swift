@@ -30,15 +30,17 @@ struct ClassifyCommand: ParsableCommand {
     let classes = try model.classify(data)
     if let output {
       var table = CSVWriter(columns: ["class"])
-      for value in classes { try table.append(["\(value)"]) }
+      for value in classes { try table.append([config.className(value)]) }
       try table.write(to: output)
     }
-    let confusion = try Confusion(labels: data.labels, classes: classes, count: config.recipe.classifier?.classes ?? 0)
+    let names = (0..<(config.recipe.classifier?.classes ?? 0)).map(config.className)
+    let confusion = try Confusion(labels: data.labels, classes: classes, names: names)
     if json {
       return try Output.result(
         JSON.record([
-          "samples": .integer(classes.count), "metrics": confusion.map { JSON.map([Metrics.errorName: $0.error]) },
-          "error_interval": .optional(confusion?.interval),
+          "samples": .integer(classes.count), "metrics": confusion.map { JSON.map([Metrics.errorName: $0.rate.error]) },
+          "error_interval": .optional(confusion?.rate.interval),
+          "classes": confusion.map { JSON.array($0.names.map { .string($0) }) },
           "confusion": confusion.map { JSON.array($0.counts.map { .array($0.map { .integer($0) }) }) },
         ]).description)
     }
@@ -55,11 +57,15 @@ struct ClassifyCommand: ParsableCommand {
 struct Confusion {
   /// By label, then class.
   let counts: [[Int]]
+  /// Of the classes.
+  let names: [String]
 
   /// Nil without labels.
   /// - Throws: `CinchError.badData` where a label is none of the classes.
-  init?(labels: [Int]?, classes: [Int], count: Int) throws {
+  init?(labels: [Int]?, classes: [Int], names: [String]) throws {
     guard let labels else { return nil }
+    self.names = names
+    let count = names.count
     var counts = [[Int]](repeating: [Int](repeating: 0, count: count), count: count)
     for (row, (label, value)) in zip(labels, classes).enumerated() {
       guard (0..<count).contains(label) else {
@@ -72,21 +78,24 @@ struct Confusion {
     self.counts = counts
   }
 
-  private var samples: Int { counts.joined().reduce(0, +) }
-
-  /// The fraction of wrong classes.
-  var error: Double { 1 - Double(counts.indices.reduce(0) { $0 + counts[$1][$1] }) / Double(samples) }
-  var interval: Double { 1.96 * (error * (1 - error) / Double(samples)).squareRoot() }
+  var rate: ErrorRate {
+    let samples = counts.joined().reduce(0, +)
+    let right = counts.indices.reduce(0) { $0 + counts[$1][$1] }
+    return ErrorRate(error: 1 - Double(right) / Double(samples), samples: samples)
+  }
 
   var text: String {
-    let width = max(6, "\(counts.joined().max() ?? 0)".count + 1)
+    func cut(_ name: String) -> String { name.count > 11 ? name.prefix(10) + "…" : name }
+    let longest = names.map { cut($0).count }.max() ?? 0
+    let width = max(6, "\(counts.joined().max() ?? 0)".count + 1, longest + 1)
+    let first = max(5, longest)
     func padded(_ text: String) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
-    let head = "label" + counts.indices.map { padded("\($0)") }.joined()
-    let rows = counts.enumerated().map { label, row in
-      "\(label)".padding(toLength: 5, withPad: " ", startingAt: 0) + row.map { padded("\($0)") }.joined()
+    func beginning(_ text: String) -> String { text.padding(toLength: first, withPad: " ", startingAt: 0) }
+    let head = beginning("label") + names.map { padded(cut($0)) }.joined()
+    let rows = zip(names, counts).map { name, row in
+      beginning(cut(name)) + row.map { padded("\($0)") }.joined()
     }
-    let percent = NumberText.short(100 * error), half = NumberText.short(100 * interval)
-    return "error     \(percent) % ± \(half) of \(NumberText.grouped(samples)) samples\n\n"
+    return "error     \(rate.text) of \(NumberText.grouped(rate.samples)) samples\n\n"
       + ([head] + rows).joined(separator: "\n")
   }
 }

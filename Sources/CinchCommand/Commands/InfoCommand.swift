@@ -75,7 +75,7 @@ struct InfoCommand: ParsableCommand {
     facts.add("device", "\(config.device.identifier)  \(config.device.name) (\(config.device.detail))")
     facts.add("epochs", "\(state.epoch) of \(recipe.epochs)\(Self.ending(state, config))")
     if let last = state.history.last {
-      let held = last.validationMetrics.map { ", validation \(NumberText.short($0.headlineValue))" } ?? ""
+      let held = last.validationMetrics.map { ", validation \($0.headlineValue)" } ?? ""
       facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held)
     }
     facts.add("warning", config.code?.warning)

@@ -25,15 +25,7 @@ struct TrainCommand: ParsableCommand {
 
   @OptionGroup(title: "Data") var dataOptions: DataOptions
 
-  @Option(
-    help: ArgumentHelp("Held-out samples, in place of --validation-split. (default: none)", valueName: "source"))
-  var validation: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "What is done to every feature: none keeps values (bytes become [0, 1]), minmax takes its range to [0, 1], "
-        + "standard makes its mean 0 and variance 1. (default: none)", valueName: "kind"))
-  var scale: Scaling.Kind?
+  @OptionGroup(title: "Data") var heldOutOptions: HeldOutOptions
 
   @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
 
@@ -57,23 +49,14 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "With --resume: goes on even where the data are not those that the run was started with.")
   var changedData = false
 
-  @Flag(help: "Prints one JSON object per line: start, every epoch, end.")
-  var json = false
-
-  @Flag(help: "Prints nothing but results.")
-  var quiet = false
-
-  @Flag(help: "Prints diagnostics too.")
-  var verbose = false
+  @OptionGroup var reportOptions: ReportOptions
 
   func run() throws {
-    let log = Diagnostics.logger(quiet: quiet, verbose: verbose)
-    let report = TrainingReport(style: json ? .json : quiet ? .quiet : .human)
-    if let resume { return try go(on: resume, report, log) }
+    if let resume { return try go(on: resume) }
     guard !changedData else {
       throw CinchError.usage("--changed-data is about a run that goes on: give it with --resume RUN.")
     }
-    try start(report, log)
+    try start()
   }
 
   /// What a new run is told and a resumed one has of its own.
@@ -91,20 +74,14 @@ struct TrainCommand: ParsableCommand {
         guard run.recipe == nil else { throw CinchError.usage("Give a recipe's name or --recipe FILE.json, not both.") }
         run.recipe = try Recipe.load(file)
       },
-      Override("--validation", validation) { run, source in
-        guard !source.isEmpty else {
-          throw CinchError.usage("--validation is empty: name samples, or leave it out.")
-        }
-        guard recipeOptions.validationSplit == nil else {
-          throw CinchError.usage("Give --validation or --validation-split, not both: each says what is held out.")
-        }
-        run.validation = DataSource(source, options: try dataOptions.loadOptions)
+      Override("--validation", heldOutOptions.validation) { run, _ in
+        run.validation = try heldOutOptions.validation(dataOptions, recipeOptions)
       },
-      Override("--scale", scale, \.scale), Override("--out", out, \.folder),
+      Override("--scale", heldOutOptions.scale, \.scale), Override("--out", out, \.folder),
     ]
   }
 
-  private func start(_ report: TrainingReport, _ log: Logger) throws {
+  private func start() throws {
     let source = try dataOptions.source(default: "fashion-mnist")
     var new = NewRun()
     try overrides.apply(to: &new)
@@ -114,31 +91,50 @@ struct TrainCommand: ParsableCommand {
           + "or give --recipe FILE.json or --resume RUN.")
     }
     recipe.epochs = epochs ?? recipe.epochs
-    let data = try LoadReport.observing(quiet: quiet) { try source.loaded() }
+    let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     let run = try Run.create(
       try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
       scaling: new.scale, in: new.folder, on: deviceOptions.device ?? .automatic)
-    log.debug("read \(run.training.count) training samples from \(source.source)")
-    try follow(run, report, log)
+    try reportOptions.follow(run)
   }
 
-  private func go(on path: String, _ report: TrainingReport, _ log: Logger) throws {
+  private func go(on path: String) throws {
     if let option = (overrides.given() + dataOptions.given + recipeOptions.overrides.given()).first {
       throw CinchError.usage(
         "\(option) cannot be given with --resume: the run goes on with its own settings. "
           + "Only --epochs and --device may differ.")
     }
     let started = try RunFolder(path).config().device
-    let run = try LoadReport.observing(quiet: quiet) {
+    let run = try LoadReport.observing(quiet: reportOptions.quiet) {
       try Run.resume(path, epochs: epochs, on: deviceOptions.device, changedData: changedData)
     }
     if deviceOptions.device != nil, run.trainer.device.identifier != started.identifier {
-      log.info("the run was started on \(started.identifier): another device rounds differently")
+      reportOptions.log.info("the run was started on \(started.identifier): another device rounds differently")
     }
-    try follow(run, report, log)
+    try reportOptions.follow(run)
   }
+}
 
-  private func follow(_ run: Run, _ report: TrainingReport, _ log: Logger) throws {
+/// How a command that trains tells of it.
+struct ReportOptions: ParsableArguments {
+  @Flag(help: "Prints one JSON object per line: start, every epoch, end.")
+  var json = false
+
+  @Flag(help: "Prints nothing but results.")
+  var quiet = false
+
+  @Flag(help: "Prints diagnostics too.")
+  var verbose = false
+
+  var log: Logger { Diagnostics.logger(quiet: quiet, verbose: verbose) }
+
+  /// Trains a run to its end.
+  func follow(_ run: Run) throws {
+    let report = TrainingReport(style: json ? .json : quiet ? .quiet : .human)
+    let log = log
+    if let source = run.config.data?.source {
+      log.debug("read \(run.training.count) training samples from \(source)")
+    }
     Interruption.install()
     let device = run.trainer.device
     if let note = run.model.deviceNote {

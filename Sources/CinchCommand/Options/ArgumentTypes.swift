@@ -22,6 +22,38 @@ extension Device: ExpressibleByArgument {
   public static var defaultCompletionKind: CompletionKind { .list(["auto", "opencl", "cpu", "reference"]) }
 }
 
+/// One value for all layers of a stack, or one for each, separated by commas.
+struct PerLayer<Value: LosslessStringConvertible>: ExpressibleByArgument {
+  private let values: [Value]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    values = parts.compactMap { Value(String($0)) }
+    guard values.count == parts.count else { return nil }
+  }
+
+  private init(_ value: Value) { values = [value] }
+
+  /// - Throws: `CinchError.usage` where there are several.
+  func single(_ option: String) throws -> Value {
+    guard values.count == 1 else {
+      throw CinchError.usage("\(option) takes one value, not \(values.count): several are for the layers of a stack.")
+    }
+    return values[0]
+  }
+
+  /// That of a layer, counted from 0.
+  /// - Throws: `CinchError.usage` where there are neither one nor as many as layers.
+  func of(_ layer: Int, in layers: Int, _ option: String) throws -> PerLayer {
+    guard values.count == 1 || values.count == layers else {
+      throw CinchError.usage(
+        "\(option) has \(values.count) values for \(NumberText.counted(layers, "layer")): give one for all, or one for each."
+      )
+    }
+    return PerLayer(values.count == 1 ? values[0] : values[layer])
+  }
+}
+
 /// What a Boltzmann machine's visible units are.
 enum VisibleUnits: String, CaseIterable, ExpressibleByArgument {
   case bernoulli, gaussian

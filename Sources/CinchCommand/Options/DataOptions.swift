@@ -10,8 +10,15 @@ struct DataOptions: ParsableArguments {
   var data: String?
 
   @Option(
-    help: ArgumentHelp("A column of a CSV file, by name or number from 1, that is no feature.", valueName: "column"))
+    help: ArgumentHelp(
+      "A column of a CSV file, by name or number from 1, that holds labels and is no feature.", valueName: "column"))
   var labelColumn: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A file of labels: IDX, .npy, or text with one on each line, numbers or names. (default: the file beside MNIST-like "
+        + "images)", valueName: "file"))
+  var labels: String?
 
   @Option(help: "Whether a CSV file begins with a row of names. (default: auto)")
   var header: HeaderChoice?
@@ -29,7 +36,7 @@ struct DataOptions: ParsableArguments {
   /// How to read the file, in the order in which it applies.
   private var reading: [Override<Dataset.LoadOptions>] {
     [
-      Override("--label-column", labelColumn, \.labelColumn),
+      Override("--label-column", labelColumn, \.labelColumn), Override("--labels", labels, \.labels),
       Override("--header", header) { $0.header = $1.header },
       Override("--image-shape", imageShape) { options, text in
         let extents = try parseExtents(text, option: "--image-shape", example: "--image-shape 3,32,32")
@@ -61,6 +68,15 @@ struct DataOptions: ParsableArguments {
       throw CinchError.usage("'\(name)' is no CSV file: leave --label-column and --header out.")
     }
     return DataSource(name, options: try loadOptions)
+  }
+
+  /// For samples beside those of `--data`: read alike, but with labels of their own.
+  var otherOptions: Dataset.LoadOptions {
+    get throws {
+      var options = try loadOptions
+      options.labels = nil
+      return options
+    }
   }
 
   var loadOptions: Dataset.LoadOptions {

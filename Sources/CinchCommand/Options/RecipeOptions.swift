@@ -44,7 +44,7 @@ struct RecipeOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("The learning rate. (default: the recipe's)", valueName: "x"))
-  var lr: Double?
+  var lr: PerLayer<Double>?
 
   @Option(
     parsing: .unconditional, help: ArgumentHelp("μ of the rules momentum and nesterov. (default: 0.9)", valueName: "x"))
@@ -136,7 +136,7 @@ struct RecipeOptions: ParsableArguments {
     help: ArgumentHelp(
       "The probability of corruption, or σ of gaussian noise; 0 removes it. (default: the recipe's, 0.3)",
       valueName: "x"))
-  var corruptionLevel: Double?
+  var corruptionLevel: PerLayer<Double>?
 
   @Flag(inversion: .prefixedNo, help: "Whether each decoder layer uses its mirror's weights. (default: the recipe's)")
   var tied: Bool?
@@ -182,7 +182,7 @@ struct RecipeOptions: ParsableArguments {
       },
       Override("--layers", layers) { try $0.setLayers($1, asText: layersAreText) },
       Override("--optimizer", optimizer, \.optimizer.rule),
-      Override("--lr", lr, \.optimizer.learningRate),
+      Override("--lr", lr) { $0.optimizer.learningRate = try $1.single("--lr") },
       Override("--momentum", momentum) { recipe, value in
         guard [.momentum, .nesterov].contains(recipe.optimizer.rule) else {
           throw CinchError.usage(
@@ -223,6 +223,7 @@ struct RecipeOptions: ParsableArguments {
         $0.corruption = Corruption($1, level: $0.corruption.flatMap { $0.level > 0 ? $0.level : nil } ?? 0.3)
       },
       Override("--corruption-level", corruptionLevel) { recipe, level in
+        let level = try level.single("--corruption-level")
         guard let kind = recipe.corruption?.kind else {
           throw CinchError.usage("--corruption-level needs a kind of corruption: add --corruption masking.")
         }
@@ -236,6 +237,26 @@ struct RecipeOptions: ParsableArguments {
 extension RecipeOptions {
   /// Whether `--layers` spells layers out, not numbers of units.
   var layersAreText: Bool { layers.map(LayerText.namesLayers) ?? false }
+
+  /// The settings of one layer of a stack.
+  ///
+  /// - Parameters:
+  ///   - layer: counted from 0.
+  ///   - layers: how many there are.
+  /// - Throws: `CinchError.usage` where an option has neither one value nor one for each.
+  func of(layer: Int, in layers: Int) throws -> RecipeOptions {
+    var options = self
+    options.lr = try lr?.of(layer, in: layers, "--lr")
+    options.corruptionLevel = try corruptionLevel?.of(layer, in: layers, "--corruption-level")
+    if layer > 0 {
+      // What is said of samples holds for the first layer's.
+      options.visible = nil
+      options.outputActivation = nil
+      options.loss = nil
+      options.sigma = nil
+    }
+    return options
+  }
 
   /// The recipe with these settings in place of its own.
   /// - Throws: `CinchError.usage` where a setting means nothing; `Recipe.validate` checks their values.

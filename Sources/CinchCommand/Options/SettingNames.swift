@@ -10,6 +10,7 @@ extension CinchError.Setting {
     case .outputActivation: "--output-activation"
     case .loss: "--loss"
     case .labelColumn: "--label-column"
+    case .labels: "--labels"
     case .sigma: "--sigma"
     case .learningRate: "--lr"
     case .momentum: "--momentum"

@@ -2,13 +2,21 @@ import Cinch
 import CinchData
 
 extension Metrics {
-  /// What one line of a report has room for: the error per element, or else what comes first.
-  var headlineValue: Double { self[Reconstruction.perElementName] ?? first { _ in true }?.value ?? .nan }
+  /// What one line of a report has room for: the error of classes, the error per element, or else what comes first.
+  private var headlineName: String? {
+    [Metrics.errorName, Reconstruction.perElementName].first { self[$0] != nil } ?? names.first
+  }
 
-  /// per element 0.01788; cross entropy 0.4513
+  /// 0.01788; 11.2 %
+  var headlineValue: String {
+    guard let name = headlineName, let value = self[name] else { return "" }
+    return name == Metrics.errorName ? "\(NumberText.short(100 * value)) %" : NumberText.short(value)
+  }
+
+  /// per element 0.01788; error 11.2 %
   var headline: String {
-    let name = self[Reconstruction.perElementName] == nil ? names.first ?? "" : "per element"
-    return "\(name.replacing("_", with: " ")) \(NumberText.short(headlineValue))"
+    let name = (headlineName ?? "").replacing("reconstruction_", with: "").replacing("_", with: " ")
+    return "\(name) \(headlineValue)"
   }
 }
 

@@ -11,7 +11,7 @@ struct ProgressBar {
   func draw(_ progress: Cinch.TrainingProgress) {
     guard terminal.isInteractive else { return }
     let fraction = Double(progress.samples) / Double(max(progress.samplesPerEpoch, 1))
-    let head = Self.head(progress.epoch, progress.epochs)
+    let head = Self.head(progress.epoch, progress.epochs, layer: progress.layer)
     let percent = String(format: "%3.0f %%", (100 * fraction).rounded(.down))
     let parts = [
       "loss \(NumberText.short(progress.loss))", progress.metrics.headline,
@@ -33,8 +33,8 @@ struct ProgressBar {
 
   func finish(_ epoch: Epoch, of epochs: Int) {
     let parts = [
-      Self.head(epoch.number, epochs), "loss \(NumberText.short(epoch.loss))",
-      epoch.metrics.headline, epoch.validationMetrics.map { "validation \(NumberText.short($0.headlineValue))" },
+      Self.head(epoch.number, epochs, layer: epoch.layer), "loss \(NumberText.short(epoch.loss))",
+      epoch.metrics.headline, epoch.validationMetrics.map { "validation \($0.headlineValue)" },
       NumberText.rate(epoch.samplesPerSecond),
     ].compactMap { $0 }
     var line = parts[0]
@@ -49,9 +49,10 @@ struct ProgressBar {
 
   private func rewrite(_ line: String) { Output.note("\r\u{1B}[K" + line, terminator: "") }
 
-  private static func head(_ epoch: Int, _ epochs: Int) -> String {
+  private static func head(_ epoch: Int, _ epochs: Int, layer: Int?) -> String {
     let width = String(epochs).count
-    return "epoch  \(String(repeating: " ", count: max(width - String(epoch).count, 0)))\(epoch)/\(epochs)"
+    return (layer.map { "layer \($0)  " } ?? "")
+      + "epoch  \(String(repeating: " ", count: max(width - String(epoch).count, 0)))\(epoch)/\(epochs)"
   }
 
   /// Eighths of a block, so that it moves smoothly.

@@ -2,6 +2,11 @@ import CinchCore
 
 // Recipes for people.
 extension Recipe {
+  /// Texts of layers, where they differ.
+  private static func once(_ texts: [String]) -> String {
+    Set(texts).count == 1 ? texts[0] : texts.joined(separator: "; ")
+  }
+
   /// 784 → 196 → 784, or 1×28×28 → 16×14×14 → 1×28×28
   func layersText() throws -> String { try resolved().shapes.map(\.description).joined(separator: " → ") }
 
@@ -16,6 +21,7 @@ extension Recipe {
 
   /// sse + KL(ρ 0.05, β 3) + weight decay 0.001
   var objectiveText: String {
+    if let modules { return Self.once(modules.map(\.objectiveText)) }
     if let chain = objective.chain {
       let units = decoder.last?.activation == .linear ? "gaussian" : "bernoulli"
       let decay = penalties.weightDecay > 0 ? " + weight decay \(NumberText.plain(penalties.weightDecay))" : ""
@@ -35,6 +41,7 @@ extension Recipe {
 
   /// adam, learning rate 0.001, batch 256
   var trainingText: String {
+    if let modules { return Self.once(modules.map(\.trainingText)) + ", layer by layer" }
     var parts = ["\(optimizer.rule.rawValue) \(NumberText.plain(optimizer.learningRate))"]
     if schedule.kind != .constant { parts.append("\(schedule.kind.rawValue) schedule") }
     if let gradientClip { parts.append("clip \(NumberText.plain(gradientClip))") }
@@ -45,6 +52,10 @@ extension Recipe {
   }
 
   var corruptionText: String? {
-    corruption.map { "\($0.kind.rawValue) \(NumberText.plain($0.level))" }
+    if let modules {
+      let texts = modules.compactMap(\.corruptionText)
+      return texts.isEmpty ? nil : Self.once(texts)
+    }
+    return corruption.map { "\($0.kind.rawValue) \(NumberText.plain($0.level))" }
   }
 }

@@ -28,6 +28,11 @@ public struct ResolvedNetwork: Sendable {
   /// What is learned: weights and biases, those of tied layers once, and what the loss learns.
   public var parameterCount: Int { parameters.trainedCount }
 
+  /// Every parameter's shape under its name in files.
+  package var fileShapes: [(name: String, shape: Shape)] {
+    parameters.uses.map { ($0.name, parameters.fileShape($0)) }
+  }
+
   /// The products of one training step, per sample: forward, weight gradients, and input gradients of all layers but the
   /// first; 2 for a multiply-add.
   package var stepFlops: Double {

@@ -115,6 +115,11 @@ extension Recipe {
       training: training)
   }
 
+  /// What the layers of a stack are trained as; nil where all layers are trained together.
+  package var modules: [Recipe]? {
+    training.pretraining.map { layers in layers.indices.compactMap { try? module($0) } }
+  }
+
   /// The network of a stack, to be trained as a whole: a deep autoencoder.
   public func unrolled() -> Recipe {
     var recipe = self

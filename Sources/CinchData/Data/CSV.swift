@@ -17,9 +17,9 @@ struct CSV {
   private(set) var values: [Float] = []
   private(set) var features = 0
   private(set) var columnNames: [String]?
-  private(set) var labels: [Int]?
+  private(set) var labels: Labels?
 
-  /// - Parameter labelColumn: the name of a column, or its number from 1, that holds integers to be kept apart.
+  /// - Parameter labelColumn: the name of a column, or its number from 1, that holds labels, to be kept apart.
   /// - Throws: `CinchError.badData` naming line and column, counted from 1.
   init(_ file: [UInt8], header: CSVHeader = .automatic, labelColumn: String? = nil, path: String) throws {
     self = try file.withUnsafeBufferPointer { try CSV($0, header: header, labelColumn: labelColumn, path: path) }
@@ -29,7 +29,7 @@ struct CSV {
     _ bytes: UnsafeBufferPointer<UInt8>, header: CSVHeader = .automatic, labelColumn: String? = nil, path: String
   ) throws {
     var values: [Float] = []
-    var labels: [Int] = []
+    var labels = Labels.Builder()
     var columns = 0
     var names: [String]?
     var label: Int?
@@ -41,7 +41,7 @@ struct CSV {
       switch header {
       case .present: true
       case .absent: false
-      case .automatic: try Self.areNames(first, path: path)
+      case .automatic: try Self.areNames(first, labelColumn: labelColumn, path: path)
       }
     if isHeader {
       names = first.map { String(decoding: $0, as: UTF8.self) }
@@ -61,16 +61,15 @@ struct CSV {
         LoadProgress.tell("reading", path, told, of: bytes.count)
       }
       repeat {
-        let value = try reader.number(column: column, columns: columns)
-        if values.count == room { room = try Self.grow(&values, path: path) }
         if column == label {
-          guard let integer = Int(exactly: value) else {
-            throw reader.failure(
-              "holds \(value), which is not an integer label: number the classes, or name another column.",
-              column: column)
+          let text = try reader.text(column: column)
+          guard !text.isEmpty else {
+            throw reader.failure("has no label: complete it, or remove the row.", column: column)
           }
-          labels.append(integer)
+          labels.append(text)
         } else {
+          let value = try reader.number(column: column, columns: columns)
+          if values.count == room { room = try Self.grow(&values, path: path) }
           let narrow = Float(value)
           guard narrow.isFinite else {
             throw reader.failure("holds \(value), which is too large for a 32-bit float: rescale it.", column: column)
@@ -86,11 +85,29 @@ struct CSV {
     }
     if let label {
       names?.remove(at: label)
-      self.labels = labels
+      self.labels = Labels(labels)
     }
     self.values = values
     features = label == nil ? columns : columns - 1
     columnNames = names
+  }
+
+  /// The labels in a file with one on each line.
+  /// - Throws: `CinchError.badData`.
+  static func labels(_ bytes: UnsafeBufferPointer<UInt8>, path: String) throws -> Labels {
+    var reader = CSVReader(bytes: bytes, path: path)
+    reader.skipByteOrderMark()
+    var labels = Labels.Builder()
+    while try reader.beginRow() {
+      let text = try reader.text(column: 0)
+      guard !text.isEmpty else { throw reader.failure("has no label: complete it.", column: 0) }
+      labels.append(text)
+      guard !reader.takeSeparator() else {
+        throw reader.failure("begins a second column: give a file with one label on each line.", column: 1)
+      }
+      try reader.endRow(found: 1, expected: 1)
+    }
+    return Labels(labels)
   }
 
   /// Makes room for twice as many values, where there is memory for both arrays.
@@ -112,8 +129,10 @@ struct CSV {
 
   /// Whether a file's first row names its columns. One that mixes names and numbers may be a header, or samples of
   /// which one is damaged: that is not for us to guess.
-  private static func areNames(_ row: [[UInt8]], path: String) throws -> Bool {
-    let cells = row.filter { !$0.isEmpty }
+  private static func areNames(_ row: [[UInt8]], labelColumn: String?, path: String) throws -> Bool {
+    // Labels may be names in a row of numbers.
+    let label = labelColumn.flatMap { Int($0) }
+    let cells = row.enumerated().filter { $0.offset + 1 != label }.map(\.element).filter { !$0.isEmpty }
     let names = cells.count { parse($0) == nil }
     guard names == 0 || names == cells.count else {
       throw CinchError.badData(
@@ -257,7 +276,7 @@ private struct CSVReader {
   }
 
   /// This cell as text, with quotes taken off and doubled quotes made single.
-  private mutating func text(column: Int) throws -> [UInt8] {
+  mutating func text(column: Int) throws -> [UInt8] {
     skipBlanks()
     var cell: [UInt8] = []
     guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else {

@@ -12,8 +12,8 @@ public struct Dataset: Sendable {
   /// One sample's shape, whatever the order of `stored`: `[28, 28]`, `[3, 32, 32]` (channels, height, width) or
   /// `[features]`.
   public let sampleShape: Shape
-  /// One class per sample, where known. Only a classifier is trained with them.
-  public let labels: [Int]?
+  /// One class per sample, where known.
+  package let classLabels: Labels?
   /// The file or data set the samples came from, for reports.
   public let name: String
   /// What turned raw values into `values`, where anything did.
@@ -75,7 +75,7 @@ public struct Dataset: Sendable {
     }
     self.init(
       unchecked: SampleRows(SampleStorage(values), features: features), sampleShape: sampleShape, layout: layout,
-      labels: labels, name: name, scaling: scaling, columnNames: columnNames)
+      labels: labels.map { Labels($0) }, name: name, scaling: scaling, columnNames: columnNames)
     try requireFinite(subject: "'\(name)'")
   }
 
@@ -89,14 +89,14 @@ public struct Dataset: Sendable {
 
   /// For values that are known to be finite and to fit, such as rows of another data set.
   init(
-    unchecked rows: SampleRows, sampleShape: Shape, layout: ImageLayout = .nchw, labels: [Int]?, name: String,
+    unchecked rows: SampleRows, sampleShape: Shape, layout: ImageLayout = .nchw, labels: Labels?, name: String,
     scaling: Scaling?, columnNames: [String]?, knownRange: KnownRange = KnownRange()
   ) {
     self.knownRange = knownRange
     self.rows = rows
     self.layout = ImageShape(sampleShape) == nil ? .nchw : layout
     self.sampleShape = sampleShape
-    self.labels = labels
+    classLabels = labels
     self.name = name
     self.scaling = scaling
     self.columnNames = columnNames
@@ -135,7 +135,7 @@ public struct Dataset: Sendable {
     if range.count == count { return self }
     return Dataset(
       unchecked: rows.selecting(range), sampleShape: sampleShape, layout: layout,
-      labels: labels.map { Array($0[range]) },
+      labels: classLabels.map { $0[range] },
       name: name, scaling: scaling, columnNames: columnNames)
   }
 
@@ -188,13 +188,13 @@ public struct Dataset: Sendable {
     }
     if shape == sampleShape { return self }
     return Dataset(
-      unchecked: ordered(.nchw).rows, sampleShape: shape, labels: labels, name: name, scaling: scaling,
+      unchecked: ordered(.nchw).rows, sampleShape: shape, labels: classLabels, name: name, scaling: scaling,
       columnNames: columnNames)
   }
 
   private func gather(_ order: ArraySlice<Int>) -> Dataset {
     Dataset(
       unchecked: rows.selecting(order), sampleShape: sampleShape, layout: layout,
-      labels: labels.map { all in order.map { all[$0] } }, name: name, scaling: scaling, columnNames: columnNames)
+      labels: classLabels?.gather(order), name: name, scaling: scaling, columnNames: columnNames)
   }
 }

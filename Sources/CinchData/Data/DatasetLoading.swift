@@ -14,9 +14,9 @@ extension Dataset {
     public var split: Split = .train
     /// Whether the first row of a CSV file names the columns.
     public var header: CSVHeader = .automatic
-    /// A column of a CSV file, by name or number from 1, that holds integer labels and no feature.
+    /// A column of a CSV file, by name or number from 1, that holds labels, numbers or names, and no feature.
     public var labelColumn: String?
-    /// An IDX file of labels. By default the one beside `…images-idx3…`, named `…labels-idx1…`, if it is there.
+    /// A file of labels: IDX, .npy, or text with one on each line. By default the IDX file beside `…images-idx3…`, named `…labels-idx1…`, if it is there.
     public var labels: String?
     /// Sees samples as this shape, of as many values: `[channels, height, width]` for images.
     public var sampleShape: Shape?
@@ -67,10 +67,15 @@ extension Dataset {
   ///
   /// - Throws: `CinchError.badData`, `.inputOutput`, `.unavailable`; `.usage` for options that do not fit the file.
   public static func load(_ source: String, options: LoadOptions = LoadOptions()) throws -> Dataset {
-    try loadUnshaped(source, options: options).seen(as: options.sampleShape, layout: options.layout)
+    let data = try loadUnshaped(source, options: options)
+    let labelled = try options.labels.map { try data.labelled(try Labels.read($0), from: $0) } ?? data
+    return try labelled.seen(as: options.sampleShape, layout: options.layout)
   }
 
   private static func loadUnshaped(_ source: String, options: LoadOptions) throws -> Dataset {
+    if let labels = options.labels, !FileBytes.exists(labels) {
+      throw CinchError.inputOutput("There is no file of labels '\(labels)': check the path.")
+    }
     switch source {
     case "fashion-mnist": return try fashionMNIST(split: options.split)
     case "fashion-mnist-test": return try fashionMNIST(split: .test)
@@ -92,22 +97,24 @@ extension Dataset {
     if format != .csv { try requireNoTableOptions(options, source) }
     switch format {
     case .idx:
-      return try idx(file, path: source, labels: options.labels ?? labelsBeside(source), name: FileBytes.name(source))
+      return try idx(
+        file, path: source, labels: options.labels == nil ? labelsBeside(source) : nil, name: FileBytes.name(source))
     case .npy:
       let array = try NPY.read(try inflated(file, path: source), scalesBytes: true, path: source)
-      return try Dataset(array, labels: try options.labels.map(IDX.readLabels), name: FileBytes.name(source))
+      return try Dataset(array, labels: nil, name: FileBytes.name(source))
     case .csv:
-      guard options.labels == nil else {
-        throw CinchError.usage("A CSV file keeps its labels in a column: name that column instead of a labels file.")
+      guard options.labels == nil || options.labelColumn == nil else {
+        throw CinchError.usage("Labels come from \(.labelColumn) or from \(.labels), not from both: leave one out.")
       }
       let table = try inflated(file, path: source).withUnsafeBytes {
         try CSV(
           $0.assumingMemoryBound(to: UInt8.self), header: options.header, labelColumn: options.labelColumn,
           path: source)
       }
-      return try Dataset(
+      let data = try Dataset(
         values: table.values, count: table.values.count / table.features, sampleShape: [table.features],
-        labels: table.labels, name: FileBytes.name(source), columnNames: table.columnNames)
+        name: FileBytes.name(source), columnNames: table.columnNames)
+      return try table.labels.map { try data.labelled($0, from: source) } ?? data
     }
   }
 
@@ -154,7 +161,7 @@ extension Dataset {
     let sample = Array(array.shape.dimensions.dropFirst())
     self.init(
       unchecked: SampleRows(array.storage, features: array.shape.columns),
-      sampleShape: sample.isEmpty ? [1] : Shape(sample), labels: labels, name: name,
+      sampleShape: sample.isEmpty ? [1] : Shape(sample), labels: labels.map { Labels($0) }, name: name,
       scaling: array.bytesWereScaled ? .bytes : nil, columnNames: nil)
   }
 

@@ -29,7 +29,7 @@ extension Dataset {
       }
     }
     return Dataset(
-      unchecked: rows, sampleShape: image.shape, layout: order, labels: labels, name: name, scaling: scaling,
+      unchecked: rows, sampleShape: image.shape, layout: order, labels: classLabels, name: name, scaling: scaling,
       columnNames: columnNames, knownRange: knownRange)
   }
 

@@ -45,7 +45,7 @@ extension Dataset {
           + "with \(.imageShape) CHANNELS,HEIGHT,WIDTH.")
     }
     return Dataset(
-      unchecked: rows, sampleShape: image.shape, layout: .nhwc, labels: labels, name: name,
+      unchecked: rows, sampleShape: image.shape, layout: .nhwc, labels: classLabels, name: name,
       scaling: scaling, columnNames: columnNames.map { image.channelsFirst($0) })
   }
 

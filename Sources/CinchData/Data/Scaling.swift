@@ -138,7 +138,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     rows.affine = SampleRows.Affine(
       offset: perColumn(offset), scale: perColumn(scale), raw: isBytes ? 255 : 1)
     let scaled = Dataset(
-      unchecked: rows, sampleShape: data.sampleShape, layout: data.layout, labels: data.labels, name: data.name,
+      unchecked: rows, sampleShape: data.sampleShape, layout: data.layout, labels: data.classLabels, name: data.name,
       scaling: self, columnNames: data.columnNames)
     if !apply(to: [data.range.lowerBound, data.range.upperBound], raw: isBytes ? 255 : 1).allSatisfy(\.isFinite) {
       // Some of the values would be; perhaps none is.

@@ -1,0 +1,130 @@
+import Foundation
+import Testing
+
+/// `pretrain`, `finetune` and what comes of them.
+@Suite struct StackCommandTests {
+  /// Two kinds of flowers, told apart by name in the last column, in order.
+  private func writeFlowers(_ sandbox: Sandbox, rows: Int = 120, names: [String] = ["iris", "aster"]) throws {
+    let lines = (0..<rows).map { row in
+      let kind = row % names.count
+      let values = (0..<8).map { column in
+        let base = column % names.count == kind ? 0.8 : 0.2
+        return String(base + 0.02 * Double((row * 7 + column * 3) % 10 - 5) / 5)
+      }
+      return (values + [names[kind]]).joined(separator: ",")
+    }
+    try sandbox.write(lines.joined(separator: "\n") + "\n", to: "flowers.csv")
+  }
+
+  private let pretrain =
+    "pretrain --data flowers.csv --label-column 9 --layers 8,8,4 --device reference --batch-size 16 --out stack"
+
+  @Test(arguments: ["autoencoder", "denoising", "sparse", "contractive", "rbm"])
+  func aStackBecomesAClassifier(_ module: String) async throws {
+    let sandbox = try Sandbox()
+    try writeFlowers(sandbox)
+    let stack = try await sandbox.run(line: "\(pretrain) --module \(module) --epochs 2,1 --lr 0.01,0.02 --json")
+    #expect(stack.status == 0, "\(stack.errors)")
+    let epochs = try stack.objects().filter { $0["event"] as? String == "epoch" }
+    #expect(epochs.compactMap { $0["layer"] as? Int } == [1, 1, 2])
+    #expect(epochs.compactMap { $0["learning_rate"] as? Double } == [0.01, 0.01, 0.02])
+    let history = String(decoding: try sandbox.bytes("stack/history.csv"), as: UTF8.self).split(separator: "\n")
+    #expect(history[0].hasPrefix("epoch,layer,loss,") && history.count == 4 && history[3].hasPrefix("3,2,"))
+    for line in ["encode stack -o codes.npy", "reconstruct stack -o x.npy", "eval stack", "info stack"] {
+      let outcome = try await sandbox.run(line: line)
+      #expect(outcome.status == 0, "\(line): \(outcome.errors)")
+    }
+
+    let tuned = try await sandbox.run(
+      line:
+        "finetune stack --epochs 60 --lr 0.05 --validation-split 0.25 --test flowers.csv --label-column 9 --data flowers.csv "
+        + "--out tuned --json")
+    #expect(tuned.status == 0, "\(tuned.errors)")
+    let errors = try #require(try tuned.objects().last?["errors"] as? [String: [String: Double]])
+    #expect(Set(errors.keys) == ["training", "validation", "test"])
+    #expect(
+      errors["test"]?["error"] == 0 && errors["test"]?["samples"] == 120 && errors["validation"]?["samples"] == 30)
+
+    let told = try await sandbox.run(line: "classify tuned -o classes.csv")
+    #expect(told.output.contains("error     0 % ± 0 of 120 samples"), "\(told.output)\(told.errors)")
+    #expect(told.output.contains("label aster  iris"), "\(told.output)")
+    let classes = String(decoding: try sandbox.bytes("classes.csv"), as: UTF8.self).split(separator: "\n")
+    #expect(classes.prefix(3) == ["class", "iris", "aster"])
+
+    let deep = try await sandbox.run(line: "finetune stack --unroll --epochs 2 --out deep --json")
+    #expect(deep.status == 0, "\(deep.errors)")
+    #expect(try deep.objects().filter { $0["event"] as? String == "epoch" }.count == 2)
+  }
+
+  /// A run that is stopped in the second of three layers goes on there, and its fine-tuning, too.
+  @Test func whatIsStoppedGoesOn() async throws {
+    let sandbox = try Sandbox()
+    try writeFlowers(sandbox, rows: 2000)
+    let line = "\(pretrain) --module rbm --persistent --epochs 3,40 --json"
+    #expect(try await sandbox.run(line: line).status == 0)
+    let running = try sandbox.start(
+      line.replacing("--out stack", with: "--out stopped").split(separator: " ").map(String.init))
+    try await running.waitForLines(6)
+    running.process.interrupt()
+    let stopped = try await running.wait()
+    #expect(stopped.status == 130, "\(stopped.errors)")
+    let resumed = try await sandbox.run(line: "train --resume stopped")
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try sandbox.bytes("stopped/model.safetensors") == sandbox.bytes("stack/model.safetensors"))
+    #expect(try await sandbox.run(line: "train --resume stopped --epochs 99").refused(64))
+
+    let tune = "finetune stack --freeze 1 --epochs 40 --json"
+    #expect(try await sandbox.run(line: "\(tune) --out tuned").status == 0)
+    let tuning = try sandbox.start("\(tune) --out half".split(separator: " ").map(String.init))
+    try await tuning.waitForLines(4)
+    tuning.process.interrupt()
+    #expect(try await tuning.wait().status == 130)
+    // Its first weights are its own by now.
+    try FileManager.default.removeItem(at: sandbox.folder.appendingPathComponent("stack"))
+    #expect(try await sandbox.run(line: "train --resume half").status == 0)
+    #expect(try sandbox.bytes("half/model.safetensors") == sandbox.bytes("tuned/model.safetensors"))
+  }
+
+  /// Labels from files beside the samples: text, with names, and the run's own data.
+  @Test func labelsComeFromFiles() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60, columns: 8)
+    let names = (0..<60).map { $0 % 3 == 0 ? "red" : $0 % 3 == 1 ? "green" : "blue" }
+    try sandbox.write(names.joined(separator: "\n") + "\n", to: "names.txt")
+    try sandbox.write(names.prefix(59).joined(separator: "\n") + "\n", to: "short.txt")
+    try sandbox.write(names.map { $0 == "red" ? "pink" : $0 }.joined(separator: "\n"), to: "other.txt")
+    try sandbox.write(names.map { "\($0),1" }.joined(separator: "\n"), to: "wide.txt")
+    try sandbox.write((0..<60).map { "\($0)" }.joined(separator: "\n"), to: "numbers.txt")
+    try await sandbox.run(line: "pretrain --data data.csv --layers 8,4 --device reference --epochs 1 --out stack")
+    let tuned = try await sandbox.run(
+      line: "finetune stack --labels names.txt --epochs 1 --out tuned --test data.csv --test-labels names.txt")
+    #expect(tuned.status == 0 && tuned.output.contains("test "), "\(tuned.errors)")
+    let confusion = try await sandbox.run(line: "classify tuned --json").object()
+    #expect(confusion["classes"] as? [String] == ["blue", "green", "red"])
+    #expect(try await sandbox.run(line: "train --resume tuned --epochs 2").status == 0)
+
+    for (status, line, words) in [
+      (65, "finetune stack --labels short.txt", "59 labels"), (65, "finetune stack --labels wide.txt", "second column"),
+      (65, "finetune stack --labels numbers.txt", "no classes"),
+      (74, "finetune stack --labels none.txt", "no file of labels"),
+      (65, "classify tuned --data data.csv --labels other.txt", "label 'pink'"),
+      (65, "finetune stack --labels names.txt --test data.csv --test-labels other.txt", "label 'pink'"),
+      (64, "finetune stack", "no labels"), (64, "finetune stack --unroll --test data.csv", "--unroll"),
+      (64, "finetune tuned --unroll", "classifier"), (64, "finetune stack --labels names.txt --freeze 2", "--freeze 2"),
+      (64, "finetune stack --labels names.txt --freeze 0", "--freeze 0"), (74, "finetune missing", "no run folder"),
+      (64, "finetune stack --labels names.txt --dropout 1", "rate of 1"),
+      (64, "finetune stack --labels names.txt --layers 8,2", "--layers"),
+      (65, "pretrain --data data.csv --layers 9,4", "--layers begins with 9"),
+      (64, "pretrain --data data.csv --layers 8,4,4 --lr 1,2,3", "3 values"),
+      (64, "pretrain --data data.csv --layers 8", "a layer at least"),
+      (64, "pretrain --data data.csv --layers 8,4 --epochs 1,x", "--epochs"),
+      (64, "pretrain --data data.csv --layers 8,4 --module rbm --cd 0", "--cd"),
+      (64, "pretrain --data data.csv --layers 8,4 --module denoising --corruption-level 1.5", "corruption"),
+      (64, "train deep --data data.csv --lr 0.1,0.2", "one value"), (64, "classify stack", "tells no classes"),
+    ] {
+      let outcome = try await sandbox.run(line: line)
+      #expect(outcome.refused(Int32(status)) && outcome.errors.contains(words), "\(line): \(outcome.errors)")
+    }
+    #expect(!sandbox.exists("runs"), "nothing is left behind")
+  }
+}
