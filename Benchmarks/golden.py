@@ -66,6 +66,11 @@ VARIANTS = {
     "rbm": dict(
         input=7, loss="sse", tied=True, chain=dict(steps=2, persistent=False),
         encoder=[(4, "sigmoid")], decoder=[(7, "sigmoid")]),
+    "classifier": dict(input=7, encoder=[(6, "relu"), (5, "relu")], classes=3, loss="softmax"),
+    # Fine-tuning with penalties on the code.
+    "classifier-penalties": dict(
+        input=7, encoder=[(6, "tanh"), (5, "sigmoid")], classes=4, loss="softmax",
+        penalties=dict(weight_decay=0.01, kl=dict(rho=0.1, beta=0.5, momentum=0.0), l1=0.02)),
     "vae-gaussian": dict(
         input=7, loss="gaussian", encoder=[(5, "tanh"), (8, "linear"), dict(type="sampling")],
         decoder=[(5, "tanh"), (7, "linear")],
@@ -282,7 +287,8 @@ class Model:
         self.layers = recipe["encoder"] + recipe["decoder"]
         self.depth = len(recipe["encoder"])
         self.names = [f"encoder.{i}" for i in range(self.depth)]
-        self.names += [f"decoder.{i}" for i in range(len(self.layers) - self.depth)]
+        behind = "classifier" if "classes" in recipe else "decoder"
+        self.names += [f"{behind}.{i}" for i in range(len(self.layers) - self.depth)]
         draw = lambda shape, scale: torch.tensor(np.round(rng.uniform(-scale, scale, shape) * 256) / 256)
         self.parameters = {}
         fan_in = recipe["image"][0] if "image" in recipe else recipe["input"]
@@ -372,6 +378,9 @@ class Model:
         output, logits = self.run(p, code, range(self.depth, len(self.names)), places)
         if recipe["loss"] == "sse":
             reconstruction = 0.5 * ((output - x) ** 2).sum() / n
+        elif recipe["loss"] == "softmax":
+            labels = torch.arange(n) % recipe["classes"]
+            reconstruction = torch.nn.functional.cross_entropy(output, labels)
         elif recipe["loss"] == "mse":
             reconstruction = ((output - x) ** 2).sum() / d / n
         elif recipe["loss"] == "gaussian":
@@ -417,12 +426,25 @@ def full_recipe(name, settings):
         recipe["encoder"] = [(units, hidden) for units in layers[1:]]
         recipe["decoder"] = [(units, hidden) for units in layers[-2:0:-1]]
         recipe["decoder"].append((layers[0], recipe.pop("output_activation", "sigmoid")))
+    if "classes" in recipe:
+        recipe["decoder"] = [(recipe["classes"], "linear")]
     for part in ("encoder", "decoder"):
         recipe[part] = [
             l if isinstance(l, dict) else dict(type="dense", units=l[0], activation=l[1]) for l in recipe[part]]
     if "image" in recipe:
         recipe["input"] = math.prod(recipe["image"])
     return dict(dict(loss="bce", tied=False, penalties={}), **recipe)
+
+
+def spelled(recipe):
+    """The recipe as a recipe file spells it: a classifier in parts, the others with all settings side by side."""
+    if "classes" not in recipe:
+        return recipe
+    architecture = dict(kind="classifier", **{k: recipe[k] for k in ("input", "encoder", "classes")})
+    return dict(
+        format=2, name=recipe["name"], architecture=architecture,
+        objective=dict(loss=recipe["loss"], penalties=recipe["penalties"]),
+        training=dict(batch_size=recipe["batch_size"], seed=recipe["seed"]))
 
 
 def named(tensors):
@@ -436,7 +458,7 @@ def make(name, settings):
     x = torch.tensor(np.round(rng.random((SAMPLES, recipe["input"])) * 256) / 256)
     corruption = recipe.get("corruption")
     inputs = [masked(x, corruption["level"], recipe["seed"], s) if corruption else x for s in range(STEPS)]
-    result = dict(made_by=f"Benchmarks/golden.py, PyTorch {torch.__version__.split('+')[0]}, float64", recipe=recipe)
+    result = dict(made_by=f"Benchmarks/golden.py, PyTorch {torch.__version__.split('+')[0]}, float64", recipe=spelled(recipe))
     result["x"] = x.tolist()
     if corruption:
         result["x_corrupted"] = [i.tolist() for i in inputs]

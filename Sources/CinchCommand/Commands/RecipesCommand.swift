@@ -5,7 +5,7 @@ struct RecipesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recipes", abstract: "Lists the recipes with their defaults.",
     discussion: """
-      With --json, prints a recipe as a file to change and pass to 'cinch train --recipe'; without a name, all of \
+      A stack of them is trained layer by layer with 'cinch pretrain'. With --json, prints a recipe as a file to change and pass to 'cinch train --recipe'; without a name, all of \
       them in one array.
       """)
 
@@ -20,13 +20,22 @@ struct RecipesCommand: ParsableCommand {
     if json {
       return try Output.result(try named.map { try JSONCoding.document($0) } ?? JSONCoding.document(Recipe.all))
     }
-    let texts = try (named.map { [$0] } ?? Recipe.all).map { recipe in
-      var facts = Facts()
-      facts.add(recipe.name, "\(try recipe.layersText()) \(recipe.activationsText)")
-      facts.add("", recipe.objectiveText + (recipe.corruptionText.map { ", corruption \($0)" } ?? ""))
-      facts.add("", recipe.trainingText)
-      return facts.text(width: 15)
+    if let named { return try Output.result(try text(named)) }
+    let kinds = try Recipe.byKind.map { kind, recipes in
+      try ([kind.capitalisedFirst] + recipes.map { try text($0) }).joined(separator: "\n")
     }
-    try Output.result(texts.joined(separator: "\n"))
+    try Output.result(kinds.joined(separator: "\n\n"))
   }
+
+  private func text(_ recipe: Recipe) throws -> String {
+    var facts = Facts()
+    facts.add(recipe.name, "\(try recipe.layersText()) \(recipe.activationsText)")
+    facts.add("", recipe.objectiveText + (recipe.corruptionText.map { ", corruption \($0)" } ?? ""))
+    facts.add("", recipe.trainingText)
+    return facts.text(width: 15)
+  }
+}
+
+extension String {
+  fileprivate var capitalisedFirst: String { prefix(1).uppercased() + dropFirst() }
 }

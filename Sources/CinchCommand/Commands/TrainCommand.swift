@@ -5,7 +5,7 @@ import Logging
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",
-    abstract: "Trains an autoencoder.",
+    abstract: "Trains a recipe: an autoencoder, a Boltzmann machine, a classifier.",
     discussion: """
       RECIPE is one of \(Recipe.all.map(\.name).joined(separator: ", ")); 'cinch recipes' shows what each one is. \
       Options replace the recipe's own settings.
@@ -92,6 +92,8 @@ struct TrainCommand: ParsableCommand {
     }
     recipe.epochs = epochs ?? recipe.epochs
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
+    // As many classes as there are labels.
+    if file == nil, let names = data.samples.classNames { recipe.classifier?.classes = names.count }
     let run = try Run.create(
       try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
       scaling: new.scale, in: new.folder, on: deviceOptions.device ?? .automatic)

@@ -147,8 +147,8 @@ extension Recipe {
     return recipe
   }
 
-  /// Dense layers and a softmax layer that begins at zero, trained with labels. It is no autoencoder, so `all` leaves it
-  /// out.
+  /// Dense layers and a softmax layer that begins at zero, trained with labels: what an encoder is compared with that has been
+  /// trained before.
   public static func classifier(layers: [Int] = [784, 500], activation: Activation = .relu, classes: Int = 10) -> Recipe
   {
     Recipe(
@@ -190,10 +190,16 @@ extension Recipe {
   }
 
   /// Every named recipe with its defaults.
-  public static var all: [Recipe] {
+  public static var all: [Recipe] { byKind.flatMap(\.recipes) }
+
+  /// Every named recipe with its defaults, by what it is.
+  public static var byKind: [(kind: String, recipes: [Recipe])] {
     [
-      .linear(), .undercomplete(), .overcomplete(), .deep(), .sparse(), .sparseL1(), .denoising(), .contractive(),
-      .vae(), .rbm(), .hinton(), .conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse(), .convVAE(),
+      ("dense autoencoders", [.linear(), .undercomplete(), .overcomplete(), .deep(), .hinton()]),
+      ("regularised autoencoders", [.sparse(), .sparseL1(), .denoising(), .contractive()]),
+      ("autoencoders of images", [.conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse()]),
+      ("generative models", [.vae(), .convVAE(), .rbm()]),
+      ("trained with labels", [.classifier()]),
     ]
   }
 
