@@ -15,7 +15,7 @@ TEST_FLAGS = $(STRICT) -Xcc -O2
 SWIFT_FILES = Package.swift Sources Kernels Tests Examples
 
 help:  ## Lists the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | awk -F'\t' '{printf "make %-19s %s\n", $$1, $$2}'
 
 demo: build  ## Trains a sparse autoencoder over OpenCL on Fashion-MNIST and shows what it learned
 	$(CINCH) train sparse --device $(DEVICE) --epochs 60
@@ -82,11 +82,20 @@ bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on oth
 bundle-test:  ## Unpacks the bundle elsewhere and runs it in an empty environment
 	Tools/bundle-test
 
+lecture-%: need
+	$(SWIFT) run -c release --package-path Examples/Lectures Lectures $* .build/lectures/$* --device $(DEVICE)
+
+lecture-pretraining:  ## Errors with and without pre-training, one to four layers deep, plain and rotated images (15 min)
+lecture-filters:  ## What a denoising autoencoder's units look for, the more is destroyed (2 min)
+lecture-codes:  ## PCA against linear, shallow and deep autoencoders; codes of two numbers as a map
+lecture-variants:  ## Five epochs, denoising, L1 against KL, denoising against contractive (5 min)
+lecture-transposed:  ## A transposed convolution as a product with a matrix
+
 docs: need  ## Makes the library's documentation in .build/docs
 	SWIFT="$(SWIFT)" Tools/docs
 
 clean:  ## Removes what was built; runs and .venv stay
-	rm -rf .build dist Examples/TrainAndEncode/.build
+	rm -rf .build dist Examples/*/.build
 
 need:
 	@Tools/need ocl-icd-opencl-dev opencl-headers libopenblas-dev pocl-opencl-icd libpng-dev zlib1g-dev \

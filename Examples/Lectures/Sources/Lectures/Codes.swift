@@ -1,0 +1,3 @@
+import Cinch
+
+func codes(_ setting: Setting) throws { throw CinchError.usage("Not yet.") }
