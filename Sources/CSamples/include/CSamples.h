@@ -31,3 +31,28 @@ void cinch_rescale(
 /// Each of `count` matrices [rows, columns] to [columns, rows].
 void cinch_transpose(const float *from, int64_t count, int64_t rows, int64_t columns, float *to);
 void cinch_transpose_bytes(const uint8_t *from, int64_t count, int64_t rows, int64_t columns, uint8_t *to);
+
+// Matrices of doubles, row by row. Sums have a fixed order, so the bits are the same on every processor.
+
+/// centered[r][c] = values[r][c] · raw − mean[c]; no mean is one of 0.
+void cinch_center(
+    const float *values, int64_t rows, int64_t columns, double raw, const double *mean, double *centered);
+
+/// Sums over r: sums[c] += centered[r][c].
+void cinch_add_rows(const double *centered, int64_t rows, int64_t columns, double *sums);
+
+/// The upper triangle of aᵀ a of [rows, columns] is added to `sum` [columns, columns].
+void cinch_add_gram(const double *a, int64_t rows, int64_t columns, double *sum);
+
+/// result[r][c] = Σ_k (values[r][k] · raw − before[k]) · matrix[k][c] + after[c], for a square matrix of `columns`.
+/// What is added or taken away may be missing; `scratch` has room for 2 · rows · columns doubles, and the result may be
+/// the values.
+void cinch_linear_map(
+    const float *values, int64_t rows, int64_t columns, double raw, const double *before, const double *matrix,
+    const double *after, double *scratch, float *result);
+
+/// a = Vᵀ diag(values) V of a symmetric matrix of order n, whose largest number is about 1: eigenvectors are the rows of
+/// `vectors` [n, n], in no order. `a` is lost; `work` has room for 5 · n doubles.
+///
+/// False where the iteration does not come to an end, as with numbers that are not finite.
+bool cinch_symmetric_eigen(double *a, int64_t n, double *values, double *vectors, double *work);
