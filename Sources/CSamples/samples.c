@@ -107,3 +107,32 @@ void cinch_transpose(const float *from, int64_t count, int64_t rows, int64_t col
 void cinch_transpose_bytes(const uint8_t *from, int64_t count, int64_t rows, int64_t columns, uint8_t *to) {
   TRANSPOSE
 }
+
+static int64_t size_of(cinch_element type) {
+  switch (type) {
+  case cinch_uint8:
+  case cinch_int8: return 1;
+  case cinch_int16: return 2;
+  case cinch_int32:
+  case cinch_float32: return 4;
+  default: return 8;
+  }
+}
+
+void cinch_widen_window(
+    cinch_element type, bool swapped, const void *source, cinch_window window, float divisor, float *values) {
+  const int64_t size = size_of(type);
+  for (int64_t p = 0; p < window.planes; p++) {
+    for (int64_t r = 0; r < window.rows; r++, values += window.length) {
+      const int64_t at = p * window.plane_stride + r * window.row_stride;
+      cinch_widen(type, swapped, (const unsigned char *)source + at * size, window.length, divisor, values);
+    }
+  }
+}
+
+void cinch_copy_window(const uint8_t *source, cinch_window window, uint8_t *bytes) {
+  for (int64_t p = 0; p < window.planes; p++) {
+    for (int64_t r = 0; r < window.rows; r++, bytes += window.length)
+      memcpy(bytes, source + p * window.plane_stride + r * window.row_stride, (size_t)window.length);
+  }
+}

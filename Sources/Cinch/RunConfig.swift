@@ -99,6 +99,11 @@ public struct RunConfig: Sendable, Hashable {
   /// - Throws: `CinchError.badData` where its features do not fit.
   public func prepare(_ data: Dataset) throws -> Dataset {
     guard data.features == recipe.input else {
+      if let patches = self.data?.options.patches {
+        throw CinchError.badData(
+          "'\(data.name)' has samples of \(data.sampleShape), but this run's model takes patches of "
+            + "\(patches.sizeText): cut some with \(.patches, patches.sizeText), or pass samples of that size.")
+      }
       throw CinchError.badData(
         "'\(data.name)' has \(data.features) features per sample, but this run's model takes \(recipe.inputShape): "
           + "pass data as it was trained on.")
@@ -117,10 +122,15 @@ public struct RunConfig: Sendable, Hashable {
 
   /// Has other data read as the run's own were: ordered as they are, and of their shape where they are flat.
   ///
-  /// - Parameter hasLayout: whether `source` says how it is ordered.
-  package func complete(_ source: inout DataSource, hasLayout: Bool) {
+  /// - Parameters:
+  ///   - hasLayout: whether `source` says how it is ordered.
+  ///   - hasCount: whether it says how many patches there are.
+  package func complete(_ source: inout DataSource, hasLayout: Bool, hasCount: Bool) {
     if !hasLayout { source.options.layout = layout }
-    if source.options.sampleShape == nil, source.options.layout == .nhwc, recipe.image != nil {
+    if !hasCount, let own = data?.options.patches { source.options.patches?.count = own.count }
+    // What it knows of a patch says nothing of the images.
+    let isWhole = data?.options.patches == nil && source.options.patches == nil
+    if isWhole, source.options.sampleShape == nil, source.options.layout == .nhwc, recipe.image != nil {
       source.options.sampleShape = shape
     }
   }

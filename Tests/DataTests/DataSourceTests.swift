@@ -17,6 +17,7 @@ import Testing
     options.labels = "/data/labels"
     options.sampleShape = [3, 7, 6]
     options.layout = .nhwc
+    options.patches = Dataset.Patches(height: 8, width: 6, count: 500, seed: .max)
     var source = DataSource("/data/photos.npy", options: options)
     source.samples = 24
     let text = String(decoding: try JSONCoding.encoder.encode(source), as: UTF8.self)
@@ -47,6 +48,15 @@ import Testing
     (#"{"source": "a", "options": {"lay_out": "nchw"}}"#, "unknown setting 'lay_out'"),
     (#"{"source": "a", "options": {}, "split": "test"}"#, "unknown setting 'split'"),
     (#"{"source": "a", "options": {"sample_shape": [3, 0]}}"#, "no sample can have the shape [3, 0]"),
+    (
+      #"{"source": "a", "options": {"patches": {"height": 0, "width": 8, "count": 1, "seed": 0}}}"#,
+      "expected a whole number of 1 or more"
+    ),
+    (
+      #"{"source": "a", "options": {"patches": {"height": 8, "width": 8, "count": 1.5, "seed": 0}}}"#,
+      "expected a whole number"
+    ),
+    (#"{"source": "a", "options": {"patches": {"size": 8}}}"#, "unknown setting 'size'"),
   ])
   func whatIsNotKnownIsRefused(_ text: String, _ words: String) throws {
     let error = try #require(throws: DecodingError.self) { try decode(text) }

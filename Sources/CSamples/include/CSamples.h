@@ -32,6 +32,17 @@ void cinch_rescale(
 void cinch_transpose(const float *from, int64_t count, int64_t rows, int64_t columns, float *to);
 void cinch_transpose_bytes(const uint8_t *from, int64_t count, int64_t rows, int64_t columns, uint8_t *to);
 
+/// Where a part of an image lies: `planes` planes of `rows` runs, each of `length` numbers that lie side by side. Strides
+/// count numbers.
+typedef struct {
+  int64_t planes, rows, length, plane_stride, row_stride;
+} cinch_window;
+
+/// The numbers of a window that begins at `source`, as `cinch_widen` has them.
+void cinch_widen_window(
+    cinch_element type, bool swapped, const void *source, cinch_window window, float divisor, float *values);
+void cinch_copy_window(const uint8_t *source, cinch_window window, uint8_t *bytes);
+
 // Matrices of doubles, row by row. Sums have a fixed order, so the bits are the same on every processor.
 
 /// centered[r][c] = values[r][c] · raw − mean[c]; no mean is one of 0.

@@ -88,7 +88,7 @@ struct FinetuneCommand: ParsableCommand {
     let config = try RunFolder(origin).config()
     guard dataOptions.data == nil else {
       guard var source = try dataOptions.source() else { return nil }
-      config.complete(&source, hasLayout: dataOptions.layout != nil)
+      config.complete(&source, hasLayout: dataOptions.layout != nil, hasCount: dataOptions.count != nil)
       return source
     }
     guard dataOptions.given == ["--labels"], var own = config.data else { return try dataOptions.source() }

@@ -69,7 +69,11 @@ struct InfoCommand: ParsableCommand {
     facts.add("corruption", recipe.corruptionText)
     facts.add("train", recipe.trainingText)
     facts.add(
-      "data", config.data.map { "\($0.source)\($0.samples.map { ", \(NumberText.grouped($0)) samples" } ?? "")" })
+      "data",
+      config.data.map { data in
+        let what = data.options.patches.map { "patches of \($0.sizeText)" } ?? "samples"
+        return "\(data.source)\(data.samples.map { ", \(NumberText.grouped($0)) \(what)" } ?? "")"
+      })
     facts.add("validation", config.validation?.source)
     facts.add("scaling", config.scaling?.kind.rawValue)
     facts.add("device", "\(config.device.identifier)  \(config.device.name) (\(config.device.detail))")

@@ -54,7 +54,19 @@ struct OutputOptions: ParsableArguments {
 extension DataOptions {
   /// The samples named here, or else the run's own, scaled as the run scales.
   func load(for config: RunConfig) throws -> Dataset {
-    guard var source = try source() else {
+    try SourceOptions.load(try source(), for: config, hasLayout: layout != nil, hasCount: count != nil)
+  }
+}
+
+extension SourceOptions {
+  func load(for config: RunConfig) throws -> Dataset {
+    try Self.load(try source(), for: config, hasLayout: layout != nil, hasCount: false)
+  }
+
+  fileprivate static func load(
+    _ source: DataSource?, for config: RunConfig, hasLayout: Bool, hasCount: Bool
+  ) throws -> Dataset {
+    guard var source else {
       guard let own = config.data else {
         throw CinchError.usage("This run does not say which data it was trained on: name some with --data.")
       }
@@ -64,7 +76,7 @@ extension DataOptions {
       }
       return try config.prepare(data)
     }
-    config.complete(&source, hasLayout: layout != nil)
+    config.complete(&source, hasLayout: hasLayout, hasCount: hasCount)
     return try config.prepare(try LoadReport.observing(quiet: false) { [source] in try source.load() })
   }
 }

@@ -16,7 +16,7 @@ struct SampleCommand: ParsableCommand {
       """)
 
   @OptionGroup var runOptions: RunOptions
-  @OptionGroup(title: "Data to fit codes to (default: the run's training data)") var dataOptions: DataOptions
+  @OptionGroup(title: "Data to fit codes to (default: the run's training data)") var dataOptions: SourceOptions
 
   @Option(
     name: [.customShort("n"), .customLong("count")], parsing: .unconditional,

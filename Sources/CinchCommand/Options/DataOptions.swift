@@ -3,6 +3,44 @@ import Cinch
 
 /// Which samples, and how to read their file.
 struct DataOptions: ParsableArguments {
+  @OptionGroup var sourceOptions: SourceOptions
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "How many --patches. (default: \(Dataset.Patches.usualCount), or as many as the run's)", valueName: "n"))
+  var count: Int?
+
+  private var reading: [Override<Dataset.LoadOptions>] {
+    [
+      Override("--count", count) { options, count in
+        guard options.patches != nil else {
+          throw CinchError.usage("--count says how many patches there are: add their size, --patches 8x8.")
+        }
+        options.patches?.count = count
+      }
+    ]
+  }
+
+  var data: String? { sourceOptions.data }
+  var layout: ImageLayout? { sourceOptions.layout }
+  var given: [String] { sourceOptions.given + reading.given() }
+  func source() throws -> DataSource? { try sourceOptions.source(reading) }
+  func source(default standard: String) throws -> DataSource { try sourceOptions.source(default: standard, reading) }
+  var loadOptions: Dataset.LoadOptions { get throws { try sourceOptions.loadOptions(reading) } }
+
+  /// For samples beside those of `--data`: read alike, but with labels of their own.
+  var otherOptions: Dataset.LoadOptions {
+    get throws {
+      var options = try loadOptions
+      options.labels = nil
+      return options
+    }
+  }
+}
+
+/// The same without `--count`, for commands to which that says something else.
+struct SourceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The samples: fashion-mnist, fashion-mnist-test, a file (IDX, .npy, .csv, .tsv; gzipped or not), or a folder of "
@@ -33,6 +71,17 @@ struct DataOptions: ParsableArguments {
   @Option(help: "How the file orders an image: channels first or last. (default: nchw, or the run's own)")
   var layout: ImageLayout?
 
+  @Option(
+    help: ArgumentHelp(
+      "Cuts patches out of images at random places, and takes these for samples. An array of two axes is one image, unless "
+        + "--image-shape says otherwise. (default: none)", valueName: "HEIGHTxWIDTH"))
+  var patches: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Where --patches lie; --seed does not count. (default: 0)", valueName: "n"))
+  var patchSeed: UInt64?
+
   /// How to read the file, in the order in which it applies.
   private var reading: [Override<Dataset.LoadOptions>] {
     [
@@ -47,6 +96,19 @@ struct DataOptions: ParsableArguments {
         options.sampleShape = Shape(extents)
       },
       Override("--layout", layout, \.layout),
+      Override("--patches", patches) { options, text in
+        let extents = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+        guard extents.count == 2, let height = extents[0], let width = extents[1], height >= 1, width >= 1 else {
+          throw CinchError.usage("--patches takes a height and a width of 1 or more, not '\(text)': --patches 8x8.")
+        }
+        options.patches = Dataset.Patches(height: height, width: width)
+      },
+      Override("--patch-seed", patchSeed) { options, seed in
+        guard options.patches != nil else {
+          throw CinchError.usage("--patch-seed says where patches lie: add their size, --patches 8x8.")
+        }
+        options.patches?.seed = seed
+      },
     ]
   }
 
@@ -54,36 +116,29 @@ struct DataOptions: ParsableArguments {
   var given: [String] { (data == nil ? [] : ["--data"]) + reading.given() }
 
   /// The data set that these options name; nil where they name none.
-  func source() throws -> DataSource? {
-    if let data { return try source(default: data) }
-    if let option = given.first { throw CinchError.usage("\(option) says how to read a file: name it with --data.") }
+  ///
+  /// - Parameter more: what else was given.
+  func source(_ more: [Override<Dataset.LoadOptions>] = []) throws -> DataSource? {
+    if let data { return try source(default: data, more) }
+    if let option = (given + more.given()).first {
+      throw CinchError.usage("\(option) says how to read a file: name it with --data.")
+    }
     return nil
   }
 
   /// The data set that these options name, or else the standard one.
-  func source(default standard: String) throws -> DataSource {
+  func source(default standard: String, _ more: [Override<Dataset.LoadOptions>] = []) throws -> DataSource {
     let name = data ?? standard
     guard !name.isEmpty else { throw CinchError.usage("--data is empty: name a file, a folder or fashion-mnist.") }
     if labelColumn != nil || header != nil, name.hasPrefix("fashion-mnist") {
       throw CinchError.usage("'\(name)' is no CSV file: leave --label-column and --header out.")
     }
-    return DataSource(name, options: try loadOptions)
+    return DataSource(name, options: try loadOptions(more))
   }
 
-  /// For samples beside those of `--data`: read alike, but with labels of their own.
-  var otherOptions: Dataset.LoadOptions {
-    get throws {
-      var options = try loadOptions
-      options.labels = nil
-      return options
-    }
-  }
-
-  var loadOptions: Dataset.LoadOptions {
-    get throws {
-      var options = Dataset.LoadOptions()
-      try reading.apply(to: &options)
-      return options
-    }
+  func loadOptions(_ more: [Override<Dataset.LoadOptions>] = []) throws -> Dataset.LoadOptions {
+    var options = Dataset.LoadOptions()
+    try (reading + more).apply(to: &options)
+    return options
   }
 }

@@ -33,6 +33,8 @@ extension CinchError.Setting {
     case .imageShape: "--image-shape"
     case .layout: "--layout"
     case .header: "--header"
+    case .patches: "--patches"
+    case .patchCount: "--count"
     case .folder: "--out"
     case .resume: "--resume"
     case .changedData: "--changed-data"

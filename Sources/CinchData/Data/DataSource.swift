@@ -53,7 +53,7 @@ extension DataSource: Codable {
 
 extension Dataset.LoadOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case split, header, labelColumn, labels, sampleShape, layout
+    case split, header, labelColumn, labels, sampleShape, layout, patches
   }
 
   /// What is left out has its default.
@@ -70,6 +70,7 @@ extension Dataset.LoadOptions: Codable {
     labelColumn = try container.decodeIfPresent(String.self, forKey: .labelColumn)
     labels = try container.decodeIfPresent(String.self, forKey: .labels)
     layout = try container.choiceIfPresent(.layout) ?? layout
+    patches = try container.decodeIfPresent(Dataset.Patches.self, forKey: .patches)
     if let extents = try container.decodeIfPresent([Int].self, forKey: .sampleShape) {
       guard let shape = Shape(checking: extents) else {
         throw DecodingError.dataCorruptedError(
@@ -87,5 +88,6 @@ extension Dataset.LoadOptions: Codable {
     try container.encodeIfPresent(labels, forKey: .labels)
     try container.encodeIfPresent(sampleShape?.dimensions, forKey: .sampleShape)
     try container.encode(layout, forKey: .layout)
+    try container.encodeIfPresent(patches, forKey: .patches)
   }
 }

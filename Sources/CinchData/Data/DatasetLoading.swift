@@ -22,6 +22,9 @@ extension Dataset {
     public var sampleShape: Shape?
     /// How the file orders an image's values.
     public var layout = ImageLayout.nchw
+    /// Cuts patches out of images, and takes these for samples. An array of two axes is then one image, unless
+    /// `sampleShape` says otherwise.
+    public var patches: Patches?
 
     public init() {}
   }
@@ -68,8 +71,18 @@ extension Dataset {
   /// - Throws: `CinchError.badData`, `.inputOutput`, `.unavailable`; `.usage` for options that do not fit the file.
   public static func load(_ source: String, options: LoadOptions = LoadOptions()) throws -> Dataset {
     let data = try loadUnshaped(source, options: options)
-    let labelled = try options.labels.map { try data.labelled(try Labels.read($0), from: $0) } ?? data
-    return try labelled.seen(as: options.sampleShape, layout: options.layout)
+    let isOneImage = options.patches != nil && options.sampleShape == nil && data.sampleShape.dimensions.count == 1
+    let whole = isOneImage ? data.asOneImage : data
+    let labelled = try options.labels.map { try whole.labelled(try Labels.read($0), from: $0) } ?? whole
+    let seen = try labelled.seen(as: options.sampleShape, layout: options.layout)
+    return try options.patches.map(seen.patches) ?? seen
+  }
+
+  /// Flat samples as the rows of one grey image.
+  private var asOneImage: Dataset {
+    Dataset(
+      unchecked: SampleRows(rows.storage, features: count * features), sampleShape: [count, features], labels: nil,
+      name: name, scaling: scaling, columnNames: nil)
   }
 
   private static func loadUnshaped(_ source: String, options: LoadOptions) throws -> Dataset {
@@ -103,6 +116,10 @@ extension Dataset {
       let array = try NPY.read(try inflated(file, path: source), scalesBytes: true, path: source)
       return try Dataset(array, labels: nil, name: FileBytes.name(source))
     case .csv:
+      guard options.patches == nil else {
+        throw CinchError.usage(
+          "'\(source)' is a table, which has no patches: leave \(.patches) out, or name images (IDX or .npy).")
+      }
       guard options.labels == nil || options.labelColumn == nil else {
         throw CinchError.usage("Labels come from \(.labelColumn) or from \(.labels), not from both: leave one out.")
       }

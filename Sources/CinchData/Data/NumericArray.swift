@@ -33,11 +33,12 @@ struct NumericArray {
 
   /// - Parameter wide: where the numbers lie in double precision, if they do.
   private func requireFinite(_ wide: FileContents?, _ start: Int, bigEndian: Bool, path: String) throws {
-    let rows = SampleRows(storage, features: shape.columns)
+    // However large a sample is, some of its values at a time.
+    let rows = SampleRows(storage, features: 1)
     try rows.forEachBlock { first, block in
       if first % (64 * rows.rowsAtOnce) == 0 { LoadProgress.tell("checking", path, first, of: rows.count) }
       guard let index = firstNotFinite(block) else { return }
-      let element = first * shape.columns + index
+      let element = first + index
       let original = wide?.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start + 8 * element, as: UInt64.self) }
       let (row, column) = element.quotientAndRemainder(dividingBy: shape.columns)
       throw notFinite(

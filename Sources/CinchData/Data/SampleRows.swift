@@ -19,20 +19,36 @@ package struct SampleRows: Sendable {
 
   let storage: SampleStorage
   package let features: Int
-  /// Which rows of the storage; nil for all.
-  private var selection: Selection?
+  /// Where rows are parts of what the storage holds.
+  let windows: Windows?
+  /// Which rows of the storage, or of its windows; nil for all.
+  private(set) var selection: Selection?
   /// In the order of the storage.
   var affine: Affine?
   var transposition: Transposition?
 
-  private enum Selection: Sendable {
+  enum Selection: Sendable {
     case range(Range<Int>)
     case list([Int32])
+
+    func place(_ row: Int) -> Int {
+      switch self {
+      case .range(let range): range.lowerBound + row
+      case .list(let rows): Int(rows[row])
+      }
+    }
   }
 
   init(_ storage: SampleStorage, features: Int) {
     self.storage = storage
     self.features = features
+    windows = nil
+  }
+
+  init(_ windows: Windows, of storage: SampleStorage) {
+    self.storage = storage
+    self.windows = windows
+    features = windows.features
   }
 
   /// A row for every label.
@@ -40,7 +56,7 @@ package struct SampleRows: Sendable {
 
   package var count: Int {
     switch selection {
-    case nil: storage.count / features
+    case nil: windows?.count ?? storage.count / features
     case .range(let range): range.count
     case .list(let rows): rows.count
     }
@@ -68,17 +84,11 @@ package struct SampleRows: Sendable {
     return result
   }
 
-  /// Where a row lies in the storage.
-  private func place(_ row: Int) -> Int {
-    switch selection {
-    case nil: row
-    case .range(let range): range.lowerBound + row
-    case .list(let rows): Int(rows[row])
-    }
-  }
+  /// Which row of the storage, or of its windows, a row is.
+  private func place(_ row: Int) -> Int { selection?.place(row) ?? row }
 
   /// Whether rows lie as they are read.
-  private var isPlain: Bool { affine == nil && transposition == nil }
+  var isPlain: Bool { affine == nil && transposition == nil }
 
   /// Rows as floats, one after the other.
   package func read(_ rows: Range<Int>, into values: UnsafeMutablePointer<Float>) {
@@ -94,21 +104,25 @@ package struct SampleRows: Sendable {
   }
 
   private func readTogether(_ start: Int, _ count: Int, into values: UnsafeMutablePointer<Float>) {
-    let range = start * features..<(start + count) * features
-    guard let transposition else { return readUnordered(range, into: values) }
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count) { scratch in
-      readUnordered(range, into: scratch.baseAddress!)
-      let matrices = range.count / (transposition.rows * transposition.columns)
+    guard let transposition else { return readUnordered(start, count, into: values) }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: count * features) { scratch in
+      readUnordered(start, count, into: scratch.baseAddress!)
+      let matrices = count * features / (transposition.rows * transposition.columns)
       cinch_transpose(
         scratch.baseAddress, Int64(matrices), Int64(transposition.rows), Int64(transposition.columns), values)
     }
   }
 
-  private func readUnordered(_ range: Range<Int>, into values: UnsafeMutablePointer<Float>) {
-    storage.widen(range, into: values)
+  private func readUnordered(_ start: Int, _ count: Int, into values: UnsafeMutablePointer<Float>) {
+    if let windows {
+      for index in 0..<count {
+        storage.widen(windows.window, at: windows.start(start + index), into: values + index * features)
+      }
+    } else {
+      storage.widen(start * features..<(start + count) * features, into: values)
+    }
     guard let affine else { return }
-    cinch_rescale(
-      values, Int64(range.count / features), Int64(features), affine.offset, affine.scale, affine.raw)
+    cinch_rescale(values, Int64(count), Int64(features), affine.offset, affine.scale, affine.raw)
   }
 
   /// Rows as bytes, where they are some.
@@ -121,11 +135,27 @@ package struct SampleRows: Sendable {
   }
 
   private func readBytes(at start: Int, _ count: Int, into target: UnsafeMutablePointer<UInt8>) {
+    if windows != nil { return readWindows(start, count, into: target) }
     storage.withBytes(start * features..<(start + count) * features) { source in
       let source = source.baseAddress!.assumingMemoryBound(to: UInt8.self)
       guard let transposition else { return target.update(from: source, count: count * features) }
       let (rows, columns) = (Int64(transposition.rows), Int64(transposition.columns))
       cinch_transpose_bytes(source, Int64(count * features) / (rows * columns), rows, columns, target)
+    }
+  }
+
+  private func readWindows(_ start: Int, _ count: Int, into target: UnsafeMutablePointer<UInt8>) {
+    guard let windows else { return }
+    func read(into bytes: UnsafeMutablePointer<UInt8>) {
+      for index in 0..<count {
+        storage.copyBytes(windows.window, at: windows.start(start + index), into: bytes + index * features)
+      }
+    }
+    guard let transposition else { return read(into: target) }
+    let (rows, columns) = (Int64(transposition.rows), Int64(transposition.columns))
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count * features) { scratch in
+      read(into: scratch.baseAddress!)
+      cinch_transpose_bytes(scratch.baseAddress, Int64(count * features) / (rows * columns), rows, columns, target)
     }
   }
 
@@ -137,7 +167,7 @@ package struct SampleRows: Sendable {
     let (count, together) = (count, rowsAtOnce)
     var isList = false
     if case .list = selection { isList = true }
-    if isPlain, !isList {
+    if isPlain, windows == nil, !isList {
       let done: Void? = try storage.withFloats(place(0) * features..<(place(0) + count) * features) { all in
         for first in stride(from: 0, to: count, by: together) {
           let end = min(first + together, count)
@@ -157,7 +187,7 @@ package struct SampleRows: Sendable {
 
   /// All values: free where they are floats that lie as they are read.
   package var values: [Float] {
-    if isPlain, selection == nil, let floats = storage.floats { return floats }
+    if isPlain, windows == nil, selection == nil, let floats = storage.floats { return floats }
     let (count, together) = (count, rowsAtOnce)
     return [Float](unsafeUninitializedCapacity: count * features) { values, initialised in
       // Some at a time, for what is put into another order passes through memory of its own.

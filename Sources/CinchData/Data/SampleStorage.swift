@@ -93,6 +93,30 @@ package struct SampleStorage: Sendable {
     }
   }
 
+  /// A window that begins `start` numbers into the storage.
+  func widen(_ window: cinch_window, at start: Int, into values: UnsafeMutablePointer<Float>) {
+    switch place {
+    case .floats(let floats):
+      floats.withUnsafeBufferPointer {
+        cinch_widen_window(cinch_float32, false, $0.baseAddress! + start, window, 1, values)
+      }
+    case .file(let contents, let first, let type, let isSwapped):
+      contents.withUnsafeBytes {
+        cinch_widen_window(
+          type.code, isSwapped, $0.baseAddress! + first + start * type.size, window, divisor, values)
+      }
+    }
+  }
+
+  /// As `widen`, where the numbers are bytes.
+  func copyBytes(_ window: cinch_window, at start: Int, into bytes: UnsafeMutablePointer<UInt8>) {
+    guard case .file(let contents, let first, .uint8, _) = place else { return }
+    contents.withUnsafeBytes {
+      cinch_copy_window(
+        $0.baseAddress!.assumingMemoryBound(to: UInt8.self) + first + start, window, bytes)
+    }
+  }
+
   /// Some of the numbers as they lie there: floats, or nothing.
   package func withFloats<R>(_ range: Range<Int>, _ body: (UnsafeBufferPointer<Float>) throws -> R) rethrows -> R? {
     guard case .floats(let values) = place else { return nil }
