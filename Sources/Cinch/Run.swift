@@ -61,6 +61,7 @@ public final class Run: Sendable {
   ///   - data: what is trained on, neither scaled nor split.
   ///   - validation: held-out samples, not scaled; nil splits off the recipe's `validationSplit`.
   ///   - kind: of the scaling, which is fitted to `data` and done to both; `none` leaves them as they are.
+  ///   - zcaEpsilon: ε of `zca` as a fraction of the mean eigenvalue.
   ///   - path: nil takes `runs/YYYY-MM-DD-RECIPE`.
   ///   - device: where it trains.
   ///   - settings: how the folder is kept in step.
@@ -69,14 +70,15 @@ public final class Run: Sendable {
   ///   `.inputOutput` where files cannot be read or written.
   public static func create(
     _ recipe: Recipe, data: any RunSamples, validation: (any RunSamples)? = nil, scaling kind: Scaling.Kind = .none,
-    in path: String? = nil, on device: Device = .automatic, settings: Settings = Settings()
+    zcaEpsilon: Double = Whitening.usualEpsilon, in path: String? = nil, on device: Device = .automatic,
+    settings: Settings = Settings()
   ) throws -> Run {
     try recipe.validate()
     if let path { try RunFolder(path).requireNoRun() }
     var start = Start(data: try data.loaded(), validation: try validation?.loaded())
     start.classes = recipe.classNames(of: start.data.samples)
     return try begin(recipe, start, in: path, on: device, settings: settings) { data in
-      kind == .none ? data.scaling ?? .identity : try Scaling.fit(kind, to: data)
+      kind == .none ? data.scaling ?? .identity : try Scaling.fit(kind, to: data, epsilon: zcaEpsilon)
     }
   }
 

@@ -138,14 +138,19 @@ public struct RunConfig: Sendable, Hashable {
   /// How the run's data order an image's values, and files of its output with them.
   public var layout: ImageLayout { data?.options.layout ?? .nchw }
 
-  /// The model's output in the data's own units: undoes `minmax` and `standard` scaling. Bytes stay in [0, 1].
+  /// The model's output in the data's own units: undoes `minmax`, `standard` and `zca` scaling. Bytes stay in [0, 1].
   public func restore(_ values: [Float]) throws -> [Float] { try Self.restore(values, scaling) }
 
+  /// Samples in the data's own units, to be looked at.
+  package func restored(_ samples: Dataset) throws -> Dataset {
+    guard scaling?.kind.isFitted ?? false else { return samples }
+    return try Dataset(
+      values: try restore(samples.values), count: samples.count, sampleShape: samples.sampleShape, name: samples.name)
+  }
+
   private static func restore(_ values: [Float], _ scaling: Scaling?) throws -> [Float] {
-    switch scaling?.kind {
-    case .minmax, .standard: try scaling?.invert(values) ?? values
-    default: values
-    }
+    guard let scaling, scaling.kind.isFitted else { return values }
+    return try scaling.invert(values)
   }
 
   /// The model's output as a file of it holds it: in the units, the shape and the order of the run's data.

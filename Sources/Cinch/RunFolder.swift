@@ -8,6 +8,7 @@ import Glibc
 /// | file | what it holds |
 /// |---|---|
 /// | `config.json` | `RunConfig` |
+/// | `scaling.safetensors` | of `zca` scaling: `matrix` and `inverse`, `[features, features]` |
 /// | `model.safetensors` | the weights, under `encoder.0.weight`, `encoder.0.bias`, …, `decoder.0.weight`, …, shaped as PyTorch's |
 /// | `checkpoint.safetensors` | the run's whole state, in the device's own precision: what `--resume` goes on from |
 /// | `history.csv` | one row per epoch |
@@ -24,6 +25,7 @@ public struct RunFolder: Sendable, Hashable {
 
   package enum File: String, CaseIterable {
     case config = "config.json"
+    case scaling = "scaling.safetensors"
     case model = "model.safetensors"
     case checkpoint = "checkpoint.safetensors"
     case history = "history.csv"
@@ -143,8 +145,16 @@ extension RunFolder {
     func damaged(_ why: CinchError.Message) -> CinchError {
       .badData("'\(path(of: .config))' is damaged: \(why); use an intact copy, or start a new run.")
     }
+    let scaling = has(.scaling) ? try whitening() : nil
+    let decoder = JSONCoding.decoder
+    if let key = Whitening.Elsewhere.key {
+      decoder.userInfo[key] = Whitening.Elsewhere(scaling?.matrices, path: path(of: .scaling))
+    }
     do {
-      let config = try JSONCoding.decoder.decode(RunConfig.self, from: bytes)
+      let config = try decoder.decode(RunConfig.self, from: bytes)
+      if config.scaling?.whitening != nil, let scaling {
+        try RunIdentity.require(scaling.identity, of: path(of: .scaling), in: config)
+      }
       try config.recipe.validate()
       if let identity = config.identity {
         guard try RunIdentity.checksum(config.recipe.architecture) == identity.architecture else {
@@ -160,8 +170,41 @@ extension RunFolder {
   }
 
   package func write(_ config: RunConfig) throws {
-    let text = String(decoding: try JSONCoding.encoder.encode(config), as: UTF8.self)
-    try AtomicFile.write(text + "\n", to: path(of: .config))
+    // Before the configuration, which cannot be read without it.
+    if let whitening = config.scaling?.whitening { try write(whitening, config.identity) }
+    try AtomicFile.write(try JSONCoding.document(config) + "\n", to: path(of: .config))
+    if config.scaling?.whitening == nil { try remove([.scaling]) }
+  }
+}
+
+// scaling.safetensors
+extension RunFolder {
+  private static let (matrix, inverse) = ("matrix", "inverse")
+
+  private func write(_ whitening: Whitening, _ identity: RunIdentity?) throws {
+    let features = Int(Double(whitening.matrix.count).squareRoot())
+    var file = Safetensors()
+    file.metadata = ["cinch": CinchVersion.current]
+    file.metadata.merge(identity?.metadata ?? [:]) { $1 }
+    try file.add(Self.matrix, shape: [features, features], .float64(whitening.matrix))
+    try file.add(Self.inverse, shape: [features, features], .float64(whitening.inverse))
+    try file.write(to: path(of: .scaling))
+  }
+
+  private func whitening() throws -> (matrices: Whitening.Matrices, identity: RunIdentity?) {
+    let path = path(of: .scaling)
+    let file = try Safetensors(contentsOf: path)
+    func values(_ name: String) throws -> [Double] {
+      guard let entry = file[name], case .float64(let values) = entry.storage, values.allSatisfy(\.isFinite),
+        entry.shape.dimensions.count == 2, entry.shape.dimensions[0] == entry.shape.dimensions[1]
+      else {
+        throw CinchError.badData(
+          "'\(path)' is damaged: it has no square '\(name)' of finite 64-bit floats; use an intact copy.")
+      }
+      return values
+    }
+    let matrices = Whitening.Matrices(matrix: try values(Self.matrix), inverse: try values(Self.inverse))
+    return (matrices, RunIdentity(file.metadata))
   }
 }
 

@@ -22,7 +22,7 @@ public struct RunIdentity: Sendable, Hashable, Codable {
     var sum = Checksum()
     sum.add(try JSONCoding.line(recipe))
     sum.add(fingerprint)
-    sum.add(try JSONCoding.line(scaling))
+    try scaling.add(to: &sum)
     for parameter in first ?? [] { parameter.values.withUnsafeBytes { sum.add($0) } }
     run = sum.text
     architecture = try Self.checksum(recipe.architecture)

@@ -79,23 +79,24 @@ extension RunFolder {
     return contrasts.indices.max { contrasts[$0] < contrasts[$1] } ?? 0
   }
 
-  /// Sixteen samples: originals, corrupted copies where the recipe corrupts, and what is made of these.
-  package func writeReconstructions(_ model: Autoencoder, of data: Dataset, shape: Shape, identity: RunIdentity?) throws
-  {
+  /// Sixteen samples in their own units: originals, corrupted copies where the recipe corrupts, and what is made of these.
+  package func writeReconstructions(_ model: Autoencoder, of data: Dataset, _ config: RunConfig) throws {
+    let shape = config.shape
     let magnification = Self.magnification(shape, narrow: 2)
     let count = min(16, data.count, Self.mostPixels / (3 * shape.count * magnification * magnification))
     guard count > 0 else { return }
     let samples = try data.prefix(count)
-    let originals = samples.values
+    let originals = try config.restore(samples.values)
     let corrupted = model.recipe.corruption == nil ? nil : try model.corrupt(samples)
-    let reconstructions = try model.reconstruct(corrupted ?? samples).values
+    let reconstructions = try model.reconstruct(corrupted ?? samples)
     let image = try ImageGrid.compared(
-      [originals, corrupted?.values, reconstructions].compactMap { $0 }, tileShape: Self.tile(shape),
+      [originals] + [corrupted, reconstructions].compactMap { try $0.map { try config.restore($0.values) } },
+      tileShape: Self.tile(shape),
       contrast: .fixed(Self.range(originals)), magnification: magnification)
     let rows = corrupted == nil ? "samples, reconstructed" : "samples, corrupted, reconstructed"
     try PNG.write(
       try ImageGrid.captioned(image, "\(model.recipe.name), from the top: \(rows)"),
-      texts: identity?.metadata ?? [:], to: path(of: .reconstructions))
+      texts: config.identity?.metadata ?? [:], to: path(of: .reconstructions))
   }
 
   private static func some(_ count: Int, _ all: Int) -> String { count < all ? "first \(count) of \(all)" : "\(all)" }

@@ -187,7 +187,7 @@ extension Run {
     }
     if recipe.classifier == nil {
       try picture {
-        try folder.writeReconstructions(model, of: samples, shape: config.shape, identity: config.identity)
+        try folder.writeReconstructions(model, of: samples, config)
       }
     }
     var final = config

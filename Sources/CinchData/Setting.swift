@@ -7,7 +7,7 @@ extension CinchError {
       batchSize, epochs
     case weightDecay, rho, beta, betaWarmUp, chainSteps, l1, contraction, corruptionLevel, validationSplit, patience,
       frozenLayers
-    case scaling, imageShape, layout, header, labelColumn, labels, patches, patchCount
+    case scaling, zcaEpsilon, imageShape, layout, header, labelColumn, labels, patches, patchCount
     /// The folder that a run is saved in.
     case folder
     /// Going on with the run in a folder, its value.

@@ -56,8 +56,8 @@ struct PretrainCommand: ParsableCommand {
     let validation = try heldOutOptions.validation(dataOptions, recipeOptions)
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     let run = try Run.create(
-      try stack(for: data.samples), data: data, validation: validation, scaling: heldOutOptions.scale ?? .none, in: out,
-      on: deviceOptions.device ?? .automatic)
+      try stack(for: data.samples), data: data, validation: validation, scaling: heldOutOptions.scale ?? .none,
+      zcaEpsilon: try heldOutOptions.epsilon, in: out, on: deviceOptions.device ?? .automatic)
     try reportOptions.follow(run)
   }
 

@@ -178,8 +178,8 @@ struct DecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode", abstract: "Writes the samples that codes stand for.",
     discussion: """
-      Samples have the shape, layout and units of the training samples: minmax and standard scaling are undone, bytes \
-      stay in [0, 1].
+      Samples have the shape, layout and units of the training samples: minmax, standard and zca scaling are undone, \
+      bytes stay in [0, 1].
       """)
 
   @OptionGroup var runOptions: RunOptions
@@ -201,8 +201,8 @@ struct ReconstructCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reconstruct", abstract: "Writes samples as the model reconstructs them.",
     discussion: """
-      Samples have the shape, layout and units of the training samples: minmax and standard scaling are undone, bytes \
-      stay in [0, 1].
+      Samples have the shape, layout and units of the training samples: minmax, standard and zca scaling are undone, \
+      bytes stay in [0, 1].
       """)
 
   @OptionGroup var runOptions: RunOptions

@@ -129,6 +129,7 @@ struct SampleCommand: ParsableCommand {
       return try OutputOptions.write(values, shape: Shape([samples.count] + shape.dimensions), to: path)
     }
     let identity = config.identity?.metadata ?? [:]
+    let samples = try config.restored(samples)
     if path.hasSuffix(".png") {
       let picture = try RunFolder.picture(of: samples, shape: config.shape, columns: columns, caption: caption)
       try PNG.write(picture, texts: identity, to: path)

@@ -11,7 +11,7 @@ struct TrainCommand: ParsableCommand {
       Options replace the recipe's own settings.
 
       The run goes into a folder of its own: config.json, model.safetensors, checkpoint.safetensors, history.csv, \
-      reconstructions.png, filters.png and, of convolutions, features.png. Ctrl-C ends it between two updates; --resume goes on from there, and \
+      reconstructions.png, filters.png and, of convolutions, features.png, of zca scaling scaling.safetensors. Ctrl-C ends it between two updates; --resume goes on from there, and \
       comes to the same weights, bit for bit, as if it had never stopped.
       """)
 
@@ -64,6 +64,7 @@ struct TrainCommand: ParsableCommand {
     var recipe: Recipe?
     var validation: DataSource?
     var scale = Scaling.Kind.none
+    var zcaEpsilon = Whitening.usualEpsilon
     var folder: String?
   }
 
@@ -77,7 +78,9 @@ struct TrainCommand: ParsableCommand {
       Override("--validation", heldOutOptions.validation) { run, _ in
         run.validation = try heldOutOptions.validation(dataOptions, recipeOptions)
       },
-      Override("--scale", heldOutOptions.scale, \.scale), Override("--out", out, \.folder),
+      Override("--scale", heldOutOptions.scale, \.scale),
+      Override("--zca-epsilon", heldOutOptions.zcaEpsilon) { run, _ in run.zcaEpsilon = try heldOutOptions.epsilon },
+      Override("--out", out, \.folder),
     ]
   }
 
@@ -96,7 +99,14 @@ struct TrainCommand: ParsableCommand {
     if file == nil, let names = data.samples.classNames { recipe.classifier?.classes = names.count }
     let run = try Run.create(
       try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
-      scaling: new.scale, in: new.folder, on: deviceOptions.device ?? .automatic)
+      scaling: new.scale, zcaEpsilon: new.zcaEpsilon, in: new.folder, on: deviceOptions.device ?? .automatic)
+    if recipe.classifier == nil, let kind = run.config.scaling?.kind, kind == .standard || kind == .zca,
+      run.recipe.decoder.last?.activation == .sigmoid
+    {
+      reportOptions.log.warning(
+        "the output layer gives values in [0, 1], but \(kind.rawValue) scaling makes others: add --output-activation linear"
+      )
+    }
     try reportOptions.follow(run)
   }
 

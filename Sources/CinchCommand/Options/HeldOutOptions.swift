@@ -10,8 +10,23 @@ struct HeldOutOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "What is done to every feature: none keeps values (bytes become [0, 1]), minmax takes its range to [0, 1], "
-        + "standard makes its mean 0 and variance 1. (default: none)", valueName: "kind"))
+        + "standard makes its mean 0 and variance 1; zca whitens samples. (default: none)", valueName: "kind"))
   var scale: Scaling.Kind?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "ε of zca, as a fraction of the covariance's mean eigenvalue. (default: 0.1)", valueName: "x"))
+  var zcaEpsilon: Double?
+
+  /// - Throws: `CinchError.usage` where nothing is whitened.
+  var epsilon: Double {
+    get throws {
+      guard let zcaEpsilon else { return Whitening.usualEpsilon }
+      guard scale == .zca else { throw CinchError.usage("--zca-epsilon belongs to whitening: add --scale zca.") }
+      return zcaEpsilon
+    }
+  }
 
   /// - Throws: `CinchError.usage` where both options say what is held out.
   func validation(_ dataOptions: DataOptions, _ recipeOptions: RecipeOptions) throws -> DataSource? {

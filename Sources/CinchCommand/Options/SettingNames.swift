@@ -30,6 +30,7 @@ extension CinchError.Setting {
     case .patience: "--patience"
     case .frozenLayers: "--freeze"
     case .scaling: "--scale"
+    case .zcaEpsilon: "--zca-epsilon"
     case .imageShape: "--image-shape"
     case .layout: "--layout"
     case .header: "--header"

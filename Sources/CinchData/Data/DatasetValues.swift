@@ -45,6 +45,17 @@ extension Dataset {
     return image.channelsLast(values)
   }
 
+  /// Which feature, counted channels first, stands at each place of a row in the storage: scaling comes before the order
+  /// changes.
+  func features(inStorageOf rows: SampleRows) -> [Int] {
+    let read = asStored(perFeature: Array(0..<features))
+    guard let way = rows.transposition else { return read }
+    return (0..<features).map { place in
+      let (row, column) = place.quotientAndRemainder(dividingBy: way.columns)
+      return read[column * way.rows + row]
+    }
+  }
+
   /// The feature, counted channels first, that stands at a place of a row of `stored`.
   func feature(storedAt place: Int) -> Int { asStored(perFeature: Array(0..<features))[place] }
 
@@ -95,7 +106,7 @@ extension Dataset {
 
   /// Throws `CinchError.usage` if a fitted scaling has been applied, after which raw values are not exactly known.
   func requireRaw() throws {
-    if let kind = scaling?.kind, kind == .minmax || kind == .standard {
+    if let kind = scaling?.kind, kind.isFitted {
       throw CinchError.usage(
         "'\(name)' has been scaled already (\(kind.rawValue)): load it again to scale it otherwise.")
     }

@@ -11,6 +11,20 @@ package struct SampleRows: Sendable {
     var raw: Double
   }
 
+  /// How rows are scaled when they are read.
+  enum Scaler: Sendable, Hashable {
+    case affine(Affine)
+    case whitening(LinearMap)
+
+    func apply(to values: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+      switch self {
+      case .affine(let affine):
+        cinch_rescale(values, Int64(rows), Int64(columns), affine.offset, affine.scale, affine.raw)
+      case .whitening(let map): map.apply(to: values, rows: rows, into: values)
+      }
+    }
+  }
+
   /// Each row is `count` images of [rows, columns] that are read transposed.
   struct Transposition: Sendable, Hashable {
     var rows: Int
@@ -24,7 +38,7 @@ package struct SampleRows: Sendable {
   /// Which rows of the storage, or of its windows; nil for all.
   private(set) var selection: Selection?
   /// In the order of the storage.
-  var affine: Affine?
+  var scaler: Scaler?
   var transposition: Transposition?
 
   enum Selection: Sendable {
@@ -63,7 +77,7 @@ package struct SampleRows: Sendable {
   }
 
   /// Whether the rows are bytes that only the storage's divisor makes floats of.
-  package var areBytes: Bool { storage.isBytes && affine == nil }
+  package var areBytes: Bool { storage.isBytes && scaler == nil }
   package var divisor: Float { storage.divisor }
 
   func selecting(_ range: Range<Int>) -> SampleRows {
@@ -88,7 +102,7 @@ package struct SampleRows: Sendable {
   private func place(_ row: Int) -> Int { selection?.place(row) ?? row }
 
   /// Whether rows lie as they are read.
-  var isPlain: Bool { affine == nil && transposition == nil }
+  var isPlain: Bool { scaler == nil && transposition == nil }
 
   /// Rows as floats, one after the other.
   package func read(_ rows: Range<Int>, into values: UnsafeMutablePointer<Float>) {
@@ -121,8 +135,7 @@ package struct SampleRows: Sendable {
     } else {
       storage.widen(start * features..<(start + count) * features, into: values)
     }
-    guard let affine else { return }
-    cinch_rescale(values, Int64(count), Int64(features), affine.offset, affine.scale, affine.raw)
+    scaler?.apply(to: values, rows: count, columns: features)
   }
 
   /// Rows as bytes, where they are some.

@@ -1,4 +1,5 @@
-/// What is done to raw feature values before training: scaled = (raw − offset) / scale, feature by feature.
+/// What is done to raw feature values before training: scaled = (raw − offset) / scale, feature by feature; or, of `zca`,
+/// scaled = (raw − offset) W, a sample at a time (``Whitening``).
 ///
 /// A feature whose `scale` is 0 was constant when fitted: it scales to 0, and inverts to its offset. Offsets and
 /// scales always refer to raw values, bytes being 0…255, so that a run's scaling fits data in any file format.
@@ -12,23 +13,36 @@ public struct Scaling: Sendable, Hashable, Codable {
     case minmax
     /// Each feature to mean 0 and (population) variance 1.
     case standard
+    /// Features to mean 0 and, where ε is small, to variance 1 and no correlation: ZCA whitening.
+    case zca
+
+    /// Whether it follows from samples, so that what it has been done to is no longer raw.
+    package var isFitted: Bool {
+      switch self {
+      case .none, .bytes: false
+      case .minmax, .standard, .zca: true
+      }
+    }
   }
 
   public let kind: Kind
   /// One value per feature; one for all features where `kind` is `bytes`; empty where it is `none`.
   public let offset: [Double]
-  /// As `offset`.
+  /// As `offset`; empty where `kind` is `zca`.
   public let scale: [Double]
+  /// What `zca` has in place of `scale`.
+  public let whitening: Whitening?
 
   /// Leaves values as they are.
   public static let identity = Scaling(kind: .none, offset: [], scale: [])
   /// Bytes 0…255 to [0, 1].
   public static let bytes = Scaling(kind: .bytes, offset: [0], scale: [255])
 
-  init(kind: Kind, offset: [Double], scale: [Double]) {
+  init(kind: Kind, offset: [Double], scale: [Double], whitening: Whitening? = nil) {
     self.kind = kind
     self.offset = offset
     self.scale = scale
+    self.whitening = whitening
   }
 
   /// Throws `DecodingError` where offsets and scales do not belong together.
@@ -37,13 +51,16 @@ public struct Scaling: Sendable, Hashable, Codable {
     kind = try container.decode(Kind.self, forKey: .kind)
     offset = try container.decode([Double].self, forKey: .offset)
     scale = try container.decode([Double].self, forKey: .scale)
+    whitening = try container.decodeIfPresent(Whitening.self, forKey: .whitening)
     let fits =
       switch kind {
       case .none: offset.isEmpty
       case .bytes: offset == [0] && scale == [255]
       case .minmax, .standard: !offset.isEmpty
+      case .zca: whitening?.matrix.count == offset.count * offset.count && scale.isEmpty
       }
-    guard fits, offset.count == scale.count, (offset + scale).allSatisfy(\.isFinite), scale.allSatisfy({ $0 >= 0 })
+    guard fits, kind == .zca || offset.count == scale.count && whitening == nil,
+      (offset + scale).allSatisfy(\.isFinite), scale.allSatisfy({ $0 >= 0 })
     else {
       throw DecodingError.dataCorruptedError(
         forKey: .scale, in: container, debugDescription: "the offsets and scales do not fit a \(kind.rawValue) scaling")
@@ -54,9 +71,16 @@ public struct Scaling: Sendable, Hashable, Codable {
   ///
   /// `none` keeps what the loader did (bytes stay divided by 255).
   ///
-  /// - Throws: `CinchError.usage` if `data` has been scaled by `minmax` or `standard` already; `.badData` if `bytes`
-  ///   is asked for and values lie outside 0…255.
-  public static func fit(_ kind: Kind, to data: Dataset) throws -> Scaling {
+  /// - Parameters:
+  ///   - kind: which.
+  ///   - data: raw samples.
+  ///   - epsilon: of `zca`: ε as a fraction of the covariance's mean eigenvalue.
+  /// - Throws: `CinchError.usage` if `data` has been scaled by a fitted kind already, or `epsilon` is negative; `.badData` if
+  ///   `bytes` is asked for and values lie outside 0…255, or `zca` of samples that cannot be whitened; `.unavailable` where
+  ///   there is no room for the matrices.
+  public static func fit(
+    _ kind: Kind, to data: Dataset, epsilon: Double = Whitening.usualEpsilon
+  ) throws -> Scaling {
     try data.requireRaw()
     switch kind {
     case .none: return data.scaling ?? .identity
@@ -72,6 +96,9 @@ public struct Scaling: Sendable, Hashable, Codable {
       // Rounding gives a constant feature a tiny deviation; dividing by it would blow up.
       return Scaling(
         kind: kind, offset: mean, scale: deviation.indices.map { low[$0] == high[$0] ? 0 : deviation[$0] })
+    case .zca:
+      let (mean, whitening) = try Whitening.fitted(to: data, epsilon: epsilon)
+      return Scaling(kind: kind, offset: mean, scale: [], whitening: whitening)
     }
   }
 
@@ -80,7 +107,12 @@ public struct Scaling: Sendable, Hashable, Codable {
   /// - Parameter values: rows of `offset.count` features (any number for `none` and `bytes`).
   /// - Throws: `CinchError.badData` if the number of features is not the fitted one, or a result does not fit 32 bits.
   public func apply(to values: [Float]) throws -> [Float] {
-    let scaled = try map(values) { value, offset, scale in scale == 0 ? 0 : (Double(value) - offset) / scale }
+    let scaled =
+      if let whitening {
+        whitening.map(from: offset).apply(to: try rows(values))
+      } else {
+        try map(values) { value, offset, scale in scale == 0 ? 0 : (Double(value) - offset) / scale }
+      }
     if let index = scaled.withUnsafeBufferPointer(firstNotFinite) {
       let (row, column) = index.quotientAndRemainder(dividingBy: offset.count)
       throw notFinite(scaled[index], wide: nil, subject: "The scaled data", row: row, column: column)
@@ -88,17 +120,21 @@ public struct Scaling: Sendable, Hashable, Codable {
     return scaled
   }
 
-  /// Undoes `apply(to:)`: raw = scaled · scale + offset.
+  /// Undoes `apply(to:)`: raw = scaled · scale + offset, or of `zca` scaled W⁻¹ + offset.
   ///
   /// - Throws: `CinchError.badData` if the number of features is not the fitted one.
   public func invert(_ values: [Float]) throws -> [Float] {
-    try map(values) { value, offset, scale in Double(value) * scale + offset }
+    if let whitening { return whitening.inverseMap(to: offset).apply(to: try rows(values)) }
+    return try map(values) { value, offset, scale in Double(value) * scale + offset }
   }
 
   /// The scaling of the same samples with the channels of each image first or last. Its own are first.
   package func ordered(_ order: ImageLayout, as image: ImageShape) -> Scaling {
     guard order == .nhwc, offset.count == image.count else { return self }
-    return Scaling(kind: kind, offset: image.channelsLast(offset), scale: image.channelsLast(scale))
+    let features = image.channelsLast(Array(offset.indices))
+    return Scaling(
+      kind: kind, offset: features.map { offset[$0] }, scale: scale.isEmpty ? [] : features.map { scale[$0] },
+      whitening: whitening?.ordered(features))
   }
 
   /// Scales a data set as the one this was fitted to, whatever format it came from.
@@ -106,7 +142,7 @@ public struct Scaling: Sendable, Hashable, Codable {
   /// `bytes` leaves floats that lie in [0, 1] as they are, since they have been scaled by whoever wrote them.
   ///
   /// - Throws: `CinchError.badData` if features do not match or, for `bytes`, values lie outside 0…255; `.usage` if
-  ///   `data` has been scaled by `minmax` or `standard` already.
+  ///   `data` has been scaled by a fitted kind already.
   public func apply(to data: Dataset) throws -> Dataset {
     if data.scaling == self { return data }
     try data.requireRaw()
@@ -116,7 +152,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     case .bytes:
       if isBytes || data.first(outside: 0...1) == nil { return data }
       try data.require(0...255, for: .bytes)
-    case .minmax, .standard:
+    case .minmax, .standard, .zca:
       guard data.features == offset.count else {
         throw CinchError.badData(
           "'\(data.name)' has \(data.features) features but its scaling was fitted to \(offset.count): "
@@ -124,44 +160,54 @@ public struct Scaling: Sendable, Hashable, Codable {
       }
     }
     // What has been scaled already, as floats that were seen as bytes, is scaled again from its result.
-    var rows = data.rows.affine == nil ? data.rows : SampleRows(SampleStorage(data.stored), features: data.features)
+    var rows = data.rows.scaler == nil ? data.rows : SampleRows(SampleStorage(data.stored), features: data.features)
+    let features = data.features(inStorageOf: rows)
     func perColumn(_ list: [Double]) -> [Double] {
-      guard list.count == data.features else { return [Double](repeating: list[0], count: data.features) }
-      let read = data.asStored(perFeature: list)
-      // Scaling comes before the order changes.
-      guard let way = rows.transposition else { return read }
-      return (0..<data.features).map { place in
-        let (row, column) = place.quotientAndRemainder(dividingBy: way.columns)
-        return read[column * way.rows + row]
-      }
+      list.count == data.features
+        ? features.map { list[$0] } : [Double](repeating: list[0], count: data.features)
     }
-    rows.affine = SampleRows.Affine(
-      offset: perColumn(offset), scale: perColumn(scale), raw: isBytes ? 255 : 1)
+    let raw: Double = isBytes ? 255 : 1
+    if let whitening {
+      rows.scaler = .whitening(whitening.ordered(features).map(from: perColumn(offset), raw: raw))
+    } else {
+      rows.scaler = .affine(SampleRows.Affine(offset: perColumn(offset), scale: perColumn(scale), raw: raw))
+    }
     let scaled = Dataset(
       unchecked: rows, sampleShape: data.sampleShape, layout: data.layout, labels: data.classLabels, name: data.name,
       scaling: self, columnNames: data.columnNames)
-    if !apply(to: [data.range.lowerBound, data.range.upperBound], raw: isBytes ? 255 : 1).allSatisfy(\.isFinite) {
+    if !mayReach(from: data.range, raw: raw).allSatisfy({ Float($0).isFinite }) {
       // Some of the values would be; perhaps none is.
       try scaled.requireFinite(subject: "The scaled data")
     }
     return scaled
   }
 
-  /// Every column's image of each value: where these are finite, all between them are.
-  private func apply(to values: [Float], raw: Double) -> [Float] {
-    values.flatMap { value in
-      zip(offset, scale).map { $1 == 0 ? 0 : Float((Double(value) * raw - $0) / $1) }
+  /// Numbers that every result lies between, for values of a range.
+  private func mayReach(from range: ClosedRange<Float>, raw: Double) -> [Double] {
+    let ends = [range.lowerBound, range.upperBound]
+    if let whitening {
+      let distances = offset.map { mean in ends.map { abs(Double($0) * raw - mean) }.max() ?? 0 }
+      return [whitening.bound(distances)]
     }
+    return ends.flatMap { value in
+      zip(offset, scale).map { $1 == 0 ? 0 : (Double(value) * raw - $0) / $1 }
+    }
+  }
+
+  /// The values, where they are rows of the features that this was fitted to.
+  private func rows(_ values: [Float]) throws -> [Float] {
+    guard values.count % offset.count == 0 else {
+      throw CinchError.badData(
+        "\(values.count) values are not rows of the \(offset.count) features that the scaling was fitted to: "
+          + "use data with the same columns.")
+    }
+    return values
   }
 
   private func map(_ values: [Float], _ transform: (Float, Double, Double) -> Double) throws -> [Float] {
     if kind == .none { return values }
     let features = offset.count
-    guard values.count % features == 0 else {
-      throw CinchError.badData(
-        "\(values.count) values are not rows of the \(features) features that the scaling was fitted to: "
-          + "use data with the same columns.")
-    }
+    let values = try rows(values)
     return [Float](unsafeUninitializedCapacity: values.count) { result, count in
       values.withUnsafeBufferPointer { values in
         var feature = 0

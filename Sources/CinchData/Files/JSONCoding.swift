@@ -15,16 +15,22 @@ public enum JSONCoding {
     return decoder
   }
 
-  /// `value` as a file holds it.
+  /// `value` as a file holds it, without the matrices of a whitening, which have a file of their own.
   package static func document(_ value: some Encodable) throws -> String {
-    String(decoding: try encoder.encode(value), as: UTF8.self)
+    String(decoding: try withoutMatrices.encode(value), as: UTF8.self)
   }
 
-  /// `value` on one line.
+  /// `value` on one line, likewise.
   package static func line(_ value: some Encodable) throws -> String {
-    let encoder = encoder
+    let encoder = withoutMatrices
     encoder.outputFormatting.remove(.prettyPrinted)
     return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
+  private static var withoutMatrices: JSONEncoder {
+    let encoder = encoder
+    if let key = Whitening.Elsewhere.key { encoder.userInfo[key] = Whitening.Elsewhere(nil, path: "") }
+    return encoder
   }
 
   /// What is wrong with text that is no JSON at all, as a part of a sentence, without its end; nil where it is some.
