@@ -57,10 +57,11 @@ peers: build  ## Compares with PyTorch, torch.compile and JAX in turns; ROUNDS (
 	Benchmarks/setup-python.sh
 	.venv/bin/python Benchmarks/compare.py --device $(DEVICE) --rounds $(or $(ROUNDS),5)
 
-golden:  ## Makes the golden values of the tests anew, with PyTorch
+golden:  ## Makes the golden values of the tests anew, with PyTorch and NumPy
 	Benchmarks/setup-python.sh
 	.venv/bin/python Benchmarks/golden.py
 	.venv/bin/python Benchmarks/golden_convolution.py
+	.venv/bin/python Benchmarks/golden_components.py
 
 pytorch-check: build  ## Trains conv for an epoch and has PyTorch reconstruct the same images from its weights
 	Benchmarks/setup-python.sh

@@ -33,7 +33,7 @@ let package = Package(
 
     // Data sets and files; autoencoders, generic over a backend; and the library that picks the device.
     .target(name: "CinchData", dependencies: ["CinchBackend", "CPNG", "CSamples", "CZlib"]),
-    .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData"]),
+    .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS"]),
     .target(name: "Cinch", dependencies: ["CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend"]),
     .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"]),
     .executableTarget(

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 static cinch_blas blas;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -24,6 +25,7 @@ static void load(void) {
   blas.core_name = core_name ? core_name() : "";
   blas.config = config ? config() : "";
   blas.sgemm = (cinch_blas_sgemm)dlsym(library, "cblas_sgemm");
+  if (!strstr(blas.config, "USE64BITINT")) blas.dsyevd = (cinch_lapack_dsyevd)dlsym(library, "dsyevd_");
   if (!blas.sgemm) blas.error = "it has no cblas_sgemm";
 }
 

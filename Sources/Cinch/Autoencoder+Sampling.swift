@@ -8,21 +8,22 @@ extension Autoencoder {
   ///
   /// - Parameters:
   ///   - count: how many.
-  ///   - distribution: nil takes the prior N(0, I), which only a variational autoencoder has.
+  ///   - distribution: nil takes the prior N(0, I), which a variational autoencoder and probabilistic PCA have.
   ///   - seed: the same gives the same samples; more of them begin with fewer.
   /// - Throws: `CinchError.usage` where there is no prior, the distribution is of other codes, or `count` is less than 1.
   public func sample(_ count: Int, from distribution: CodeDistribution? = nil, seed: UInt64 = 0) throws -> Dataset {
     guard let distribution = distribution ?? prior else {
       throw CinchError.usage(
         "The codes of '\(recipe.name)' have no prior: fit a distribution to the codes of samples, or train a variational "
-          + "autoencoder.")
+          + "autoencoder or ppca.")
     }
     return try decode(try distribution.draw(count, seed: seed))
   }
 
-  /// N(0, I), where the code is drawn; else nil.
+  /// N(0, I), where the model gives its code that prior, as variational autoencoders and `ppca` do; else nil.
   public var prior: CodeDistribution? {
-    recipe.penalties.prior == nil ? nil : .standardNormal(units: network.codeShape.count)
+    guard recipe.penalties.prior != nil || recipe.closedForm == .ppca else { return nil }
+    return .standardNormal(units: network.codeShape.count)
   }
 
   /// Samples of a restricted Boltzmann machine: what the visible units of chains of Gibbs sampling are after so many steps,

@@ -104,7 +104,7 @@ public final class Autoencoder: Sendable {
   /// - Throws: `CinchError.usage` where the code is not drawn, or K is less than 1; `.badData` where the features do not fit.
   public func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double {
     guard recipe.penalties.prior != nil else {
-      throw CinchError.usage("Only a variational autoencoder gives samples a probability: train one, such as vae.")
+      throw CinchError.usage("Only a variational autoencoder has a bound of log p(x): train one, such as vae.")
     }
     guard (1...1_000_000).contains(draws) else {
       throw CinchError.usage("A bound of \(draws) codes a sample is not possible: choose 1 to 1000000.")

@@ -25,6 +25,24 @@ package enum Scalars {
     return values.map { Scalar($0) }
   }
 
+  /// Adds each value to the sum at its place.
+  package static func add<Scalar: BinaryFloatingPoint>(_ values: [Scalar], to sums: inout [Double]) {
+    sums.withUnsafeMutableBufferPointer { sums in
+      let count = min(values.count, sums.count)
+      if Scalar.self == Float.self {
+        unsafeBitCast(values, to: [Float].self).withUnsafeBufferPointer { values in
+          for index in 0..<count { sums[index] += Double(values[index]) }
+        }
+      } else if Scalar.self == Double.self {
+        unsafeBitCast(values, to: [Double].self).withUnsafeBufferPointer { values in
+          for index in 0..<count { sums[index] += values[index] }
+        }
+      } else {
+        for index in 0..<count { sums[index] += Double(values[index]) }
+      }
+    }
+  }
+
   /// Room for floats that become `scalars`; where these are floats, the room is theirs.
   package static func fill<Scalar: BinaryFloatingPoint>(
     _ scalars: UnsafeMutableBufferPointer<Scalar>, _ body: (UnsafeMutablePointer<Float>) -> Void

@@ -7,6 +7,8 @@ extension CinchError {
       batchSize, epochs
     case weightDecay, rho, beta, betaWarmUp, chainSteps, l1, contraction, corruptionLevel, validationSplit, patience,
       frozenLayers
+    /// The units of a closed form's code: the last number in `layers`.
+    case components
     case scaling, zcaEpsilon, imageShape, layout, header, labelColumn, labels, patches, patchCount
     /// The folder that a run is saved in.
     case folder

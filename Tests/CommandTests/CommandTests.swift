@@ -60,8 +60,10 @@ import Testing
     let (of, at) = (
       try #require(held["metrics"] as? [String: Double]), try #require(end["metrics"] as? [String: Double])
     )
+    // Evaluations compare with PCA, and ends of runs do not.
+    #expect(Set(of.keys).subtracting(at.keys) == [Evaluation.principalName])
     // The weights of the reference device are rounded to Float in the file.
-    #expect(of.keys == at.keys && of.allSatisfy { abs($0.value - (at[$0.key] ?? 0)) < 1e-5 * abs($0.value) })
+    #expect(at.allSatisfy { abs($0.value - (of[$0.key] ?? 0)) < 1e-5 * abs($0.value) })
     #expect(of["mse_per_element"] != of["reconstruction_per_element"])
     let model = try Autoencoder.load(sandbox.path("run"), on: .reference)
     let config = try #require(model.run)

@@ -9,14 +9,15 @@ import Testing
     guard try await sandbox.run(line: "selftest --device \(device) --op fill").status == 0 else { return }
     try sandbox.writeData(rows: 150, columns: 144)
     let runs = [
-      "train undercomplete --layers 144,60 --batch-size 100", "train sparse --layers 144,70 --batch-size 100",
-      "train conv --layers conv|12|3x3|s2,conv|20|3x3 --image-shape 12,12 --batch-size 20",
-      "train conv --layers conv|3|5x5 --image-shape 12,12 --batch-size 50",
+      "train undercomplete --layers 144,60 --batch-size 100 --epochs 2",
+      "train sparse --layers 144,70 --batch-size 100 --epochs 2", "train ppca -p 5",
+      "train conv --layers conv|12|3x3|s2,conv|20|3x3 --image-shape 12,12 --batch-size 20 --epochs 2",
+      "train conv --layers conv|3|5x5 --image-shape 12,12 --batch-size 50 --epochs 2",
     ]
     for (index, line) in runs.enumerated() {
       var first: [Data]?
       for threads in 1...3 {
-        let words = "\(line) --data data.csv --device \(device) --epochs 2 --seed 7 --out \(index)-\(threads)"
+        let words = "\(line) --data data.csv --device \(device) --seed 7 --out \(index)-\(threads)"
           .split(separator: " ").map { String($0).replacing("|", with: " ") }
         let environment = ["POCL_MAX_PTHREAD_COUNT": "\(threads)"]
         let outcome = try await sandbox.start(words, environment: environment).wait()

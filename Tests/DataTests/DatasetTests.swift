@@ -85,12 +85,12 @@ import Testing
     #expect(labelled.labels == [4, 5])
     #expect(labelled.sampleShape == [1, 2, 1])
     options.labels = try folder.file("l", idx(type: 8, extents: [3], data: [4, 5, 6]))
-    expectError("3 labels for 2 samples") { _ = try Dataset.load(folder.path + "/b", options: options) }
+    expectError("holds 3 labels") { _ = try Dataset.load(folder.path + "/b", options: options) }
     options.labelColumn = "1"
     expectError("no columns of labels", "only CSV files", exitCode: 64) {
       _ = try Dataset.load(folder.path + "/b", options: options)
     }
-    expectError("labels in a column", exitCode: 64) { _ = try Dataset.load(folder.path + "/a.csv", options: options) }
+    expectError("not from both", exitCode: 64) { _ = try Dataset.load(folder.path + "/a.csv", options: options) }
   }
 
   @Test func findsMNISTLikeFoldersAndTheirLabels() throws {

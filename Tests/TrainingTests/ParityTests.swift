@@ -42,7 +42,7 @@ import Testing
   }
 
   /// The same at full size, device against device, on real images; two runs on one device agree to the bit.
-  @Test(arguments: Recipe.all)
+  @Test(arguments: Recipe.all.filter { $0.closedForm == nil })
   func fiftyStepsAtFullSize(_ recipe: Recipe) throws {
     let data = try Images.fashionMNIST().prefix(1300)
     var recipe = recipe

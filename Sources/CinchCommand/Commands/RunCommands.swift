@@ -84,7 +84,11 @@ extension SourceOptions {
 struct EvalCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "eval", abstract: "Measures how well a run's model does on samples.",
-    discussion: "The samples are scaled as the run's training set was, and never corrupted.")
+    discussion: """
+      The samples are scaled as the run's training set was, and never corrupted. PCA with as many components as the code has \
+      units is measured on them, too: the first time it is fitted to the run's training data, and kept in its folder as \
+      pca.safetensors.
+      """)
 
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
@@ -126,6 +130,7 @@ struct EvalCommand: ParsableCommand {
       evaluation.metrics[Metrics.logLikelihoodName] =
         -(evaluation.metrics[Metrics.freeEnergyName] ?? .nan) - found.value
     }
+    evaluation.metrics[Evaluation.principalName] = try principalError(data, model, config, evaluation)
     if json {
       return try Output.result(
         JSON.record([
@@ -147,9 +152,29 @@ struct EvalCommand: ParsableCommand {
         "\(NumberText.short(likelihood)) nats a sample, log Z \(NumberText.short(partition.value)) "
           + "± \(NumberText.short(partition.standardError))")
     }
+    facts.add("log p(x)", config.recipe.likelihoodText(evaluation))
+    if config.recipe.closedForm != .pca, let error = evaluation.metrics[Evaluation.principalName] {
+      let units = try config.recipe.resolved().codeUnits
+      facts.add("pca", "mse \(NumberText.short(error)) per element with \(NumberText.counted(units, "component"))")
+    }
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("samples", NumberText.grouped(evaluation.samples) + (heldOut ? ", held out" : ""))
     try Output.result(facts.text)
+  }
+
+  /// PCA's error on the same samples; nil where there is no PCA to compare with.
+  private func principalError(
+    _ data: Dataset, _ model: Autoencoder, _ config: RunConfig, _ evaluation: Evaluation
+  ) throws -> Double? {
+    guard config.recipe.closedForm != .pca else { return evaluation.metrics[Evaluation.mseName] }
+    do {
+      let (pca, note) = try RunFolder(runOptions.run).principalComponents(of: config, on: model.device.device)
+      if let note { Diagnostics.logger().notice("PCA is not kept: \(CinchError.inputOutput(note).typed)") }
+      return try pca.evaluate(data).metrics[Evaluation.mseName]
+    } catch RunFolder.NoComparison.impossible(let why) {
+      Diagnostics.logger().notice("no PCA to compare with: \(CinchError.badData(why).typed)")
+    } catch RunFolder.NoComparison.meaningless {}
+    return nil
   }
 }
 

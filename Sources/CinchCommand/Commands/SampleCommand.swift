@@ -6,7 +6,7 @@ struct SampleCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sample", abstract: "Makes new samples: decodes codes that are drawn.",
     discussion: """
-      A variational autoencoder's codes are drawn from its prior N(0, I); of a Boltzmann machine chains of Gibbs sampling \
+      Codes of a variational autoencoder and of ppca are drawn from the prior N(0, I); of a Boltzmann machine chains of Gibbs sampling \
       give samples. For any other model a normal distribution, or \
       with --mixture several, is fitted to the codes of the run's training data, and codes are drawn from that.
 

@@ -93,6 +93,10 @@ struct TrainCommand: ParsableCommand {
         "No recipe is named: choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
           + "or give --recipe FILE.json or --resume RUN.")
     }
+    guard recipe.closedForm == nil || epochs == nil else {
+      throw CinchError.usage(
+        "--epochs means nothing to '\(recipe.name)', which is solved in closed form: leave it out, or train linear.")
+    }
     recipe.epochs = epochs ?? recipe.epochs
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     // As many classes as there are labels.
@@ -155,7 +159,9 @@ struct ReportOptions: ParsableArguments {
     log.debug("opened \(device.identifier): \(device.name), \(device.detail)")
     let observer = RunObserver(run, report, log)
     try report.start(run)
-    if let state = run.resumedFrom, state.ended == .epochs, state.epoch >= run.recipe.epochs {
+    if let state = run.resumedFrom, state.ended == .epochs, state.epoch >= run.recipe.epochs,
+      run.recipe.closedForm == nil
+    {
       log.notice("the run has had all of its epochs: a larger --epochs goes on with it")
     }
     try observer.train()

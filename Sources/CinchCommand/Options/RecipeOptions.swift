@@ -13,6 +13,12 @@ struct RecipeOptions: ParsableArguments {
   var layers: String?
 
   @Option(
+    name: [.customShort("p"), .long], parsing: .unconditional,
+    help: ArgumentHelp(
+      "Components of pca and ppca, in place of --layers. (default: the recipe's, 32)", valueName: "n"))
+  var components: Int?
+
+  @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
       "The activation of every hidden layer, and of the code where the recipe gives it no other. (default: the recipe's)",
@@ -181,6 +187,17 @@ struct RecipeOptions: ParsableArguments {
         recipe = try recipe.settingOutputActivation(activation)
       },
       Override("--layers", layers) { try $0.setLayers($1, asText: layersAreText) },
+      Override("--components", components) { recipe, count in
+        guard layers == nil else {
+          throw CinchError.usage("Give --components or --layers, not both: each says how wide the code is.")
+        }
+        guard recipe.closedForm != nil else {
+          throw CinchError.usage("--components belongs to pca and ppca: say how wide a code is with --layers.")
+        }
+        guard count > 0 else { throw CinchError.usage("--components must be 1 or more, not \(count).") }
+        let widths = [recipe.input, count]
+        recipe.autoencoder?.setLayers(widths, activation: .linear, outputActivation: .linear)
+      },
       Override("--optimizer", optimizer, \.optimizer.rule),
       Override("--lr", lr) { $0.optimizer.learningRate = try $1.single("--lr") },
       Override("--momentum", momentum) { recipe, value in
@@ -235,6 +252,11 @@ struct RecipeOptions: ParsableArguments {
 }
 
 extension RecipeOptions {
+  /// What may be given with a recipe that is solved in closed form.
+  private static let ofClosedForms: Set<String> = [
+    "--layers", "--components", "--loss", "--tied", "--no-tied", "--seed", "--validation-split",
+  ]
+
   /// Whether `--layers` spells layers out, not numbers of units.
   var layersAreText: Bool { layers.map(LayerText.namesLayers) ?? false }
 
@@ -262,6 +284,10 @@ extension RecipeOptions {
   /// - Throws: `CinchError.usage` where a setting means nothing; `Recipe.validate` checks their values.
   func apply(to base: Recipe) throws -> Recipe {
     var recipe = base
+    if base.closedForm != nil, let option = overrides.given().first(where: { !Self.ofClosedForms.contains($0) }) {
+      throw CinchError.usage(
+        "\(option) means nothing to '\(base.name)', which is solved in closed form: leave it out, or train linear.")
+    }
     try overrides.apply(to: &recipe)
     return recipe
   }

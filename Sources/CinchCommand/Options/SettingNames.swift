@@ -29,6 +29,7 @@ extension CinchError.Setting {
     case .validationSplit: "--validation-split"
     case .patience: "--patience"
     case .frozenLayers: "--freeze"
+    case .components: "--components"
     case .scaling: "--scale"
     case .zcaEpsilon: "--zca-epsilon"
     case .imageShape: "--image-shape"

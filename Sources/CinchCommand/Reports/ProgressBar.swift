@@ -13,15 +13,17 @@ struct ProgressBar {
     let fraction = Double(progress.samples) / Double(max(progress.samplesPerEpoch, 1))
     let head = Self.head(progress.epoch, progress.epochs, layer: progress.layer)
     let percent = String(format: "%3.0f %%", (100 * fraction).rounded(.down))
+    // A closed form knows no loss before its end.
+    let isKnown = progress.loss.isFinite
     let parts = [
-      "loss \(NumberText.short(progress.loss))", progress.metrics.headline,
+      isKnown ? "loss \(NumberText.short(progress.loss))" : "", isKnown ? progress.metrics.headline : "",
       NumberText.rate(progress.samplesPerSecond), "\(NumberText.duration(progress.secondsLeft)) left",
     ]
     // The last column stays free, or some terminals would begin a new line.
     var room = terminal.columns - 1 - head.count - percent.count - 4
     var shown: [String] = []
     // What matters most first: loss, time left, throughput, per element.
-    for index in [0, 3, 2, 1] where parts[index].count + 3 <= room {
+    for index in [0, 3, 2, 1] where !parts[index].isEmpty && parts[index].count + 3 <= room {
       room -= parts[index].count + 3
       shown.append(parts[index])
     }

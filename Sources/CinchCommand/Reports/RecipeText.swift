@@ -27,6 +27,7 @@ extension Recipe {
       let decay = penalties.weightDecay > 0 ? " + weight decay \(NumberText.plain(penalties.weightDecay))" : ""
       return "-log p(v) of \(units) units by \(chain.persistent ? "persistent CD" : "CD")-\(chain.steps)\(decay)"
     }
+    if closedForm == .ppca { return "-log p(x) of N(μ, W Wᵀ + σ² I)" }
     var terms = [loss.rawValue + (sigma.map { "(σ \(NumberText.plain($0)))" } ?? "")]
     if let kl = penalties.kl { terms.append("KL(ρ \(NumberText.plain(kl.rho)), β \(NumberText.plain(kl.beta)))") }
     if let prior = penalties.prior {
@@ -42,6 +43,7 @@ extension Recipe {
   /// adam, learning rate 0.001, batch 256
   var trainingText: String {
     if let modules { return Self.once(modules.map(\.trainingText)) + ", layer by layer" }
+    if closedForm != nil { return "closed form, seed \(seed)" }
     var parts = ["\(optimizer.rule.rawValue) \(NumberText.plain(optimizer.learningRate))"]
     if schedule.kind != .constant { parts.append("\(schedule.kind.rawValue) schedule") }
     if let gradientClip { parts.append("clip \(NumberText.plain(gradientClip))") }

@@ -116,6 +116,7 @@ struct TrainingReport {
     facts.add("error", result.errorsText)
     facts.add("bound", evaluation.boundText)
     facts.add("energy", evaluation.energyText)
+    facts.add("log p(x)", recipe.likelihoodText(evaluation))
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("warning", result.code.warning)
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
@@ -181,6 +182,12 @@ extension Recipe {
       + "\(NumberText.short(evaluation.reconstruction.perSample)) per sample (\(loss.rawValue))"
       + (loss == .mse
         ? "" : evaluation.metrics[Evaluation.mseName].map { ", mse \(NumberText.short($0)) per element" } ?? "")
+  }
+
+  /// -812.4 nats a sample; nil where the model gives none by itself.
+  func likelihoodText(_ evaluation: Evaluation) -> String? {
+    guard closedForm == .ppca else { return nil }
+    return evaluation.metrics[Metrics.logLikelihoodName].map { "\(NumberText.short($0)) nats a sample" }
   }
 
   /// 784 → 196 (4 to 1), mean activation 0.0503 against ρ 0.05; of images 3×32×32 → 8×8×8 (6 to 1)

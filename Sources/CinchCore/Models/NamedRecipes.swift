@@ -8,6 +8,24 @@ extension Recipe {
     Recipe(name: "linear", layers: layers, activation: .linear, outputActivation: .linear, loss: .sse)
   }
 
+  /// Principal component analysis, in closed form: the linear autoencoder of least squared error, with orthonormal components
+  /// for weights.
+  public static func pca(layers: [Int] = [784, 32]) -> Recipe {
+    var recipe = Recipe(
+      name: "pca", layers: layers, activation: .linear, outputActivation: .linear, loss: .sse, tied: true, epochs: 1)
+    recipe.closedForm = .pca
+    return recipe
+  }
+
+  /// Probabilistic principal component analysis, in closed form: gaussian factors and noise, with a likelihood (Tipping and
+  /// Bishop 1999).
+  public static func ppca(layers: [Int] = [784, 32]) -> Recipe {
+    var recipe = Recipe(
+      name: "ppca", layers: layers, activation: .linear, outputActivation: .linear, loss: .gaussian, epochs: 1)
+    recipe.closedForm = .ppca
+    return recipe
+  }
+
   /// A code narrower than the input, ReLU, sigmoid output and BCE.
   public static func undercomplete(layers: [Int] = [784, 32]) -> Recipe {
     var recipe = Recipe(
@@ -196,6 +214,7 @@ extension Recipe {
   public static var byKind: [(kind: String, recipes: [Recipe])] {
     [
       ("dense autoencoders", [.linear(), .undercomplete(), .overcomplete(), .deep(), .hinton()]),
+      ("linear models in closed form", [.pca(), .ppca()]),
       ("regularised autoencoders", [.sparse(), .sparseL1(), .denoising(), .contractive()]),
       ("autoencoders of images", [.conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse()]),
       ("generative models", [.vae(), .convVAE(), .rbm()]),

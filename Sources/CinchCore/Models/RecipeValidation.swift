@@ -14,6 +14,7 @@ extension Recipe {
     try training.validate()
     try validatePretraining()
     try validateFrozenLayers()
+    try closedForm?.validate(self, on: network)
     return network
   }
 

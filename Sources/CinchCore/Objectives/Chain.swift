@@ -66,7 +66,7 @@ extension Metrics {
   public static let freeEnergyName = "free_energy"
   /// Of a Boltzmann machine of Bernoulli units: see `PseudoLikelihood`; nats.
   public static let pseudoLikelihoodName = "pseudo_likelihood"
-  /// −F(v) − log Z, averaged over samples: nats.
+  /// log p(x), averaged over samples, of probabilistic PCA, or −F(v) − log Z of a Boltzmann machine: nats.
   public static let logLikelihoodName = "log_likelihood"
   /// Of held-out samples less that of the training samples: grows when a Boltzmann machine overfits.
   public static let freeEnergyGapName = "free_energy_gap"

@@ -41,19 +41,22 @@ extension Recipe {
   /// The names of what training reports of each epoch, in the order of `history.csv`.
   public var metricNames: [String] {
     if let modules { return union(modules.map(\.metricNames)) }
-    return loss.metricNames + penalties.names + boundNames + energyNames
+    return loss.metricNames + penalties.names + boundNames + likelihoodNames
+      + (closedForm == nil ? [] : [Metrics.explainedVarianceName]) + energyNames
       + (energyNames.isEmpty ? [] : [Metrics.freeEnergyGapName])
   }
 
   /// The names of what is reported of held-out samples.
   public var heldOutMetricNames: [String] {
     if let modules { return union(modules.map(\.heldOutMetricNames)) }
-    return loss.metricNames + boundNames + energyNames
+    return loss.metricNames + boundNames + likelihoodNames + energyNames
   }
 
   private func union(_ lists: [[String]]) -> [String] {
     lists.joined().reduce(into: []) { names, name in if !names.contains(name) { names.append(name) } }
   }
+
+  private var likelihoodNames: [String] { closedForm == .ppca ? [Metrics.logLikelihoodName] : [] }
 
   private var energyNames: [String] { objective.chain == nil ? [] : [Metrics.freeEnergyName] }
 

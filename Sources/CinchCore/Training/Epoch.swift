@@ -53,7 +53,9 @@ public struct Epoch: Sendable, Hashable {
   /// Each penalty's mean contribution to `loss`, by name.
   public var penalties: [String: Double] {
     // A bound's divergence is reported beside what it counts.
-    let derived = metrics[Metrics.boundName] == nil ? [] : Metrics.derivedNames
+    let derived =
+      (metrics[Metrics.boundName] == nil ? [] : Metrics.derivedNames)
+      + [Metrics.logLikelihoodName, Metrics.explainedVarianceName]
     let others = metrics.filter { !Loss.allMetricNames.contains($0.name) && !derived.contains($0.name) }
     return Dictionary(uniqueKeysWithValues: others.map { ($0.name, $0.value) })
   }

@@ -9,6 +9,8 @@ public struct Evaluation: Sendable, Hashable {
   static let meanActivationName = "mean_activation"
   /// The name of the mean of (x̂−x)² over samples and elements, which models of different losses have in common.
   public static let mseName = "mse_per_element"
+  /// The name of the same of PCA with as many components as the model's code has units.
+  public static let principalName = "pca_mse_per_element"
 
   /// The mean reconstruction loss; not a number where the model reconstructs nothing.
   public var reconstruction: Reconstruction { Reconstruction(metrics) }
@@ -54,6 +56,7 @@ struct EvaluationPass<B: Backend> {
   }
 
   func run() throws -> Evaluation {
+    try learner.beginEvaluation()
     for (index, start) in stride(from: 0, to: feed.count, by: rows).enumerated() {
       let n = min(rows, feed.count - start)
       let part = try feed.load(

@@ -273,16 +273,7 @@ extension GradientRun {
 
   func restore(_ state: TrainingState, _ values: [String: [B.Scalar]]) throws {
     let state = try checked(state)
-    for (name, tensor) in memory.kept {
-      guard let array = values[name], array.count == tensor.count else {
-        throw CinchError.badData(
-          "The checkpoint does not fit this model: '\(name)' should hold \(tensor.count) numbers. "
-            + "Resume with the recipe the run was started with.")
-      }
-    }
-    for (name, tensor) in memory.kept {
-      if let array = values[name] { try backend.write(array, to: tensor) }
-    }
+    try memory.restore(values)
     self.state = state
   }
 
@@ -296,11 +287,7 @@ extension GradientRun {
       state.sums.count == columns.count || (state.sums.isEmpty && state.step == 0), state.sums.allSatisfy(\.isFinite),
       state.seconds.isFinite, state.seconds >= 0, hasBest == (state.bestValidation != nil),
       !hasBest || best != nil || validation != nil, (0...state.epoch).contains(state.bestEpoch ?? 0)
-    else {
-      throw CinchError.badData(
-        "The checkpoint's counters contradict each other or the run's data: start a new run, or resume with the data it "
-          + "was started with.")
-    }
+    else { throw CinchError.contradictoryCheckpoint }
     return state
   }
 }

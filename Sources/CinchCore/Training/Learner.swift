@@ -11,6 +11,9 @@ protocol Learner<B>: AnyObject {
   /// What `record` writes, in order.
   func columns(_ mode: Pass.Mode) -> [Column]
 
+  /// What an evaluation needs of the weights as they are, once for all of its parts. It may wait.
+  func beginEvaluation() throws
+
   /// What must be summed over all parts before the backward pass.
   var statistics: [Tensor<B.Buffer>] { get }
 
@@ -36,10 +39,15 @@ protocol Learner<B>: AnyObject {
   func monitored(_ metrics: Metrics) -> Double
 }
 
+extension Learner {
+  func beginEvaluation() throws {}
+}
+
 extension Recipe {
   /// The learner that trains this recipe's network: the one place that tells learners apart.
   func makeLearner<B: Backend>(_ network: Network<B>, memory: Memory<B>) throws -> any Learner<B> {
     if let chain = objective.chain { return try ContrastiveDivergence(network, chain, memory: memory) }
+    if closedForm == .ppca { return try FactorLikelihood(network, memory: memory) }
     return try Backpropagation(network, memory: memory)
   }
 }

@@ -1,4 +1,5 @@
 import CinchBackend
+import CinchData
 
 /// A run's device memory, asked for by name where it must outlive an update: what was kept is what a checkpoint holds.
 final class Memory<B: Backend> {
@@ -21,6 +22,21 @@ final class Memory<B: Backend> {
       throw BackendError.invalidArgument("Two tensors of a run are kept as '\(name)': give each a name of its own.")
     }
     kept.append((name, tensor))
+  }
+
+  /// Writes back what a checkpoint holds.
+  /// - Throws: `CinchError.badData`, before anything is written, where it does not fit.
+  func restore(_ values: [String: [B.Scalar]]) throws {
+    for (name, tensor) in kept {
+      guard let array = values[name], array.count == tensor.count else {
+        throw CinchError.badData(
+          "The checkpoint does not fit this model: '\(name)' should hold \(tensor.count) numbers. "
+            + "Resume with the recipe the run was started with.")
+      }
+    }
+    for (name, tensor) in kept {
+      if let array = values[name] { try backend.write(array, to: tensor) }
+    }
   }
 
   /// Memory whose contents nobody needs after the update.

@@ -32,12 +32,22 @@ extension Recipe {
     if self.training.pretraining != nil {
       return try StackRun(network, training: training, validation: validation, options: options)
     }
+    if let closedForm {
+      return try ClosedFormRun(closedForm, network, training: training, validation: validation, options: options)
+    }
     if self.training.frozenLayers != nil {
       return try FrozenRun(network, training: training, validation: validation, options: options)
     }
     return try GradientRun(
       network, training: .samples(training), validation: validation.map { .samples($0) }, options: options)
   }
+}
+
+extension CinchError {
+  /// Of a checkpoint that no run of this recipe and these data can have come to.
+  static let contradictoryCheckpoint = CinchError.badData(
+    "The checkpoint's counters contradict each other or the run's data: start a new run, or resume with the data it "
+      + "was started with.")
 }
 
 /// How a run is trained, beyond its recipe.

@@ -20,10 +20,13 @@ public struct TrainingSettings: Sendable, Hashable {
   public var pretraining: [PretrainedLayer]?
   /// How many of a classifier's first layers keep the weights that they begin with; nil trains all.
   public var frozenLayers: Int?
+  /// Solves for the weights in one epoch, which the optimiser's settings then have no part in; nil learns them by gradients.
+  public var closedForm: ClosedForm?
 
   public init(
     optimizer: Optimizer = Optimizer(), schedule: Schedule = Schedule(), gradientClip: Double? = nil,
-    batchSize: Int = 256, epochs: Int = 20, seed: UInt64 = 0, validationSplit: Double = 0, patience: Int? = nil
+    batchSize: Int = 256, epochs: Int = 20, seed: UInt64 = 0, validationSplit: Double = 0, patience: Int? = nil,
+    closedForm: ClosedForm? = nil
   ) {
     self.optimizer = optimizer
     self.schedule = schedule
@@ -33,13 +36,14 @@ public struct TrainingSettings: Sendable, Hashable {
     self.seed = seed
     self.validationSplit = validationSplit
     self.patience = patience
+    self.closedForm = closedForm
   }
 }
 
 extension TrainingSettings: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case optimizer, schedule, gradientClip, batchSize, epochs, seed, validationSplit, patience, pretraining,
-      frozenLayers
+      frozenLayers, closedForm
   }
 
   public init(from decoder: any Decoder) throws {
@@ -51,18 +55,20 @@ extension TrainingSettings: Codable {
   init(settingsOf decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let standard = TrainingSettings()
+    let closedForm: ClosedForm? = try container.choiceIfPresent(.closedForm)
     self.init(
       optimizer: try container.decodeIfPresent(Optimizer.self, forKey: .optimizer) ?? standard.optimizer,
       schedule: try container.decodeIfPresent(Schedule.self, forKey: .schedule) ?? standard.schedule,
       gradientClip: try container.decodeIfPresent(Double.self, forKey: .gradientClip),
       batchSize: try container.wholeIfPresent(.batchSize) ?? standard.batchSize,
-      epochs: try container.wholeIfPresent(.epochs) ?? standard.epochs,
+      epochs: try container.wholeIfPresent(.epochs) ?? (closedForm == nil ? standard.epochs : 1),
       seed: try container.wholeIfPresent(.seed) ?? standard.seed,
       validationSplit: try container.decodeIfPresent(Double.self, forKey: .validationSplit)
         ?? standard.validationSplit,
       patience: try container.wholeIfPresent(.patience))
     pretraining = try container.decodeIfPresent([PretrainedLayer].self, forKey: .pretraining)
     frozenLayers = try container.wholeIfPresent(.frozenLayers)
+    self.closedForm = closedForm
   }
 }
 

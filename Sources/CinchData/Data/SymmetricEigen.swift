@@ -8,6 +8,11 @@ package struct SymmetricEigen {
   /// u, in the order of `values`, each of length 1 and one after the other: `[n, n]`.
   package let vectors: [Double]
 
+  package init(values: [Double], vectors: [Double]) {
+    self.values = values
+    self.vectors = vectors
+  }
+
   /// By Householder's reduction and the QL iteration with implicit shifts (Golub and Van Loan, "Matrix Computations", 8.3):
   /// about 6 n³ multiplications, half a second for n = 784. The same bits on every processor.
   ///
