@@ -44,7 +44,8 @@ private func recipes(_ count: Int) throws -> [(String, Recipe)] {
   let shallow = Recipe(
     name: "shallow", layers: [784, count], activation: .sigmoid, outputActivation: .sigmoid, loss: .bce)
   let deep = Recipe(
-    name: "deep", layers: [784, 512, 128, count], activation: .relu, codeActivation: .linear, outputActivation: .sigmoid,
+    name: "deep", layers: [784, 512, 128, count], activation: .relu, codeActivation: .linear,
+    outputActivation: .sigmoid,
     loss: .bce)
   return [
     ("PCA", .pca(layers: [784, count])), ("linear", trained(.linear(layers: [784, count]), epochs: 10)),
