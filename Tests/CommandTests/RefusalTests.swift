@@ -12,7 +12,8 @@ import Testing
     (64, "train deep --momentum 1"), (64, "train deep --warm-up inf"), (64, "train deep --clip 0"),
     (64, "train deep --batch-size 0"), (64, "train deep --weight-decay -1"), (64, "train deep --l1 nan"),
     (64, "train sparse --rho 2"), (64, "train sparse --beta nan"), (64, "train sparse --activation relu"),
-    (64, "train denoising --corruption-level 2"), (64, "train deep --corruption-level 0.5"),
+    (64, "train denoising --corruption-level 2"),
+    (64, "train denoising --corruption-level 1"), (64, "train deep --corruption-level 0.5"),
     (64, "train deep --contraction 1"), (64, "train deep --validation-split 1"), (64, "train deep --patience 0"),
     (64, "train deep --patience 2"), (64, "train deep --layers 16,abc"), (64, "train deep --layers 16"),
     (64, "train deep --layers 16,0"), (64, "train deep --layers 16,-3"), (64, "train deep --layers 16,1000000000"),
@@ -55,6 +56,7 @@ import Testing
     (64, "train linear --data wide.npy --label-column 1", "only CSV files have"),
     (64, "train linear --data wide.npy --header yes", "only CSV files have"),
     (64, "train linear --momentum 0.5", "add --optimizer momentum"),
+    (65, "train vae --data same.csv --loss gaussian --output-activation linear", "give --sigma"),
     (64, "train deep --contraction 1", "two numbers in --layers"),
     (64, "train deep --bogus", "see 'cinch train --help'"),
     (64, "train deep --device gpu7", "please provide one of the following: auto, opencl"),
@@ -77,6 +79,7 @@ import Testing
   ])
   func refusalsSayWhatToDo(status: Int32, line: String, part: String) async throws {
     let sandbox = try Sandbox()
+    try sandbox.write([String](repeating: "0.1,0.2,0.3", count: 20).joined(separator: "\n"), to: "same.csv")
     try sandbox.writeData(rows: 20)
     try NPY.write(values: [Float](repeating: 0.5, count: 34), shape: [2, 17], to: sandbox.path("wide.npy"))
     try sandbox.write(#"{"layers": [16, 4], "batch_size": "x"}"#, to: "batch.json")

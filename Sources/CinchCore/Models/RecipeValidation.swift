@@ -43,6 +43,11 @@ extension Recipe {
         "Bernoulli units need values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is \(found.value): "
           + "use \(.scaling, "minmax"), or \(.outputActivation) linear for gaussian units.")
     }
+    if loss == .gaussian, sigma == nil, data.isConstant {
+      throw CinchError.badData(
+        "All \(data.count) samples of '\(data.name)' are the same, so that σ would shrink for ever: give \(.sigma), or other "
+          + "data.")
+    }
     if loss == .bce, let found = data.first(outside: 0...1) {
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "

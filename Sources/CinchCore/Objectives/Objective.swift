@@ -162,12 +162,12 @@ extension Objective {
   private func validateCorruption() throws {
     guard let corruption else { return }
     let level = corruption.level
-    let limit = corruption.kind == .gaussian ? Double.infinity : 1
-    guard level >= 0 && level <= limit && level.isFinite else {
+    guard level >= 0 && level.isFinite && (corruption.kind == .gaussian || level < 1) else {
       throw CinchError.usage(
         corruption.kind == .gaussian
           ? "\(.corruptionLevel) is σ for gaussian noise and cannot be \(level)."
-          : "\(.corruptionLevel) is a probability between 0 and 1, not \(level).")
+          : "\(.corruptionLevel) is a probability of 0 or more and less than 1, which leaves something of the input, not "
+            + "\(level).")
     }
   }
 }

@@ -77,6 +77,19 @@ extension Dataset {
     }
   }
 
+  /// Whether all samples are the same.
+  package var isConstant: Bool {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * features) { values in
+      guard let first = values.baseAddress else { return true }
+      let other = first + features
+      rows.read(0, into: first)
+      return !(1..<max(count, 1)).contains { row in
+        rows.read(row, into: other)
+        return (0..<features).contains { first[$0] != other[$0] }
+      }
+    }
+  }
+
   /// The first value outside `limits`, with its row and its feature counted channels first, both from 0.
   package func first(outside limits: ClosedRange<Float>) -> (row: Int, feature: Int, value: Float)? {
     guard range.lowerBound < limits.lowerBound || range.upperBound > limits.upperBound else { return nil }
