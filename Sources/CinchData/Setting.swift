@@ -2,7 +2,8 @@ extension CinchError {
   /// What a user can set, by its name in Swift. Errors name settings, and whoever shows an error words them: the program
   /// `cinch` as its options.
   public enum Setting: String, Sendable, Hashable, CaseIterable {
-    case layers, activation, codeActivation, outputActivation, loss, sigma, learningRate, momentum, warmUpEpochs,
+    case layers, activation, codeActivation, outputActivation, loss, sigma, learningRate, momentum, historySize,
+      warmUpEpochs,
       gradientClip,
       batchSize, epochs
     case weightDecay, rho, beta, betaWarmUp, chainSteps, l1, contraction, corruptionLevel, validationSplit, patience,

@@ -62,6 +62,15 @@ enum Variants {
     chains.name = "rbm persistent gaussian"
     chains.penalties.weightDecay = 0.01
     recipes.append(chains)
+    var fullBatch = Recipe.sparse(layers: [13, 9])
+    fullBatch.name = "sparse lbfgs"
+    fullBatch.optimizer = Optimizer(.lbfgs, historySize: 3)
+    recipes.append(fullBatch)
+    // Numbers that each update draws anew, in parts of the batch.
+    var noisyFullBatch = Recipe.denoising(layers: [12, 8], corruption: .masking(0.3))
+    noisyFullBatch.name = "denoising lbfgs"
+    noisyFullBatch.optimizer = Optimizer(.lbfgs)
+    recipes.append(noisyFullBatch)
     recipes.append(.classifier(layers: [13, 7, 5], activation: .tanh, classes: labelCount))
     var noisy = Recipe.classifier(layers: [13, 9], activation: .sigmoid, classes: labelCount)
     noisy.name = "classifier with penalties"
@@ -184,11 +193,11 @@ enum Images {
   static func fashionMNIST() throws -> Dataset { try all.get() }
 }
 
-/// A recipe on a backend with a batch in place: what a single training step needs.
+/// A recipe on a backend with a batch in place: what a single training step of a first-order rule needs.
 struct StepFixture<B: Backend> {
   let network: Network<B>
   let learner: any Learner<B>
-  let updater: FirstOrder<B>
+  private let updater: FirstOrder<B>
   /// The clean samples, and what the first layer sees.
   let x: Tensor<B.Buffer>
   let input: Tensor<B.Buffer>
@@ -222,12 +231,14 @@ struct StepFixture<B: Backend> {
   }
 
   func update(_ batch: Batch<B.Buffer>, _ optimizer: OptimizerStep) throws {
-    try updater.update(optimizer) { sink in
-      try learner.forward(batch)
-      try learner.backward(batch, into: sink)
-      try learner.record(batch, into: record)
-      return { try network.backend.read(record).reduce(0) { $0 + Double($1) } }
-    }
+    let objective = UpdateObjective<B>(
+      number: 0, record: record.reshaped([1, record.count]),
+      evaluate: { sink in
+        try learner.forward(batch)
+        try learner.backward(batch, into: sink)
+        try learner.record(batch, into: record)
+      }, value: { try network.backend.read(record).reduce(0) { $0 + Double($1) } })
+    _ = try updater.update(optimizer, objective)
     try learner.endUpdate()
   }
 

@@ -90,6 +90,7 @@ struct InfoCommand: ParsableCommand {
   private static func ending(_ state: TrainingState, _ config: RunConfig) -> String {
     switch state.ended {
     case .earlyStopping: ", stopped early; the weights are those of epoch \(state.bestEpoch ?? state.epoch)"
+    case .converged: ", converged"
     case .epochs: ""
     case nil: config.isFinal ? "" : ", not finished"
     }

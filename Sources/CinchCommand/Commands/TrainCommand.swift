@@ -164,6 +164,9 @@ struct ReportOptions: ParsableArguments {
     {
       log.notice("the run has had all of its epochs: a larger --epochs goes on with it")
     }
+    if run.resumedFrom?.ended == .converged {
+      log.notice("the run has converged: more epochs change nothing; a new run may begin elsewhere with another --seed")
+    }
     try observer.train()
   }
 }

@@ -44,17 +44,27 @@ struct RecipeOptions: ParsableArguments {
   var sigma: Double?
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("The update rule. (default: the recipe's, adam)", valueName: "rule"))
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The update rule. Each update of lbfgs takes the whole training set and searches along a line. (default: the "
+        + "recipe's, adam)", valueName: "rule"))
   var optimizer: Optimizer.Rule?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The learning rate. (default: the recipe's)", valueName: "x"))
+    help: ArgumentHelp(
+      "The learning rate; of lbfgs the step that its line search tries first. (default: the recipe's; 1 with lbfgs)",
+      valueName: "x"))
   var lr: PerLayer<Double>?
 
   @Option(
     parsing: .unconditional, help: ArgumentHelp("μ of the rules momentum and nesterov. (default: 0.9)", valueName: "x"))
   var momentum: Double?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How many of the last updates those of lbfgs follow from. (default: 10)", valueName: "m"))
+  var historySize: Int?
 
   @Option(
     parsing: .unconditional, help: ArgumentHelp("How the learning rate goes on. (default: constant)", valueName: "kind")
@@ -72,7 +82,10 @@ struct RecipeOptions: ParsableArguments {
   var clip: Double?
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Samples in a mini-batch. (default: the recipe's)", valueName: "n"))
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Samples in a mini-batch; of lbfgs those that pass at a time, rounded up to a multiple of 4. (default: the recipe's)",
+      valueName: "n"))
   var batchSize: Int?
 
   @Option(
@@ -198,7 +211,13 @@ struct RecipeOptions: ParsableArguments {
         let widths = [recipe.input, count]
         recipe.autoencoder?.setLayers(widths, activation: .linear, outputActivation: .linear)
       },
-      Override("--optimizer", optimizer, \.optimizer.rule),
+      Override("--optimizer", optimizer) { recipe, rule in
+        // A first step of a line search is no rate for a batch, nor the other way round.
+        if (rule == .lbfgs) != (recipe.optimizer.rule == .lbfgs) {
+          recipe.optimizer.learningRate = Optimizer(rule).learningRate
+        }
+        recipe.optimizer.rule = rule
+      },
       Override("--lr", lr) { $0.optimizer.learningRate = try $1.single("--lr") },
       Override("--momentum", momentum) { recipe, value in
         guard [.momentum, .nesterov].contains(recipe.optimizer.rule) else {
@@ -206,6 +225,13 @@ struct RecipeOptions: ParsableArguments {
             "--momentum means nothing to \(recipe.optimizer.rule.rawValue): add --optimizer momentum or nesterov.")
         }
         recipe.optimizer.momentum = value
+      },
+      Override("--history-size", historySize) { recipe, size in
+        guard recipe.optimizer.rule == .lbfgs else {
+          throw CinchError.usage(
+            "--history-size means nothing to \(recipe.optimizer.rule.rawValue): add --optimizer lbfgs.")
+        }
+        recipe.optimizer.historySize = size
       },
       Override("--schedule", schedule, \.schedule.kind), Override("--warm-up", warmUp, \.schedule.warmUpEpochs),
       Override("--clip", clip, \.gradientClip), Override("--batch-size", batchSize, \.batchSize),

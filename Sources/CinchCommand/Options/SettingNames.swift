@@ -14,6 +14,7 @@ extension CinchError.Setting {
     case .sigma: "--sigma"
     case .learningRate: "--lr"
     case .momentum: "--momentum"
+    case .historySize: "--history-size"
     case .warmUpEpochs: "--warm-up"
     case .gradientClip: "--clip"
     case .batchSize: "--batch-size"

@@ -40,14 +40,14 @@ extension Recipe {
     return terms.joined(separator: " + ")
   }
 
-  /// adam, learning rate 0.001, batch 256
+  /// adam 0.001, batch 256; lbfgs 1, all samples
   var trainingText: String {
     if let modules { return Self.once(modules.map(\.trainingText)) + ", layer by layer" }
     if closedForm != nil { return "closed form, seed \(seed)" }
     var parts = ["\(optimizer.rule.rawValue) \(NumberText.plain(optimizer.learningRate))"]
     if schedule.kind != .constant { parts.append("\(schedule.kind.rawValue) schedule") }
     if let gradientClip { parts.append("clip \(NumberText.plain(gradientClip))") }
-    parts.append("batch \(NumberText.grouped(batchSize))")
+    parts.append(optimizer.rule == .lbfgs ? "all samples" : "batch \(NumberText.grouped(batchSize))")
     parts.append(NumberText.counted(epochs, "epoch"))
     parts.append("seed \(seed)")
     return parts.joined(separator: ", ")

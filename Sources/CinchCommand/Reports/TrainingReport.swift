@@ -95,7 +95,7 @@ struct TrainingReport {
       JSON.record([
         "event": .string("end"), "run": .string(run.folder.path), "seconds": .number(seconds),
         "epochs": .integer(result.state.epoch),
-        "reason": .string(result.ended == .epochs ? "epochs" : "early_stopping"),
+        "reason": .string(result.ended.jsonName),
         "best_epoch": result.state.bestEpoch.map { .integer($0) },
         "metrics": .metrics(result.evaluation.metrics),
         "reconstruction_per_sample": .optional(result.evaluation.metrics[Reconstruction.perSampleName]),
@@ -121,8 +121,13 @@ struct TrainingReport {
     facts.add("warning", result.code.warning)
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")
-    } else if let best = result.state.bestEpoch, recipe.patience != nil {
-      facts.add("best", "the weights are those of epoch \(best)")
+    } else {
+      if result.ended == .converged {
+        facts.add("converged", "after epoch \(result.state.epoch): no step along the gradient lowers the objective")
+      }
+      if let best = result.state.bestEpoch, recipe.patience != nil {
+        facts.add("best", "the weights are those of epoch \(best)")
+      }
     }
     let files = [RunFolder.File.filters, .features, .reconstructions, .history, .model].filter(run.folder.has)
     facts.add("saved", "\(run.folder.path)   (\(files.map(\.rawValue).joined(separator: ", ")))")
@@ -154,6 +159,16 @@ extension Run.Summary {
       }
     }
     return .object(sets)
+  }
+}
+
+extension EndReason {
+  fileprivate var jsonName: String {
+    switch self {
+    case .epochs: "epochs"
+    case .earlyStopping: "early_stopping"
+    case .converged: "converged"
+    }
   }
 }
 

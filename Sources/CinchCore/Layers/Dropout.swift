@@ -56,6 +56,7 @@ extension LayerSpec.Dropout {
 
 struct DropoutKind: ResolvedKind {
   let rate: Double
+  var draws: Bool { true }
 
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     DropoutLayer(resolved: layer, rate: rate, index: site.index, backend: site.backend)

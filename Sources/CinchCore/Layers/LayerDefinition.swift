@@ -97,6 +97,9 @@ protocol ResolvedKind: Sendable {
   /// Whether its outputs are values of its input, so that the slope of the layer below can be taken at them.
   var picksInputs: Bool { get }
 
+  /// Whether it draws random numbers in training, so that the same weights give another loss at another update.
+  var draws: Bool { get }
+
   /// The layer before it whose memory of the sample it needs, by its place in the network.
   var source: Int? { get }
 
@@ -113,6 +116,7 @@ extension ResolvedKind {
   func tiedAxes(_ other: any ResolvedKind) -> [Int]? { nil }
   var takesRowPull: Bool { false }
   var picksInputs: Bool { false }
+  var draws: Bool { false }
   var source: Int? { nil }
   var leftOut: String? { nil }
 }

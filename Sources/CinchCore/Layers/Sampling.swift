@@ -46,6 +46,8 @@ extension LayerSpec.Sampling {
 }
 
 struct SamplingKind: ResolvedKind {
+  var draws: Bool { true }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     SamplingLayer(resolved: layer, index: site.index, backend: site.backend)
   }

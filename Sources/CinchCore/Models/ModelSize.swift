@@ -26,14 +26,20 @@ extension Recipe {
           + "\(gigabytes(Double(device.memory))) for a model: choose \(advice).")
     }
     // Parameters, gradients, the optimiser's moments and the best weights.
-    let copies = 2 + Double(optimizer.momentCount) + (patience == nil ? 0 : 1)
+    let held =
+      optimizer.rule == .lbfgs
+      ? LBFGS<B>.arenaCount(historySize: optimizer.historySize) + (batch == nil ? 0 : 1) : optimizer.momentCount
+    let copies = 2 + Double(held) + (patience == nil ? 0 : 1)
     let arenas = copies * Double(network.parameters.count)
     let smallest = arenas + network.widths.reduce(0) { $0 + Double($1) }
-    // Parameters lie in one buffer.
-    guard smallest * scalar <= Double(device.memory),
-      Double(network.parameters.count) * scalar <= Double(device.largestBuffer)
+    // Parameters lie in one buffer, as do what L-BFGS keeps of its last updates.
+    let longest =
+      Double(network.parameters.count) * (optimizer.rule == .lbfgs ? 2 * Double(optimizer.historySize) + 1 : 1)
+    guard smallest * scalar <= Double(device.memory), longest * scalar <= Double(device.largestBuffer)
     else {
-      throw refuse("A network of layers", smallest, advice: "narrower \(.layers)")
+      throw refuse(
+        "A network of layers", smallest,
+        advice: optimizer.rule == .lbfgs ? "a smaller \(.historySize), or narrower \(.layers)" : "narrower \(.layers)")
     }
     guard let batch else { return }
     // A sample itself, its corrupted copy, and what passes between the layers.

@@ -12,10 +12,25 @@ extension Recipe {
     try objective.validate(on: network)
     try objective.addParameters(to: &network)
     try training.validate()
+    try validateFullBatch()
     try validatePretraining()
     try validateFrozenLayers()
     try closedForm?.validate(self, on: network)
     return network
+  }
+
+  /// - Throws: `CinchError.usage` where updates that take the whole training set do not go with the objective.
+  private func validateFullBatch() throws {
+    guard optimizer.isFullBatch else { return }
+    guard objective.chain == nil else {
+      throw CinchError.usage(
+        "A Boltzmann machine's gradient is an estimate, and no objective goes with it that lbfgs could search: use another "
+          + "rule, such as sgd.")
+    }
+    guard penalties.kl?.momentum ?? 0 == 0 else {
+      throw CinchError.usage(
+        "The momentum of KL sparsity means nothing to lbfgs, whose updates take the whole training set: leave it out.")
+    }
   }
 
   /// - Throws: `CinchError.usage` where early stopping has nothing to go by.

@@ -253,6 +253,7 @@ final class ModelSession<B: Backend>: Session {
 
   func setParameters(_ parameters: [NamedParameter]) throws {
     try backend.write(Scalars.scalars(try network.layout.arena(parameters)), to: network.parameters)
+    try run?.parametersChanged()
   }
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws {

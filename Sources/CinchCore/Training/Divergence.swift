@@ -23,6 +23,8 @@ enum Divergence {
 
   private static func cause(_ recipe: Recipe) -> CinchError.Message {
     let rate = recipe.optimizer.learningRate
+    // Its steps are as long as the objective falls.
+    if recipe.optimizer.rule == .lbfgs { return "the scale of the data; try \(.scaling, "standard")" }
     if rate > 1 { return "the learning rate \(rate); try the usual \(.learningRate, Optimizer().learningRate)" }
     if let penalty = recipe.penalties.active.first(where: { $0.weight > max(1, 10 * $0.usualWeight) }) {
       return "the penalty's weight \(penalty.weight); try the usual \(penalty.setting, penalty.usualWeight)"

@@ -131,4 +131,6 @@ public enum EndReason: String, Sendable, Codable {
   case epochs
   /// No better validation loss for `patience` epochs; the best weights are back.
   case earlyStopping
+  /// No step along the gradient lowers the objective by more than rounding: `Optimizer.Rule.lbfgs` alone can tell.
+  case converged
 }

@@ -14,11 +14,19 @@ final class GradientRun<B: Backend>: TrainingRun {
   private let backend: B
   let feed: Feed<B>
   let learner: any Learner<B>
-  private let updater: FirstOrder<B>
+  private let updater: any Updater<B>
+  /// Samples that pass through the network at a time: a batch; of an update that takes the whole set, a part of it.
+  private let rows: Int
+  private let rowsPerUpdate: Int
+  private let parts: PartSums<B>?
+  /// What a batch's parts leave for the record, a row each.
+  private let partRecord: Tensor<B.Buffer>?
+  /// Whether the last update has found nothing more to gain.
+  private var hasConverged = false
   private let processes = Processes()
   private let best: Tensor<B.Buffer>?
   let validation: EvaluationPass<B>?
-  /// One row for every update of a chunk, and one for weights that are only tried.
+  /// One row for every update of a chunk.
   private let record: Tensor<B.Buffer>
   private let columns: [Column]
   private let shuffle: Philox
@@ -41,7 +49,9 @@ final class GradientRun<B: Backend>: TrainingRun {
     keepsStepLosses = options.keepsStepLosses
     try recipe.requireHeldOut(validation != nil)
     for case .samples(let data)? in [training, validation] { try recipe.validate(data) }
-    let rows = min(recipe.batchSize, training.count)
+    let rows = recipe.training.passRows(of: training.count)
+    self.rows = rows
+    rowsPerUpdate = recipe.optimizer.isFullBatch ? training.count : rows
     try recipe.requireFit(network.resolved, on: backend, batch: rows)
     memory = Memory(backend)
     try memory.keep(network.parameters, as: "parameters")
@@ -54,7 +64,11 @@ final class GradientRun<B: Backend>: TrainingRun {
     self.learner = learner
     try learner.reserve(rows: rows, .training)
     if training.count % rows > 0 { try learner.reserve(rows: training.count % rows, .training) }
-    updater = try FirstOrder(network, memory: memory)
+    columns = learner.columns(.training)
+    let partCount = (rowsPerUpdate + rows - 1) / rows
+    parts = partCount > 1 ? try PartSums(network, learner, memory: memory) : nil
+    partRecord = partCount > 1 ? try memory.scratch([partCount, columns.count]) : nil
+    updater = try recipe.makeUpdater(network, memory: memory, record: [partCount, columns.count])
     best =
       recipe.patience == nil || validation == nil ? nil : try memory.kept("best", network.parameters.shape)
     self.validation = try validation.map {
@@ -62,20 +76,18 @@ final class GradientRun<B: Backend>: TrainingRun {
     }
     // Each epoch ends with a look at the last weights.
     try learner.reserve(rows: rows, .evaluation)
-    columns = learner.columns(.training)
-    record = try backend.tensor([max(Self.longestChunk, learner.columns(.evaluation).count) + 1, columns.count])
+    record = try backend.tensor([max(Self.longestChunk, learner.columns(.evaluation).count), columns.count])
     shuffle = Philox(seed: recipe.seed, stream: .shuffle)
   }
 
-  private var batchSize: Int { min(recipe.batchSize, feed.count) }
-  var stepsPerEpoch: Int { (feed.count + batchSize - 1) / batchSize }
+  var stepsPerEpoch: Int { (feed.count + rowsPerUpdate - 1) / rowsPerUpdate }
   var isStreamed: Bool { feed.isStreamed }
 
   func advance(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
     guard (0...TrainingSettings.mostEpochs).contains(epochs) else {
       throw CinchError.usage("\(.epochs) must lie between 0 and \(TrainingSettings.mostEpochs), not \(epochs).")
     }
-    if let ended = state.ended, ended == .earlyStopping { return .complete(ended) }
+    if let ended = state.ended, ended != .epochs { return .complete(ended) }
     guard state.epoch < epochs else {
       if state.ended == nil { try exchangeBest() }
       state.ended = .epochs
@@ -114,34 +126,56 @@ final class GradientRun<B: Backend>: TrainingRun {
 
   /// One update of the parameters.
   private func update(_ step: Int, inEpoch index: Int, epochs: Int, row: Tensor<B.Buffer>) throws {
-    // What is kept is the record at the weights before the update; of others that a rule tries, only the objective is.
-    var place = row
-    try updater.update(optimizerStep(step, epochs: epochs)) { sink in
-      defer { place = record.slice(at: record.count - columns.count, shape: row.shape) }
-      let part = try load(step, inEpoch: index)
-      try learner.forward(part)
-      for statistic in learner.statistics { try processes.sum(statistic, on: backend) }
-      try learner.backward(part, into: sink)
-      try processes.sum(network.gradients, on: backend)
-      try learner.record(part, into: place)
-      for hook in beforeUpdate { try hook() }
-      return { [place] in
-        let values = try self.backend.read(place).map { Double($0) }
-        return zip(self.columns, values).reduce(0) { $0 + ($1.0.weight?(step) ?? 0) * $1.1 }
-      }
-    }
+    let record = partRecord ?? row.reshaped([1, columns.count])
+    let objective = UpdateObjective<B>(
+      number: step, record: record,
+      evaluate: { try self.evaluate(step, inEpoch: index, into: record, sink: $0) },
+      value: {
+        let values = try self.backend.read(record).map { Double($0) }
+        return values.indices.reduce(0) { sum, place in
+          sum + (self.columns[place % self.columns.count].weight?(step) ?? 0) * values[place]
+        }
+      })
+    hasConverged = try !updater.update(optimizerStep(step, epochs: epochs), objective)
+    if let partRecord { try backend.columnSums(partRecord, scale: 1, into: row) }
     try learner.endUpdate()
     for hook in afterUpdate { try hook() }
   }
 
-  /// The batch of an update of the epoch under way.
-  private func load(_ step: Int, inEpoch index: Int, _ mode: Pass.Mode = .training) throws -> Batch<B.Buffer> {
-    let start = index * batchSize
-    let rows = min(batchSize, feed.count - start)
-    let permutation = Permutation(count: feed.count, philox: shuffle, step: UInt64(state.epoch))
+  /// The gradient at the weights at hand, and what the objective comes to there.
+  private func evaluate(
+    _ step: Int, inEpoch index: Int, into record: Tensor<B.Buffer>, sink: GradientSink
+  ) throws {
+    if let parts {
+      try parts.evaluate(network, learner, parts: record.rows, into: record, sink: sink) { part in
+        try load(step, inEpoch: index, part: part)
+      }
+    } else {
+      let part = try load(step, inEpoch: index)
+      try learner.forward(part)
+      for statistic in learner.statistics { try processes.sum(statistic, on: backend) }
+      try learner.backward(part, into: sink)
+      try learner.record(part, into: record.reshaped([columns.count]))
+    }
+    try processes.sum(network.gradients, on: backend)
+    for hook in beforeUpdate { try hook() }
+  }
+
+  /// The batch of an update of the epoch under way, or a part of it.
+  private func load(_ step: Int, inEpoch index: Int, part: Int = 0) throws -> Batch<B.Buffer> {
+    let (start, first) = (index * rowsPerUpdate, part * rows)
+    let batchRows = min(rowsPerUpdate, feed.count - start)
     return try feed.load(
-      SampleOrder(start: start, permutation: permutation), rows: rows,
-      Pass(mode, step: UInt64(step), seed: recipe.seed, batchRows: rows))
+      order(from: start + first), rows: min(rows, batchRows - first),
+      Pass(.training, step: UInt64(step), seed: recipe.seed, firstRow: first, batchRows: batchRows))
+  }
+
+  /// The samples from a place on, in the order of the epoch under way; an update that takes them all needs no other than
+  /// their own.
+  private func order(from start: Int) -> SampleOrder {
+    guard !recipe.optimizer.isFullBatch else { return SampleOrder(start: start) }
+    return SampleOrder(
+      start: start, permutation: Permutation(count: feed.count, philox: shuffle, step: UInt64(state.epoch)))
   }
 
   private func optimizerStep(_ step: Int, epochs: Int) -> OptimizerStep {
@@ -158,7 +192,7 @@ final class GradientRun<B: Backend>: TrainingRun {
         throw CinchError.diverged(
           Divergence.explain(recipe, columns, Array(row), step: first + index + 1, epoch: state.epoch + 1))
       }
-      let rows = min(batchSize, feed.count - state.samples)
+      let rows = min(rowsPerUpdate, feed.count - state.samples)
       var objective = 0.0
       for (column, value) in zip(columns.indices, row) {
         let weighted = value * (columns[column].weight?(first + index) ?? 1)
@@ -190,7 +224,8 @@ final class GradientRun<B: Backend>: TrainingRun {
   /// An update's loss is that of the weights before it. What the epoch's last update made is looked at here, before
   /// anything is kept of it.
   private func requireFinite() throws {
-    let part = try load(state.step, inEpoch: 0, .evaluation)
+    let part = try feed.load(
+      order(from: 0), rows: rows, Pass(.evaluation, step: UInt64(state.step), seed: recipe.seed, batchRows: rows))
     try learner.forward(part)
     let columns = learner.columns(.evaluation)
     let row = record.slice(at: 0, shape: [columns.count])
@@ -231,8 +266,8 @@ final class GradientRun<B: Backend>: TrainingRun {
     if let patience = recipe.patience, let bestEpoch = state.bestEpoch, state.epoch - bestEpoch >= patience {
       state.ended = .earlyStopping
       try exchangeBest()
-    } else if state.epoch >= epochs {
-      state.ended = .epochs
+    } else if hasConverged || state.epoch >= epochs {
+      state.ended = hasConverged ? .converged : .epochs
       try exchangeBest()
     }
     return epoch
@@ -256,6 +291,8 @@ final class GradientRun<B: Backend>: TrainingRun {
 }
 
 extension GradientRun {
+  func parametersChanged() throws { try updater.forget() }
+
   func evaluate(heldOut: Bool) throws -> Evaluation {
     if heldOut, let validation { return try validation.run() }
     return try EvaluationPass(learner, network, sharing: feed).run()
@@ -283,7 +320,7 @@ extension GradientRun {
     let hasBest = state.bestEpoch != nil
     guard state.epoch >= 0, state.epoch <= TrainingSettings.mostEpochs, (0...stepsPerEpoch).contains(state.stepInEpoch),
       state.step == state.epoch * stepsPerEpoch + state.stepInEpoch,
-      state.samples == min(state.stepInEpoch * batchSize, feed.count), state.history.count == state.epoch,
+      state.samples == min(state.stepInEpoch * rowsPerUpdate, feed.count), state.history.count == state.epoch,
       state.sums.count == columns.count || (state.sums.isEmpty && state.step == 0), state.sums.allSatisfy(\.isFinite),
       state.seconds.isFinite, state.seconds >= 0, hasBest == (state.bestValidation != nil),
       !hasBest || best != nil || validation != nil, (0...state.epoch).contains(state.bestEpoch ?? 0)

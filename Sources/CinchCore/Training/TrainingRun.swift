@@ -16,12 +16,20 @@ protocol TrainingRun<B>: AnyObject {
   /// - Throws: `CinchError.diverged` at the first number of the record that is not finite.
   func advance(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome
 
+  /// The network's weights have been set from outside.
+  func parametersChanged() throws
+
   /// What the model makes of the run's held-out samples, which there must be, or of its training samples.
   func evaluate(heldOut: Bool) throws -> Evaluation
 
   /// The state, and all that was kept, as the device's own scalars, so that nothing is rounded.
   func checkpoint() throws -> (state: TrainingState, arenas: [String: [B.Scalar]])
   func restore(_ state: TrainingState, _ arenas: [String: [B.Scalar]]) throws
+}
+
+extension TrainingRun {
+  /// Nothing to do for runs that train networks of their own.
+  func parametersChanged() {}
 }
 
 extension Recipe {

@@ -7,6 +7,7 @@ public struct TrainingSettings: Sendable, Hashable {
   public var schedule: Schedule
   /// The largest norm of the whole gradient, or nil for no clipping.
   public var gradientClip: Double?
+  /// Samples of an update; of one that takes them all (`Optimizer.Rule.lbfgs`) those that pass at a time.
   public var batchSize: Int
   public var epochs: Int
   /// Fixes the first weights, shuffles and corruption, on every device alike.
@@ -93,6 +94,7 @@ extension TrainingSettings {
     for (name, value) in averages where !(0..<1).contains(value) {
       throw CinchError.usage("\(name) must be at least 0 and below 1, not \(value).")
     }
+    try validateFullBatch()
     guard optimizer.epsilon > 0, optimizer.epsilon.isFinite else {
       throw CinchError.usage("The optimiser's epsilon must be a positive number, not \(optimizer.epsilon).")
     }
@@ -112,5 +114,30 @@ extension TrainingSettings {
       throw CinchError.usage(
         "A schedule needs 'every' of 1 epoch or more, 'decay' above 0 and 'floor' between 0 and 1.")
     }
+  }
+
+  static let longestHistory = 1000
+
+  private func validateFullBatch() throws {
+    guard optimizer.rule == .lbfgs else { return }
+    guard (1...Self.longestHistory).contains(optimizer.historySize) else {
+      throw CinchError.usage(
+        "\(.historySize) must lie between 1 and \(Self.longestHistory), not \(optimizer.historySize).")
+    }
+    let others: [(CinchError.Message, Bool)] = [
+      ("\(.gradientClip)", gradientClip != nil), ("A schedule", schedule.kind != .constant),
+      ("\(.warmUpEpochs)", schedule.warmUpEpochs > 0), ("Decoupled weight decay", optimizer.decoupledWeightDecay),
+    ]
+    if let (name, _) = others.first(where: \.1) {
+      throw CinchError.usage(
+        name + " means nothing to lbfgs, whose line search finds the length of each step: leave it out, or use another "
+          + "rule.")
+    }
+  }
+
+  /// The rows of a pass of a run over so many samples.
+  func passRows(of count: Int) -> Int {
+    // Parts of a batch begin at a multiple of 4 rows, where draws may begin.
+    min(optimizer.isFullBatch ? (batchSize + 3) / 4 * 4 : batchSize, count)
   }
 }
