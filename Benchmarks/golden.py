@@ -153,6 +153,9 @@ OPTIMIZERS = {
     "adam": (dict(rule="adam", learning_rate=0.01), lambda p: torch.optim.Adam(p, lr=0.01)),
 }
 
+# Variants with updates by L-BFGS, whose batch is the whole data set.
+LBFGS = ["sparse", "deep"]
+
 ACTIVATIONS = {
     "linear": lambda a: a,
     "sigmoid": torch.sigmoid,
@@ -492,8 +495,39 @@ def make(name, settings):
             if step in (0, STEPS - 1):
                 place = result["after_one_step" if step == 0 else "after_three_steps"]
                 place[rule] = dict(optimizer=description, parameters=named(p))
+    if name in LBFGS:
+        for steps, place in ((1, "after_one_step"), (STEPS, "after_three_steps")):
+            result[place]["lbfgs"] = dict(
+                optimizer=dict(rule="lbfgs", learning_rate=1.0, history_size=2),
+                parameters=named(lbfgs(fresh(), step_of, gradients, steps)))
     assert all(math.isfinite(v) for g in result["gradients"].values() for v in g["values"])
     return result
+
+
+def lbfgs(p, step_of, gradients, steps):
+    """The parameters after so many steps of L-BFGS with a history of 2.
+
+    PyTorch's first trial is the learning rate over the gradient's 1-norm, Cinch's over its 2-norm: the first rate makes up
+    for that. What the two interpolate otherwise never comes about, as every first trial keeps the strong Wolfe conditions.
+    """
+    flat = torch.cat([g.flatten() for g in gradients.values()])
+    first = min(1, 1 / flat.norm().item()) / min(1, 1 / flat.abs().sum().item())
+    optimizer = torch.optim.LBFGS(
+        list(p.values()), lr=first, max_iter=1, max_eval=100, history_size=2, tolerance_grad=0, tolerance_change=0,
+        line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        total = step_of(p, 0)[2]
+        total.backward()
+        return total
+
+    for step in range(steps):
+        optimizer.step(closure)
+        optimizer.param_groups[0]["lr"] = 1.0
+    # One at the beginning of each step, and one trial.
+    assert optimizer.state[next(iter(p.values()))]["func_evals"] == 2 * steps, optimizer.state
+    return p
 
 
 def dump(value, indent=0):

@@ -67,6 +67,14 @@ import Testing
     Example("--recipe mixed.json --output-activation linear") {
       ($0.encoder + $0.decoder).map(\.activation) == [.tanh, .relu, .tanh, .linear]
     },
+    // A first step of a line search is no learning rate.
+    Example("sparse --optimizer lbfgs") { $0.optimizer.learningRate == 1 && $0.optimizer.historySize == 10 },
+    Example("sparse --optimizer lbfgs --lr 0.5 --history-size 7") {
+      $0.optimizer.learningRate == 0.5 && $0.optimizer.historySize == 7
+    },
+    Example("sparse --optimizer nesterov") { $0.optimizer.learningRate == 3e-3 },
+    Example("--recipe searched.json --optimizer adam") { $0.optimizer.learningRate == 1e-3 },
+    Example("--recipe searched.json") { $0.optimizer == Optimizer(.lbfgs, historySize: 4) },
     Example("deep --activation softplus") { $0.decoder.map(\.activation).first == .softplus && $0.input == 16 },
   ])
   func optionsThatBelongTogether(example: Example) async throws {
@@ -77,6 +85,8 @@ import Testing
       {"layers": [16, 4], "activation": "sigmoid", "penalties": {"kl": {"rho": 0.1, "beta": 0}},
        "corruption": {"kind": "masking", "level": 0}}
       """, to: "off.json")
+    try sandbox.write(
+      #"{"layers": [16, 4], "optimizer": {"rule": "lbfgs", "history_size": 4}}"#, to: "searched.json")
     try sandbox.write(
       """
       {"input": 16, "encoder": [{"type": "dense", "units": 9, "activation": "tanh"},
