@@ -6,8 +6,8 @@ extension CinchError {
       warmUpEpochs,
       gradientClip,
       batchSize, epochs
-    case weightDecay, rho, beta, betaWarmUp, chainSteps, l1, contraction, corruptionLevel, validationSplit, patience,
-      frozenLayers
+    case weightDecay, rho, beta, sparsityMomentum, betaWarmUp, chainSteps, l1, contraction, corruptionLevel,
+      validationSplit, patience, frozenLayers
     /// The units of a closed form's code: the last number in `layers`.
     case components
     case scaling, zcaEpsilon, imageShape, layout, header, labelColumn, labels, patches, patchCount

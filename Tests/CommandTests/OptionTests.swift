@@ -47,6 +47,13 @@ import Testing
     Example("sparse --rho 0.2") { $0.penalties.kl == KLSettings(rho: 0.2, beta: 3) },
     Example("linear --activation sigmoid --beta 2") { $0.penalties.kl == KLSettings(rho: 0.05, beta: 2) },
     Example("sparse --rho 0.2 --beta 0") { $0.penalties.kl == nil },
+    Example("sparse --sparsity-momentum 0.7") { $0.penalties.kl?.momentum == 0.7 },
+    Example("rbm --layers 16,8 --scale minmax --rho 0.2") {
+      $0.penalties.kl == KLSettings(rho: 0.2, beta: 0.1, momentum: 0.9)
+    },
+    Example("rbm --layers 16,8 --scale minmax --beta 2 --sparsity-momentum 0") {
+      $0.penalties.kl == KLSettings(rho: 0.05, beta: 2)
+    },
     Example("linear --beta 0") { $0.penalties.kl == nil },
     Example("denoising --corruption gaussian") { $0.corruption == .gaussian(0.3) },
     Example("denoising --corruption-level 0.1") { $0.corruption == .masking(0.1) },

@@ -58,6 +58,10 @@ enum Variants {
     normal.penalties.l1 = 0.02
     recipes.append(normal)
     recipes.append(.rbm(layers: [12, 8], steps: 2))
+    var sparse = Recipe.rbm(layers: [12, 8])
+    sparse.name = "rbm sparse"
+    sparse.penalties.kl = KLSettings(rho: 0.1, beta: 0.5, momentum: 0.8)
+    recipes.append(sparse)
     var chains = Recipe.rbm(layers: [12, 8], visible: .linear, persistent: true)
     chains.name = "rbm persistent gaussian"
     chains.penalties.weightDecay = 0.01

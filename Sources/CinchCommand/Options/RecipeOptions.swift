@@ -101,7 +101,8 @@ struct RecipeOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "KL sparsity: the mean activation wanted of every code unit. (default: the recipe's)", valueName: "x"))
+      "KL sparsity: the mean activation wanted of every code unit, or of a Boltzmann machine's hidden units. (default: the "
+        + "recipe's)", valueName: "x"))
   var rho: Double?
 
   @Option(
@@ -110,6 +111,13 @@ struct RecipeOptions: ParsableArguments {
       "The weight of KL sparsity, 0 removes it; or of a variational code's divergence from its prior. (default: the "
         + "recipe's)", valueName: "x"))
   var beta: Double?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The past's share in the mean activation that KL sparsity looks at; 0 takes that of the batch. (default: the "
+        + "recipe's, 0; 0.9 of a Boltzmann machine)", valueName: "m"))
+  var sparsityMomentum: Double?
 
   @Option(
     parsing: .unconditional,
@@ -240,7 +248,7 @@ struct RecipeOptions: ParsableArguments {
       Override("--contraction", contraction, \.penalties.contraction),
       Override("--rho", rho) { recipe, rho in
         // A weight of 0 in a file is no penalty either.
-        if recipe.penalties.kl?.beta ?? 0 == 0 { recipe.penalties.kl = KLSettings(rho: rho, beta: 3) }
+        if recipe.penalties.kl?.beta ?? 0 == 0 { recipe.penalties.kl = recipe.usualSparsity }
         recipe.penalties.kl?.rho = rho
       },
       Override("--beta", beta) { recipe, beta in
@@ -248,8 +256,14 @@ struct RecipeOptions: ParsableArguments {
           recipe.penalties.prior?.beta = beta
           return
         }
-        recipe.penalties.kl = beta == 0 ? nil : recipe.penalties.kl ?? KLSettings(rho: 0.05, beta: beta)
+        recipe.penalties.kl = beta == 0 ? nil : recipe.penalties.kl ?? recipe.usualSparsity
         recipe.penalties.kl?.beta = beta
+      },
+      Override("--sparsity-momentum", sparsityMomentum) { recipe, momentum in
+        guard recipe.penalties.kl != nil else {
+          throw CinchError.usage("--sparsity-momentum belongs to KL sparsity, which this recipe has not: add --rho.")
+        }
+        recipe.penalties.kl?.momentum = momentum
       },
       Override("--beta-warm-up", betaWarmUp) { recipe, updates in
         guard recipe.penalties.prior != nil else {

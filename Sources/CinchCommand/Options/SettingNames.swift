@@ -22,6 +22,7 @@ extension CinchError.Setting {
     case .weightDecay: "--weight-decay"
     case .rho: "--rho"
     case .beta: "--beta"
+    case .sparsityMomentum: "--sparsity-momentum"
     case .betaWarmUp: "--beta-warm-up"
     case .chainSteps: "--cd"
     case .l1: "--l1"

@@ -24,8 +24,11 @@ extension Recipe {
     if let modules { return Self.once(modules.map(\.objectiveText)) }
     if let chain = objective.chain {
       let units = decoder.last?.activation == .linear ? "gaussian" : "bernoulli"
+      let sparsity =
+        penalties.kl.map { " + sparsity(ρ \(NumberText.plain($0.rho)), β \(NumberText.plain($0.beta)))" } ?? ""
       let decay = penalties.weightDecay > 0 ? " + weight decay \(NumberText.plain(penalties.weightDecay))" : ""
-      return "-log p(v) of \(units) units by \(chain.persistent ? "persistent CD" : "CD")-\(chain.steps)\(decay)"
+      return
+        "-log p(v) of \(units) units by \(chain.persistent ? "persistent CD" : "CD")-\(chain.steps)\(sparsity)\(decay)"
     }
     if closedForm == .ppca { return "-log p(x) of N(μ, W Wᵀ + σ² I)" }
     var terms = [loss.rawValue + (sigma.map { "(σ \(NumberText.plain($0)))" } ?? "")]

@@ -29,7 +29,7 @@ extension Recipe {
     }
     guard penalties.kl?.momentum ?? 0 == 0 else {
       throw CinchError.usage(
-        "The momentum of KL sparsity means nothing to lbfgs, whose updates take the whole training set: leave it out.")
+        "\(.sparsityMomentum) means nothing to lbfgs, whose updates take the whole training set: leave it out.")
     }
   }
 

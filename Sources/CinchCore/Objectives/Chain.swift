@@ -54,9 +54,11 @@ extension ChainSettings {
     }
     var others = objective.penalties
     others.weightDecay = 0
+    others.kl = nil
     guard others.active.isEmpty, objective.corruption == nil else {
       throw CinchError.usage(
-        "Contrastive divergence knows \(.weightDecay) and no other penalty, and no corruption: leave the others out.")
+        "Contrastive divergence knows \(.weightDecay), \(.rho) with \(.beta) and no other penalty, and no corruption: leave "
+          + "the others out.")
     }
   }
 }

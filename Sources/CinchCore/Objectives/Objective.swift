@@ -115,7 +115,7 @@ extension Objective {
         throw CinchError.usage("\(.beta) cannot be \(kl.beta); use 0 or more.")
       }
       guard (0..<1).contains(kl.momentum) else {
-        throw CinchError.usage("The momentum of KL sparsity must be at least 0 and below 1, not \(kl.momentum).")
+        throw CinchError.usage("\(.sparsityMomentum) must be at least 0 and below 1, not \(kl.momentum).")
       }
     }
     let weights: [(CinchError.Setting, Double)] = [

@@ -6,10 +6,13 @@ import CinchData
 /// | term | added to the mean loss per sample |
 /// |---|---|
 /// | `weightDecay` λ | (λ/2) Σ W² over weights, never biases |
-/// | `kl` ρ, β | β Σ_j KL(ρ ‖ ρ̂_j), ρ̂_j the mean activation of code unit j |
+/// | `kl` ρ, β | β Σ_j KL(ρ ‖ ρ̂_j), ρ̂_j the mean activation of code unit j; see below for Boltzmann machines |
 /// | `l1` λ | λ Σ_j abs(h_j) of the code, averaged over samples |
 /// | `contraction` λ | λ ‖∂h/∂x‖²_F of a one-layer encoder, averaged over samples |
 /// | `prior` β | β KL(N(μ, diag eˢ) ‖ N(0, I)) of a code that is drawn, averaged over samples; it must be there |
+///
+/// The gradient of a restricted Boltzmann machine is that of no loss. There `kl` adds β(ρ̂_j − ρ) to what is derived by the
+/// input of hidden unit j (Hinton, "A practical guide to training restricted Boltzmann machines", 2010, section 11).
 public struct Penalties: Sendable, Hashable {
   public var weightDecay: Double
   public var kl: KLSettings?
@@ -40,6 +43,14 @@ extension Penalties: Codable {
       l1: try container.decodeIfPresent(Double.self, forKey: .l1) ?? 0,
       contraction: try container.decodeIfPresent(Double.self, forKey: .contraction) ?? 0,
       prior: try container.decodeIfPresent(PriorSettings.self, forKey: .prior))
+  }
+}
+
+extension Recipe {
+  /// The sparsity that is usual for a recipe: a Boltzmann machine's gradient is that of single units, and its batches are
+  /// small.
+  public var usualSparsity: KLSettings {
+    objective.chain == nil ? KLSettings(rho: 0.05, beta: 3) : KLSettings(rho: 0.05, beta: 0.1, momentum: 0.9)
   }
 }
 

@@ -28,12 +28,16 @@ final class Backpropagation<B: Backend>: Learner {
     }
   }
 
-  /// - Parameter others: terms that evaluation reports beside those of the penalties.
-  init(_ network: Network<B>, memory: Memory<B>, reports others: [any Term<B>] = []) throws {
+  /// - Parameters:
+  ///   - penalties: nil takes the recipe's.
+  ///   - others: terms that evaluation reports beside those of the penalties.
+  init(
+    _ network: Network<B>, memory: Memory<B>, penalties: [any Penalty]? = nil, reports others: [any Term<B>] = []
+  ) throws {
     self.network = network
     let count = network.layers.count
     loss = network.outputLoss()
-    let penalties = network.recipe.penalties.active
+    let penalties = penalties ?? network.recipe.penalties.active
     let terms = try penalties.flatMap { try $0.terms(on: network, memory: memory) }
     training = Side(terms, network, loss, .training)
     let reports = try penalties.flatMap { try $0.reports(on: network, memory: memory) } + others

@@ -7,7 +7,7 @@ import CinchData
 ///     ∂/∂W ≈ (1/n) Σ (h_kᵀ v_k − h_0ᵀ v_0)     ∂/∂c ≈ (1/n) Σ (h_k − h_0)     ∂/∂b ≈ (1/n) Σ (v_k − v_0)
 ///
 /// h_0 and h_k are probabilities, all in between is drawn (Hinton, "A practical guide to training restricted Boltzmann
-/// machines", 2010). The network is that of a tied autoencoder, which evaluates, encodes and reconstructs.
+/// machines", 2010). `SparsityTarget` may add to h_0. The network is that of a tied autoencoder, which evaluates, encodes and reconstructs.
 final class ContrastiveDivergence<B: Backend>: Learner {
   private let network: Network<B>
   private let backend: B
@@ -15,6 +15,7 @@ final class ContrastiveDivergence<B: Backend>: Learner {
   private let memory: Memory<B>
   private let evaluation: Backpropagation<B>
   private let energy: FreeEnergy<B>
+  private let sparsity: SparsityTarget<B>?
   private let hidden: LayerParameter<B.Buffer>
   private let hiddenBias: LayerParameter<B.Buffer>
   private let visibleBias: LayerParameter<B.Buffer>
@@ -27,7 +28,7 @@ final class ContrastiveDivergence<B: Backend>: Learner {
   private var room: Room?
   private let reconstruction = Column("reconstruction")
 
-  let statistics: [Tensor<B.Buffer>] = []
+  var statistics: [Tensor<B.Buffer>] { sparsity.map { [$0.sums] } ?? [] }
 
   /// Of the largest batch.
   private struct Room {
@@ -50,7 +51,10 @@ final class ContrastiveDivergence<B: Backend>: Learner {
     self.memory = memory
     backend = network.backend
     energy = try FreeEnergy(network, memory: memory)
-    evaluation = try Backpropagation(network, memory: memory, reports: [energy])
+    sparsity = try network.recipe.penalties.kl.map {
+      try SparsityTarget($0, units: encoder.bias.value.count, memory: memory)
+    }
+    evaluation = try Backpropagation(network, memory: memory, penalties: [], reports: [energy])
     hidden = encoder.weight
     hiddenBias = encoder.bias
     visibleBias = decoder.bias
@@ -58,7 +62,8 @@ final class ContrastiveDivergence<B: Backend>: Learner {
   }
 
   func columns(_ mode: Pass.Mode) -> [Column] {
-    mode == .training ? [reconstruction, energy.column] : evaluation.columns(mode)
+    mode == .training
+      ? [reconstruction, energy.column] + (sparsity.map { [$0.column] } ?? []) : evaluation.columns(mode)
   }
 
   func reserve(rows: Int, _ mode: Pass.Mode) throws {
@@ -92,6 +97,7 @@ final class ContrastiveDivergence<B: Backend>: Learner {
       epilogue: .forward(bias: hiddenBias.value, activation: .linear))
     try energy.measure(part.input, preactivations: room.first)
     try backend.activate(room.first, bias: nil, .sigmoid, into: room.first)
+    try sparsity?.measure(room.first, part.pass)
   }
 
   private func hiddenUnits(of v: Tensor<B.Buffer>, into h: Tensor<B.Buffer>) throws {
@@ -136,6 +142,8 @@ final class ContrastiveDivergence<B: Backend>: Learner {
       try backend.bernoulli(room.last, draws(2 * settings.steps), into: next.prefix(rows: part.rows))
       moved = part.rows
     }
+    // Nothing is drawn from them any more.
+    try sparsity?.apply(to: room.first, pass)
     try gradients(part, v, room)
   }
 
@@ -152,6 +160,7 @@ final class ContrastiveDivergence<B: Backend>: Learner {
   }
 
   func endUpdate() throws {
+    try sparsity?.endUpdate()
     guard let chains, let next, moved > 0 else { return }
     try backend.copy(next.prefix(rows: moved), to: chains.prefix(rows: moved))
   }
@@ -159,14 +168,15 @@ final class ContrastiveDivergence<B: Backend>: Learner {
   func record(_ part: Batch<B.Buffer>, into row: Tensor<B.Buffer>) throws {
     guard part.pass.mode == .training else { return try evaluation.record(part, into: row) }
     let scale = 1 / Double(part.pass.batchRows)
+    let pull = sparsity.map { [$0.value(share: Double(part.rows) * scale)] } ?? []
     try backend.total(
-      [SumTerm(try room(part).losses, scale: scale), energy.value(scale: scale)], into: row)
+      [SumTerm(try room(part).losses, scale: scale), energy.value(scale: scale)] + pull, into: row)
   }
 
   func metrics(_ means: [Double], _ mode: Pass.Mode) -> Metrics {
     guard mode == .training else { return evaluation.metrics(means, mode) }
     var metrics = network.recipe.lossMetrics(means[0])
-    metrics[Metrics.freeEnergyName] = means[1]
+    for (column, mean) in zip(columns(mode), means).dropFirst() { metrics[column.name] = mean }
     return metrics
   }
 
