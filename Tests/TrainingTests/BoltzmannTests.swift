@@ -187,6 +187,153 @@ private struct ExactMachine {
     #expect(abs(estimate - exact) < 5 * (variance / Double(8 * copies)).squareRoot())
   }
 
+  /// Of either kind of units, added up over the hidden side, and over the visible one where that is smaller: against the
+  /// free energies of all visible states.
+  @Test(arguments: [Device.reference] + ParityTests.devices)
+  func thePartitionFunctionOfASmallMachineIsExact(device: Device) throws {
+    for isGaussian in [false, true] {
+      let machine = ExactMachine(isGaussian: isGaussian)
+      let model = try Autoencoder(recipe(isGaussian: isGaussian), on: device)
+      try machine.give(to: model)
+      let found = try #require(try model.exactLogPartition())
+      // Sums of some ten terms of size 1, rounded to Float.
+      #expect(abs(found.value - machine.logPartition) < 1e-5 && found.isExact && found.standardError == 0)
+    }
+    // Three visible units and five hidden ones.
+    let small = try Autoencoder(.rbm(layers: [3, 5]), on: device)
+    let philox = Philox(seed: 8, stream: .test)
+    let values = (0..<23).map { Float(philox.gaussian(element: $0, step: 1)) }
+    try small.setParameters([
+      NamedParameter(name: "encoder.0.weight", shape: [5, 3], values: Array(values[..<15])),
+      NamedParameter(name: "encoder.0.bias", shape: [5], values: Array(values[15..<20])),
+      NamedParameter(name: "decoder.0.bias", shape: [3], values: Array(values[20...])),
+    ])
+    var sum = 0.0
+    for state in 0..<8 {
+      let on = (0..<3).filter { state >> $0 & 1 == 1 }
+      let hidden = (0..<5).reduce(1.0) { product, j in
+        product * (1 + exp(on.reduce(Double(values[15 + j])) { $0 + Double(values[j * 3 + $1]) }))
+      }
+      sum += hidden * exp(on.reduce(0.0) { $0 + Double(values[20 + $1]) })
+    }
+    #expect(abs(try #require(try small.exactLogPartition()).value - log(sum)) < 1e-5)
+  }
+
+  /// Where states are too many, in more than one pass, and where there is no such machine.
+  @Test func partitionFunctionsHaveTheirLimits() throws {
+    // 2¹³ states, of which 1024 pass at a time; without weights each unit has a factor of its own.
+    let model = try Autoencoder(.rbm(layers: [40, 13]), on: .cpu)
+    let biases = (0..<53).map { Float($0) / 20 - 1 }
+    try model.setParameters([
+      NamedParameter(name: "encoder.0.weight", shape: [13, 40], values: [Float](repeating: 0, count: 520)),
+      NamedParameter(name: "encoder.0.bias", shape: [13], values: Array(biases[..<13])),
+      NamedParameter(name: "decoder.0.bias", shape: [40], values: Array(biases[13...])),
+    ])
+    let exact = biases.reduce(0.0) { $0 + log1p(exp(Double($1))) }
+    let found = try #require(try model.exactLogPartition())
+    #expect(abs(found.value - exact) < 1e-6 * exact)
+    #expect(try Autoencoder(.rbm(layers: [21, 21]), on: .cpu).exactLogPartition() == nil)
+    #expect(try Autoencoder(.rbm(layers: [5, 21], visible: .linear), on: .cpu).exactLogPartition() == nil)
+    #expect(throws: CinchError.self) { try Autoencoder(.deep(layers: [6, 4]), on: .cpu).exactLogPartition() }
+  }
+
+  /// Hinton's penalty against plain loops: what it adds to the gradients of weights and hidden biases, and to nothing else,
+  /// from a moving average over three updates.
+  @Test func theSparsityTargetIsThatOfTheFormula() throws {
+    let samples = samples(isGaussian: false)
+    let (rho, beta, momentum) = (0.1, 0.7, 0.6)
+    var sparse = recipe(isGaussian: false)
+    sparse.penalties.kl = KLSettings(rho: rho, beta: beta, momentum: momentum)
+    let x = samples.flatMap { $0 }
+    let with = try StepFixture(sparse, on: ReferenceBackend(), x: x)
+    let without = try StepFixture(recipe(isGaussian: false), on: ReferenceBackend(), x: x)
+    var machine = ExactMachine(isGaussian: false)
+    var q = [Double](repeating: 0, count: 4)
+    for step in 0..<3 {
+      // Other weights at each update, so that the average moves.
+      machine.parameters = machine.parameters.map { 0.8 * $0 + 0.1 }
+      var records: [[Double]] = []
+      for fixture in [with, without] {
+        try fixture.network.backend.write(machine.parameters, to: fixture.network.parameters)
+        records.append(try fixture.run(OptimizerStep(.sgd, learningRate: 0), step: step))
+      }
+      var extra = [Double](repeating: 0, count: 34)
+      var penalty = 0.0
+      for j in 0..<4 {
+        let on = samples.map { v in
+          1 / (1 + exp(-(0..<6).reduce(machine.parameters[24 + j]) { $0 + v[$1] * machine.parameters[j * 6 + $1] }))
+        }
+        let mean = on.reduce(0, +) / 8
+        q[j] = step == 0 ? mean : momentum * q[j] + (1 - momentum) * mean
+        for v in samples {
+          for i in 0..<6 { extra[j * 6 + i] += beta * (q[j] - rho) * v[i] / 8 }
+          extra[24 + j] += beta * (q[j] - rho) / 8
+        }
+        penalty += beta * (rho * log(rho / q[j]) + (1 - rho) * log((1 - rho) / (1 - q[j])))
+      }
+      let gradients = try [with, without].map { try $0.network.backend.read($0.network.gradients) }
+      for place in extra.indices {
+        #expect(abs(gradients[0][place] - gradients[1][place] - extra[place]) < 1e-12, "\(place) at update \(step)")
+      }
+      #expect(records[0].dropLast() == records[1][...])
+      #expect(abs(try #require(records[0].last) - penalty) < 1e-12)
+    }
+  }
+
+  /// Units are on about as often as they should be, where without the target they are on more often.
+  @Test func theSparsityTargetIsReached() throws {
+    let data = try Variants.data(count: 400, features: 16)
+    func activation(_ sparsity: KLSettings?) throws -> Double {
+      var recipe = Recipe.rbm(layers: [16, 12])
+      recipe.penalties.kl = sparsity
+      recipe.batchSize = 20
+      let trainer = try Trainer(recipe, on: .cpu)
+      try trainer.prepare(data)
+      for _ in 0..<60 { _ = try trainer.trainEpoch(epochs: 60) }
+      #expect(try trainer.state.history.last?.metrics["kl"] == nil || sparsity != nil)
+      return try trainer.model.evaluate(data).meanActivation
+    }
+    let (free, drawn) = (try activation(nil), try activation(KLSettings(rho: 0.1, beta: 1, momentum: 0.9)))
+    #expect(free > 0.25 && abs(drawn - 0.1) < 0.05, "\(free) and \(drawn)")
+  }
+
+  /// A new machine begins with the visible units' log odds, or their means; one that has learned or was given parameters
+  /// keeps its own.
+  @Test(arguments: [Device.reference] + ParityTests.devices)
+  func visibleBiasesBeginWithTheDatasMeans(device: Device) throws {
+    // Never on, half the time, in one of four samples, always on.
+    let values: [Float] = [0, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]
+    let data = try Dataset(values: values, count: 4, features: 4)
+    func biases(_ model: Autoencoder) throws -> [Float] {
+      try #require(try model.parameters().first { $0.name == "decoder.0.bias" }).values
+    }
+    for visible in [Activation.sigmoid, .linear] {
+      let trainer = try Trainer(.rbm(layers: [4, 2], visible: visible), on: device)
+      #expect(try biases(trainer.model) == [0, 0, 0, 0])
+      try trainer.prepare(data)
+      let expected =
+        visible == .linear ? [0, 0.5, 0.25, 1] : [0.2, 0.5, 0.25, 0.8].map { Float(log($0 / (1 - $0))) }
+      #expect(try biases(trainer.model) == expected)
+      // Other data before anything is learned are other means.
+      try trainer.prepare(try data.subset(0..<1))
+      #expect(try biases(trainer.model) != expected)
+      try trainer.prepare(data)
+      _ = try trainer.trainEpoch(epochs: 1)
+      let learned = try biases(trainer.model)
+      #expect(learned != expected)
+      try trainer.prepare(data)
+      #expect(try biases(trainer.model) == learned)
+      let given = try Trainer(.rbm(layers: [4, 2], visible: visible), on: device)
+      try given.model.setParameters(try trainer.model.parameters())
+      try given.prepare(data)
+      #expect(try biases(given.model) == learned)
+    }
+    // No other network's biases follow from data.
+    let other = try Trainer(.deep(layers: [4, 2]), on: device)
+    try other.prepare(data)
+    #expect(try biases(other.model) == [0, 0, 0, 0])
+  }
+
   /// Annealed importance sampling comes to log Z within its own error.
   @Test(arguments: [Device.reference] + ParityTests.devices)
   func annealingFindsThePartitionFunction(device: Device) throws {

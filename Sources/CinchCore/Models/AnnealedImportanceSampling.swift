@@ -2,11 +2,20 @@ import CinchBackend
 import CinchData
 import Glibc
 
-/// An estimate of log Z of a restricted Boltzmann machine, whose log-likelihood is −F(v) − log Z.
+/// log Z of a restricted Boltzmann machine, whose log-likelihood is −F(v) − log Z, or an estimate of it.
 public struct LogPartition: Sendable, Hashable {
   public var value: Double
-  /// Of `value`, from how much the chains' weights differ.
+  /// Of `value`, from how much the chains' weights differ; 0 where it is exact.
   public var standardError: Double
+  /// Whether all states have been added up, and nothing was drawn.
+  public var isExact: Bool
+
+  /// A value with its error; see the members.
+  public init(value: Double, standardError: Double, isExact: Bool = false) {
+    self.value = value
+    self.standardError = standardError
+    self.isExact = isExact
+  }
 }
 
 /// log Z of a restricted Boltzmann machine of Bernoulli units by annealed importance sampling (Neal 2001; Salakhutdinov and

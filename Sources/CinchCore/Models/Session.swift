@@ -27,6 +27,8 @@ package protocol Session: AnyObject {
   func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double
   /// log Z of a Boltzmann machine; see `AnnealedImportanceSampling`.
   func logPartition(_ data: Dataset, chains: Int, temperatures: Int, seed: UInt64) throws -> LogPartition
+  /// The same, added up state by state; nil where there are too many; see `ExactPartition`.
+  func exactLogPartition() throws -> LogPartition?
   /// Visible units of a Boltzmann machine after so many steps of Gibbs sampling, each chain's means.
   func gibbs(_ count: Int, steps: Int, seed: UInt64) throws -> [Float]
   /// The run's own held-out samples, or its training samples, which the device has already.
@@ -95,6 +97,8 @@ final class ModelSession<B: Backend>: Session {
   private var ownLearner: (any Learner<B>)?
   private(set) var run: (any TrainingRun<B>)?
   private(set) var runs = 0
+  /// Whether its parameters are still those that it was opened with.
+  private var isNew = true
 
   init(_ recipe: Recipe, on backend: B) throws {
     self.recipe = recipe
@@ -197,12 +201,12 @@ final class ModelSession<B: Backend>: Session {
 
   func logPartition(_ data: Dataset, chains: Int, temperatures: Int, seed: UInt64) throws -> LogPartition {
     try recipe.validate(data)
-    var means = [Double](repeating: 0, count: data.features)
-    input.channelsLast(data).rows.forEachBlock { _, block in
-      for place in block.indices { means[place % means.count] += Double(block[place]) / Double(data.count) }
-    }
     return try AnnealedImportanceSampling(network, chains: chains).run(
-      means: means, temperatures: temperatures, seed: seed)
+      means: input.channelsLast(data).featureMeans(), temperatures: temperatures, seed: seed)
+  }
+
+  func exactLogPartition() throws -> LogPartition? {
+    try ExactPartition(network).map { LogPartition(value: try $0.run(), standardError: 0, isExact: true) }
   }
 
   func gibbs(_ count: Int, steps: Int, seed: UInt64) throws -> [Float] {
@@ -253,13 +257,15 @@ final class ModelSession<B: Backend>: Session {
 
   func setParameters(_ parameters: [NamedParameter]) throws {
     try backend.write(Scalars.scalars(try network.layout.arena(parameters)), to: network.parameters)
+    isNew = false
     try run?.parametersChanged()
   }
 
   func prepare(training: Dataset, validation: Dataset?, options: TrainingOptions) throws {
+    let samples = input.channelsLast(training)
     run = try recipe.makeRun(
-      network, training: input.channelsLast(training), validation: validation.map { input.channelsLast($0) },
-      options: options)
+      network, training: samples, validation: validation.map { input.channelsLast($0) }, options: options)
+    if isNew { try network.setFirstValues(from: .samples(samples)) }
     runs += 1
   }
 
@@ -269,7 +275,9 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func trainEpoch(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
-    try prepared().advance(epochs: epochs, observer)
+    let run = try prepared()
+    isNew = false
+    return try run.advance(epochs: epochs, observer)
   }
 
   func checkpoint() throws -> Checkpoint {
@@ -301,5 +309,6 @@ final class ModelSession<B: Backend>: Session {
       }
     }
     try prepared().restore(checkpoint.state, arenas)
+    isNew = false
   }
 }

@@ -34,6 +34,7 @@ final class StackRun<B: Backend>: TrainingRun {
     module = try Network(modules[0], on: backend)
     run = try GradientRun(
       module, training: .samples(training), validation: validation.map { .samples($0) }, options: options)
+    try module.setFirstValues(from: .samples(training))
   }
 
   var stepLosses: [Double] { finishedLosses + run.stepLosses }
@@ -121,6 +122,7 @@ final class StackRun<B: Backend>: TrainingRun {
     layer += 1
     module = try Network(modules[layer], on: backend)
     run = try GradientRun(module, training: training, validation: validation, options: options)
+    try module.setFirstValues(from: training)
   }
 
   /// Of the whole network, which reconstructs through all of its layers.

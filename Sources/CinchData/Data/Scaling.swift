@@ -239,11 +239,7 @@ public struct Scaling: Sendable, Hashable, Codable {
 
   private static func moments(of data: Dataset) -> (mean: [Double], deviation: [Double]) {
     let count = Double(data.count)
-    var mean = [Double](repeating: 0, count: data.features)
-    data.forEachRow { row in
-      for feature in row.indices { mean[feature] += Double(row[feature]) }
-    }
-    for feature in mean.indices { mean[feature] /= count }
+    let mean = data.featureMeans()
     var squares = [Double](repeating: 0, count: data.features)
     data.forEachRow { row in
       for feature in row.indices {
@@ -256,5 +252,16 @@ public struct Scaling: Sendable, Hashable, Codable {
       data.channelsFirst(perColumn: mean.map { $0 * rawScale }),
       data.channelsFirst(perColumn: squares.map { ($0 / count).squareRoot() * rawScale })
     )
+  }
+}
+
+extension Dataset {
+  /// Each feature's mean over samples, which there must be, as the data order features.
+  package func featureMeans() -> [Double] {
+    var sums = [Double](repeating: 0, count: features)
+    forEachRow { row in
+      for feature in row.indices { sums[feature] += Double(row[feature]) }
+    }
+    return sums.map { $0 / Double(count) }
   }
 }

@@ -37,6 +37,7 @@ package enum JSON {
 
 extension JSON {
   package static var null: JSON { .literal("null") }
+  package static func boolean(_ value: Bool) -> JSON { .literal(value ? "true" : "false") }
   package static func integer(_ value: Int) -> JSON { .numeral("\(value)") }
   /// JSON has no NaN and no infinity: they are null.
   package static func number(_ value: Double) -> JSON { value.isFinite ? .numeral("\(value)") : .null }
