@@ -41,12 +41,13 @@ private func recipes(_ count: Int) throws -> [(String, Recipe)] {
     recipe.schedule = Schedule(.cosine)
     return recipe
   }
+  // All by squared error, as PCA is.
   let shallow = Recipe(
-    name: "shallow", layers: [784, count], activation: .sigmoid, outputActivation: .sigmoid, loss: .bce)
+    name: "shallow", layers: [784, count], activation: .relu, outputActivation: .sigmoid, loss: .sse)
   let deep = Recipe(
     name: "deep", layers: [784, 512, 128, count], activation: .relu, codeActivation: .linear,
     outputActivation: .sigmoid,
-    loss: .bce)
+    loss: .sse)
   return [
     ("PCA", .pca(layers: [784, count])), ("linear", trained(.linear(layers: [784, count]), epochs: 10)),
     ("shallow", trained(shallow, epochs: 20)), ("deep", trained(deep, epochs: 20)),

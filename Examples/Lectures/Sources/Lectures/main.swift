@@ -9,7 +9,7 @@ let lectures: [(name: String, run: (Setting) throws -> Void)] = [
   ("transposed", transposed),
 ]
 
-func run() throws {
+@MainActor func run() throws {
   var arguments = Array(CommandLine.arguments.dropFirst())
   var device = Device.automatic
   if let index = arguments.firstIndex(of: "--device"), index + 1 < arguments.count {
