@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind bench peers golden pytorch-check rbm-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind bench peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -76,6 +76,11 @@ rbm-check: build  ## Compares a Boltzmann machine's pseudo-likelihood with sciki
 	Benchmarks/setup-python.sh
 	.venv/bin/pip install --quiet scikit-learn==1.9.1
 	.venv/bin/python Benchmarks/check_rbm.py $(CINCH)
+
+patches-check: build  ## Learns edges from photographs' patches by L-BFGS, and measures how oriented they are
+	Benchmarks/setup-python.sh
+	.venv/bin/pip install --quiet scikit-learn==1.9.1 pillow==13.0.0
+	.venv/bin/python Benchmarks/check_patches.py $(CINCH) .build/patches-check
 
 bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on other machines
 	SWIFT="$(SWIFT)" Tools/bundle

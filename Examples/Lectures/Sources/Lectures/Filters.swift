@@ -6,7 +6,7 @@ func filters(_ setting: Setting) throws {
   let levels = [0, 0.1, 0.25, 0.5]
   let units = 144
   var weights: [[Float]] = []
-  var table = Table(["destroyed", "squared error, whole input", "squared error, half destroyed", "filter extent"])
+  var table = Table(["destroyed", "squared error, whole input", "squared error, half destroyed"])
   let test = try Dataset.fashionMNIST(split: .test).prefix(2000)
   let half = try Autoencoder(
     .denoising(layers: [784, units], corruption: .maskingExact(0.5)), on: setting.device
@@ -23,7 +23,7 @@ func filters(_ setting: Setting) throws {
     weights.append(filters)
     table.add([
       "\((100 * level).digits(0)) %", try model.squaredError(test).digits(2),
-      try model.squaredError(test, seenAs: half).digits(2), meanExtent(filters).digits(1),
+      try model.squaredError(test, seenAs: half).digits(2),
     ])
   }
   for (level, filters) in zip(levels, weights) where level != 0.1 {
@@ -45,23 +45,4 @@ func filters(_ setting: Setting) throws {
     try ImageGrid.tiles(rows.flatMap { $0 }, tileShape: [28, 28], columns: 6, magnification: 3),
     "Six units (columns) at 0, 10, 25 and 50 % destruction (rows)", to: "neurons.png")
   table.show()
-}
-
-/// How far a filter reaches: the root mean square distance of its squared weights from their centre, in pixels, averaged over
-/// filters.
-private func meanExtent(_ filters: [Float]) -> Double {
-  let count = filters.count / 784
-  return (0..<count).reduce(0.0) { sum, unit in
-    var (mass, x, y, square) = (0.0, 0.0, 0.0, 0.0)
-    for place in 0..<784 {
-      let weight = Double(filters[unit * 784 + place])
-      let (m, px, py) = (weight * weight, Double(place % 28), Double(place / 28))
-      mass += m
-      x += m * px
-      y += m * py
-      square += m * (px * px + py * py)
-    }
-    let (cx, cy) = (x / mass, y / mass)
-    return sum + max(0, square / mass - cx * cx - cy * cy).squareRoot() / Double(count)
-  }
 }
