@@ -37,13 +37,14 @@ extension Run {
     guard let own = data ?? config.data else {
       throw CinchError.usage("The run '\(origin)' does not say which data it was trained on: name some.")
     }
-    let samples = try own.loaded()
+    let samples = try own.loaded(as: config.data?.options.schema)
     let classes = samples.samples.classNames ?? []
     let recipe = try recipe(config, classes)
     try recipe.validate()
     let first = try recipe.adopting(try folder.parameters(of: config), of: config.recipe)
     let start = Start(
-      data: samples, validation: try validation?.loaded(), test: try test?.loaded(),
+      data: samples, validation: try validation?.loaded(as: samples.samples.schema),
+      test: try test?.loaded(as: samples.samples.schema),
       classes: recipe.classifier == nil ? nil : classes,
       origin: (RunConfig.Origin(folder: origin, run: config.identity?.run), first))
     let device = try device ?? config.device.device

@@ -75,7 +75,8 @@ public final class Run: Sendable {
   ) throws -> Run {
     try recipe.validate()
     if let path { try RunFolder(path).requireNoRun() }
-    var start = Start(data: try data.loaded(), validation: try validation?.loaded())
+    var start = Start(data: try data.loaded())
+    start.validation = try validation?.loaded(as: start.data.samples.schema)
     start.classes = recipe.classNames(of: start.data.samples)
     return try begin(recipe, start, in: path, on: device, settings: settings) { data in
       kind == .none ? data.scaling ?? .identity : try Scaling.fit(kind, to: data, epsilon: zcaEpsilon)

@@ -127,6 +127,7 @@ public struct RunConfig: Sendable, Hashable {
   ///   - hasCount: whether it says how many patches there are.
   package func complete(_ source: inout DataSource, hasLayout: Bool, hasCount: Bool) {
     if !hasLayout { source.options.layout = layout }
+    if source.options.schema == nil { source.options.schema = data?.options.schema }
     if !hasCount, let own = data?.options.patches { source.options.patches?.count = own.count }
     // What it knows of a patch says nothing of the images.
     let isWhole = data?.options.patches == nil && source.options.patches == nil
@@ -151,6 +152,16 @@ public struct RunConfig: Sendable, Hashable {
   private static func restore(_ values: [Float], _ scaling: Scaling?) throws -> [Float] {
     guard let scaling, scaling.kind.isFitted else { return values }
     return try scaling.invert(values)
+  }
+
+  /// The model's output as rows of the run's table: numbers in its units, and texts. Nil where it is no table with names.
+  package func tableRows(_ samples: Dataset) throws -> (names: [String], rows: [[String]])? {
+    guard let schema = data?.options.schema, schema.features == samples.features else { return nil }
+    let values = try restore(samples.values)
+    let rows = stride(from: 0, to: values.count, by: schema.features).map { start in
+      schema.cells(values[start..<start + schema.features])
+    }
+    return (schema.columns.map(\.name), rows)
   }
 
   /// The model's output as a file of it holds it: in the units, the shape and the order of the run's data.

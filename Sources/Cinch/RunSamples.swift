@@ -27,7 +27,18 @@ extension DataSource: RunSamples {
     let data = try load()
     var source = self
     source.samples = data.count
+    source.options.schema = data.schema
     return LoadedSamples(samples: data, source: source)
+  }
+}
+
+extension RunSamples {
+  /// The samples of a table read as an earlier one was.
+  /// - Throws: as `loaded`.
+  func loaded(as schema: TableSchema?) throws -> LoadedSamples {
+    guard let schema, var source = self as? DataSource, source.options.schema == nil else { return try loaded() }
+    source.options.schema = schema
+    return try source.loaded()
   }
 }
 

@@ -10,7 +10,8 @@ extension CinchError {
       validationSplit, patience, frozenLayers
     /// The units of a closed form's code: the last number in `layers`.
     case components
-    case scaling, zcaEpsilon, imageShape, layout, header, labelColumn, labels, patches, patchCount
+    case scaling, zcaEpsilon, imageShape, layout, header, labelColumn, labels, columns, drop, idColumn, patches,
+      patchCount
     /// The folder that a run is saved in.
     case folder
     /// Going on with the run in a folder, its value.

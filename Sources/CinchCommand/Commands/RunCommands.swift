@@ -46,6 +46,12 @@ struct OutputOptions: ParsableArguments {
 
   /// Writes samples as the run's data are laid out.
   func write(_ samples: Dataset, of config: RunConfig) throws {
+    if output.hasSuffix(".csv"), let table = try config.tableRows(samples) {
+      var writer = CSVWriter(columns: table.names)
+      for row in table.rows { try writer.append(row) }
+      try writer.write(to: output)
+      return try Output.result("saved     \(output)   (\(NumberText.counted(samples.count, "row")))")
+    }
     let (values, shape) = try config.inFiles(samples)
     try write(values, shape: Shape([samples.count] + shape.dimensions))
   }

@@ -92,3 +92,13 @@ func parseExtents(_ text: String, option: String, example: String) throws -> [In
     return number
   }
 }
+
+/// Names separated by commas.
+func parseNames(_ text: String, option: String) throws -> [String] {
+  let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+  guard names.allSatisfy({ !$0.isEmpty }) else {
+    throw CinchError.usage(
+      "\(option) takes names of columns, or their numbers from 1, separated by commas, not '\(text)'.")
+  }
+  return names
+}

@@ -52,6 +52,15 @@ struct SourceOptions: ParsableArguments {
       "A column of a CSV file, by name or number from 1, that holds labels and is no feature.", valueName: "column"))
   var labelColumn: String?
 
+  @Option(help: ArgumentHelp("The columns of a CSV file that are features. (default: all others)", valueName: "a,b,…"))
+  var columns: String?
+
+  @Option(help: ArgumentHelp("Columns of a CSV file that are left out. (default: none)", valueName: "a,b,…"))
+  var drop: String?
+
+  @Option(help: ArgumentHelp("A column of a CSV file that names its rows, and is no feature.", valueName: "column"))
+  var idColumn: String?
+
   @Option(
     help: ArgumentHelp(
       "A file of labels: IDX, .npy, or text with one on each line, numbers or names. (default: the file beside MNIST-like "
@@ -85,6 +94,9 @@ struct SourceOptions: ParsableArguments {
   /// How to read the file, in the order in which it applies.
   private var reading: [Override<Dataset.LoadOptions>] {
     [
+      Override("--columns", columns) { $0.columns = try parseNames($1, option: "--columns") },
+      Override("--drop", drop) { $0.drop = try parseNames($1, option: "--drop") },
+      Override("--id-column", idColumn, \.idColumn),
       Override("--label-column", labelColumn, \.labelColumn), Override("--labels", labels, \.labels),
       Override("--header", header) { $0.header = $1.header },
       Override("--image-shape", imageShape) { options, text in
@@ -112,6 +124,15 @@ struct SourceOptions: ParsableArguments {
     ]
   }
 
+  /// The options that were given and that only a CSV file can follow.
+  private var tableOptions: [String] {
+    let options: [(String, Bool)] = [
+      ("--columns", columns != nil), ("--drop", drop != nil), ("--id-column", idColumn != nil),
+      ("--label-column", labelColumn != nil), ("--header", header != nil),
+    ]
+    return options.filter(\.1).map(\.0)
+  }
+
   /// The names of the options that were given.
   var given: [String] { (data == nil ? [] : ["--data"]) + reading.given() }
 
@@ -130,8 +151,8 @@ struct SourceOptions: ParsableArguments {
   func source(default standard: String, _ more: [Override<Dataset.LoadOptions>] = []) throws -> DataSource {
     let name = data ?? standard
     guard !name.isEmpty else { throw CinchError.usage("--data is empty: name a file, a folder or fashion-mnist.") }
-    if labelColumn != nil || header != nil, name.hasPrefix("fashion-mnist") {
-      throw CinchError.usage("'\(name)' is no CSV file: leave --label-column and --header out.")
+    if let option = tableOptions.first, name.hasPrefix("fashion-mnist") {
+      throw CinchError.usage("'\(name)' is no CSV file: leave \(option) out.")
     }
     return DataSource(name, options: try loadOptions(more))
   }

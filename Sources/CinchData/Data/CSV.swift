@@ -143,7 +143,7 @@ struct CSV {
   }
 
   /// The number a whole cell spells, NaN and infinities included, or nil.
-  fileprivate static func parse(_ cell: [UInt8]) -> Double? {
+  static func parse(_ cell: [UInt8]) -> Double? {
     cell.withUnsafeBufferPointer { bytes in
       var position = 0
       let value = scanNumber(bytes, &position)
@@ -153,7 +153,7 @@ struct CSV {
 }
 
 /// Steps through the bytes of a CSV file, cell by cell.
-private struct CSVReader {
+struct CSVReader {
   let bytes: UnsafeBufferPointer<UInt8>
   let path: String
   var position = 0

@@ -53,7 +53,7 @@ extension DataSource: Codable {
 
 extension Dataset.LoadOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case split, header, labelColumn, labels, sampleShape, layout, patches
+    case split, header, labelColumn, labels, columns, drop, idColumn, schema, sampleShape, layout, patches
   }
 
   /// What is left out has its default.
@@ -69,6 +69,10 @@ extension Dataset.LoadOptions: Codable {
     header = try container.choiceIfPresent(.header) ?? header
     labelColumn = try container.decodeIfPresent(String.self, forKey: .labelColumn)
     labels = try container.decodeIfPresent(String.self, forKey: .labels)
+    columns = try container.decodeIfPresent([String].self, forKey: .columns)
+    drop = try container.decodeIfPresent([String].self, forKey: .drop)
+    idColumn = try container.decodeIfPresent(String.self, forKey: .idColumn)
+    schema = try container.decodeIfPresent(TableSchema.self, forKey: .schema)
     layout = try container.choiceIfPresent(.layout) ?? layout
     patches = try container.decodeIfPresent(Dataset.Patches.self, forKey: .patches)
     if let extents = try container.decodeIfPresent([Int].self, forKey: .sampleShape) {
@@ -86,6 +90,10 @@ extension Dataset.LoadOptions: Codable {
     try container.encode(header, forKey: .header)
     try container.encodeIfPresent(labelColumn, forKey: .labelColumn)
     try container.encodeIfPresent(labels, forKey: .labels)
+    try container.encodeIfPresent(columns, forKey: .columns)
+    try container.encodeIfPresent(drop, forKey: .drop)
+    try container.encodeIfPresent(idColumn, forKey: .idColumn)
+    try container.encodeIfPresent(schema, forKey: .schema)
     try container.encodeIfPresent(sampleShape?.dimensions, forKey: .sampleShape)
     try container.encode(layout, forKey: .layout)
     try container.encodeIfPresent(patches, forKey: .patches)

@@ -12,6 +12,8 @@ public struct Dataset: Sendable {
   /// One sample's shape, whatever the order of `stored`: `[28, 28]`, `[3, 32, 32]` (channels, height, width) or
   /// `[features]`.
   public let sampleShape: Shape
+  /// What the columns of its table mean, where it was read from one with a header or with text.
+  package var schema: TableSchema?
   /// One class per sample, where known.
   package let classLabels: Labels?
   /// The file or data set the samples came from, for reports.

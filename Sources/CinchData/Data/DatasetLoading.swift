@@ -16,6 +16,14 @@ extension Dataset {
     public var header: CSVHeader = .automatic
     /// A column of a CSV file, by name or number from 1, that holds labels, numbers or names, and no feature.
     public var labelColumn: String?
+    /// Columns of a table, by name or number from 1, that are features; nil for all.
+    public var columns: [String]?
+    /// Columns of a table that are left out.
+    public var drop: [String]?
+    /// A column of a table that names its rows, and is no feature.
+    public var idColumn: String?
+    /// What the columns of a table mean, where an earlier table of the same kind has said it: they are found by name.
+    public var schema: TableSchema?
     /// A file of labels: IDX, .npy, or text with one on each line. By default the IDX file beside `…images-idx3…`, named `…labels-idx1…`, if it is there.
     public var labels: String?
     /// Sees samples as this shape, of as many values: `[channels, height, width]` for images.
@@ -74,7 +82,8 @@ extension Dataset {
     let isOneImage = options.patches != nil && options.sampleShape == nil && data.sampleShape.dimensions.count == 1
     let whole = isOneImage ? data.asOneImage : data
     let labelled = try options.labels.map { try whole.labelled(try Labels.read($0), from: $0) } ?? whole
-    let seen = try labelled.seen(as: options.sampleShape, layout: options.layout)
+    var seen = try labelled.seen(as: options.sampleShape, layout: options.layout)
+    seen.schema = data.schema
     return try options.patches.map(seen.patches) ?? seen
   }
 
@@ -123,16 +132,42 @@ extension Dataset {
       guard options.labels == nil || options.labelColumn == nil else {
         throw CinchError.usage("Labels come from \(.labelColumn) or from \(.labels), not from both: leave one out.")
       }
-      let table = try inflated(file, path: source).withUnsafeBytes {
-        try CSV(
-          $0.assumingMemoryBound(to: UInt8.self), header: options.header, labelColumn: options.labelColumn,
-          path: source)
+      return try inflated(file, path: source).withUnsafeBytes {
+        try table($0.assumingMemoryBound(to: UInt8.self), options, path: source)
       }
-      let data = try Dataset(
-        values: table.values, count: table.values.count / table.features, sampleShape: [table.features],
-        name: FileBytes.name(source), columnNames: table.columnNames)
-      return try table.labels.map { try data.labelled($0, from: source) } ?? data
     }
+  }
+
+  /// A table of numbers, or with text.
+  private static func table(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ options: LoadOptions, path: String
+  ) throws -> Dataset {
+    func made(_ values: [Float], _ labels: Labels?, _ names: [String]?, features: Int) throws -> Dataset {
+      let data = try Dataset(
+        values: values, count: values.count / features, sampleShape: [features], name: FileBytes.name(path),
+        columnNames: names)
+      return try labels.map { try data.labelled($0, from: path) } ?? data
+    }
+    let isSelective = options.columns != nil || options.drop != nil || options.idColumn != nil
+    if !isSelective, options.schema?.isPlain ?? true {
+      do {
+        let table = try CSV(bytes, header: options.header, labelColumn: options.labelColumn, path: path)
+        if options.schema == nil || options.schema?.columns.map(\.name) == table.columnNames {
+          var data = try made(table.values, table.labels, table.columnNames, features: table.features)
+          data.schema = table.columnNames.map { names in
+            TableSchema(columns: names.map { TableColumn(name: $0, kind: .number) })
+          }
+          return data
+        }
+      } catch let error as CinchError {
+        // Text is what the other reader is for; what it finds wrong, too, is worded by it.
+        guard case .badData = error else { throw error }
+      }
+    }
+    let table = try TableReader(bytes, header: options.header, TableSelection(options), path: path)
+    var data = try made(table.values, table.labels, table.schema.featureNames, features: table.schema.features)
+    data.schema = table.schema
+    return data
   }
 
   /// - Throws: `CinchError.usage` for options that only a CSV file can follow.
@@ -143,6 +178,10 @@ extension Dataset {
     }
     guard options.header == .automatic else {
       throw CinchError.usage("'\(source)' has no row of names: only CSV files have, so leave \(.header) out.")
+    }
+    guard options.columns == nil, options.drop == nil, options.idColumn == nil else {
+      throw CinchError.usage(
+        "'\(source)' is no table: only CSV files have columns, so leave \(.columns), \(.drop) and \(.idColumn) out.")
     }
   }
 

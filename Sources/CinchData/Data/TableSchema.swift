@@ -1,0 +1,118 @@
+/// What the columns of a table mean: which of them are features, and how text becomes numbers.
+///
+/// A run keeps the schema of its training table, so that later tables are read alike: columns are found by name, in any
+/// order, and a text that was not there in training is refused.
+public struct TableSchema: Sendable, Hashable, Codable {
+  /// The columns that are features, in their order.
+  public var columns: [TableColumn]
+  /// A column that names the rows, and is no feature.
+  public var idColumn: String?
+
+  public init(columns: [TableColumn], idColumn: String? = nil) {
+    self.columns = columns
+    self.idColumn = idColumn
+  }
+
+  /// A name for each number of a sample: the column's, or, of a category, `column=category`.
+  public var featureNames: [String] { columns.flatMap(\.featureNames) }
+
+  /// Numbers in a sample.
+  public var features: Int { columns.reduce(0) { $0 + $1.width } }
+
+  /// A sample as cells of the table.
+  package func cells(_ values: ArraySlice<Float>) -> [String] {
+    var start = values.startIndex
+    return columns.map { column in
+      defer { start += column.width }
+      return column.cell(values[start..<start + column.width])
+    }
+  }
+
+  /// Whether every column is a number.
+  public var isPlain: Bool { idColumn == nil && columns.allSatisfy { $0.kind == .number } }
+}
+
+/// One column of a table.
+public struct TableColumn: Sendable, Hashable, Codable {
+  public var name: String
+  public var kind: Kind
+
+  /// What its cells are.
+  public enum Kind: Sendable, Hashable {
+    /// A number, as it is.
+    case number
+    /// One of two texts: 0 for the first, 1 for the second.
+    case binary([String])
+    /// One of several texts: a number for each of them, 1 for the cell's and 0 for the others.
+    case category([String])
+  }
+
+  public init(name: String, kind: Kind) {
+    self.name = name
+    self.kind = kind
+  }
+
+  /// How many numbers it makes.
+  public var width: Int {
+    if case .category(let texts) = kind { texts.count } else { 1 }
+  }
+
+  var featureNames: [String] {
+    switch kind {
+    case .number: [name]
+    case .binary(let texts): ["\(name)=\(texts.last ?? "")"]
+    case .category(let texts): texts.map { "\(name)=\($0)" }
+    }
+  }
+
+  /// The texts that its cells may have; nil where they are numbers.
+  var texts: [String]? {
+    switch kind {
+    case .number: nil
+    case .binary(let texts), .category(let texts): texts
+    }
+  }
+
+  /// What numbers mean as a cell: the category whose number is largest.
+  func cell(_ values: ArraySlice<Float>) -> String {
+    switch kind {
+    case .number: "\(values.first ?? .nan)"
+    case .binary(let texts): (values.first ?? 0) >= 0.5 ? texts[1] : texts[0]
+    case .category(let texts):
+      texts[(values.indices.max { values[$0] < values[$1] } ?? values.startIndex) - values.startIndex]
+    }
+  }
+}
+
+/// `{"name": "island", "kind": "category", "texts": ["Biscoe", "Dream", "Torgersen"]}`.
+extension TableColumn {
+  private enum CodingKeys: String, CodingKey { case name, kind, texts }
+  private enum Name: String, Codable { case number, binary, category }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    name = try container.decode(String.self, forKey: .name)
+    let kind = try container.decode(Name.self, forKey: .kind)
+    guard kind != .number else {
+      self.kind = .number
+      return
+    }
+    let texts = try container.decode([String].self, forKey: .texts)
+    guard Set(texts).count == texts.count, kind == .binary ? texts.count == 2 : texts.count > 2 else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .texts, in: container, debugDescription: "a \(kind.rawValue) column cannot have the texts \(texts)")
+    }
+    self.kind = kind == .binary ? .binary(texts) : .category(texts)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(name, forKey: .name)
+    switch kind {
+    case .number: try container.encode(Name.number, forKey: .kind)
+    case .binary: try container.encode(Name.binary, forKey: .kind)
+    case .category: try container.encode(Name.category, forKey: .kind)
+    }
+    try container.encodeIfPresent(texts, forKey: .texts)
+  }
+}

@@ -1,0 +1,59 @@
+import Foundation
+import Testing
+
+/// Tables with text, from the file to the file.
+@Suite struct TableCommandTests {
+  private func writeBirds(_ sandbox: Sandbox) throws {
+    let rows = (0..<90).map { row in
+      let island = ["Biscoe", "Dream", "Torgersen"][row % 3]
+      let sex = row % 2 == 0 ? "male" : "female"
+      return "b\(row),\(island),\(Double(30 + 5 * (row % 3)) + (row % 2 == 0 ? 2 : 0)),\(sex)"
+    }
+    try sandbox.write((["id,island,length,sex"] + rows).joined(separator: "\n") + "\n", to: "birds.csv")
+  }
+
+  @Test func textComesBackAsText() async throws {
+    let sandbox = try Sandbox()
+    try writeBirds(sandbox)
+    let trained = try await sandbox.run(
+      line:
+        "train deep --data birds.csv --id-column id --scale minmax --layers 5,4 --lr 0.05 --epochs 150 --batch-size 16 "
+        + "--device reference --out run")
+    #expect(trained.status == 0, "\(trained.errors)")
+    let written = try await sandbox.run(line: "reconstruct run -o x.csv")
+    #expect(written.status == 0 && written.output.contains("90 rows"), "\(written.errors)")
+    let lines = String(decoding: try sandbox.bytes("x.csv"), as: UTF8.self).split(separator: "\n")
+    #expect(lines[0] == "island,length,sex")
+    for (row, line) in lines.dropFirst().enumerated() {
+      let cells = line.split(separator: ",")
+      #expect(cells[0] == ["Biscoe", "Dream", "Torgersen"][row % 3] && cells[2] == (row % 2 == 0 ? "male" : "female"))
+      #expect(abs((Double(cells[1]) ?? 0) - (Double(30 + 5 * (row % 3)) + (row % 2 == 0 ? 2 : 0))) < 3, "\(line)")
+    }
+    // Other columns, in another order.
+    try sandbox.write("sex,weight,length,island\nmale,1,32,Dream\n", to: "one.csv")
+    #expect(try await sandbox.run(line: "encode run --data one.csv -o code.csv").status == 0)
+    try sandbox.write("sex,length,island\nmale,32,Java\n", to: "other.csv")
+    try sandbox.write("sex,length\nmale,32\n", to: "fewer.csv")
+    for (line, words) in [("other.csv", "'Java'"), ("fewer.csv", "no column 'island'")] {
+      let outcome = try await sandbox.run(line: "eval run --data \(line)")
+      #expect(outcome.refused(65) && outcome.errors.contains(words), "\(outcome.errors)")
+    }
+    #expect(try await sandbox.run(line: "train --resume run --epochs 151").status == 0)
+  }
+
+  @Test func whatIsMissingIsNamed() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.write("a,b,who\n1,2,x\n3,NA,y\n5,6,x\n", to: "t.csv")
+    for (status, line, words) in [
+      (65, "--data t.csv", "1 missing cells"), (64, "--data t.csv --drop c", "no column 'c'"),
+      (64, "--data t.csv --drop b,,a", "--drop takes names"), (64, "--data fashion-mnist --drop b", "--drop"),
+      (64, "--data t.csv --columns b --drop b", "No column"),
+    ] {
+      let outcome = try await sandbox.run(line: "train linear --device reference --epochs 1 \(line)")
+      #expect(outcome.refused(Int32(status)) && outcome.errors.contains(words), "\(line): \(outcome.errors)")
+    }
+    let outcome = try await sandbox.run(
+      line: "train linear --device reference --epochs 1 --data t.csv --drop b --out run")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+  }
+}

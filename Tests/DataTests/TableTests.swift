@@ -1,0 +1,96 @@
+import CinchBackend
+import Foundation
+import Testing
+
+@testable import CinchData
+
+/// Tables with columns of text.
+@Suite struct TableTests {
+  private func load(
+    _ text: String, _ change: (inout Dataset.LoadOptions) -> Void = { _ in }
+  ) throws -> Dataset {
+    let folder = try TemporaryFolder()
+    var options = Dataset.LoadOptions()
+    change(&options)
+    return try Dataset.load(try folder.file("t.csv", Array(text.utf8)), options: options)
+  }
+
+  private static let birds = """
+    id,island,length,sex
+    a,Torgersen,39.1,male
+    b,Biscoe,37.5,female
+    c,"Dream",40,female
+    d,Biscoe,41.25,male
+
+    """
+
+  @Test func textBecomesNumbers() throws {
+    let data = try load(Self.birds) { $0.idColumn = "id" }
+    #expect(data.columnNames == ["island=Biscoe", "island=Dream", "island=Torgersen", "length", "sex=male"])
+    #expect(data.values == [0, 0, 1, 39.1, 1, 1, 0, 0, 37.5, 0, 0, 1, 0, 40, 0, 1, 0, 0, 41.25, 1])
+    let schema = try #require(data.schema)
+    #expect(schema.idColumn == "id")
+    #expect(
+      schema.columns == [
+        TableColumn(name: "island", kind: .category(["Biscoe", "Dream", "Torgersen"])),
+        TableColumn(name: "length", kind: .number), TableColumn(name: "sex", kind: .binary(["female", "male"])),
+      ])
+    #expect(try JSONCoding.decoder.decode(TableSchema.self, from: JSONCoding.encoder.encode(schema)) == schema)
+    #expect(schema.cells(data.values[..<5]) == ["Torgersen", "39.1", "male"])
+    #expect(schema.cells([0.2, 0.5, 0.3, 1, 0.4][...]) == ["Dream", "1.0", "female"])
+  }
+
+  /// By name, in any order, whatever else is there.
+  @Test func laterTablesAreReadAlike() throws {
+    let first = try load(Self.birds) { $0.drop = ["id"] }
+    let later = try load("sex,other,length,island\nfemale,1,3,Dream\n") { $0.schema = first.schema }
+    #expect(later.values == [0, 1, 0, 3, 0])
+    #expect(later.columnNames == first.columnNames)
+    func refusal(_ text: String, _ words: String...) {
+      let error = #expect(throws: CinchError.self) { try load(text) { $0.schema = first.schema } }
+      for word in words { #expect(error?.description.contains(word) == true, "\(error?.description ?? "") \(word)") }
+    }
+    refusal("sex,length\nmale,1\n", "no column 'island'")
+    refusal("sex,length,island\nmale,1,Java\n", "line 2", "'Java'", "Biscoe, Dream, Torgersen")
+    refusal("sex,length,island\nmale,x,Dream\n", "line 2", "'length'", "no number")
+    refusal("sex,length,island\nmale,NA,Dream\n", "line 2", "'length'", "missing")
+    // Numbers alone, in another order.
+    let numbers = try load("a,b\n1,2\n3,4\n")
+    #expect(numbers.schema?.isPlain == true)
+    let turned = try load("b,a\n2,1\n") { $0.schema = numbers.schema }
+    #expect(turned.values == [1, 2])
+  }
+
+  @Test func columnsAreChosen() throws {
+    #expect(try load(Self.birds) { $0.columns = ["length"] }.values == [39.1, 37.5, 40, 41.25])
+    #expect(try load(Self.birds) { $0.columns = ["4", "3"] }.values.prefix(2) == [1, 39.1])
+    let labelled = try load(Self.birds) {
+      $0.labelColumn = "island"
+      $0.drop = ["id"]
+    }
+    #expect(labelled.labels == [2, 0, 1, 0] && labelled.classNames == ["Biscoe", "Dream", "Torgersen"])
+    #expect(labelled.features == 2)
+    #expect(throws: CinchError.self) { try load(Self.birds) { $0.columns = ["weight"] } }
+    #expect(throws: CinchError.self) { try load(Self.birds) { $0.columns = ["sex", "4"] } }
+    #expect(throws: CinchError.self) { try load(Self.birds) { $0.columns = ["5"] } }
+  }
+
+  @Test(arguments: [
+    ("a,b\n1,\n2,3\n,4\n", ["2 missing cells", "line 2", "'b'", "drop"]),
+    ("a,b\n1,?\n2,x\n", ["1 missing cells", "line 2"]), ("a,b\n1,2\n3,x\n", ["line 3", "'x'", "'b'", "other cells"]),
+    ("a,b\n1,x\n2,x\n", ["'x' in every row", "drop"]), ("a,b,a\n1,x,1\n2,y,1\n", ["two columns 'a'"]),
+    ("a,b\n1,x\n2\n", ["line 3"]), ("a,b\n", ["no rows"]),
+  ])
+  func whatMeansNothingIsRefused(_ text: String, _ words: [String]) {
+    let error = #expect(throws: CinchError.self) { try load(text) }
+    for word in words { #expect(error?.description.contains(word) == true, "\(error?.description ?? "") \(word)") }
+  }
+
+  @Test func namesOfRowsAreNoCategory() throws {
+    let rows = (0..<60).map { "name \($0),\($0)" }.joined(separator: "\n")
+    let error = #expect(throws: CinchError.self) { try load("who,x\n" + rows) }
+    #expect(
+      error?.description.contains("60 different texts") == true && error?.description.contains("idColumn") == true)
+    #expect(try load("who,x\n" + rows) { $0.idColumn = "who" }.features == 1)
+  }
+}
