@@ -7,6 +7,9 @@
 #include <string.h>
 
 static cinch_blas blas;
+// What products take their work areas from; not in every build of OpenBLAS.
+static void *(*memory_alloc)(int);
+static void (*memory_free)(void *);
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void load(void) {
@@ -26,10 +29,24 @@ static void load(void) {
   blas.config = config ? config() : "";
   blas.sgemm = (cinch_blas_sgemm)dlsym(library, "cblas_sgemm");
   if (!strstr(blas.config, "USE64BITINT")) blas.dsyevd = (cinch_lapack_dsyevd)dlsym(library, "dsyevd_");
+  memory_alloc = (void *(*)(int))dlsym(library, "blas_memory_alloc");
+  memory_free = (void (*)(void *))dlsym(library, "blas_memory_free");
   if (!blas.sgemm) blas.error = "it has no cblas_sgemm";
 }
 
 const cinch_blas *cinch_blas_load(void) {
   pthread_once(&once, load);
   return &blas;
+}
+
+enum { most_areas = 64 };
+
+bool cinch_blas_reserve(int count) {
+  pthread_once(&once, load);
+  if (!memory_alloc || !memory_free || count > most_areas) return false;
+  void *areas[most_areas];
+  // All at once, for an area that is given back is the next one's.
+  for (int area = 0; area < count; area++) areas[area] = memory_alloc(0);
+  for (int area = 0; area < count; area++) memory_free(areas[area]);
+  return true;
 }

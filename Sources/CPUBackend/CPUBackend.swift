@@ -37,8 +37,9 @@ public final class CPUBackend: Backend {
     }
     self.device = device
     self.threads = count
-    // While there is room for its work areas, which nothing may take before it does.
-    if HostMemory.addressSpaceLeft != nil { cinch_warm_up(device) }
+    // While there is room for its work areas, which nothing may take before it does. Products of all threads at once make
+    // them, too, but only where the processors are free for that.
+    if HostMemory.addressSpaceLeft != nil, !cinch_blas_reserve(Int32(count)) { cinch_warm_up(device) }
 
     var name = [CChar](repeating: 0, count: 128)
     cinch_processor_name(&name, name.count)

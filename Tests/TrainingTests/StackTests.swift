@@ -138,6 +138,18 @@ import Testing
     #expect(try deep.model.evaluate(data).reconstruction.perSample < before.reconstruction.perSample)
   }
 
+  /// Whatever the layers were trained as, the whole is an autoencoder that can be trained.
+  @Test func everythingIsUnrolledIntoAnAutoencoder() throws {
+    for recipe in Self.recipes + [.rbm(layers: [12, 8]), .pca(layers: [12, 4]), .vae(layers: [12, 8, 4])] {
+      let deep = recipe.unrolled()
+      try deep.validate()
+      #expect(deep.objective.chain == nil && deep.training.closedForm == nil && deep.corruption == nil)
+      #expect(deep.optimizer == Optimizer() && deep.penalties.prior == recipe.penalties.prior)
+    }
+    #expect(Self.recipes[1].unrolled().loss == .bce)
+    #expect(Recipe.rbm(visible: .linear).unrolled().loss == .sse)
+  }
+
   @Test func whatIsNoStackIsRefused() throws {
     let changes: [(words: String, change: (inout Recipe) throws -> Void)] = [
       ("one by one", { $0.autoencoder?.tied = true }),

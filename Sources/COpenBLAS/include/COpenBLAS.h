@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 // OpenBLAS, loaded at run time: a machine without it can still run the program on its other devices, and it
@@ -30,3 +31,6 @@ typedef struct {
 
 /// Loads OpenBLAS on the first call; each later call returns the same.
 const cinch_blas *cinch_blas_load(void);
+
+/// Has OpenBLAS make the work areas of so many products at a time, which it keeps. False where it does not let one.
+bool cinch_blas_reserve(int count);

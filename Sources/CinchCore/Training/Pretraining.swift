@@ -120,14 +120,19 @@ extension Recipe {
     training.pretraining.map { layers in layers.indices.compactMap { try? module($0) } }
   }
 
-  /// The network of a stack, to be trained as a whole: a deep autoencoder.
+  /// The network of a stack, to be trained as a whole: a deep autoencoder, by Adam at its own rate. What were Boltzmann machines of
+  /// Bernoulli units is trained by cross-entropy, as Hinton and Salakhutdinov do.
   public func unrolled() -> Recipe {
     var recipe = self
     recipe.name = "unrolled"
+    let wasDrawn = objective.chain != nil || training.pretraining?.first?.objective.chain != nil
+    recipe.objective = Objective(wasDrawn && decoder.last?.activation == .sigmoid ? .bce : loss, sigma: sigma)
+    // A code that is drawn is nothing without its prior.
+    recipe.penalties.prior = penalties.prior
     recipe.training.pretraining = nil
     recipe.training.frozenLayers = nil
-    recipe.penalties = Penalties()
-    recipe.corruption = nil
+    recipe.training.closedForm = nil
+    recipe.optimizer = Optimizer()
     return recipe
   }
 
