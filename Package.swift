@@ -17,6 +17,7 @@ let package = Package(
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
     .target(name: "CSamples"),
     .target(name: "CVector", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
 
@@ -32,7 +33,7 @@ let package = Package(
       path: "Sources/EmbedKernelsPlugin"),
 
     // Data sets and files; autoencoders, generic over a backend; and the library that picks the device.
-    .target(name: "CinchData", dependencies: ["CinchBackend", "CPNG", "CSamples", "CZlib"]),
+    .target(name: "CinchData", dependencies: ["CinchBackend", "CJPEG", "CPNG", "CSamples", "CZlib"]),
     .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS"]),
     .target(name: "Cinch", dependencies: ["CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend"]),
     .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"]),

@@ -129,10 +129,26 @@ public struct RunConfig: Sendable, Hashable {
     if !hasLayout { source.options.layout = layout }
     if source.options.schema == nil { source.options.schema = data?.options.schema }
     if !hasCount, let own = data?.options.patches { source.options.patches?.count = own.count }
+    completeImages(&source)
     // What it knows of a patch says nothing of the images.
     let isWhole = data?.options.patches == nil && source.options.patches == nil
     if isWhole, source.options.sampleShape == nil, source.options.layout == .nhwc, recipe.image != nil {
       source.options.sampleShape = shape
+    }
+  }
+
+  /// Has image files brought to the size and the colours that the run's own were brought to.
+  private func completeImages(_ source: inout DataSource) {
+    guard Dataset.isImageFiles(source.source) else { return }
+    if source.options.resize == nil, source.options.crop == nil {
+      source.options.resize = data?.options.resize
+      source.options.crop = data?.options.crop
+    }
+    guard source.options.colour == nil else { return }
+    switch ImageShape(shape)?.channels {
+    case 1: source.options.colour = .grey
+    case 3: source.options.colour = .colour
+    default: break
     }
   }
 

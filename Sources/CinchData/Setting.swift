@@ -11,7 +11,7 @@ extension CinchError {
     /// The units of a closed form's code: the last number in `layers`.
     case components
     case scaling, zcaEpsilon, imageShape, layout, header, labelColumn, labels, columns, drop, idColumn, patches,
-      patchCount
+      patchCount, resize, crop, colour
     /// The folder that a run is saved in.
     case folder
     /// Going on with the run in a folder, its value.

@@ -18,6 +18,9 @@ import Testing
     options.sampleShape = [3, 7, 6]
     options.layout = .nhwc
     options.patches = Dataset.Patches(height: 8, width: 6, count: 500, seed: .max)
+    options.resize = ImageSize(height: 32, width: 48)
+    options.crop = ImageSize(height: 30, width: 40)
+    options.colour = .grey
     var source = DataSource("/data/photos.npy", options: options)
     source.samples = 24
     let text = String(decoding: try JSONCoding.encoder.encode(source), as: UTF8.self)
@@ -57,6 +60,9 @@ import Testing
       "expected a whole number"
     ),
     (#"{"source": "a", "options": {"patches": {"size": 8}}}"#, "unknown setting 'size'"),
+    (#"{"source": "a", "options": {"resize": [32]}}"#, "expected [height, width]"),
+    (#"{"source": "a", "options": {"crop": [0, 8]}}"#, "expected [height, width]"),
+    (#"{"source": "a", "options": {"colour": "red"}}"#, "'red' is none of grey, colour"),
   ])
   func whatIsNotKnownIsRefused(_ text: String, _ words: String) throws {
     let error = try #require(throws: DecodingError.self) { try decode(text) }

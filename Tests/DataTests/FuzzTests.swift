@@ -86,6 +86,40 @@ import Testing
     fuzz([try FileBytes.read(folder.path + "/a")], seed: 6) { _ = try Safetensors($0, path: "a") }
   }
 
+  @Test func pngFiles() throws {
+    var image = try RasterImage(width: 5, height: 4, channels: 3)
+    for index in image.pixels.indices { image.pixels[index] = UInt8(index * 7 % 251) }
+    let files = [try PNG.encode(image), ImageFixtures.palettePNG, ImageFixtures.alphaPNG, ImageFixtures.deepPNG]
+    fuzz(files, seed: 8) { _ = try ImageFile.decode(FileContents($0), path: "a") }
+  }
+
+  /// Checksums stop most damage before it comes far; here they are right again.
+  @Test func pngFilesWithRightChecksums() {
+    fuzz([ImageFixtures.transparentPalettePNG, ImageFixtures.greyAlphaPNG, ImageFixtures.bitPNG], seed: 9) {
+      _ = try ImageFile.decode(FileContents(Self.withRightChecksums($0)), path: "a")
+    }
+  }
+
+  private static func withRightChecksums(_ file: [UInt8]) -> [UInt8] {
+    var file = file
+    var position = 8
+    while position + 12 <= file.count {
+      let length = file[position..<position + 4].reduce(0) { $0 << 8 | Int($1) }
+      guard position + 12 + length <= file.count else { break }
+      let crc = crc32(Array(file[position + 4..<position + 8 + length]))
+      file.replaceSubrange(position + 8 + length..<position + 12 + length, with: bigEndian(Int(crc)))
+      position += 12 + length
+    }
+    return file
+  }
+
+  @Test func jpegFiles() throws {
+    let files = [
+      ImageFixtures.colourJPEG, ImageFixtures.greyJPEG, ImageFixtures.progressiveJPEG, ImageFixtures.inkJPEG,
+    ]
+    fuzz(files, seed: 10) { _ = try ImageFile.decode(FileContents($0), path: "a") }
+  }
+
   @Test func filesOfAnyKindByPath() throws {
     let folder = try TemporaryFolder()
     var generator = FixedGenerator(state: 7)

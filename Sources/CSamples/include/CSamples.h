@@ -67,3 +67,17 @@ void cinch_linear_map(
 ///
 /// False where the iteration does not come to an end, as with numbers that are not finite.
 bool cinch_symmetric_eigen(double *a, int64_t n, double *values, double *vectors, double *work);
+
+// Images of bytes with their channels side by side.
+
+/// Pixels with alpha behind their channels, not multiplied by it, in front of white.
+void cinch_over_white(const uint8_t *from, int64_t pixels, int64_t channels, uint8_t *to);
+
+/// Luma of RGB, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601).
+void cinch_grey(const uint8_t *from, int64_t pixels, uint8_t *to);
+
+/// Another size, each axis for itself: the mean of what a pixel covers where there will be fewer, bilinear where there will
+/// be more. `sums` has room for to_width · channels doubles.
+void cinch_resize(
+    const uint8_t *from, int64_t height, int64_t width, int64_t channels, int64_t to_height, int64_t to_width,
+    double *sums, uint8_t *to);

@@ -236,7 +236,8 @@ struct ReconstructCommand: ParsableCommand {
     commandName: "reconstruct", abstract: "Writes samples as the model reconstructs them.",
     discussion: """
       Samples have the shape, layout and units of the training samples: minmax, standard and zca scaling are undone, \
-      bytes stay in [0, 1].
+      bytes stay in [0, 1]. Where the output is a new or empty folder, they become PNG files under the names of the \
+      images, or numbers.
       """)
 
   @OptionGroup var runOptions: RunOptions
@@ -245,9 +246,12 @@ struct ReconstructCommand: ParsableCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func run() throws {
-    try outputOptions.requireKnownEnding()
+    let folder = try ImageFolderOutput(outputOptions.output)
+    if folder == nil { try outputOptions.requireKnownEnding() }
     let (model, config) = try runOptions.open()
-    let reconstructed = try model.reconstruct(try dataOptions.load(for: config), in: config.layout)
+    let data = try dataOptions.load(for: config)
+    let reconstructed = try model.reconstruct(data, in: config.layout)
+    if let folder { return try folder.write(reconstructed, of: data, config) }
     try outputOptions.write(reconstructed, of: config)
   }
 }

@@ -9,6 +9,8 @@ extension Schedule.Kind: ExpressibleByArgument {}
 extension Corruption.Kind: ExpressibleByArgument {}
 extension Scaling.Kind: ExpressibleByArgument {}
 extension ImageLayout: ExpressibleByArgument {}
+/// `--grey`, `--colour`.
+extension ImageColour: EnumerableFlag {}
 
 extension Device: ExpressibleByArgument {
   public init?(argument: String) {
@@ -101,4 +103,13 @@ func parseNames(_ text: String, option: String) throws -> [String] {
       "\(option) takes names of columns, or their numbers from 1, separated by commas, not '\(text)'.")
   }
   return names
+}
+
+/// A height and a width with an x between.
+func parseSize(_ text: String, option: String, example: String) throws -> ImageSize {
+  let extents = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+  guard extents.count == 2, let height = extents[0], let width = extents[1], height >= 1, width >= 1 else {
+    throw CinchError.usage("\(option) takes a height and a width of 1 or more, not '\(text)': \(option) \(example).")
+  }
+  return ImageSize(height: height, width: width)
 }

@@ -43,8 +43,9 @@ struct DataOptions: ParsableArguments {
 struct SourceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The samples: fashion-mnist, fashion-mnist-test, a file (IDX, .npy, .csv, .tsv; gzipped or not), or a folder of "
-        + "MNIST-like files.", valueName: "source"))
+      "The samples: fashion-mnist, fashion-mnist-test, a file (IDX, .npy, .csv, .tsv, gzipped or not; PNG, JPEG), or a folder of "
+        + "MNIST-like files, of PNG and JPEG files, or of folders of these, whose names are labels.",
+      valueName: "source"))
   var data: String?
 
   @Option(
@@ -91,6 +92,21 @@ struct SourceOptions: ParsableArguments {
     help: ArgumentHelp("Where --patches lie; --seed does not count. (default: 0)", valueName: "n"))
   var patchSeed: UInt64?
 
+  @Option(
+    help: ArgumentHelp(
+      "Brings PNG and JPEG files to one size, whatever their proportions. (default: none, or the run's own)",
+      valueName: "HEIGHTxWIDTH"))
+  var resize: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Takes the centre of PNG and JPEG files, once they have their size. (default: none, or the run's own)",
+      valueName: "HEIGHTxWIDTH"))
+  var crop: String?
+
+  @Flag(help: "PNG and JPEG files as grey images, or all in colour. (default: in colour if any is, or as the run's)")
+  var colour: ImageColour?
+
   /// How to read the file, in the order in which it applies.
   private var reading: [Override<Dataset.LoadOptions>] {
     [
@@ -109,11 +125,8 @@ struct SourceOptions: ParsableArguments {
       },
       Override("--layout", layout, \.layout),
       Override("--patches", patches) { options, text in
-        let extents = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-        guard extents.count == 2, let height = extents[0], let width = extents[1], height >= 1, width >= 1 else {
-          throw CinchError.usage("--patches takes a height and a width of 1 or more, not '\(text)': --patches 8x8.")
-        }
-        options.patches = Dataset.Patches(height: height, width: width)
+        let size = try parseSize(text, option: "--patches", example: "8x8")
+        options.patches = Dataset.Patches(height: size.height, width: size.width)
       },
       Override("--patch-seed", patchSeed) { options, seed in
         guard options.patches != nil else {
@@ -121,6 +134,9 @@ struct SourceOptions: ParsableArguments {
         }
         options.patches?.seed = seed
       },
+      Override("--resize", resize) { $0.resize = try parseSize($1, option: "--resize", example: "32x32") },
+      Override("--crop", crop) { $0.crop = try parseSize($1, option: "--crop", example: "32x32") },
+      Override(colour == .grey ? "--grey" : "--colour", colour, \.colour),
     ]
   }
 

@@ -42,6 +42,9 @@ extension CinchError.Setting {
     case .header: "--header"
     case .patches: "--patches"
     case .patchCount: "--count"
+    case .resize: "--resize"
+    case .crop: "--crop"
+    case .colour: "--colour"
     case .folder: "--out"
     case .resume: "--resume"
     case .changedData: "--changed-data"
@@ -56,6 +59,8 @@ extension CinchError.Setting {
     case .training: return "'cinch train'"
     case .devices: return "'cinch devices'"
     case .resume: return "'cinch train --resume \(value ?? "RUN")'"
+    case .colour where value == ImageColour.grey.rawValue: return "--grey"
+    case .colour: return "--colour"
     default: break
     }
     var value = value

@@ -18,7 +18,7 @@ final class LoadReport: Sendable {
     guard !quiet else { return try body() }
     let report = LoadReport()
     defer { report.clear() }
-    return try LoadProgress.observed(report.tell, body)
+    return try LoadProgress.observed(report.tell, noting: { Diagnostics.logger().notice("\($0)") }, body)
   }
 
   private func tell(_ progress: LoadProgress) {

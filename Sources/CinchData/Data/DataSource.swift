@@ -53,7 +53,9 @@ extension DataSource: Codable {
 
 extension Dataset.LoadOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case split, header, labelColumn, labels, columns, drop, idColumn, schema, sampleShape, layout, patches
+    case split, header, labelColumn, labels, columns, drop, idColumn, schema, sampleShape, layout, patches, resize,
+      crop,
+      colour
   }
 
   /// What is left out has its default.
@@ -75,6 +77,9 @@ extension Dataset.LoadOptions: Codable {
     schema = try container.decodeIfPresent(TableSchema.self, forKey: .schema)
     layout = try container.choiceIfPresent(.layout) ?? layout
     patches = try container.decodeIfPresent(Dataset.Patches.self, forKey: .patches)
+    resize = try container.decodeIfPresent(ImageSize.self, forKey: .resize)
+    crop = try container.decodeIfPresent(ImageSize.self, forKey: .crop)
+    colour = try container.choiceIfPresent(.colour)
     if let extents = try container.decodeIfPresent([Int].self, forKey: .sampleShape) {
       guard let shape = Shape(checking: extents) else {
         throw DecodingError.dataCorruptedError(
@@ -97,5 +102,8 @@ extension Dataset.LoadOptions: Codable {
     try container.encodeIfPresent(sampleShape?.dimensions, forKey: .sampleShape)
     try container.encode(layout, forKey: .layout)
     try container.encodeIfPresent(patches, forKey: .patches)
+    try container.encodeIfPresent(resize, forKey: .resize)
+    try container.encodeIfPresent(crop, forKey: .crop)
+    try container.encodeIfPresent(colour, forKey: .colour)
   }
 }

@@ -16,6 +16,8 @@ public struct Dataset: Sendable {
   package var schema: TableSchema?
   /// One class per sample, where known.
   package let classLabels: Labels?
+  /// One name per sample, where each is a file of its own: its path within the folder.
+  package let sampleNames: [String]?
   /// The file or data set the samples came from, for reports.
   public let name: String
   /// What turned raw values into `values`, where anything did.
@@ -92,7 +94,7 @@ public struct Dataset: Sendable {
   /// For values that are known to be finite and to fit, such as rows of another data set.
   init(
     unchecked rows: SampleRows, sampleShape: Shape, layout: ImageLayout = .nchw, labels: Labels?, name: String,
-    scaling: Scaling?, columnNames: [String]?, knownRange: KnownRange = KnownRange()
+    scaling: Scaling?, columnNames: [String]?, sampleNames: [String]? = nil, knownRange: KnownRange = KnownRange()
   ) {
     self.knownRange = knownRange
     self.rows = rows
@@ -102,6 +104,7 @@ public struct Dataset: Sendable {
     self.name = name
     self.scaling = scaling
     self.columnNames = columnNames
+    self.sampleNames = sampleNames
   }
 
   /// Enters every value; of images with channels first, so that the order of a file does not count.
@@ -138,7 +141,7 @@ public struct Dataset: Sendable {
     return Dataset(
       unchecked: rows.selecting(range), sampleShape: sampleShape, layout: layout,
       labels: classLabels.map { $0[range] },
-      name: name, scaling: scaling, columnNames: columnNames)
+      name: name, scaling: scaling, columnNames: columnNames, sampleNames: sampleNames.map { Array($0[range]) })
   }
 
   /// The first `count` samples, or all if there are fewer.
@@ -191,12 +194,13 @@ public struct Dataset: Sendable {
     if shape == sampleShape { return self }
     return Dataset(
       unchecked: ordered(.nchw).rows, sampleShape: shape, labels: classLabels, name: name, scaling: scaling,
-      columnNames: columnNames)
+      columnNames: columnNames, sampleNames: sampleNames)
   }
 
   private func gather(_ order: ArraySlice<Int>) -> Dataset {
     Dataset(
       unchecked: rows.selecting(order), sampleShape: sampleShape, layout: layout,
-      labels: classLabels?.gather(order), name: name, scaling: scaling, columnNames: columnNames)
+      labels: classLabels?.gather(order), name: name, scaling: scaling, columnNames: columnNames,
+      sampleNames: sampleNames.map { names in order.map { names[$0] } })
   }
 }

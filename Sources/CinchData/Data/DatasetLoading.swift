@@ -33,6 +33,12 @@ extension Dataset {
     /// Cuts patches out of images, and takes these for samples. An array of two axes is then one image, unless
     /// `sampleShape` says otherwise.
     public var patches: Patches?
+    /// Brings images of a folder to this size: means where they shrink, bilinear where they grow, whatever the proportions.
+    public var resize: ImageSize?
+    /// Takes the centre of images of a folder, once they have been resized.
+    public var crop: ImageSize?
+    /// Makes images of a folder grey, or grey ones three equal channels. By default they are in colour where any is.
+    public var colour: ImageColour?
 
     public init() {}
   }
@@ -73,7 +79,8 @@ extension Dataset {
   ///
   /// The names are `fashion-mnist` and `fashion-mnist-test`. A file's format is told by its first bytes, else by its
   /// extension: IDX and .npy (samples along the first dimension), CSV and TSV; each also gzipped. A folder is
-  /// taken as MNIST-like, `train-images-idx3-ubyte` and so on. Unsigned bytes become [0, 1] by division by 255;
+  /// taken as MNIST-like, `train-images-idx3-ubyte` and so on, where it holds these files, and else as one of PNG and JPEG
+  /// files, in the order of their names, or of folders of them, whose names are labels; one such file is one sample. Unsigned bytes become [0, 1] by division by 255;
   /// other values stay. Images come with channels first, whatever the file's layout.
   ///
   /// - Throws: `CinchError.badData`, `.inputOutput`, `.unavailable`; `.usage` for options that do not fit the file.
@@ -82,7 +89,11 @@ extension Dataset {
     let isOneImage = options.patches != nil && options.sampleShape == nil && data.sampleShape.dimensions.count == 1
     let whole = isOneImage ? data.asOneImage : data
     let labelled = try options.labels.map { try whole.labelled(try Labels.read($0), from: $0) } ?? whole
-    var seen = try labelled.seen(as: options.sampleShape, layout: options.layout)
+    // Image files know their order: another is only what others are to see.
+    var seen =
+      isImageFiles(source)
+      ? try labelled.seen(as: options.sampleShape, layout: .nchw).ordered(options.layout)
+      : try labelled.seen(as: options.sampleShape, layout: options.layout)
     seen.schema = data.schema
     return try options.patches.map(seen.patches) ?? seen
   }
@@ -99,8 +110,9 @@ extension Dataset {
       throw CinchError.inputOutput("There is no file of labels '\(labels)': check the path.")
     }
     switch source {
-    case "fashion-mnist": return try fashionMNIST(split: options.split)
-    case "fashion-mnist-test": return try fashionMNIST(split: .test)
+    case "fashion-mnist", "fashion-mnist-test":
+      try requireNoImageOptions(options, source)
+      return try fashionMNIST(split: source == "fashion-mnist" ? options.split : .test)
     default: break
     }
     guard FileBytes.exists(source) else {
@@ -109,10 +121,25 @@ extension Dataset {
     }
     if FileBytes.isFolder(source), mnistImages(in: source, split: options.split) != nil {
       try requireNoTableOptions(options, source)
+      try requireNoImageOptions(options, source)
       return try mnistLike(folder: source, split: options.split, name: FileBytes.name(source))
+    }
+    if FileBytes.isFolder(source) {
+      try requireNoTableOptions(options, source)
+      guard let images = try ImageFolder(folder: source) else {
+        throw CinchError.badData(
+          "The folder '\(source)' holds neither PNG or JPEG files nor \(options.split.prefix)-images-idx3-ubyte: name another, "
+            + "or a file.")
+      }
+      return try images.load(options)
     }
 
     let file = try FileContents(contentsOf: source)
+    if ImageFile.format(start: file.prefix(8)) != nil {
+      try requireNoTableOptions(options, source)
+      return try ImageFolder(file: source).load(options)
+    }
+    try requireNoImageOptions(options, source)
     let isGzip = Gzip.isGzip(file)
     let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: source) : file.prefix(16)
     let format = try format(start: start, path: isGzip && source.hasSuffix(".gz") ? String(source.dropLast(3)) : source)
@@ -185,6 +212,26 @@ extension Dataset {
     }
   }
 
+  /// - Throws: `CinchError.usage` for options that only image files can follow.
+  private static func requireNoImageOptions(_ options: LoadOptions, _ source: String) throws {
+    let given: [(Bool, CinchError.Message)] = [
+      (options.resize != nil, "\(.resize)"), (options.crop != nil, "\(.crop)"),
+      (options.colour != nil, "\(.colour, options.colour?.rawValue ?? "")"),
+    ]
+    guard let setting = given.first(where: { $0.0 })?.1 else { return }
+    throw CinchError.usage("'\(source)' is no folder of PNG or JPEG files: leave \(setting) out, or name one.")
+  }
+
+  /// Whether a source is image files, which `resize`, `crop` and `colour` are for.
+  package static func isImageFiles(_ source: String) -> Bool {
+    guard FileBytes.isFolder(source) else {
+      return (try? FileContents(contentsOf: source, isGlance: true)).map {
+        ImageFile.format(start: $0.prefix(8)) != nil
+      } ?? false
+    }
+    return Split.allCases.allSatisfy { mnistImages(in: source, split: $0) == nil }
+  }
+
   private enum Format { case idx, npy, csv }
 
   private static func format(start: [UInt8], path: String) throws -> Format {
@@ -195,7 +242,8 @@ extension Dataset {
     if name.hasSuffix(".idx") || name.hasSuffix("-ubyte") { return .idx }
     if [".csv", ".tsv", ".txt"].contains(where: name.hasSuffix) { return .csv }
     throw CinchError.badData(
-      "'\(path)' is in no known format: use IDX, .npy (float32, float64 or uint8), .csv or .tsv, gzipped or not.")
+      "'\(path)' is in no known format: use IDX, .npy (float32, float64 or uint8), .csv or .tsv, gzipped or not, PNG "
+        + "or JPEG.")
   }
 
   private static func inflated(_ file: FileContents, path: String) throws -> FileContents {

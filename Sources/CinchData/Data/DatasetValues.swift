@@ -30,7 +30,7 @@ extension Dataset {
     }
     return Dataset(
       unchecked: rows, sampleShape: image.shape, layout: order, labels: classLabels, name: name, scaling: scaling,
-      columnNames: columnNames, knownRange: knownRange)
+      columnNames: columnNames, sampleNames: sampleNames, knownRange: knownRange)
   }
 
   /// What there is one of per column, as it is read, channels first.

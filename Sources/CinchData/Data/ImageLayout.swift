@@ -46,7 +46,7 @@ extension Dataset {
     }
     return Dataset(
       unchecked: rows, sampleShape: image.shape, layout: .nhwc, labels: classLabels, name: name,
-      scaling: scaling, columnNames: columnNames.map { image.channelsFirst($0) })
+      scaling: scaling, columnNames: columnNames.map { image.channelsFirst($0) }, sampleNames: sampleNames)
   }
 
   /// Refuses to see images as others of as many values, which would shuffle their pixels. Flat samples may be any.

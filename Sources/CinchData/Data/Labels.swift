@@ -96,7 +96,7 @@ extension Dataset {
   private func replacingLabels(_ labels: Labels) -> Dataset {
     Dataset(
       unchecked: rows, sampleShape: sampleShape, layout: layout, labels: labels, name: name, scaling: scaling,
-      columnNames: columnNames, knownRange: knownRange)
+      columnNames: columnNames, sampleNames: sampleNames, knownRange: knownRange)
   }
 }
 

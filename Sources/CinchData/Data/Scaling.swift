@@ -174,7 +174,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     }
     let scaled = Dataset(
       unchecked: rows, sampleShape: data.sampleShape, layout: data.layout, labels: data.classLabels, name: data.name,
-      scaling: self, columnNames: data.columnNames)
+      scaling: self, columnNames: data.columnNames, sampleNames: data.sampleNames)
     if !mayReach(from: data.range, raw: raw).allSatisfy({ Float($0).isFinite }) {
       // Some of the values would be; perhaps none is.
       try scaled.requireFinite(subject: "The scaled data")

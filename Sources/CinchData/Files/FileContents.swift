@@ -21,11 +21,12 @@ final class FileContents: Sendable {
     count = bytes.count
   }
 
+  /// - Parameter isGlance: whether only a few bytes are looked at, for which none is copied.
   /// - Throws: as `FileBytes.read`.
-  init(contentsOf path: String) throws {
+  init(contentsOf path: String, isGlance: Bool = false) throws {
     let file = try OpenFile(path)
     count = file.size
-    guard file.size >= Self.mappedSize else {
+    guard isGlance || file.size >= Self.mappedSize else {
       place = .memory(try file.read())
       return
     }

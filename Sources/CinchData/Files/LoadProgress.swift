@@ -7,17 +7,26 @@ public struct LoadProgress: Sendable, Hashable {
   public var fraction: Double
 
   @TaskLocal private static var observer: (@Sendable (LoadProgress) -> Void)?
+  @TaskLocal private static var noting: (@Sendable (String) -> Void)?
 
   /// Has `observer` told of what `body` loads, file by file, every few megabytes.
   ///
   /// ```swift
   /// let data = try LoadProgress.observed({ print($0.path, $0.fraction) }) { try Dataset.load("large.csv") }
   /// ```
+  ///
+  /// - Parameters:
+  ///   - observer: is told how far reading has come.
+  ///   - noting: is told what was left out of the data, such as files of a folder that are no images, as a clause.
+  ///   - body: loads.
   public static func observed<R>(
-    _ observer: @escaping @Sendable (LoadProgress) -> Void, _ body: () throws -> R
+    _ observer: @escaping @Sendable (LoadProgress) -> Void, noting: (@Sendable (String) -> Void)? = nil,
+    _ body: () throws -> R
   ) rethrows -> R {
-    try $observer.withValue(observer, operation: body)
+    try $observer.withValue(observer) { try $noting.withValue(noting, operation: body) }
   }
+
+  static func note(_ text: String) { noting?(text) }
 
   static func tell(_ work: String, _ path: String, _ done: Int, of total: Int) {
     observer?(LoadProgress(path: path, work: work, fraction: Double(done) / Double(max(total, 1))))
