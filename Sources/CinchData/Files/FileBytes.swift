@@ -2,12 +2,12 @@ import CinchBackend
 import Glibc
 
 /// Reading whole files, with every refusal in a sentence.
-enum FileBytes {
+package enum FileBytes {
   /// The bytes of a regular file.
   ///
   /// - Throws: `CinchError.inputOutput` if it cannot be read, `.badData` if it is empty, `.unavailable` if it does not fit
   ///   into memory.
-  static func read(_ path: String) throws -> [UInt8] { try OpenFile(path).read() }
+  package static func read(_ path: String) throws -> [UInt8] { try OpenFile(path).read() }
 
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
