@@ -14,6 +14,18 @@ struct RunOptions: ParsableArguments {
     guard let config = model.run else { throw CinchError.inputOutput("'\(run)' holds no run: check the path.") }
     return (model, config)
   }
+
+  /// PCA of the run's training data; nil, with a note of why, where there is none to compare with.
+  func principalComponents(of config: RunConfig, _ model: Autoencoder) throws -> Autoencoder? {
+    do {
+      let (pca, note) = try RunFolder(run).principalComponents(of: config, on: model.device.device)
+      if let note { Diagnostics.logger().notice("PCA is not kept: \(CinchError.inputOutput(note).typed)") }
+      return pca
+    } catch RunFolder.NoComparison.impossible(let why) {
+      Diagnostics.logger().notice("no PCA to compare with: \(CinchError.badData(why).typed)")
+    } catch RunFolder.NoComparison.meaningless {}
+    return nil
+  }
 }
 
 /// Where a command's result goes.
@@ -25,7 +37,9 @@ struct OutputOptions: ParsableArguments {
 
   /// Before any work is done: a misspelt ending would hide in which format the file is.
   /// - Throws: `CinchError.usage`.
-  func requireKnownEnding() throws {
+  func requireKnownEnding() throws { try Self.requireKnownEnding(output) }
+
+  static func requireKnownEnding(_ output: String) throws {
     guard output.hasSuffix(".npy") || output.hasSuffix(".csv") else {
       throw CinchError.usage(
         "The output '\(output)' is neither .npy nor .csv: name a file that ends with one of these.")
@@ -138,7 +152,10 @@ struct EvalCommand: ParsableCommand {
       evaluation.metrics[Metrics.logLikelihoodName] =
         -(evaluation.metrics[Metrics.freeEnergyName] ?? .nan) - found.value
     }
-    evaluation.metrics[Evaluation.principalName] = try principalError(data, model, config, evaluation)
+    evaluation.metrics[Evaluation.principalName] =
+      config.recipe.closedForm == .pca
+      ? evaluation.metrics[Evaluation.mseName]
+      : try runOptions.principalComponents(of: config, model)?.evaluate(data).metrics[Evaluation.mseName]
     if json {
       return try Output.result(
         JSON.record([
@@ -169,21 +186,6 @@ struct EvalCommand: ParsableCommand {
     facts.add("code", try config.recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("samples", NumberText.grouped(evaluation.samples) + (heldOut ? ", held out" : ""))
     try Output.result(facts.text)
-  }
-
-  /// PCA's error on the same samples; nil where there is no PCA to compare with.
-  private func principalError(
-    _ data: Dataset, _ model: Autoencoder, _ config: RunConfig, _ evaluation: Evaluation
-  ) throws -> Double? {
-    guard config.recipe.closedForm != .pca else { return evaluation.metrics[Evaluation.mseName] }
-    do {
-      let (pca, note) = try RunFolder(runOptions.run).principalComponents(of: config, on: model.device.device)
-      if let note { Diagnostics.logger().notice("PCA is not kept: \(CinchError.inputOutput(note).typed)") }
-      return try pca.evaluate(data).metrics[Evaluation.mseName]
-    } catch RunFolder.NoComparison.impossible(let why) {
-      Diagnostics.logger().notice("no PCA to compare with: \(CinchError.badData(why).typed)")
-    } catch RunFolder.NoComparison.meaningless {}
-    return nil
   }
 }
 
