@@ -38,7 +38,7 @@ extension Autoencoder {
     try folder.write(config)
     try folder.write(parameters, of: recipe, identity)
     // After the model, so that a full disk loses nothing.
-    try folder.remove([.checkpoint, .history, .reconstructions, .filters, .features, .principalComponents])
+    try folder.remove([.checkpoint, .history, .reconstructions, .filters, .features, .principalComponents, .scores])
     try folder.writeFilters(self, shape: config.shape, identity: identity)
   }
 

@@ -175,7 +175,7 @@ public final class Autoencoder: Sendable {
     do { return try body() } catch let error as BackendError { throw CinchError(error) }
   }
 
-  private func check(_ data: Dataset) throws {
+  func check(_ data: Dataset) throws {
     guard data.features == recipe.input else {
       throw CinchError.badData(
         "'\(data.name)' has \(data.features) features per sample, but this model takes \(recipe.inputShape): "

@@ -52,19 +52,10 @@ extension RunFolder {
     return (trainer.model, nil)
   }
 
-  /// What the run was trained on, as its model takes it.
+  /// What PCA is fitted to.
   private func trainingSamples(of config: RunConfig, for recipe: Recipe, on device: Device) throws -> Dataset {
     do {
-      guard let source = config.data else {
-        throw NoComparison.impossible("The run does not say which data it was trained on.")
-      }
-      let data = try source.load()
-      guard !config.hasChanged(data) else {
-        throw NoComparison.impossible("'\(source.source)' holds other data now than the run was trained on.")
-      }
-      let isGiven = config.samples?.isGiven ?? (config.validation != nil)
-      let scaled = try config.prepare(data)
-      let samples = isGiven ? scaled : try config.recipe.parts(of: scaled, validation: nil).training
+      let samples = try config.trainingSamples()
       let operations = PrincipalAxesPlan.operations(
         samples: samples.count, features: recipe.input, components: try recipe.resolved().codeUnits)
       guard operations <= Self.mostOperations(on: device) else {

@@ -15,6 +15,7 @@ import Glibc
 /// | `reconstructions.png` | originals, what the encoder saw of them where they were corrupted, reconstructions |
 /// | `filters.png` | the first layer's weights, one tile per unit |
 /// | `pca.safetensors` | PCA of the training samples, once an evaluation has compared with it |
+/// | `scores.safetensors` | the training samples' scores, and the threshold of an anomaly, once samples have been scored |
 /// | `features.png` | of convolutions: a sample, and what each encoder layer's filters find in it |
 ///
 /// Every file is written whole or not at all, and carries the run's `RunIdentity`: `config.json` as a member, the
@@ -34,6 +35,7 @@ public struct RunFolder: Sendable, Hashable {
     case filters = "filters.png"
     case features = "features.png"
     case principalComponents = "pca.safetensors"
+    case scores = "scores.safetensors"
   }
 
   package func path(of file: File) -> String { path + "/" + file.rawValue }

@@ -43,6 +43,23 @@ extension RunSamples {
 }
 
 extension RunConfig {
+  /// The samples that the run was trained on, as its model takes them: without those that it held out.
+  /// - Throws: `CinchError.usage` where they are a program's own; `.badData` where the data have changed; as
+  ///   `DataSource.load`.
+  func trainingSamples() throws -> Dataset {
+    guard let data else {
+      throw CinchError.usage("The run does not say which data it was trained on: train from a file.")
+    }
+    let samples = try data.load()
+    guard !hasChanged(samples) else {
+      throw CinchError.badData(
+        "'\(data.source)' holds other data now than the run was trained on: bring the old data back.")
+    }
+    let scaled = try prepare(samples)
+    let isGiven = self.samples?.isGiven ?? (validation != nil)
+    return isGiven ? scaled : try recipe.parts(of: scaled, validation: nil).training
+  }
+
   /// The samples that the run holds out, neither scaled nor trained on: those that it was given, or else those that it
   /// split off, which the seed chooses again.
   /// - Throws: `CinchError.usage` where it holds out none, or they are a program's own; `.badData` where the data have

@@ -53,15 +53,20 @@ extension Recipe {
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
     try data.requireOrder()
     try requireLabels(data)
-    if objective.chain != nil, decoder.last?.activation == .sigmoid, let found = data.first(outside: 0...1) {
-      throw CinchError.badData(
-        "Bernoulli units need values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is \(found.value): "
-          + "use \(.scaling, "minmax"), or \(.outputActivation) linear for gaussian units.")
-    }
+    try validateRange(data)
     if loss == .gaussian, sigma == nil, data.isConstant {
       throw CinchError.badData(
         "All \(data.count) samples of '\(data.name)' are the same, so that σ would shrink for ever: give \(.sigma), or other "
           + "data.")
+    }
+  }
+
+  /// - Throws: `CinchError.badData` where the loss or the units have no meaning for a value.
+  func validateRange(_ data: Dataset) throws {
+    if objective.chain != nil, decoder.last?.activation == .sigmoid, let found = data.first(outside: 0...1) {
+      throw CinchError.badData(
+        "Bernoulli units need values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is \(found.value): "
+          + "use \(.scaling, "minmax"), or \(.outputActivation) linear for gaussian units.")
     }
     if loss == .bce, let found = data.first(outside: 0...1) {
       throw CinchError.badData(

@@ -23,6 +23,10 @@ package protocol Session: AnyObject {
   /// The outputs of the encoder's convolutions, each with its name and shape.
   func featureMaps(_ data: Dataset) throws -> [FeatureMaps]
   func evaluate(_ data: Dataset) throws -> Evaluation
+  /// Each sample's score; see `Scoring`.
+  ///
+  /// - Parameter order: of the channels in scores by feature; nil where nobody asks for these.
+  func scores(_ data: Dataset, byFeature order: ImageLayout?) throws -> SampleScores
   /// log p(x) of samples, averaged, as far as `draws` codes of each tell: see `ImportanceWeightedBound`.
   func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double
   /// log Z of a Boltzmann machine; see `AnnealedImportanceSampling`.
@@ -192,6 +196,19 @@ final class ModelSession<B: Backend>: Session {
     evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
     evaluation.metrics[Metrics.pseudoLikelihoodName] = try PseudoLikelihood(network)?.run(input.channelsLast(data))
     return evaluation
+  }
+
+  func scores(_ data: Dataset, byFeature order: ImageLayout?) throws -> SampleScores {
+    let scoring = try Scoring(network)
+    try recipe.validateRange(data)
+    var scores = try scoring.run(input.channelsLast(data), byFeature: order != nil)
+    if let row = scores.values.firstIndex(where: { !$0.isFinite }) {
+      throw CinchError.diverged(
+        "The score of row \(row + 1) of '\(data.name)' is no finite number: its values or the model's weights are too large; "
+          + "correct the row, or train anew with a smaller \(.learningRate).")
+    }
+    if let order { scores.features = scores.features.map { input.fromDevice($0, in: order) } }
+    return scores
   }
 
   func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double {

@@ -30,7 +30,10 @@ final class FactorLikelihood<B: Backend>: Learner {
   func endUpdate() throws { try evaluation.endUpdate() }
   func record(_ part: Batch<B.Buffer>, into row: Tensor<B.Buffer>) throws { try evaluation.record(part, into: row) }
 
-  func beginEvaluation() throws {
+  func beginEvaluation() throws { halfLogDeterminant = try Self.halfLogDeterminant(of: network) }
+
+  /// ½ log det(M/σ²) of a network as it is. It waits.
+  static func halfLogDeterminant(of network: Network<B>) throws -> Double {
     guard let decoder = network.layers[1] as? DenseLayer<B>, let variance = network.parameter("loss.log_variance")
     else {
       throw BackendError.invalidArgument("The network is no factor model: it has no linear decoder with a variance.")
@@ -42,7 +45,7 @@ final class FactorLikelihood<B: Backend>: Learner {
     var matrix = Scalars.doubles(try network.backend.read(gram))
     let precision = exp(-Double(try network.backend.read(variance.value)[0]))
     for place in matrix.indices { matrix[place] = precision * matrix[place] + (place % (units + 1) == 0 ? 1 : 0) }
-    halfLogDeterminant = Self.halfLogDeterminant(&matrix, size: units)
+    return halfLogDeterminant(&matrix, size: units)
   }
 
   /// Of a positive definite matrix, by Cholesky's decomposition: the logarithms of its pivots' roots.

@@ -197,7 +197,8 @@ public struct Dataset: Sendable {
       columnNames: columnNames, sampleNames: sampleNames)
   }
 
-  private func gather(_ order: ArraySlice<Int>) -> Dataset {
+  /// Samples in another order, or some of them; their numbers must lie in `0 ..< count`.
+  package func gather(_ order: ArraySlice<Int>) -> Dataset {
     Dataset(
       unchecked: rows.selecting(order), sampleShape: sampleShape, layout: layout,
       labels: classLabels?.gather(order), name: name, scaling: scaling, columnNames: columnNames,

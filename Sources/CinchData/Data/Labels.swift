@@ -48,7 +48,7 @@ package struct Labels: Sendable, Hashable {
   func gather(_ order: some Sequence<Int>) -> Labels { Labels(order.map { values[$0] }, names: names) }
 
   /// As text.
-  func text(_ value: Int) -> String { names.map { $0[value] } ?? "\(value)" }
+  package func text(_ value: Int) -> String { names.map { $0[value] } ?? "\(value)" }
 }
 
 extension Dataset {
