@@ -117,6 +117,31 @@ extension RunFolder {
     return try caption.map { try ImageGrid.captioned(image, $0) } ?? image
   }
 
+  /// Samples in their own units, below them their reconstructions, and |x̂ − x|, whose largest value is white.
+  ///
+  /// - Parameters:
+  ///   - samples: as the model takes them.
+  ///   - caption: a line below.
+  package static func errorPicture(
+    _ model: Autoencoder, of samples: Dataset, _ config: RunConfig, caption: String
+  ) throws -> RasterImage {
+    let shape = config.shape
+    let magnification = magnification(shape, narrow: 2)
+    let samples = try samples.prefix(max(1, mostPixels / (3 * shape.count * magnification * magnification)))
+    let originals = try config.restore(samples.values)
+    let reconstructions = try config.restore(try model.reconstruct(samples).values)
+    let errors = zip(originals, reconstructions).map { abs($0 - $1) }
+    let tile = tile(shape)
+    let pictures = try [
+      ImageGrid.compared(
+        [originals, reconstructions], tileShape: tile, contrast: .fixed(range(originals)), magnification: magnification),
+      ImageGrid.compared(
+        [errors], tileShape: tile, contrast: .fixed(0...max(errors.max() ?? 0, .leastNormalMagnitude)),
+        magnification: magnification),
+    ]
+    return try ImageGrid.captioned(try ImageGrid.stacked(pictures, gap: 1), caption)
+  }
+
   /// Channels that are no colours stand below each other.
   private static func tile(_ shape: Shape) -> Shape {
     let extents = shape.dimensions
