@@ -39,13 +39,15 @@ import Testing
       #expect(outcome.refused(65) && outcome.errors.contains(words), "\(outcome.errors)")
     }
     #expect(try await sandbox.run(line: "train --resume run --epochs 151").status == 0)
+    let leak = try await sandbox.run(line: "finetune run --data birds.csv --label-column sex")
+    #expect(leak.refused(64) && leak.errors.contains("--drop sex"), "\(leak.errors)")
   }
 
   @Test func whatIsMissingIsNamed() async throws {
     let sandbox = try Sandbox()
     try sandbox.write("a,b,who\n1,2,x\n3,NA,y\n5,6,x\n", to: "t.csv")
     for (status, line, words) in [
-      (65, "--data t.csv", "1 missing cells"), (64, "--data t.csv --drop c", "no column 'c'"),
+      (65, "--data t.csv", "1 missing cell,"), (64, "--data t.csv --drop c", "no column 'c'"),
       (64, "--data t.csv --drop b,,a", "--drop takes names"), (64, "--data fashion-mnist --drop b", "--drop"),
       (64, "--data t.csv --columns b --drop b", "No column"),
     ] {

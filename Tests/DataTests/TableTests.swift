@@ -54,6 +54,14 @@ import Testing
     refusal("sex,length,island\nmale,1,Java\n", "line 2", "'Java'", "Biscoe, Dream, Torgersen")
     refusal("sex,length,island\nmale,x,Dream\n", "line 2", "'length'", "no number")
     refusal("sex,length,island\nmale,NA,Dream\n", "line 2", "'length'", "missing")
+    // A feature would be told by itself.
+    let leak = #expect(throws: CinchError.self) {
+      try load(Self.birds) {
+        $0.schema = first.schema
+        $0.labelColumn = "sex"
+      }
+    }
+    #expect(leak?.description.contains("told by itself") == true)
     // Numbers alone, in another order.
     let numbers = try load("a,b\n1,2\n3,4\n")
     #expect(numbers.schema?.isPlain == true)
@@ -77,7 +85,7 @@ import Testing
 
   @Test(arguments: [
     ("a,b\n1,\n2,3\n,4\n", ["2 missing cells", "line 2", "'b'", "drop"]),
-    ("a,b\n1,?\n2,x\n", ["1 missing cells", "line 2"]), ("a,b\n1,2\n3,x\n", ["line 3", "'x'", "'b'", "other cells"]),
+    ("a,b\n1,?\n2,x\n", ["1 missing cell,", "line 2"]), ("a,b\n1,2\n3,x\n", ["line 3", "'x'", "'b'", "other cells"]),
     ("a,b\n1,x\n2,x\n", ["'x' in every row", "drop"]), ("a,b,a\n1,x,1\n2,y,1\n", ["two columns 'a'"]),
     ("a,b\n1,x\n2\n", ["line 3"]), ("a,b\n", ["no rows"]),
   ])

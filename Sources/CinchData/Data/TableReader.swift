@@ -58,6 +58,11 @@ struct TableReader {
         return place
       }
       schema = known
+      if let labelPlace, places.contains(labelPlace) {
+        throw CinchError.usage(
+          "The column '\(named[labelPlace])' is one of the features that the run was trained with, so that it would be told by "
+            + "itself: name other labels, or train anew with \(.drop, named[labelPlace]).")
+      }
     } else {
       let dropped = try Set(selection.drop.map { try find($0, in: named) })
       let wanted = try selection.columns?.map { try find($0, in: named) } ?? Array(0..<width)
@@ -131,7 +136,7 @@ struct TableReader {
     }
     if let missing {
       throw CinchError.badData(
-        "'\(path)' has \(missing.count) missing cells, the first in line \(missing.line), column '\(missing.column)': complete "
+        "'\(path)' has \(missing.count == 1 ? "1 missing cell" : "\(missing.count) missing cells"), the first in line \(missing.line), column '\(missing.column)': complete "
           + "them, or leave their columns out with \(.drop).")
     }
     guard rows > 0 else { throw CinchError.badData("'\(path)' has a header but no rows: add at least one.") }
