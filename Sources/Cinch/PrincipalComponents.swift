@@ -55,9 +55,15 @@ extension RunFolder {
   /// What PCA is fitted to.
   private func trainingSamples(of config: RunConfig, for recipe: Recipe, on device: Device) throws -> Dataset {
     do {
+      let units = try recipe.resolved().codeUnits
       let samples = try config.trainingSamples()
+      guard samples.count > units else {
+        throw NoComparison.impossible(
+          "\(samples.count) samples vary in fewer directions than the code's \(units) units, so that PCA would lose nothing."
+        )
+      }
       let operations = PrincipalAxesPlan.operations(
-        samples: samples.count, features: recipe.input, components: try recipe.resolved().codeUnits)
+        samples: samples.count, features: recipe.input, components: units)
       guard operations <= Self.mostOperations(on: device) else {
         throw NoComparison.impossible(
           "A PCA of \(samples.count) samples of \(recipe.input) features takes minutes on \(device): train pca to compare with."

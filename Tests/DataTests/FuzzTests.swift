@@ -1,4 +1,5 @@
 import CinchBackend
+import TestSupport
 import Testing
 
 @testable import CinchData

@@ -1,6 +1,7 @@
 import CinchBackend
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CinchData

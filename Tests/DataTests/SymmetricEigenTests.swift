@@ -1,5 +1,6 @@
 import CinchBackend
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CinchData

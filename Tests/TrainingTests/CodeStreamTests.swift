@@ -8,19 +8,6 @@ import Testing
 @Suite struct CodeStreamTests {
   static let devices: [Device] = [.reference, .cpu, .opencl(family: .cpu), .opencl(family: .gpu)]
 
-  /// SplitMix64, so that damage repeats.
-  struct Generator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      return z ^ (z >> 31)
-    }
-  }
-
   /// Codes that every device computes exactly: each is the sum of two features, which are multiples of 1/64.
   static func exactModel(on device: Device) throws -> Autoencoder {
     let model = try Autoencoder(Recipe.linear(layers: [8, 4]), on: device)
@@ -35,7 +22,7 @@ import Testing
   }
 
   static func exactData(count: Int = 2500) throws -> Dataset {
-    var generator = Generator(state: 1)
+    var generator = FixedGenerator(state: 1)
     let values = (0..<count * 8).map { _ in
       Float(generator.next().leadingZeroBitCount + Int(generator.next() % 5)) / 64
     }
@@ -212,7 +199,7 @@ import Testing
   /// Every byte changed, every length: none goes unnoticed.
   @Test func everyDamagedByteIsNoticed() throws {
     let bytes = try sample().stream.bytes
-    var generator = Generator(state: 7)
+    var generator = FixedGenerator(state: 7)
     for place in bytes.indices {
       var damaged = bytes
       damaged[place] ^= UInt8.random(in: 1...255, using: &generator)
@@ -274,7 +261,7 @@ import Testing
   }
 
   /// A few bytes changed, inserted, removed or repeated; half of them where the header is.
-  private func damage(_ file: [UInt8], header: Int, _ generator: inout Generator) -> [UInt8] {
+  private func damage(_ file: [UInt8], header: Int, _ generator: inout FixedGenerator) -> [UInt8] {
     var bytes = file
     for _ in 0..<Int.random(in: 1...3, using: &generator) {
       let end = Bool.random(using: &generator) ? min(header, bytes.count) : bytes.count
@@ -293,7 +280,7 @@ import Testing
   @Test func damagedFilesAreRefusedOrHarmless() throws {
     let (stream, codes) = try sample()
     #expect(sealed(stream.bytes) == stream.bytes)
-    var generator = Generator(state: 11)
+    var generator = FixedGenerator(state: 11)
     var (refused, read) = (0, 0)
     for round in 0..<6000 {
       let bytes = damage(stream.bytes, header: stream.start, &generator)
