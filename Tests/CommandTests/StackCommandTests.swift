@@ -30,6 +30,8 @@ import Testing
     #expect(epochs.compactMap { $0["learning_rate"] as? Double } == [0.01, 0.01, 0.02])
     let history = String(decoding: try sandbox.bytes("stack/history.csv"), as: UTF8.self).split(separator: "\n")
     #expect(history[0].hasPrefix("epoch,layer,loss,") && history.count == 4 && history[3].hasPrefix("3,2,"))
+    let info = try await sandbox.run(line: "info stack").output
+    #expect(info.contains("2 epochs, seed 0;") && info.contains("1 epoch, seed 0, layer by layer"), "\(info)")
     for line in ["encode stack -o codes.npy", "reconstruct stack -o x.npy", "eval stack", "info stack"] {
       let outcome = try await sandbox.run(line: line)
       #expect(outcome.status == 0, "\(line): \(outcome.errors)")

@@ -45,7 +45,15 @@ extension Recipe {
 
   /// adam 0.001, batch 256; lbfgs 1, all samples
   var trainingText: String {
-    if let modules { return Self.once(modules.map(\.trainingText)) + ", layer by layer" }
+    if let modules {
+      // Their seeds follow from the stack's.
+      let texts = modules.map { module in
+        var module = module
+        module.seed = seed
+        return module.trainingText
+      }
+      return Self.once(texts) + ", layer by layer"
+    }
     if closedForm != nil { return "closed form, seed \(seed)" }
     var parts = ["\(optimizer.rule.rawValue) \(NumberText.plain(optimizer.learningRate))"]
     if schedule.kind != .constant { parts.append("\(schedule.kind.rawValue) schedule") }
