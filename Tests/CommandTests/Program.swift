@@ -136,15 +136,11 @@ struct Running {
   let output: String
   let errors: String
 
-  /// Leaves the processors to others. Tests that compute may keep those that wait for a program from waking for minutes,
-  /// and would have to share the processors with it all the while.
-  func giveWay() { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process.processIdentifier), 19) }
-
   // Tests that compute keep every thread of the pool for half a minute at a time, so what waits here may wake long
   // after its time: it looks at the program before it judges.
 
   /// - Parameter limit: seconds after which the program is killed, and the test with it.
-  func wait(limit: Double = 120) async throws -> Outcome {
+  func wait(limit: Double = 300) async throws -> Outcome {
     let pid = process.processIdentifier
     let watchdog = Task { [process] in
       try await Task.sleep(for: .seconds(limit))
@@ -163,16 +159,31 @@ struct Running {
       errors: try text(errors))
   }
 
-  /// Waits until `count` lines have been printed.
-  func waitForLines(_ count: Int) async throws {
-    let deadline = ContinuousClock.now + .seconds(120)
-    while true {
-      let goesOn = process.isRunning && ContinuousClock.now < deadline
-      let printed = (try? Data(contentsOf: URL(fileURLWithPath: output))) ?? Data()
-      if printed.count(where: { $0 == 10 }) >= count { return }
-      guard goesOn else { break }
-      try await Task.sleep(for: .milliseconds(5))
+  /// Waits until `count` lines have been printed, and then sends `signal` at once.
+  ///
+  /// The wait has a thread of its own, for the pool's may all be busy with tests that compute. Without a signal the
+  /// program is halted until this test wakes, so that neither its work ends meanwhile nor others' is held up.
+  func waitForLines(_ count: Int, thenSend signal: Int32? = nil) async throws {
+    let (process, output) = (process, output)
+    let printed = await withCheckedContinuation { continuation in
+      Thread.detachNewThread {
+        let deadline = ContinuousClock.now + .seconds(300)
+        while true {
+          let goesOn = process.isRunning && ContinuousClock.now < deadline
+          let lines = (try? Data(contentsOf: URL(fileURLWithPath: output)))?.count { $0 == 10 } ?? 0
+          if lines >= count { kill(process.processIdentifier, signal ?? SIGSTOP) }
+          guard lines < count && goesOn else { return continuation.resume(returning: lines) }
+          usleep(5000)
+        }
+      }
     }
-    Issue.record("the program ended, or printed fewer than \(count) lines in 120 s")
+    if signal == nil { kill(process.processIdentifier, SIGCONT) }
+    if printed < count {
+      Issue.record("the program ended, or printed \(printed) of \(count) lines in 300 s: \(try errorText())")
+    }
+  }
+
+  private func errorText() throws -> String {
+    String(decoding: try Data(contentsOf: URL(fileURLWithPath: errors)), as: UTF8.self)
   }
 }

@@ -17,7 +17,6 @@ import Testing
   private func endless(_ sandbox: Sandbox) async throws -> Running {
     let line = "\(recipe) --device reference --epochs 100000 --out run"
     let running = try sandbox.start(line.split(separator: " ").map(String.init))
-    running.giveWay()
     try await running.waitForLines(3)
     return running
   }
@@ -32,8 +31,7 @@ import Testing
     #expect(try await sandbox.run(line: "\(line) --out straight").status == 0)
 
     let running = try sandbox.start("\(line) --out stopped".split(separator: " ").map(String.init))
-    try await running.waitForLines(4)
-    running.process.interrupt()
+    try await running.waitForLines(4, thenSend: SIGINT)
     let stopped = try await running.wait()
     #expect(stopped.status == 130)
     #expect(stopped.errors == "cinch: Interrupted: go on with 'cinch train --resume stopped'.\n")
@@ -110,9 +108,7 @@ import Testing
     #expect(try await sandbox.run(line: "eval run --device reference").refused(74), "there is no model yet")
 
     let resumed = try sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
-    resumed.giveWay()
-    try await resumed.waitForLines(3)
-    resumed.process.terminate()
+    try await resumed.waitForLines(3, thenSend: SIGTERM)
     #expect(try await resumed.wait().status == 130)
     #expect(try await sandbox.run(line: "eval run --device reference").status == 0)
   }
@@ -208,9 +204,7 @@ import Testing
     kill(running.process.processIdentifier, SIGKILL)
     #expect(try await running.wait().status == 137)
     let third = try sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
-    third.giveWay()
-    try await third.waitForLines(2)
-    third.process.terminate()
+    try await third.waitForLines(2, thenSend: SIGTERM)
     #expect(try await third.wait().status == 130)
     #expect(!sandbox.exists("run/.cinch-lock"))
   }

@@ -66,8 +66,7 @@ import Testing
     #expect(try await sandbox.run(line: line).status == 0)
     let running = try sandbox.start(
       line.replacing("--out stack", with: "--out stopped").split(separator: " ").map(String.init))
-    try await running.waitForLines(6)
-    running.process.interrupt()
+    try await running.waitForLines(6, thenSend: SIGINT)
     let stopped = try await running.wait()
     #expect(stopped.status == 130, "\(stopped.errors)")
     let resumed = try await sandbox.run(line: "train --resume stopped")
@@ -78,8 +77,7 @@ import Testing
     let tune = "finetune stack --freeze 1 --epochs 40 --json"
     #expect(try await sandbox.run(line: "\(tune) --out tuned").status == 0)
     let tuning = try sandbox.start("\(tune) --out half".split(separator: " ").map(String.init))
-    try await tuning.waitForLines(4)
-    tuning.process.interrupt()
+    try await tuning.waitForLines(4, thenSend: SIGINT)
     #expect(try await tuning.wait().status == 130)
     // Its first weights are its own by now.
     try FileManager.default.removeItem(at: sandbox.folder.appendingPathComponent("stack"))
