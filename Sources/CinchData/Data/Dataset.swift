@@ -6,26 +6,28 @@ import CinchBackend
 /// are put into another order, where someone reads them. A large file is read in place.
 public struct Dataset: Sendable {
   /// `count` rows of `features` values in the order `layout`.
-  package let rows: SampleRows
+  package internal(set) var rows: SampleRows
+  /// As `rows`: 1 where a value was observed, and 0 where it is missing and another stands for it. Nil where none is missing.
+  package internal(set) var observed: SampleRows?
   /// How `rows` order the values of an image. Anything but an image is `.nchw`.
-  package let layout: ImageLayout
+  package internal(set) var layout: ImageLayout
   /// One sample's shape, whatever the order of `stored`: `[28, 28]`, `[3, 32, 32]` (channels, height, width) or
   /// `[features]`.
-  public let sampleShape: Shape
+  public internal(set) var sampleShape: Shape
   /// What the columns of its table mean, where it was read from one with a header or with text.
   package var schema: TableSchema?
   /// One class per sample, where known.
-  package let classLabels: Labels?
+  package internal(set) var classLabels: Labels?
   /// One name per sample, where each is a file of its own: its path within the folder.
-  package let sampleNames: [String]?
+  package internal(set) var sampleNames: [String]?
   /// The file or data set the samples came from, for reports.
   public let name: String
   /// What turned raw values into `values`, where anything did.
-  public let scaling: Scaling?
+  public internal(set) var scaling: Scaling?
   /// One name per feature, where the file has a header.
-  public let columnNames: [String]?
+  public internal(set) var columnNames: [String]?
   /// Shared by copies, so that values are scanned once.
-  let knownRange: KnownRange
+  var knownRange: KnownRange
 
   /// `count` rows of `features` values, row-major; of images with channels first.
   ///
@@ -138,10 +140,10 @@ public struct Dataset: Sendable {
         "Samples \(range.lowerBound) ..< \(range.upperBound) are not within the \(count) of '\(name)': choose fewer.")
     }
     if range.count == count { return self }
-    return Dataset(
-      unchecked: rows.selecting(range), sampleShape: sampleShape, layout: layout,
-      labels: classLabels.map { $0[range] },
-      name: name, scaling: scaling, columnNames: columnNames, sampleNames: sampleNames.map { Array($0[range]) })
+    var part = replacing(rows.selecting(range), observed?.selecting(range))
+    part.classLabels = classLabels.map { $0[range] }
+    part.sampleNames = sampleNames.map { Array($0[range]) }
+    return part
   }
 
   /// The first `count` samples, or all if there are fewer.
@@ -192,16 +194,25 @@ public struct Dataset: Sendable {
         "A sample of '\(name)' has \(features) values, which do not fill \(shape): choose a shape that they fill.")
     }
     if shape == sampleShape { return self }
-    return Dataset(
-      unchecked: ordered(.nchw).rows, sampleShape: shape, labels: classLabels, name: name, scaling: scaling,
-      columnNames: columnNames, sampleNames: sampleNames)
+    var other = ordered(.nchw)
+    other.sampleShape = shape
+    return other
   }
 
   /// Samples in another order, or some of them; their numbers must lie in `0 ..< count`.
   package func gather(_ order: ArraySlice<Int>) -> Dataset {
-    Dataset(
-      unchecked: rows.selecting(order), sampleShape: sampleShape, layout: layout,
-      labels: classLabels?.gather(order), name: name, scaling: scaling, columnNames: columnNames,
-      sampleNames: sampleNames.map { names in order.map { names[$0] } })
+    var part = replacing(rows.selecting(order), observed?.selecting(order))
+    part.classLabels = classLabels?.gather(order)
+    part.sampleNames = sampleNames.map { names in order.map { names[$0] } }
+    return part
+  }
+
+  /// The same description of other values.
+  func replacing(_ rows: SampleRows, _ observed: SampleRows?) -> Dataset {
+    var other = self
+    other.rows = rows
+    other.observed = observed
+    other.knownRange = KnownRange()
+    return other
   }
 }

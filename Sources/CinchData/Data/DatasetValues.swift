@@ -14,23 +14,19 @@ extension Dataset {
   package func ordered(_ order: ImageLayout, as image: ImageShape? = nil) -> Dataset {
     let image = image ?? ImageShape(sampleShape)
     guard let image, image.count == features, order != layout else { return self }
-    var rows = rows
+    var other = self
+    other.sampleShape = image.shape
+    other.layout = order
     if image.channels > 1, image.height * image.width > 1 {
       let (channels, pixels) = (image.channels, image.height * image.width)
       let way =
         order == .nhwc
         ? SampleRows.Transposition(rows: channels, columns: pixels)
         : SampleRows.Transposition(rows: pixels, columns: channels)
-      if rows.transposition == SampleRows.Transposition(rows: way.columns, columns: way.rows) {
-        rows.transposition = nil
-      } else {
-        if rows.transposition != nil { rows = SampleRows(SampleStorage(rows.values), features: features) }
-        rows.transposition = way
-      }
+      other.rows = rows.transposed(way)
+      other.observed = observed?.transposed(way)
     }
-    return Dataset(
-      unchecked: rows, sampleShape: image.shape, layout: order, labels: classLabels, name: name, scaling: scaling,
-      columnNames: columnNames, sampleNames: sampleNames, knownRange: knownRange)
+    return other
   }
 
   /// What there is one of per column, as it is read, channels first.

@@ -44,9 +44,11 @@ extension Dataset {
         "Samples of '\(name)' are \(own.count == 1 ? "flat" : "\(self.sampleShape)"): with \(.layout, "nhwc") say what they are, "
           + "with \(.imageShape) CHANNELS,HEIGHT,WIDTH.")
     }
-    return Dataset(
-      unchecked: rows, sampleShape: image.shape, layout: .nhwc, labels: classLabels, name: name,
-      scaling: scaling, columnNames: columnNames.map { image.channelsFirst($0) }, sampleNames: sampleNames)
+    var other = self
+    other.sampleShape = image.shape
+    other.layout = .nhwc
+    other.columnNames = columnNames.map { image.channelsFirst($0) }
+    return other
   }
 
   /// Refuses to see images as others of as many values, which would shuffle their pixels. Flat samples may be any.

@@ -94,9 +94,9 @@ extension Dataset {
   }
 
   private func replacingLabels(_ labels: Labels) -> Dataset {
-    Dataset(
-      unchecked: rows, sampleShape: sampleShape, layout: layout, labels: labels, name: name, scaling: scaling,
-      columnNames: columnNames, sampleNames: sampleNames, knownRange: knownRange)
+    var other = self
+    other.classLabels = labels
+    return other
   }
 }
 

@@ -98,6 +98,18 @@ package struct SampleRows: Sendable {
     return result
   }
 
+  /// The same rows with the images of each read transposed.
+  func transposed(_ way: Transposition) -> SampleRows {
+    var result = self
+    if transposition == Transposition(rows: way.columns, columns: way.rows) {
+      result.transposition = nil
+    } else {
+      if transposition != nil { result = SampleRows(SampleStorage(values), features: features) }
+      result.transposition = way
+    }
+    return result
+  }
+
   /// Which row of the storage, or of its windows, a row is.
   private func place(_ row: Int) -> Int { selection?.place(row) ?? row }
 

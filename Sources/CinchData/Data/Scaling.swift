@@ -172,9 +172,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     } else {
       rows.scaler = .affine(SampleRows.Affine(offset: perColumn(offset), scale: perColumn(scale), raw: raw))
     }
-    let scaled = Dataset(
-      unchecked: rows, sampleShape: data.sampleShape, layout: data.layout, labels: data.classLabels, name: data.name,
-      scaling: self, columnNames: data.columnNames, sampleNames: data.sampleNames)
+    var scaled = data.replacing(rows, data.observed)
+    scaled.scaling = self
     if !mayReach(from: data.range, raw: raw).allSatisfy({ Float($0).isFinite }) {
       // Some of the values would be; perhaps none is.
       try scaled.requireFinite(subject: "The scaled data")
