@@ -64,6 +64,25 @@ struct SourceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Columns of a CSV file whose cells are categories even where they are numbers. (default: none)", valueName: "a,b,…"))
+  var categories: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "What a cell of a CSV file is that has no value, beside nothing, NA, N/A, NaN, null and ?, such as -999. (default: no "
+        + "other)", valueName: "a,b,…"))
+  var missing: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Makes one category, 'other', of the texts of a column that occur fewer times than this, and of those that later "
+        + "files bring. (default: unseen texts are refused)", valueName: "n"))
+  var rare: Int?
+
+  @Option(
+    help: ArgumentHelp(
       "A file of labels: IDX, .npy, or text with one on each line, numbers or names. (default: the file beside MNIST-like "
         + "images)", valueName: "file"))
   var labels: String?
@@ -113,6 +132,9 @@ struct SourceOptions: ParsableArguments {
       Override("--columns", columns) { $0.columns = try parseNames($1, option: "--columns") },
       Override("--drop", drop) { $0.drop = try parseNames($1, option: "--drop") },
       Override("--id-column", idColumn, \.idColumn),
+      Override("--categories", categories) { $0.categories = try parseNames($1, option: "--categories") },
+      Override("--missing", missing) { $0.missing = try parseNames($1, option: "--missing") },
+      Override("--rare", rare, \.rare),
       Override("--label-column", labelColumn, \.labelColumn), Override("--labels", labels, \.labels),
       Override("--header", header) { $0.header = $1.header },
       Override("--image-shape", imageShape) { options, text in
@@ -144,6 +166,7 @@ struct SourceOptions: ParsableArguments {
   private var tableOptions: [String] {
     let options: [(String, Bool)] = [
       ("--columns", columns != nil), ("--drop", drop != nil), ("--id-column", idColumn != nil),
+      ("--categories", categories != nil), ("--missing", missing != nil), ("--rare", rare != nil),
       ("--label-column", labelColumn != nil), ("--header", header != nil),
     ]
     return options.filter(\.1).map(\.0)

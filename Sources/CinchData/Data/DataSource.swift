@@ -53,7 +53,7 @@ extension DataSource: Codable {
 
 extension Dataset.LoadOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case split, header, labelColumn, labels, columns, drop, idColumn, schema, sampleShape, layout, patches, resize,
+    case split, header, labelColumn, labels, columns, drop, idColumn, categories, missing, rare, schema, sampleShape, layout, patches, resize,
       crop,
       colour
   }
@@ -74,6 +74,9 @@ extension Dataset.LoadOptions: Codable {
     columns = try container.decodeIfPresent([String].self, forKey: .columns)
     drop = try container.decodeIfPresent([String].self, forKey: .drop)
     idColumn = try container.decodeIfPresent(String.self, forKey: .idColumn)
+    categories = try container.decodeIfPresent([String].self, forKey: .categories)
+    missing = try container.decodeIfPresent([String].self, forKey: .missing)
+    rare = try container.wholeIfPresent(.rare)
     schema = try container.decodeIfPresent(TableSchema.self, forKey: .schema)
     layout = try container.choiceIfPresent(.layout) ?? layout
     patches = try container.decodeIfPresent(Dataset.Patches.self, forKey: .patches)
@@ -98,6 +101,9 @@ extension Dataset.LoadOptions: Codable {
     try container.encodeIfPresent(columns, forKey: .columns)
     try container.encodeIfPresent(drop, forKey: .drop)
     try container.encodeIfPresent(idColumn, forKey: .idColumn)
+    try container.encodeIfPresent(categories, forKey: .categories)
+    try container.encodeIfPresent(missing, forKey: .missing)
+    try container.encodeIfPresent(rare, forKey: .rare)
     try container.encodeIfPresent(schema, forKey: .schema)
     try container.encodeIfPresent(sampleShape?.dimensions, forKey: .sampleShape)
     try container.encode(layout, forKey: .layout)

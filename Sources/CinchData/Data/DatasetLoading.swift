@@ -22,6 +22,13 @@ extension Dataset {
     public var drop: [String]?
     /// A column of a table that names its rows, and is no feature.
     public var idColumn: String?
+    /// Columns of a table whose cells are categories even where they are numbers.
+    public var categories: [String]?
+    /// What a cell of a table is that has no value, beside nothing, `NA`, `N/A`, `NaN`, `nan`, `null`, `NULL` and `?`.
+    public var missing: [String]?
+    /// Makes one category, `other`, of the texts of a table's column that occur fewer times than this, and, in later tables,
+    /// of those that were not there.
+    public var rare: Int?
     /// What the columns of a table mean, where an earlier table of the same kind has said it: they are found by name.
     public var schema: TableSchema?
     /// A file of labels: IDX, .npy, or text with one on each line. By default the IDX file beside `…images-idx3…`, named `…labels-idx1…`, if it is there.
@@ -41,6 +48,14 @@ extension Dataset {
     public var colour: ImageColour?
 
     public init() {}
+
+    /// What says how a table's cells are read.
+    var selection: [(setting: CinchError.Setting, given: Bool)] {
+      [
+        (.columns, columns != nil), (.drop, drop != nil), (.idColumn, idColumn != nil),
+        (.categories, categories != nil), (.missing, missing != nil), (.rare, rare != nil),
+      ]
+    }
   }
 
   /// Zalando's Fashion-MNIST: 60,000 (train) or 10,000 (test) images of 28 × 28 in [0, 1], labels 0…9.
@@ -175,14 +190,14 @@ extension Dataset {
         columnNames: names)
       return try labels.map { try data.labelled($0, from: path) } ?? data
     }
-    let isSelective = options.columns != nil || options.drop != nil || options.idColumn != nil
+    let isSelective = options.selection.contains { $0.given }
     if !isSelective, options.schema?.isPlain ?? true {
       do {
         let table = try CSV(bytes, header: options.header, labelColumn: options.labelColumn, path: path)
         if options.schema == nil || options.schema?.columns.map(\.name) == table.columnNames {
           var data = try made(table.values, table.labels, table.columnNames, features: table.features)
           data.schema = table.columnNames.map { names in
-            TableSchema(columns: names.map { TableColumn(name: $0, kind: .number) })
+            TableSchema(columns: zip(names, data.featureMeans()).map { TableColumn(name: $0, kind: .number, fill: $1) })
           }
           return data
         }
@@ -194,6 +209,11 @@ extension Dataset {
     let table = try TableReader(bytes, header: options.header, TableSelection(options), path: path)
     var data = try made(table.values, table.labels, table.schema.featureNames, features: table.schema.features)
     data.schema = table.schema
+    if let observed = table.observed {
+      let storage = try SampleStorage(
+        FileContents(observed), from: 0, count: observed.count, .uint8, bigEndian: false, divisor: 1)
+      data.observed = SampleRows(storage, features: data.features)
+    }
     return data
   }
 
@@ -206,10 +226,8 @@ extension Dataset {
     guard options.header == .automatic else {
       throw CinchError.usage("'\(source)' has no row of names: only CSV files have, so leave \(.header) out.")
     }
-    guard options.columns == nil, options.drop == nil, options.idColumn == nil else {
-      throw CinchError.usage(
-        "'\(source)' is no table: only CSV files have columns, so leave \(.columns), \(.drop) and \(.idColumn) out.")
-    }
+    guard let setting = options.selection.first(where: { $0.given })?.setting else { return }
+    throw CinchError.usage("'\(source)' is no table: only CSV files have columns, so leave \(setting) out.")
   }
 
   /// - Throws: `CinchError.usage` for options that only image files can follow.

@@ -7,6 +7,12 @@ struct TableSelection {
   var drop: [String] = []
   var labelColumn: String?
   var idColumn: String?
+  /// Columns whose cells are categories even where they are numbers.
+  var categories: [String] = []
+  /// Cells that are missing, beside `TableReader.missing`.
+  var missing: [String]?
+  /// Texts that are rarer in their column are one category, `other`.
+  var rare: Int?
   /// Of an earlier table, by whose names and texts this one is read.
   var schema: TableSchema?
 
@@ -15,6 +21,9 @@ struct TableSelection {
     drop = options.drop ?? []
     labelColumn = options.labelColumn
     idColumn = options.idColumn
+    categories = options.categories ?? []
+    missing = options.missing ?? options.schema?.missing
+    rare = options.rare
     schema = options.schema
   }
 }
@@ -22,6 +31,8 @@ struct TableSelection {
 /// A table with columns of text: their texts become numbers.
 struct TableReader {
   private(set) var values: [Float] = []
+  /// As `values`: 1 where a cell has a value, and 0 where it is missing. Nil where none is missing.
+  private(set) var observed: [UInt8]?
   private(set) var labels: Labels?
   private(set) var schema = TableSchema(columns: [])
   private let path: String
@@ -31,8 +42,11 @@ struct TableReader {
   private var places: [Int] = []
   private var labelPlace: Int?
   private var width = 0
+  private let missing: Set<String>
+  /// Bytes of the longest of them.
+  private let longestMissing: Int
 
-  /// What a cell is that has no value.
+  /// What a cell is that has no value, whatever else is said to be none.
   static let missing: Set<String> = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"]
   /// The most different texts of a column: each is an input of the network.
   static let mostTexts = 1000
@@ -44,6 +58,8 @@ struct TableReader {
     self.bytes = bytes
     self.path = path
     self.header = header
+    missing = Self.missing.union(selection.missing ?? [])
+    longestMissing = missing.map(\.utf8.count).max() ?? 0
     var (reader, names) = try start()
     let named = names ?? (1...width).map { "\($0)" }
     labelPlace = try selection.labelColumn.map { try find($0, in: named) }
@@ -73,10 +89,24 @@ struct TableReader {
       guard Set(places).count == places.count else {
         throw CinchError.usage("A column of '\(path)' is named twice in \(.columns): name each once.")
       }
-      schema = TableSchema(columns: try kinds(&reader, named), idColumn: id.map { named[$0] })
+      let categories = try Set(selection.categories.map { try find($0, in: named) })
+      if let lost = categories.subtracting(places).min() {
+        throw CinchError.usage(
+          "The column '\(named[lost])' is named in \(.categories), but is no feature: leave it out there, or add it.")
+      }
+      if let rare = selection.rare, rare < 2 {
+        throw CinchError.usage("\(.rare) says how often a text must occur: \(rare) means nothing, use 2 or more.")
+      }
+      schema = TableSchema(
+        columns: try kinds(&reader, named, categories, rare: selection.rare), idColumn: id.map { named[$0] },
+        missing: selection.missing)
       (reader, _) = try start()
     }
     try read(&reader)
+  }
+
+  private func isMissing(_ cell: [UInt8]) -> Bool {
+    cell.count <= longestMissing && missing.contains(String(decoding: cell, as: UTF8.self))
   }
 
   /// A reader at the first row of cells, and the names of the columns.
@@ -112,56 +142,20 @@ struct TableReader {
   }
 
   /// What the columns' cells are, by a look at all of them.
-  private func kinds(_ reader: inout CSVReader, _ names: [String]) throws -> [TableColumn] {
-    var texts = [[String: Int]](repeating: [:], count: places.count)
-    var numbers = [Int](repeating: 0, count: places.count)
-    var firstText = [(line: Int, text: String)?](repeating: nil, count: places.count)
-    var missing: (count: Int, line: Int, column: String)?
+  private func kinds(
+    _ reader: inout CSVReader, _ names: [String], _ categories: Set<Int>, rare: Int?
+  ) throws -> [TableColumn] {
+    var found = places.map { ColumnCells(isCategory: categories.contains($0)) }
     var rows = 0
     while try reader.beginRow() {
       let (line, cells) = (reader.line, try row(&reader))
       rows += 1
-      for (index, place) in places.enumerated() {
-        let cell = cells[place]
-        let text = String(decoding: cell, as: UTF8.self)
-        if Self.missing.contains(text) {
-          missing = missing.map { ($0.count + 1, $0.line, $0.column) } ?? (1, line, names[place])
-        } else if CSV.parse(cell) != nil {
-          numbers[index] += 1
-        } else {
-          if firstText[index] == nil { firstText[index] = (line, text) }
-          if texts[index].count <= Self.mostTexts { texts[index][text, default: 0] += 1 }
-        }
+      for (index, place) in places.enumerated() where !isMissing(cells[place]) {
+        found[index].add(cells[place], line: line)
       }
-    }
-    if let missing {
-      throw CinchError.badData(
-        "'\(path)' has \(missing.count == 1 ? "1 missing cell" : "\(missing.count) missing cells"), the first in line \(missing.line), column '\(missing.column)': complete "
-          + "them, or leave their columns out with \(.drop).")
     }
     guard rows > 0 else { throw CinchError.badData("'\(path)' has a header but no rows: add at least one.") }
-    return try places.indices.map { index in
-      let name = names[places[index]]
-      guard let first = firstText[index] else { return TableColumn(name: name, kind: .number) }
-      guard numbers[index] == 0 else {
-        throw CinchError.badData(
-          "'\(path)', line \(first.line) holds '\(first.text)' in the column '\(name)', whose other cells are numbers: correct "
-            + "it, or leave the column out with \(.drop).")
-      }
-      let known = texts[index].keys.sorted()
-      guard known.count > 1 else {
-        throw CinchError.badData(
-          "The column '\(name)' of '\(path)' is '\(first.text)' in every row, which tells nothing: leave it out with \(.drop)."
-        )
-      }
-      guard known.count <= Self.mostTexts, known.count <= max(20, rows / 2) else {
-        throw CinchError.badData(
-          "The column '\(name)' of '\(path)' has \(known.count > Self.mostTexts ? "more than \(Self.mostTexts)" : "\(known.count)") "
-            + "different texts in \(rows) rows, which are no categories: leave it out with \(.drop), or name the rows by it with "
-            + "\(.idColumn).")
-      }
-      return TableColumn(name: name, kind: known.count == 2 ? .binary(known) : .category(known))
-    }
+    return try zip(found, places).map { try $0.column(names[$1], rows: rows, rare: rare, path: path) }
   }
 
   private func row(_ reader: inout CSVReader) throws -> [[UInt8]] {
@@ -203,28 +197,137 @@ struct TableReader {
     func refuse(_ what: String) -> CinchError { .badData("'\(path)', line \(line), column '\(column.name)' \(what)") }
     if values.count + column.width > values.capacity {
       let room = max(1 << 12, 2 * values.count)
-      try HostMemory.require(4 * (values.count + room), for: "the numbers in '\(path)'")
+      try HostMemory.require(5 * (values.count + room), for: "the numbers in '\(path)'")
       values.reserveCapacity(room)
     }
-    let text = String(decoding: cell, as: UTF8.self)
-    guard !Self.missing.contains(text) else { throw refuse("has a missing cell: complete it, or remove the row.") }
+    if isMissing(cell) {
+      guard let fill = column.fill else {
+        throw refuse("has a missing cell, which the run's table says nothing of: complete it, or train anew.")
+      }
+      if observed == nil { observed = [UInt8](repeating: 1, count: values.count) }
+      observed? += repeatElement(0, count: column.width)
+      return append(fill, column)
+    }
+    observed? += repeatElement(1, count: column.width)
     guard let code else {
       guard let value = CSV.parse(cell), Float(value).isFinite else {
-        throw refuse("holds '\(text)', which is no number that fits 32 bits: correct it.")
+        throw refuse("holds '\(String(decoding: cell, as: UTF8.self))', which is no number that fits 32 bits: correct it.")
       }
+      return values.append(Float(value))
+    }
+    let text = String(decoding: cell, as: UTF8.self)
+    let texts = column.texts ?? []
+    guard let index = code[text] ?? column.place(ofNumber: cell) ?? (column.takesUnseen ? texts.count - 1 : nil) else {
+      throw refuse(
+        "holds '\(text)', which is none of the run's \(texts.prefix(8).joined(separator: ", "))\(texts.count > 8 ? ", …" : ""): correct it, "
+          + "or train anew.")
+    }
+    append(Double(index), column)
+  }
+
+  /// A number, or the place of a text.
+  private mutating func append(_ value: Double, _ column: TableColumn) {
+    if column.width == 1 {
       values.append(Float(value))
+    } else {
+      for place in 0..<column.width { values.append(place == Int(value) ? 1 : 0) }
+    }
+  }
+}
+
+extension TableColumn {
+  /// The place of a text that spells the same number: programs write 1 as 1.0 where a column has missing cells.
+  fileprivate func place(ofNumber cell: [UInt8]) -> Int? {
+    guard let value = CSV.parse(cell) else { return nil }
+    return texts?.firstIndex { CSV.parse(Array($0.utf8)) == value }
+  }
+}
+
+/// What a column's cells turn out to be.
+private struct ColumnCells {
+  private let isCategory: Bool
+  private var texts: [String: Int] = [:]
+  private var firstText: (line: Int, text: String)?
+  private var numbers = 0
+  private var sum = 0.0
+  private var decimals = 0
+  private var isBinary = true
+
+  init(isCategory: Bool) { self.isCategory = isCategory }
+
+  mutating func add(_ cell: [UInt8], line: Int) {
+    if !isCategory, let value = CSV.parse(cell) {
+      numbers += 1
+      sum += value
+      if decimals <= TableColumn.mostDecimals { decimals = max(decimals, Self.decimals(cell)) }
+      isBinary = isBinary && (value == 0 || value == 1)
       return
     }
-    guard let index = code[text] else {
-      let known = (column.texts ?? []).prefix(8).joined(separator: ", ")
-      throw refuse(
-        "holds '\(text)', which is none of the run's \(known)\(column.width > 8 ? ", …" : ""): correct it, or train anew."
+    let text = String(decoding: cell, as: UTF8.self)
+    if firstText == nil { firstText = (line, text) }
+    if texts[text] != nil || texts.count <= TableReader.mostTexts { texts[text, default: 0] += 1 }
+  }
+
+  /// Digits after the point; too many to be written where there is an exponent.
+  private static func decimals(_ cell: [UInt8]) -> Int {
+    guard !cell.contains(where: { $0 | 0x20 == UInt8(ascii: "e") }) else { return TableColumn.mostDecimals + 1 }
+    return cell.firstIndex(of: UInt8(ascii: ".")).map { cell.count - $0 - 1 } ?? 0
+  }
+
+  /// - Throws: `CinchError.badData` where they are neither numbers nor categories.
+  func column(_ name: String, rows: Int, rare: Int?, path: String) throws -> TableColumn {
+    guard let first = firstText else {
+      guard numbers > 0 else {
+        throw CinchError.badData(
+          "The column '\(name)' of '\(path)' has no value in any row: leave it out with \(.drop, name).")
+      }
+      let mean = sum / Double(numbers)
+      guard isBinary, decimals <= 1, sum > 0, sum < Double(numbers) else {
+        return TableColumn(
+          name: name, kind: .number, fill: mean, decimals: decimals > TableColumn.mostDecimals ? nil : decimals)
+      }
+      return TableColumn(
+        name: name, kind: .binary(decimals == 0 ? ["0", "1"] : ["0.0", "1.0"]), fill: mean > 0.5 ? 1 : 0)
+    }
+    guard numbers == 0 else {
+      throw CinchError.badData(
+        "'\(path)', line \(first.line) holds '\(first.text)' in the column '\(name)', whose other cells are numbers: correct "
+          + "it, say that it is a missing cell with \(.missing), take all of them as categories with \(.categories), or leave the "
+          + "column out with \(.drop).")
+    }
+    guard texts.count > 1 || rare != nil else {
+      throw CinchError.badData(
+        "The column '\(name)' of '\(path)' is '\(first.text)' in every row, which tells nothing: leave it out with \(.drop, name)."
       )
     }
-    if column.width == 1 {
-      values.append(Float(index))
-    } else {
-      values += (0..<column.width).map { $0 == index ? 1 : 0 }
+    guard texts.count <= TableReader.mostTexts else { throw tooMany(name, rows, path) }
+    var counts = texts
+    if let rare {
+      let folded = counts.filter { $0.value < rare || $0.key == TableColumn.other }
+      counts = counts.filter { folded[$0.key] == nil }
+      counts[TableColumn.other] = folded.values.reduce(0, +)
     }
+    guard counts.count <= max(20, rows / 2) else { throw tooMany(name, rows, path) }
+    var known = counts.keys.sorted()
+    if rare != nil {
+      known.removeAll { $0 == TableColumn.other }
+      known.append(TableColumn.other)
+    }
+    guard known.count > 1 else {
+      throw CinchError.badData(
+        "Every text of the column '\(name)' of '\(path)' is rare: give \(.rare) a smaller number, or leave the column out with "
+          + "\(.drop, name).")
+    }
+    let mode = known.indices.reduce(0) { counts[known[$1], default: 0] > counts[known[$0], default: 0] ? $1 : $0 }
+    return TableColumn(
+      name: name, kind: known.count == 2 ? .binary(known) : .category(known), fill: Double(mode),
+      takesUnseen: rare != nil)
+  }
+
+  private func tooMany(_ name: String, _ rows: Int, _ path: String) -> CinchError {
+    .badData(
+      "The column '\(name)' of '\(path)' has \(texts.count > TableReader.mostTexts ? "more than \(TableReader.mostTexts)" : "\(texts.count)") "
+        + "different texts in \(rows) rows, which are no categories: leave it out with \(.drop, name), name the rows by it with "
+        + "\(.idColumn), or make one category of what occurs less than, say, 10 times with \(.rare, "10").")
   }
 }

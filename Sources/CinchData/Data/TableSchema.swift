@@ -7,10 +7,13 @@ public struct TableSchema: Sendable, Hashable, Codable {
   public var columns: [TableColumn]
   /// A column that names the rows, and is no feature.
   public var idColumn: String?
+  /// What a cell is that has no value, beside those that always are; nil for no more.
+  public var missing: [String]?
 
-  public init(columns: [TableColumn], idColumn: String? = nil) {
+  public init(columns: [TableColumn], idColumn: String? = nil, missing: [String]? = nil) {
     self.columns = columns
     self.idColumn = idColumn
+    self.missing = missing
   }
 
   /// A name for each number of a sample: the column's, or, of a category, `column=category`.
@@ -29,13 +32,21 @@ public struct TableSchema: Sendable, Hashable, Codable {
   }
 
   /// Whether every column is a number.
-  public var isPlain: Bool { idColumn == nil && columns.allSatisfy { $0.kind == .number } }
+  public var isPlain: Bool { idColumn == nil && missing == nil && columns.allSatisfy { $0.kind == .number } }
 }
 
 /// One column of a table.
 public struct TableColumn: Sendable, Hashable, Codable {
   public var name: String
   public var kind: Kind
+  /// What stands for a missing cell: the mean of the training table's numbers, or the place of its most frequent text, of
+  /// equals the first.
+  public var fill: Double?
+  /// Digits after the point that numbers are written with: as many as any cell of the training table has; nil for as many
+  /// as a number needs.
+  public var decimals: Int?
+  /// Whether a text that was not there in training counts as the last one, `other`.
+  public var takesUnseen = false
 
   /// What its cells are.
   public enum Kind: Sendable, Hashable {
@@ -47,9 +58,18 @@ public struct TableColumn: Sendable, Hashable, Codable {
     case category([String])
   }
 
-  public init(name: String, kind: Kind) {
+  /// More digits after the point than this are written as they come.
+  static let mostDecimals = 9
+
+  /// What a category is called that stands for rare texts, and for those that were not there in training.
+  public static let other = "other"
+
+  public init(name: String, kind: Kind, fill: Double? = nil, decimals: Int? = nil, takesUnseen: Bool = false) {
     self.name = name
     self.kind = kind
+    self.fill = fill
+    self.decimals = decimals
+    self.takesUnseen = takesUnseen
   }
 
   /// How many numbers it makes.
@@ -73,10 +93,24 @@ public struct TableColumn: Sendable, Hashable, Codable {
     }
   }
 
+  /// A number with no more digits after the point than the column has.
+  private func numberText(_ value: Float) -> String {
+    guard let decimals, value.isFinite else { return "\(value)" }
+    var unit = 1.0
+    for _ in 0..<decimals { unit *= 10 }
+    let scaled = (abs(Double(value)) * unit).rounded()
+    guard scaled < 9e15 else { return "\(value)" }
+    let (whole, part) = Int(scaled).quotientAndRemainder(dividingBy: Int(unit))
+    let sign = value < 0 && scaled > 0 ? "-" : ""
+    guard decimals > 0 else { return "\(sign)\(whole)" }
+    let digits = String(part)
+    return "\(sign)\(whole)." + String(repeating: "0", count: decimals - digits.count) + digits
+  }
+
   /// What numbers mean as a cell: the category whose number is largest.
   func cell(_ values: ArraySlice<Float>) -> String {
     switch kind {
-    case .number: "\(values.first ?? .nan)"
+    case .number: numberText(values.first ?? .nan)
     case .binary(let texts): (values.first ?? 0) >= 0.5 ? texts[1] : texts[0]
     case .category(let texts):
       texts[(values.indices.max { values[$0] < values[$1] } ?? values.startIndex) - values.startIndex]
@@ -86,12 +120,19 @@ public struct TableColumn: Sendable, Hashable, Codable {
 
 /// `{"name": "island", "kind": "category", "texts": ["Biscoe", "Dream", "Torgersen"]}`.
 extension TableColumn {
-  private enum CodingKeys: String, CodingKey { case name, kind, texts }
+  private enum CodingKeys: String, CodingKey { case name, kind, texts, fill, decimals, takesUnseen }
   private enum Name: String, Codable { case number, binary, category }
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     name = try container.decode(String.self, forKey: .name)
+    fill = try container.decodeIfPresent(Double.self, forKey: .fill)
+    decimals = try container.decodeIfPresent(Int.self, forKey: .decimals)
+    takesUnseen = try container.decodeIfPresent(Bool.self, forKey: .takesUnseen) ?? false
+    guard (0...Self.mostDecimals).contains(decimals ?? 0), fill?.isFinite ?? true else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .decimals, in: container, debugDescription: "no column has such numbers")
+    }
     let kind = try container.decode(Name.self, forKey: .kind)
     guard kind != .number else {
       self.kind = .number
@@ -101,6 +142,9 @@ extension TableColumn {
     guard Set(texts).count == texts.count, kind == .binary ? texts.count == 2 : texts.count > 2 else {
       throw DecodingError.dataCorruptedError(
         forKey: .texts, in: container, debugDescription: "a \(kind.rawValue) column cannot have the texts \(texts)")
+    }
+    guard fill.map({ (0..<texts.count).contains(Int(exactly: $0) ?? -1) }) ?? true else {
+      throw DecodingError.dataCorruptedError(forKey: .fill, in: container, debugDescription: "no text has that place")
     }
     self.kind = kind == .binary ? .binary(texts) : .category(texts)
   }
@@ -114,5 +158,8 @@ extension TableColumn {
     case .category: try container.encode(Name.category, forKey: .kind)
     }
     try container.encodeIfPresent(texts, forKey: .texts)
+    try container.encodeIfPresent(fill, forKey: .fill)
+    try container.encodeIfPresent(decimals, forKey: .decimals)
+    if takesUnseen { try container.encode(true, forKey: .takesUnseen) }
   }
 }
