@@ -69,6 +69,8 @@ typedef struct {
   void (*softmax)(
       const float *logits, const float *labels, int64_t r0, int64_t r1, int64_t classes, float gradient_scale,
       float *gradient, float *losses, float *errors);
+  void (*mixed_output)(const cinch_mixed *m, int64_t r0, int64_t r1);
+  void (*mixed_loss)(const cinch_mixed *m, int64_t r0, int64_t r1);
 
   void (*column_sums)(
       const float *x, int64_t rows, int64_t columns, float scale, bool accumulate, float *sums, int64_t c0, int64_t c1);

@@ -189,6 +189,16 @@ package func checkSoftmaxLoss<Buffer>(
   try checkCount(errors, logits.rows, "softmaxLoss", "the tensor of errors")
 }
 
+/// The columns of rows, and what else is shaped as these are.
+package func checkMixed<Buffer>(
+  _ op: String, _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, _ others: [(name: String, Tensor<Buffer>)]
+) throws {
+  guard columns.width == a.columns else {
+    throw fail("'\(op)': the columns have \(columns.width) outputs, but the pre-activations are \(a.shape).")
+  }
+  for (name, tensor) in others { try checkMatrix(tensor, rows: a.rows, columns: a.columns, op, name) }
+}
+
 package func checkColumnSums<Buffer>(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {
   try checkCount(sums, x.columns, "columnSums", "the result")
 }

@@ -48,6 +48,8 @@ enum BadCall: Sendable {
   case sample(Shape, Shape, firstRow: Int = 0)
   case sampleGradient(Shape, Shape)
   case priorDivergence(Shape, Shape)
+  case mixedOutput(Shape, [OutputColumn], Shape)
+  case mixedLoss(Shape, [OutputColumn], weight: Shape)
   case adamWithoutMoments(Shape)
   case copy(Shape, Shape)
   case write(Shape, count: Int)
@@ -104,6 +106,12 @@ enum BadCall: Sendable {
       try backend.sampleGradient(
         t([ms.rows, ms.columns / 2]), t(ms), Draws(Philox(seed: 1, stream: .test), step: 0), prior: 1, into: t(result))
     case .priorDivergence(let ms, let divergences): try backend.priorDivergence(t(ms), into: t(divergences))
+    case .mixedOutput(let a, let columns, let output):
+      try backend.mixedOutput(t(a), backend.outputColumns(columns), into: t(output))
+    case .mixedLoss(let a, let columns, let weight):
+      try backend.mixedLoss(
+        t(a), backend.outputColumns(columns), target: t(a), weight: t(weight), gradientScale: 1, gradient: t(a),
+        losses: t(a))
     case .adamWithoutMoments(let shape):
       let rule = OptimizerStep.Rule.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, step: 1)
       try backend.optimizerStep(

@@ -53,6 +53,8 @@ extension Conformance {
       TimedCase(SampleLossesCase(loss: .bce, activation: .sigmoid, shape: output)),
       TimedCase(LogVarianceGradientCase(partials: 1024)),
       TimedCase(SoftmaxLossCase(shape: [batch, 10])),
+      TimedCase(MixedOutputCase(rows: batch, columns: MixedLossCase.table(120))),
+      TimedCase(MixedLossCase(rows: batch, columns: MixedLossCase.table(120), weighted: true)),
       TimedCase(KLSparsityCase(shape: [batch, 196], settings: KLSettings(rho: 0.05, beta: 3))),
       TimedCase(ContractiveCase(shape: code, activation: .sigmoid)),
     ]

@@ -7,7 +7,7 @@ enum Module: Hashable {
   case matmul
   /// The GPU family's matmul for one block size.
   case matmulTile(Int)
-  case elementwise, reduction, random, sampling, peak
+  case elementwise, reduction, random, sampling, mixed, peak
   /// The CPU family's convolutions, for one register tile each. A step or run of 0 is known at run time alone.
   case correlation(rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
@@ -28,6 +28,7 @@ enum KernelID: Int, CaseIterable {
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
   case logVarianceGradient
   case gather, corrupt, gatherCorrupt, maskExactly
+  case mixedOutput, mixedLoss
   case sample, sampleMeans, sampleGradient, priorDivergence
   case peak
   case correlate, correlatePlanes, gradientSlices, gradientSlicesOfFew, sumSlices, packWeights
@@ -51,6 +52,7 @@ enum KernelID: Int, CaseIterable {
     case .matmul128: .matmulTile(128)
     case .fill, .activateRows, .activationGradient, .reconstructionLoss, .sampleLosses, .softmaxLoss, .optimizerStep:
       .elementwise
+    case .mixedOutput, .mixedLoss: .mixed
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale,
       .logVarianceGradient:
       .reduction
@@ -113,6 +115,7 @@ extension OpenCLBackend {
     case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
     case .random: return ["common/prelude", "common/functions", "common/random"]
     case .sampling: return functions + ["common/random", "common/sampling"]
+    case .mixed: return functions + ["common/mixed"]
     case .peak: return ["common/prelude", "common/peak"]
     case .correlation: return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolution"]
     case .correlationPlanes:

@@ -93,6 +93,19 @@ extension GradientCase {
     return (scale * (try backend.read(losses)).reduce(0, +), try backend.read(gradient))
   }
 
+  private static let mixed = GradientCase(name: "mixed columns", start: numbers(3 * 7, bound: 2, step: 31)) {
+    backend, values in
+    let shape: Shape = [3, 7], scale = 0.7
+    let columns = try backend.outputColumns([.number, .category(3), .binary, .category(2)])
+    let x = [0.3, 0, 1, 0, 1, 1, 0, -2, 1, 0, 0, 0, 0, 1, 1.5, 0, 0, 1, 1, 0, 1]
+    let w: [Double] = [1, 1, 1, 1, 0, 2, 2, 0, 0.5, 0.5, 0.5, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]
+    let a = try backend.tensor(shape, values), gradient = try backend.tensor(shape), losses = try backend.tensor(shape)
+    try backend.mixedLoss(
+      a, columns, target: backend.tensor(shape, x), weight: backend.tensor(shape, w), gradientScale: scale,
+      gradient: gradient, losses: losses)
+    return (scale * (try backend.read(losses)).reduce(0, +), try backend.read(gradient))
+  }
+
   /// ⟨u, z⟩ + prior·KL by the means and log variances, the noise held still.
   private static let sampling = GradientCase(name: "sampling layer", start: numbers(3 * 8, step: 22)) {
     backend, values in
@@ -107,7 +120,9 @@ extension GradientCase {
     return (value, try backend.read(gradient))
   }
 
-  static let products = [sampling, dense, scaledDense, tied, fusedLoss, decay(scaled: false), decay(scaled: true)]
+  static let products = [
+    sampling, mixed, dense, scaledDense, tied, fusedLoss, decay(scaled: false), decay(scaled: true),
+  ]
 
   /// ⟨u, XWᵀ + b⟩ by W and b.
   private static let dense = GradientCase(name: "denseGradient", start: numbers(20 + 4, step: 6)) { backend, values in

@@ -156,6 +156,19 @@ final class SaboteurBackend: Backend {
     }
   }
 
+  func mixedOutput(_ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, into output: Tensor<Buffer>) throws {
+    try run(output, inputs: [a]) { try reference.mixedOutput(a, columns, into: output) }
+  }
+  func mixedLoss(
+    _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, target: Tensor<Buffer>, weight: Tensor<Buffer>?,
+    gradientScale: Double, gradient: Tensor<Buffer>, losses: Tensor<Buffer>
+  ) throws {
+    try run(losses, inputs: [target]) {
+      try reference.mixedLoss(
+        a, columns, target: target, weight: weight, gradientScale: gradientScale, gradient: gradient, losses: losses)
+    }
+  }
+
   func klSparsity(_ h: Tensor<Buffer>, _ settings: KLSettings, _ result: KLResult<Buffer>) throws {
     try run(result.column, inputs: [h]) { try reference.klSparsity(h, settings, result) }
   }

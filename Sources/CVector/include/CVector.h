@@ -103,6 +103,20 @@ void cinch_softmax_loss(
     cinch_device *device, const float *logits, const float *labels, int64_t n, int64_t classes, float gradient_scale,
     float *gradient, float *losses, float *errors);
 
+/// Rows of a table's columns, as Swift's OutputColumns. What `cinch_mixed_output` makes goes to `gradient`, which may be `a`.
+typedef struct {
+  int64_t rows, width, columns;
+  const float *a, *starts, *codes;
+  const float *target;
+  /// May be missing.
+  const float *weight;
+  float gradient_scale;
+  float *gradient, *losses;
+} cinch_mixed;
+
+void cinch_mixed_output(cinch_device *device, const cinch_mixed *mixed);
+void cinch_mixed_loss(cinch_device *device, const cinch_mixed *mixed);
+
 // MARK: Products
 
 /// c = epilogue(scale·op(a)·op(b)), `[m, n]`, or what c holds and that. With `column_sums`, `[m]`, it receives the sums

@@ -8,6 +8,7 @@
 #include "loss.h"
 
 #include "epilogue.h"
+#include "mixed.h"
 #include "optimizer.h"
 #include "penalty.h"
 #include "pooling.h"
@@ -24,6 +25,8 @@ const cinch_kernels CINCH_KERNELS = {
     .epilogue = epilogue_block,
     .sample_losses = sample_loss_rows,
     .softmax = softmax_rows,
+    .mixed_output = mixed_output_rows,
+    .mixed_loss = mixed_loss_rows,
     .column_sums = column_sums,
     .row_squares = row_squares,
     .sum_squares = sum_squares,

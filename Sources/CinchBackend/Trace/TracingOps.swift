@@ -232,6 +232,26 @@ extension TracingBackend {
     }
   }
 
+  public func mixedOutput(_ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, into output: Tensor<Buffer>) throws {
+    try trace("mixedOutput", [.read("a", a), .write("output", output)], "\(columns.kinds.count) columns") {
+      try base.mixedOutput(a, columns, into: output)
+    }
+  }
+
+  public func mixedLoss(
+    _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, target: Tensor<Buffer>, weight: Tensor<Buffer>?,
+    gradientScale: Double, gradient: Tensor<Buffer>, losses: Tensor<Buffer>
+  ) throws {
+    let operands: [Operand] =
+      [.read("a", a), .read("target", target)] + (weight.map { [.read("weight", $0)] } ?? [])
+      + [.write("gradient", gradient), .write("losses", losses)]
+    let settings = "\(columns.kinds.count) columns scale \(number(gradientScale))"
+    try trace("mixedLoss", operands, settings) {
+      try base.mixedLoss(
+        a, columns, target: target, weight: weight, gradientScale: gradientScale, gradient: gradient, losses: losses)
+    }
+  }
+
   public func klSparsity(_ h: Tensor<Buffer>, _ settings: KLSettings, _ result: KLResult<Buffer>) throws {
     let operands: [Operand] = [
       .read("h", h), settings.momentum > 0 ? .update("means", result.means) : .write("means", result.means),

@@ -64,7 +64,8 @@ struct SourceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Columns of a CSV file whose cells are categories even where they are numbers. (default: none)", valueName: "a,b,…"))
+      "Columns of a CSV file whose cells are categories even where they are numbers. (default: none)",
+      valueName: "a,b,…"))
   var categories: String?
 
   @Option(

@@ -53,7 +53,8 @@ extension DataSource: Codable {
 
 extension Dataset.LoadOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case split, header, labelColumn, labels, columns, drop, idColumn, categories, missing, rare, schema, sampleShape, layout, patches, resize,
+    case split, header, labelColumn, labels, columns, drop, idColumn, categories, missing, rare, schema, sampleShape,
+      layout, patches, resize,
       crop,
       colour
   }

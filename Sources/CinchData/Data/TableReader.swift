@@ -211,7 +211,8 @@ struct TableReader {
     observed? += repeatElement(1, count: column.width)
     guard let code else {
       guard let value = CSV.parse(cell), Float(value).isFinite else {
-        throw refuse("holds '\(String(decoding: cell, as: UTF8.self))', which is no number that fits 32 bits: correct it.")
+        throw refuse(
+          "holds '\(String(decoding: cell, as: UTF8.self))', which is no number that fits 32 bits: correct it.")
       }
       return values.append(Float(value))
     }
