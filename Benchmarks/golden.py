@@ -96,6 +96,9 @@ UNPOOL, UPSAMPLE = dict(type="unpool"), dict(type="upsample", size=2)
 
 # Images of one to three channels; sizes, strides and padding that no symmetry forgives.
 VARIANTS |= {
+    "imputation": dict(
+        layers=[7, 9, 11], activation="tanh", output_activation="linear", loss="mixed",
+        columns=["number", "binary", 3, 2], corruption=dict(kind="masking", level=0.5), missing=True),
     "conv": dict(
         image=[1, 7, 6],
         encoder=[conv(2, stride=2, padding=1), conv(3, stride=2, padding=1)],
@@ -381,6 +384,8 @@ class Model:
         output, logits = self.run(p, code, range(self.depth, len(self.names)), places)
         if recipe["loss"] == "sse":
             reconstruction = 0.5 * ((output - x) ** 2).sum() / n
+        elif recipe["loss"] == "mixed":
+            reconstruction = (self.mixed(output, x) * self.observed).sum() / n
         elif recipe["loss"] == "softmax":
             labels = torch.arange(n) % recipe["classes"]
             reconstruction = torch.nn.functional.cross_entropy(output, labels)
@@ -409,6 +414,21 @@ class Model:
             terms["prior"] = beta * 0.5 * (mean ** 2 + torch.exp(s) - 1 - s).sum() / n
         return reconstruction, terms
 
+    def mixed(self, logits, x):
+        """The loss of each element: of a category where it is."""
+        losses, start, F = [], 0, torch.nn.functional
+        for column in self.recipe["columns"]:
+            width = column if isinstance(column, int) else 1
+            a, target = logits[:, start:start + width], x[:, start:start + width]
+            if column == "number":
+                losses.append(0.5 * (a - target) ** 2)
+            elif column == "binary":
+                losses.append(F.binary_cross_entropy_with_logits(a, target, reduction="none"))
+            else:
+                losses.append(-target * F.log_softmax(a, dim=1))
+            start += width
+        return torch.cat(losses, 1)
+
     def jacobian_norm(self, p, x):
         """mean over samples of ‖∂h/∂x‖²_F, one unit's gradient at a time."""
         total = 0
@@ -436,6 +456,7 @@ def full_recipe(name, settings):
             l if isinstance(l, dict) else dict(type="dense", units=l[0], activation=l[1]) for l in recipe[part]]
     if "image" in recipe:
         recipe["input"] = math.prod(recipe["image"])
+    recipe.pop("missing", None)
     return dict(dict(loss="bce", tied=False, penalties={}), **recipe)
 
 
@@ -454,15 +475,36 @@ def named(tensors):
     return {k: dict(shape=list(v.shape), values=v.detach().flatten().tolist()) for k, v in tensors.items()}
 
 
+def table(columns, rng):
+    """Rows of columns, and 0 for each number of a cell that is missing."""
+    x, observed = [], []
+    for column in columns:
+        width = column if isinstance(column, int) else 1
+        if column == "number":
+            x.append(np.round(rng.normal(size=(SAMPLES, 1)) * 256) / 256)
+        elif column == "binary":
+            x.append(rng.integers(0, 2, (SAMPLES, 1)))
+        else:
+            x.append(np.eye(width)[rng.integers(0, width, SAMPLES)])
+        observed.append(np.repeat(rng.random((SAMPLES, 1)) < 0.6, width, axis=1))
+    return torch.tensor(np.concatenate(x, 1)).double(), torch.tensor(np.concatenate(observed, 1)).double()
+
+
 def make(name, settings):
     recipe = full_recipe(name, settings)
     rng = np.random.default_rng(list(name.encode()))
     model = Model(recipe, rng)
     x = torch.tensor(np.round(rng.random((SAMPLES, recipe["input"])) * 256) / 256)
+    observed = None
+    if settings.get("missing"):
+        x, observed = table(recipe["columns"], rng)
+        model.observed = observed
     corruption = recipe.get("corruption")
     inputs = [masked(x, corruption["level"], recipe["seed"], s) if corruption else x for s in range(STEPS)]
     result = dict(made_by=f"Benchmarks/golden.py, PyTorch {torch.__version__.split('+')[0]}, float64", recipe=spelled(recipe))
     result["x"] = x.tolist()
+    if observed is not None:
+        result["observed"] = observed.tolist()
     if corruption:
         result["x_corrupted"] = [i.tolist() for i in inputs]
     result["parameters"] = named(model.parameters)

@@ -71,13 +71,16 @@ kernel GROUP_1D void mixedLoss(
         continue;
       }
       const float peak = peakOf(from, code), sum = powersOf(from, code, peak), logSum = log(sum);
+      V totals = (V)0.0f;
+      for (int c = 0; c < code; c += VW) totals += loadPart(wanted + c, code - c, 0.0f);
+      const float part = sumLanes(totals) / sum;
       for (int c = 0; c < code; c += VW) {
         const int count = code - c;
         const V distance = loadPart(from + c, count, 0.0f) - peak, x = loadPart(wanted + c, count, 0.0f);
         const V w = hasWeight ? loadPart(share + c, count, 0.0f) : (V)1.0f;
         const V error = x == (V)0.0f ? (V)0.0f : x * (logSum - distance);
         storePart(w == (V)0.0f ? (V)0.0f : error * w, loss + c, count);
-        storePart(w == (V)0.0f ? (V)0.0f : (expNegative(distance) / sum - x) * w * scale, to + c, count);
+        storePart(w == (V)0.0f ? (V)0.0f : (expNegative(distance) * part - x) * w * scale, to + c, count);
       }
     }
   }

@@ -182,6 +182,8 @@ struct MixedLossCase: OpCase {
       case .category(let texts):
         let chosen = min(Int(picks[place.lowerBound] * Float(texts)), texts - 1)
         for (index, at) in place.enumerated() { target[at] = index == chosen ? 1 : 0 }
+        // Shares that do not add up to 1, too.
+        if cell % 5 == 3 { for at in place { target[at] = picks[at] } }
       }
       // Cells without weight count as nothing, whatever they hold.
       cell += 1
@@ -208,10 +210,13 @@ struct MixedLossCase: OpCase {
     var gradients: [Double] = []
     data.forEachColumn { column, place in
       let logits = place.map { a[$0] }, wanted = place.map { x[$0] }
+      var total = Estimate.exact(1)
+      if case .category = column { total = .sum(wanted.map { .exact($0) }) }
       for (index, (output, loss)) in zip(column.outputs(logits), column.losses(logits, wanted)).enumerated() {
         let w = weights?[place.lowerBound + index] ?? 1
         losses.append(w == 0 ? 0 : (.exact(w) * loss).error)
-        gradients.append(w == 0 ? 0 : (.exact(w) * (output - .exact(wanted[index])) * .rounded(Self.scale)).error)
+        gradients.append(
+          w == 0 ? 0 : (.exact(w) * (output * total - .exact(wanted[index])) * .rounded(Self.scale)).error)
       }
     }
     return [inPlace ? "a" : "gradient": gradients, "losses": losses]

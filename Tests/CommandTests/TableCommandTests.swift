@@ -45,9 +45,10 @@ import Testing
 
   @Test func whatIsMissingIsNamed() async throws {
     let sandbox = try Sandbox()
-    try sandbox.write("a,b,who\n1,2,x\n3,NA,y\n5,6,x\n", to: "t.csv")
+    try sandbox.write("a,b,who\n1,NA,x\n3,NA,y\n5,,x\n", to: "t.csv")
+    try sandbox.write("a,b,who\n1,NA,x\n3,2,y\n5,4,x\n", to: "holes.csv")
     for (status, line, words) in [
-      (65, "--data t.csv", "1 missing cell,"), (64, "--data t.csv --drop c", "no column 'c'"),
+      (65, "--data t.csv", "no value in any row"), (64, "--data t.csv --drop c", "no column 'c'"),
       (64, "--data t.csv --drop b,,a", "--drop takes names"), (64, "--data fashion-mnist --drop b", "--drop"),
       (64, "--data t.csv --columns b --drop b", "No column"),
     ] {
@@ -57,5 +58,9 @@ import Testing
     let outcome = try await sandbox.run(
       line: "train linear --device reference --epochs 1 --data t.csv --drop b --out run")
     #expect(outcome.status == 0, "\(outcome.errors)")
+    for recipe in ["pca", "rbm"] {
+      let refused = try await sandbox.run(line: "train \(recipe) --layers 3,2 --device reference --data holes.csv")
+      #expect(refused.refused(65) && refused.errors.contains("missing cells"), "\(refused.errors)")
+    }
   }
 }

@@ -32,12 +32,15 @@ import Testing
     #expect(schema.idColumn == "id")
     #expect(
       schema.columns == [
-        TableColumn(name: "island", kind: .category(["Biscoe", "Dream", "Torgersen"])),
-        TableColumn(name: "length", kind: .number), TableColumn(name: "sex", kind: .binary(["female", "male"])),
+        TableColumn(name: "island", kind: .category(["Biscoe", "Dream", "Torgersen"]), fill: 0),
+        TableColumn(name: "length", kind: .number, fill: 39.4625, decimals: 2),
+        TableColumn(name: "sex", kind: .binary(["female", "male"]), fill: 0),
       ])
     #expect(try JSONCoding.decoder.decode(TableSchema.self, from: JSONCoding.encoder.encode(schema)) == schema)
     #expect(schema.cells(data.values[..<5]) == ["Torgersen", "39.1", "male"])
     #expect(schema.cells([0.2, 0.5, 0.3, 1, 0.4][...]) == ["Dream", "1.0", "female"])
+    #expect(schema.cells([0.2, 0.5, 0.3, -1.006, 0.4][...], rounded: true) == ["Dream", "-1.01", "female"])
+    #expect(schema.cells([0.2, 0.5, 0.3, -0.001, 0.4][...], rounded: true) == ["Dream", "0.00", "female"])
   }
 
   /// By name, in any order, whatever else is there.
@@ -53,7 +56,8 @@ import Testing
     refusal("sex,length\nmale,1\n", "no column 'island'")
     refusal("sex,length,island\nmale,1,Java\n", "line 2", "'Java'", "Biscoe, Dream, Torgersen")
     refusal("sex,length,island\nmale,x,Dream\n", "line 2", "'length'", "no number")
-    refusal("sex,length,island\nmale,NA,Dream\n", "line 2", "'length'", "missing")
+    let missing = try load("sex,length,island\nmale,NA,Dream\n") { $0.schema = first.schema }
+    #expect(missing.values == [0, 1, 0, 39.4625, 1] && missing.observed?.values == [1, 1, 1, 0, 1])
     // A feature would be told by itself.
     let leak = #expect(throws: CinchError.self) {
       try load(Self.birds) {
@@ -84,14 +88,93 @@ import Testing
   }
 
   @Test(arguments: [
-    ("a,b\n1,\n2,3\n,4\n", ["2 missing cells", "line 2", "'b'", "drop"]),
-    ("a,b\n1,?\n2,x\n", ["1 missing cell,", "line 2"]), ("a,b\n1,2\n3,x\n", ["line 3", "'x'", "'b'", "other cells"]),
+    ("a,b\n1,\n2,NA\n", ["'b'", "no value in any row", "drop"]),
+    ("a,b\n1,?\n2,x\n", ["'x' in every row"]), ("a,b\n1,2\n3,x\n", ["line 3", "'x'", "'b'", "other cells"]),
     ("a,b\n1,x\n2,x\n", ["'x' in every row", "drop"]), ("a,b,a\n1,x,1\n2,y,1\n", ["two columns 'a'"]),
     ("a,b\n1,x\n2\n", ["line 3"]), ("a,b\n", ["no rows"]),
   ])
   func whatMeansNothingIsRefused(_ text: String, _ words: [String]) {
     let error = #expect(throws: CinchError.self) { try load(text) }
     for word in words { #expect(error?.description.contains(word) == true, "\(error?.description ?? "") \(word)") }
+  }
+
+  private static let holes = """
+    who,age,colour,paid,note
+    a,1.5,red,1,-999
+    b,NA,red,0,3
+    c,?,,1,4
+    d,4.5,blue,,5
+    e,,"green",NaN,N/A
+    f,3,null,1,6
+
+    """
+
+  /// What is missing has the mean or the most frequent text, and is known to be missing, by every view of the data.
+  @Test func missingCellsAreKnown() throws {
+    let data = try load(Self.holes) {
+      $0.idColumn = "who"
+      $0.missing = ["-999"]
+    }
+    let schema = try #require(data.schema)
+    #expect(
+      schema.columns == [
+        TableColumn(name: "age", kind: .number, fill: 3, decimals: 1),
+        TableColumn(name: "colour", kind: .category(["blue", "green", "red"]), fill: 2),
+        TableColumn(name: "paid", kind: .binary(["0", "1"]), fill: 1),
+        TableColumn(name: "note", kind: .number, fill: 4.5, decimals: 0),
+      ])
+    #expect(schema.missing == ["-999"])
+    let observed = try #require(data.observed)
+    #expect(data.sample(1) == [3, 0, 0, 1, 0, 3] && data.sample(4) == [3, 0, 1, 0, 1, 4.5])
+    #expect(
+      observed.values == [
+        1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1,
+      ])
+    #expect(try data.subset(3..<5).observed?.values == Array(observed.values[18..<30]))
+    let (training, validation) = try data.split(validation: 0.5, seed: 3)
+    let parts = try #require(training.observed?.values) + #require(validation.observed?.values)
+    #expect(parts.reduce(0, +) == observed.values.reduce(0, +) && parts != observed.values)
+
+    // Deviations are of the cells that are there; texts are not scaled.
+    let scaling = try Scaling.fit(.standard, to: data)
+    #expect(scaling.offset == [3, 0, 0, 0, 0, 4.5])
+    let (age, note) = ((4.5 / 3).squareRoot(), 1.25.squareRoot())
+    for (value, wanted) in zip(scaling.scale, [age, 1, 1, 1, 1, note]) { #expect(abs(value - wanted) < 1e-12) }
+    let scaled = try scaling.apply(to: data)
+    #expect(scaled.observed?.values == observed.values && scaled.sample(4) == [0, 0, 1, 0, 1, 0])
+
+    // Other cells that are missing are other data.
+    var (whole, holed) = (Checksum(), Checksum())
+    try load("a,b\n1,2\n3,4\n5,3\n").add(to: &whole)
+    try load("a,b\n1,2\n3,4\n5,NA\n").add(to: &holed)
+    #expect(whole.text != holed.text)
+  }
+
+  /// Numbers that are named are texts, rare and unseen ones are others.
+  @Test func categoriesAreAsked() throws {
+    let text = "a,b\n1,u\n2,u\n1,v\n3,w\n2,u\n"
+    let data = try load(text) {
+      $0.categories = ["a"]
+      $0.rare = 2
+    }
+    let schema = try #require(data.schema)
+    #expect(
+      schema.columns == [
+        TableColumn(name: "a", kind: .category(["1", "2", "other"]), fill: 0, takesUnseen: true),
+        TableColumn(name: "b", kind: .binary(["u", "other"]), fill: 0, takesUnseen: true),
+      ])
+    #expect(data.sample(3) == [0, 0, 1, 1])
+    #expect(try load("b,a\nx,9\nu,1.0\n") { $0.schema = schema }.values == [0, 0, 1, 1, 1, 0, 0, 0])
+    #expect(try JSONCoding.decoder.decode(TableSchema.self, from: JSONCoding.encoder.encode(schema)) == schema)
+    for change: (inout Dataset.LoadOptions) -> Void in [
+      { $0.categories = ["c"] }, { $0.rare = 1 }, { $0.rare = 9 },
+      {
+        $0.categories = ["a"]
+        $0.drop = ["a"]
+      },
+    ] {
+      #expect(throws: CinchError.self) { try load(text, change) }
+    }
   }
 
   @Test func namesOfRowsAreNoCategory() throws {

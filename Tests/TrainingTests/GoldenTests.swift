@@ -30,6 +30,8 @@ import Testing
     var x: [[Double]]
     /// What the encoder sees at each of three steps.
     var xCorrupted: [[[Double]]]?
+    /// 1 for each value that counts, 0 for one that is missing; nil where none is.
+    var observed: [[Double]]?
     var parameters: [String: Values]
     var loss: Loss
     var gradients: [String: Values]
@@ -97,7 +99,8 @@ import Testing
     func values(_ samples: [[Double]]) -> [B.Scalar] {
       recipe.inputShape.channelsLast(samples.joined().map { B.Scalar($0) })
     }
-    let fixture = try StepFixture(recipe, on: backend, x: values(golden.x))
+    let fixture = try StepFixture(
+      recipe, on: backend, x: values(golden.x), weight: golden.observed.map(values))
     let layout = fixture.network.layout
     try backend.write(try arena(golden.parameters, layout).map { B.Scalar($0) }, to: fixture.network.parameters)
     for step in 0..<steps {

@@ -84,17 +84,18 @@ import Testing
   @Test(arguments: devices + [.reference])
   func stepsNeitherAllocateNorWait(_ device: Device) throws {
     let backend = try device.open().backend
-    try measure(on: backend)
-  }
-
-  private func measure<B: Backend>(on backend: B) throws {
     var recipe = Variants.all.first { $0.name == "every penalty at once" }!
     recipe.corruption = .masking(0.3)
-    let data = try Variants.data(count: 64, features: recipe.input)
-    let fixture = try StepFixture(recipe, on: backend, x: data.values.prefix(8 * 13).map { B.Scalar($0) })
+    try measure(recipe, Variants.data(count: 64, features: recipe.input), on: backend)
+    try measure(.imputation(features: 12, columns: Variants.table), Variants.tableWithHoles(count: 64), on: backend)
+  }
+
+  private func measure<B: Backend>(_ recipe: Recipe, _ data: Dataset, on backend: B) throws {
+    let fixture = try StepFixture(
+      recipe, on: backend, x: data.values.prefix(8 * recipe.input).map { B.Scalar($0) })
     let feed = try Feed(
       .samples(data), on: backend, as: fixture.network.input, batchSize: 8, corruption: recipe.corruption,
-      targets: .samples, memoryLimit: .max)
+      objective: recipe.objective, memoryLimit: .max)
     let philox = Philox(seed: 0, stream: .shuffle)
     func step(_ index: Int) throws {
       let order = SampleOrder(start: 8 * (index % 8), permutation: Permutation(count: 64, philox: philox, step: 0))

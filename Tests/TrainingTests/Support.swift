@@ -4,6 +4,7 @@ import Testing
 
 @testable import Cinch
 @testable import CinchCore
+@testable import CinchData
 
 /// The variants in a size that every device runs in a moment, each with another quirk: odd widths, every
 /// activation, tied weights with each penalty.
@@ -75,6 +76,7 @@ enum Variants {
     noisyFullBatch.name = "denoising lbfgs"
     noisyFullBatch.optimizer = Optimizer(.lbfgs)
     recipes.append(noisyFullBatch)
+    recipes.append(.imputation(features: 12, columns: table, corruption: 0.25))
     recipes.append(.classifier(layers: [13, 7, 5], activation: .tanh, classes: labelCount))
     var noisy = Recipe.classifier(layers: [13, 9], activation: .sigmoid, classes: labelCount)
     noisy.name = "classifier with penalties"
@@ -166,6 +168,33 @@ enum Variants {
     return recipes
   }
 
+  /// Columns of every kind.
+  static let table: [OutputColumn] = [.number, .category(3), .binary, .number, .category(4), .category(2)]
+
+  /// `data` as rows of a table some of whose cells are missing.
+  static func tableWithHoles(count: Int, seed: UInt64 = 3) throws -> Dataset {
+    let philox = Philox(seed: seed, stream: .test)
+    let whole = try data(count: count, features: 12, seed: seed).values
+    var (values, observed) = (whole, [UInt8](repeating: 1, count: whole.count))
+    for row in 0..<count {
+      var start = row * 12
+      for (index, column) in table.enumerated() {
+        let cell = start..<start + column.width
+        let isMissing = Philox.uniform(philox.word(element: row * table.count + index, step: 3)) < 0.3
+        let largest = cell.max { whole[$0] < whole[$1] } ?? start
+        for place in cell {
+          if column == .binary { values[place] = whole[place] > 0.3 ? 1 : 0 }
+          if case .category = column { values[place] = place == largest ? 1 : 0 }
+          if isMissing { observed[place] = 0 }
+        }
+        start += column.width
+      }
+    }
+    var result = try Dataset(values: values, count: count, features: 12, name: "table")
+    result.observed = try SampleRows(observed: observed, features: 12)
+    return result
+  }
+
   /// The labels of `data`: in which third the bump is.
   static let labelCount = 3
 
@@ -207,9 +236,13 @@ struct StepFixture<B: Backend> {
   let input: Tensor<B.Buffer>
   /// What the output is compared with: `x`, or the labels 0, 1, 2, … again and again.
   let target: Tensor<B.Buffer>
+  /// What each element of it counts; nil for 1 everywhere.
+  let weight: Tensor<B.Buffer>?
   let record: Tensor<B.Buffer>
 
-  init(_ recipe: Recipe, on backend: B, x values: [B.Scalar], input corrupted: [B.Scalar]? = nil) throws {
+  init(
+    _ recipe: Recipe, on backend: B, x values: [B.Scalar], input corrupted: [B.Scalar]? = nil, weight: [B.Scalar]? = nil
+  ) throws {
     let rows = values.count / recipe.input
     network = try Network(recipe, on: backend)
     let memory = Memory(backend)
@@ -224,6 +257,7 @@ struct StepFixture<B: Backend> {
     } else {
       target = x
     }
+    self.weight = try weight.map { try backend.tensor([rows, recipe.input], $0) }
     try backend.write(values, to: x)
     if recipe.corruption != nil { try backend.write(corrupted ?? values, to: input) }
   }
@@ -231,7 +265,7 @@ struct StepFixture<B: Backend> {
   /// Queues one update.
   func update(_ optimizer: OptimizerStep, step: Int = 0) throws {
     let pass = Pass(.training, step: UInt64(step), seed: network.recipe.seed, batchRows: x.rows)
-    try update(Batch(pass: pass, input: input, target: target), optimizer)
+    try update(Batch(pass: pass, input: input, target: target, weight: weight), optimizer)
   }
 
   func update(_ batch: Batch<B.Buffer>, _ optimizer: OptimizerStep) throws {

@@ -62,13 +62,16 @@ static void mixed_loss_rows(const cinch_mixed *m, int64_t r0, int64_t r1) {
         continue;
       }
       const float peak = peak_of(from, code), sum = powers_of(from, code, peak), log_sum = logf(sum);
+      float total = 0.0f;
+      for (int64_t c = 0; c < code; c++) total += target[c];
+      const float share = total / sum;
       for (int64_t c = 0; c < code; c += CINCH_WIDTH) {
         const int64_t n = code - c;
         const vf distance = load_some(from + c, n) - peak, x = load_some(target + c, n);
         const vf weight = m->weight ? load_some(m->weight + at + c, n) : (vf)1.0f;
         const vf value = x == 0.0f ? (vf)0.0f : x * (log_sum - distance);
         store_some(loss + c, weighted(value, weight), n);
-        store_some(to + c, weighted((exp_v(distance) / sum - x) * m->gradient_scale, weight), n);
+        store_some(to + c, weighted((exp_v(distance) * share - x) * m->gradient_scale, weight), n);
       }
     }
   }

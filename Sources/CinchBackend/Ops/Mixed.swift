@@ -4,7 +4,7 @@
 /// |---|---|---|---|---|
 /// | `number` | 1 | a | ½(x̂−x)² | x̂−x |
 /// | `binary` | 1 | sigmoid(a) | −x log x̂ − (1−x) log(1−x̂) | x̂−x |
-/// | `category` of k texts | k | softmax(a) | −Σ_j x_j log x̂_j, x one-hot | x̂−x |
+/// | `category` of k texts | k | softmax(a) | −Σ_j x_j log x̂_j | x̂ Σx − x, which is x̂−x where x is one-hot |
 public enum OutputColumn: Sendable, Hashable {
   case number, binary
   /// Of at least two texts.
@@ -79,14 +79,14 @@ public protocol MixedOps: MemoryOps {
   ///   - output: `[n, d]`; may be `a`.
   func mixedOutput(_ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, into output: Tensor<Buffer>) throws
 
-  /// The loss of pre-activations `a`, element by element, and its gradient w⊙(x̂−x)·`gradientScale`.
+  /// The loss of pre-activations `a`, element by element, and its gradient w⊙∂ℓ/∂a·`gradientScale`.
   ///
   /// Losses are computed from pre-activations, never by the log of a rounded probability. Those of a category lie where x
   /// is not 0.
   ///
   /// - Parameters:
   ///   - a: `[n, d]`, where the columns have d outputs.
-  ///   - target: x, `[n, d]`; of a category one is 1, the others are 0.
+  ///   - target: x, `[n, d]`; of a category the share of each text: 1 of one, 0 of the others.
   ///   - weight: w, `[n, d]`, equal within a column; nil for 1 everywhere. What has weight 0 contributes 0, whatever its target
   ///     is.
   ///   - gradient: `[n, d]`; may be `a`.

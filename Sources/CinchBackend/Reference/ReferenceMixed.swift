@@ -27,11 +27,13 @@ extension ReferenceBackend: MixedOps {
     Self.forEachColumn(columns.kinds, of: a.count) { kind, place in
       let logits = place.map { a[$0] }
       let output = kind.output(logits)
+      var total = 1.0
+      if case .category = kind { total = place.reduce(0) { $0 + x[$1] } }
       for (index, place) in place.enumerated() {
         let weight = w?[place] ?? 1
         let value = kind.loss(logits, index, x[place])
         loss[place] = weight == 0 ? 0 : weight * value
-        result[place] = weight == 0 ? 0 : weight * (output[index] - x[place]) * gradientScale
+        result[place] = weight == 0 ? 0 : weight * (output[index] * total - x[place]) * gradientScale
       }
     }
   }

@@ -64,7 +64,7 @@ struct ScoreReport {
   private var unit: String {
     switch config.recipe.loss {
     case .bce, .gaussian: config.recipe.objective.chain == nil ? " nats" : ""
-    case .sse, .mse, .softmax: ""
+    case .sse, .mse, .mixed, .softmax: ""
     }
   }
 

@@ -9,6 +9,11 @@ final class Inference<B: Backend> {
   private let rows: Int
   private let x: Tensor<B.Buffer>
   private let outputs: [Tensor<B.Buffer>]
+  /// Of a network whose columns have activations of their own.
+  private let columns: OutputColumns<B.Buffer>?
+  /// What each value counts, where some are missing.
+  private var weight: Tensor<B.Buffer>?
+  private var staging: [B.Scalar] = []
 
   init(_ network: Network<B>) throws {
     self.network = network
@@ -17,6 +22,7 @@ final class Inference<B: Backend> {
     try network.reserve(rows: rows)
     backend = network.backend
     x = try backend.tensor(network.input.shape(rows: rows))
+    columns = try network.recipe.objective.columns.map(backend.outputColumns)
     outputs = try backend.tensors(
       network.layers.enumerated().map {
         PlannedTensor(shape: $1.resolved.output.shape(rows: rows), life: $0...$0 + 1)
@@ -27,14 +33,18 @@ final class Inference<B: Backend> {
   func squaredError(_ data: Dataset) throws -> Double {
     let losses = try backend.tensor([min(rows, data.count)])
     var total = 0.0
-    try forEachBatch(of: data, into: x) { batch in
+    if data.observed != nil, weight == nil { weight = try backend.tensor(x.shape) }
+    try forEachBatch(of: data, into: x) { start, batch in
+      let part = data.observed == nil ? nil : weight?.prefix(rows: batch.rows)
+      if let part, let observed = data.observed { try write(observed, start, batch.rows, to: part) }
       let output = try forward(batch, 0..<network.layers.count)
       let flat: Shape = [batch.rows, batch.count / batch.rows]
-      let part = losses.prefix(rows: batch.rows)
+      let sums = losses.prefix(rows: batch.rows)
       try backend.sampleLosses(
-        output.reshaped(flat), LossTerms(.sse, activation: .linear, target: batch.reshaped(flat)), into: part)
+        output.reshaped(flat),
+        LossTerms(.sse, activation: .linear, target: batch.reshaped(flat), weight: part?.reshaped(flat)), into: sums)
       // The loss is half of the squares.
-      total += 2 * Scalars.doubles(try backend.read(part)).reduce(0, +)
+      total += 2 * Scalars.doubles(try backend.read(sums)).reduce(0, +)
     }
     return total
   }
@@ -48,25 +58,29 @@ final class Inference<B: Backend> {
     var result: [Float] = []
     result.reserveCapacity(data.count * output.count)
     // Decoding starts from the code's own place.
-    try forEachBatch(of: data, into: layers.lowerBound == 0 ? x : outputs[layers.lowerBound - 1]) { batch in
+    try forEachBatch(of: data, into: layers.lowerBound == 0 ? x : outputs[layers.lowerBound - 1]) { _, batch in
       result += Scalars.floats(try backend.read(try forward(batch, layers)))
     }
     return result
   }
 
   private func forEachBatch(
-    of data: Dataset, into place: Tensor<B.Buffer>, _ body: (Tensor<B.Buffer>) throws -> Void
+    of data: Dataset, into place: Tensor<B.Buffer>, _ body: (_ start: Int, Tensor<B.Buffer>) throws -> Void
   ) throws {
-    var staging = [B.Scalar](repeating: 0, count: min(rows, data.count) * data.features)
     for start in stride(from: 0, to: data.count, by: rows) {
       let n = min(rows, data.count - start)
       let batch = place.prefix(rows: n)
-      try staging.withUnsafeMutableBufferPointer { staging in
-        let part = UnsafeMutableBufferPointer(rebasing: staging[..<batch.count])
-        Scalars.fill(part) { data.rows.read(start..<start + n, into: $0) }
-        try backend.write(UnsafeBufferPointer(part), to: batch)
-      }
-      try body(batch)
+      try write(data.rows, start, n, to: batch)
+      try body(start, batch)
+    }
+  }
+
+  private func write(_ samples: SampleRows, _ start: Int, _ count: Int, to batch: Tensor<B.Buffer>) throws {
+    if staging.count < batch.count { staging = [B.Scalar](repeating: 0, count: batch.count) }
+    try staging.withUnsafeMutableBufferPointer { staging in
+      let part = UnsafeMutableBufferPointer(rebasing: staging[..<batch.count])
+      Scalars.fill(part) { samples.read(start..<start + count, into: $0) }
+      try backend.write(UnsafeBufferPointer(part), to: batch)
     }
   }
 
@@ -78,6 +92,7 @@ final class Inference<B: Backend> {
       try network.layers[index].forward(h, into: output, pass)
       h = output
     }
+    if let columns, layers.upperBound == network.layers.count { try backend.mixedOutput(h, columns, into: h) }
     return h
   }
 }

@@ -207,6 +207,23 @@ extension Recipe {
     return recipe
   }
 
+  /// Completes tables with missing cells: a denoising autoencoder whose layers grow by 7 units, three of them, tanh, on
+  /// standardised columns of which half are zeroed (MIDA: Gondara and Wang, "MIDA: multiple imputation using denoising
+  /// autoencoders", 2018), with the loss of each column's kind as MIDASpy has it.
+  ///
+  /// - Parameters:
+  ///   - features: numbers of a sample.
+  ///   - columns: what they are; nil for numbers alone.
+  public static func imputation(features: Int = 784, columns: [OutputColumn]? = nil, corruption: Double = 0.5) -> Recipe
+  {
+    var recipe = Recipe(
+      name: "imputation", layers: (0...3).map { features + 7 * $0 }, activation: .tanh, outputActivation: .linear,
+      loss: .mixed, corruption: .masking(corruption), epochs: 100)
+    recipe.objective.columns = columns ?? [OutputColumn](repeating: .number, count: features)
+    recipe.batchSize = 64
+    return recipe
+  }
+
   /// Every named recipe with its defaults.
   public static var all: [Recipe] { byKind.flatMap(\.recipes) }
 
@@ -217,6 +234,7 @@ extension Recipe {
       ("linear models in closed form", [.pca(), .ppca()]),
       ("regularised autoencoders", [.sparse(), .sparseL1(), .denoising(), .contractive()]),
       ("autoencoders of images", [.conv(), .convPool(), .convUnpool(), .convDenoising(), .convSparse()]),
+      ("tables with missing cells", [.imputation()]),
       ("generative models", [.vae(), .convVAE(), .rbm()]),
       ("trained with labels", [.classifier()]),
     ]

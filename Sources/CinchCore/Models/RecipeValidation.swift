@@ -53,6 +53,7 @@ extension Recipe {
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
     try data.requireOrder()
     try requireLabels(data)
+    try requireObserved(data)
     try validateRange(data)
     if loss == .gaussian, sigma == nil, data.isConstant {
       throw CinchError.badData(
@@ -68,11 +69,24 @@ extension Recipe {
         "Bernoulli units need values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is \(found.value): "
           + "use \(.scaling, "minmax"), or \(.outputActivation) linear for gaussian units.")
     }
+    if let columns = objective.columns, let found = data.firstShare(outside: columns) {
+      throw CinchError.badData(
+        "Categories are numbers from 0 to 1 to the mixed loss, but row \(found.row + 1), feature \(found.feature + 1) is "
+          + "\(found.value): leave \(.scaling) out, or use \(.scaling, "standard"), which leaves categories alone.")
+    }
     if loss == .bce, let found = data.first(outside: 0...1) {
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "
           + "\(found.value): use \(.scaling, "minmax"), or \(.loss, "sse") with \(.outputActivation) linear.")
     }
+  }
+
+  /// - Throws: `CinchError.badData` where values are missing that a model needs.
+  private func requireObserved(_ data: Dataset) throws {
+    guard data.observed != nil, objective.chain != nil || closedForm != nil else { return }
+    throw CinchError.badData(
+      "'\(data.name)' has missing cells, of which '\(name)' can make nothing: complete them first with 'cinch impute', or train "
+        + "an autoencoder by gradients, such as deep.")
   }
 
   /// - Throws: `CinchError.badData` where the loss compares with labels, and the data have none or others.

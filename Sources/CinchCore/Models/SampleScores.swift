@@ -13,7 +13,7 @@ package struct SampleScores: Sendable, Hashable {
 
 extension Recipe {
   /// Whether a sample's score is a sum over its features, but for what the code adds.
-  package var scoresFeatures: Bool { loss.reconstruction != nil && objective.chain == nil }
+  package var scoresFeatures: Bool { loss.target == .samples && objective.chain == nil }
 }
 
 /// Scores of samples:
@@ -30,13 +30,15 @@ struct Scoring<B: Backend> {
   private let rows: Int
   private let x: Tensor<B.Buffer>
   private let parts: any ScoreParts<B>
+  /// What each value counts, where some are missing.
+  private var weight: Tensor<B.Buffer>?
 
   /// Samples that pass at a time; more of them make no device quicker, and a few samples wait for all.
   private static var mostRows: Int { 128 }
 
   /// - Throws: `CinchError.usage` where the network is a classifier.
   init(_ network: Network<B>) throws {
-    guard let loss = network.recipe.loss.reconstruction else {
+    guard network.recipe.loss.target == .samples else {
       throw CinchError.usage(
         "A classifier tells nothing of how usual a sample is: score with an autoencoder, such as deep.")
     }
@@ -45,12 +47,17 @@ struct Scoring<B: Backend> {
     try network.reserve(rows: rows)
     x = try network.backend.tensor(network.input.shape(rows: rows))
     parts =
-      network.recipe.objective.chain == nil
-      ? try LossParts(network, loss, rows: rows) : try EnergyParts(network, rows: rows)
+      if network.recipe.objective.chain != nil {
+        try EnergyParts(network, rows: rows)
+      } else if let columns = network.recipe.objective.columns {
+        try MixedParts(network, columns, rows: rows)
+      } else {
+        try LossParts(network, network.recipe.loss.reconstruction ?? .sse, rows: rows)
+      }
   }
 
   /// - Parameter byFeature: whether the loss's summands are read, too.
-  func run(_ data: Dataset, byFeature: Bool) throws -> SampleScores {
+  mutating func run(_ data: Dataset, byFeature: Bool) throws -> SampleScores {
     var result = SampleScores()
     if byFeature {
       let (bytes, overflow) = data.count.multipliedReportingOverflow(by: 4 * data.features)
@@ -58,15 +65,20 @@ struct Scoring<B: Backend> {
       result.features = []
     }
     var staging = [B.Scalar](repeating: 0, count: rows * data.features)
+    weight = try data.observed.map { _ in try network.backend.tensor(x.shape) }
     for start in stride(from: 0, to: data.count, by: rows) {
       let n = min(rows, data.count - start)
-      try staging.withUnsafeMutableBufferPointer { staging in
-        let part = UnsafeMutableBufferPointer(rebasing: staging[..<(n * data.features)])
-        Scalars.fill(part) { data.rows.read(start..<start + n, into: $0) }
-        for place in n * data.features..<staging.count { staging[place] = 0 }
-        try network.backend.write(UnsafeBufferPointer(staging), to: x)
+      func write(_ rows: SampleRows, to tensor: Tensor<B.Buffer>) throws {
+        try staging.withUnsafeMutableBufferPointer { staging in
+          let part = UnsafeMutableBufferPointer(rebasing: staging[..<(n * data.features)])
+          Scalars.fill(part) { rows.read(start..<start + n, into: $0) }
+          for place in n * data.features..<staging.count { staging[place] = 0 }
+          try network.backend.write(UnsafeBufferPointer(staging), to: tensor)
+        }
       }
-      let scores = try parts.scores(of: x, byFeature: byFeature)
+      try write(data.rows, to: x)
+      if let weight, let observed = data.observed { try write(observed, to: weight) }
+      let scores = try parts.scores(of: x, weight: weight, byFeature: byFeature)
       result.values += scores.values.prefix(n)
       if let code = scores.code { result.code = (result.code ?? []) + code.prefix(n) }
       if let features = scores.features { result.features? += features.prefix(n * data.features) }
@@ -79,7 +91,42 @@ struct Scoring<B: Backend> {
 private protocol ScoreParts<B> {
   associatedtype B: Backend
 
-  func scores(of batch: Tensor<B.Buffer>, byFeature: Bool) throws -> SampleScores
+  /// - Parameter weight: what each value counts; nil for 1 everywhere.
+  func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores
+}
+
+/// Of a table whose columns are of several kinds.
+private struct MixedParts<B: Backend>: ScoreParts {
+  private let network: Network<B>
+  private let columns: OutputColumns<B.Buffer>
+  private let outputs: [Tensor<B.Buffer>]
+  /// The loss's summands.
+  private let losses: Tensor<B.Buffer>
+
+  init(_ network: Network<B>, _ columns: [OutputColumn], rows: Int) throws {
+    self.network = network
+    self.columns = try network.backend.outputColumns(columns)
+    outputs = try network.layers.map { try network.backend.tensor($0.resolved.output.shape(rows: rows)) }
+    losses = try network.backend.tensor([rows, network.input.count])
+  }
+
+  func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores {
+    let pass = Pass(.inference, step: 0, seed: network.recipe.seed, batchRows: batch.rows)
+    var h = batch
+    for (layer, output) in zip(network.layers, outputs) {
+      try layer.forward(h, into: output, pass)
+      h = output
+    }
+    try network.backend.mixedLoss(
+      h, columns, target: batch, weight: weight, gradientScale: 1, gradient: h, losses: losses)
+    let values = Scalars.doubles(try network.backend.read(losses))
+    var result = SampleScores()
+    result.values = (0..<batch.rows).map { row in
+      values[row * losses.columns..<(row + 1) * losses.columns].reduce(0, +)
+    }
+    if byFeature { result.features = values.map { Float($0) } }
+    return result
+  }
 }
 
 /// Of a reconstruction.
@@ -107,7 +154,7 @@ private struct LossParts<B: Backend>: ScoreParts {
     constant = network.recipe.closedForm == .ppca ? try FactorLikelihood.halfLogDeterminant(of: network) : 0
   }
 
-  func scores(of batch: Tensor<B.Buffer>, byFeature: Bool) throws -> SampleScores {
+  func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores {
     let pass = Pass(.inference, step: 0, seed: network.recipe.seed, batchRows: batch.rows)
     var h = batch
     for (layer, output) in zip(layers, outputs) {
@@ -116,13 +163,15 @@ private struct LossParts<B: Backend>: ScoreParts {
     }
     let flat: Shape = [batch.rows, network.input.count]
     var result = SampleScores()
-    result.values = try measured(h.reshaped(flat), target: batch.reshaped(flat), into: losses)
+    result.values = try measured(
+      h.reshaped(flat), target: batch.reshaped(flat), weight: weight?.reshaped(flat), into: losses)
     if byFeature {
       // Each element as a sample of its own; mse averages over those of a sample.
       let single: Shape = [flat.count, 1]
       let share = loss == .mse ? 1 / Double(flat.columns) : 1
-      result.features = try measured(h.reshaped(single), target: batch.reshaped(single), into: elements)
-        .map { Float(share * $0) }
+      result.features = try measured(
+        h.reshaped(single), target: batch.reshaped(single), weight: weight?.reshaped(single), into: elements
+      ).map { Float(share * $0) }
     }
     guard let code = try codePart() else { return result }
     result.code = code
@@ -131,11 +180,11 @@ private struct LossParts<B: Backend>: ScoreParts {
   }
 
   private func measured(
-    _ a: Tensor<B.Buffer>, target: Tensor<B.Buffer>, into result: Tensor<B.Buffer>
+    _ a: Tensor<B.Buffer>, target: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, into result: Tensor<B.Buffer>
   ) throws -> [Double] {
     let terms = LossTerms(
       loss, activation: network.last.resolved.spec.activation, target: target,
-      logVariance: network.parameter("loss.log_variance")?.value)
+      weight: weight, logVariance: network.parameter("loss.log_variance")?.value)
     try network.backend.sampleLosses(a, terms, into: result)
     return Scalars.doubles(try network.backend.read(result))
   }
@@ -175,7 +224,7 @@ private struct EnergyParts<B: Backend>: ScoreParts {
     try backend.fill(zeros, with: 0)
   }
 
-  func scores(of batch: Tensor<B.Buffer>, byFeature: Bool) throws -> SampleScores {
+  func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores {
     try backend.matmul(
       batch, transposeA: false, encoder.weight.value, transposeB: true, into: units,
       epilogue: .forward(bias: encoder.bias.value, activation: .softplus))

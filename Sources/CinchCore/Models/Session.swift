@@ -199,7 +199,7 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func scores(_ data: Dataset, byFeature order: ImageLayout?) throws -> SampleScores {
-    let scoring = try Scoring(network)
+    var scoring = try Scoring(network)
     try recipe.validateRange(data)
     var scores = try scoring.run(input.channelsLast(data), byFeature: order != nil)
     if let row = scores.values.firstIndex(where: { !$0.isFinite }) {
@@ -244,8 +244,9 @@ final class ModelSession<B: Backend>: Session {
     case .mse: evaluation.reconstruction.perElement
     // Half of the squares.
     case .sse: 2 * evaluation.reconstruction.perElement
-    case .bce, .gaussian:
+    case .bce, .gaussian, .mixed:
       try inference().squaredError(input.channelsLast(data)) / Double(data.count) / Double(data.features)
+        / data.observedShare(nil)
     }
   }
 

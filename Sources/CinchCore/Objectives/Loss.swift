@@ -5,9 +5,13 @@ import CinchBackend
 /// | name | per sample | target |
 /// |---|---|---|
 /// | `sse`, `mse`, `bce`, `gaussian` | see `ReconstructionLoss` | the clean sample |
+/// | `mixed` | Σ over the columns of a table, each with the loss of its kind: see `OutputColumn` | the clean sample |
 /// | `softmax` | −log softmax(a)[label] | a label |
+///
+/// Where cells of a table are missing, their summands are left out, and what is stated per element is the mean over those that
+/// are there.
 public enum Loss: String, CaseIterable, Sendable, Codable {
-  case sse, mse, bce, gaussian, softmax
+  case sse, mse, bce, gaussian, mixed, softmax
 
   /// As a sum over the output's elements, which a product's epilogue takes; nil where it needs whole rows.
   var reconstruction: ReconstructionLoss? { ReconstructionLoss(rawValue: rawValue) }

@@ -7,6 +7,8 @@ public struct Objective: Sendable, Hashable {
   public var loss: Loss
   /// σ of the `gaussian` loss, in the data's units; nil has log σ² learned, from 0. Other losses have none.
   public var sigma: Double?
+  /// What the columns of the `mixed` loss are, from left to right. Other losses have none.
+  public var columns: [OutputColumn]?
   public var penalties: Penalties
   /// How the input is corrupted; the target stays clean. Fresh at every step.
   public var corruption: Corruption?
@@ -15,11 +17,12 @@ public struct Objective: Sendable, Hashable {
   public var chain: ChainSettings?
 
   public init(
-    _ loss: Loss = .bce, sigma: Double? = nil, penalties: Penalties = Penalties(),
+    _ loss: Loss = .bce, sigma: Double? = nil, columns: [OutputColumn]? = nil, penalties: Penalties = Penalties(),
     corruption: Corruption? = nil, chain: ChainSettings? = nil
   ) {
     self.loss = loss
     self.sigma = sigma
+    self.columns = columns
     self.penalties = penalties
     self.corruption = corruption
     self.chain = chain
@@ -27,7 +30,7 @@ public struct Objective: Sendable, Hashable {
 }
 
 extension Objective: Codable {
-  enum CodingKeys: String, CodingKey, CaseIterable { case loss, sigma, penalties, corruption, chain }
+  enum CodingKeys: String, CodingKey, CaseIterable { case loss, sigma, columns, penalties, corruption, chain }
 
   public init(from decoder: any Decoder) throws {
     try decoder.refuseUnknownKeys(CodingKeys.self, in: "the objective")
@@ -41,6 +44,7 @@ extension Objective: Codable {
     self.init(
       try container.choiceIfPresent(.loss) ?? standard.loss,
       sigma: try container.decodeIfPresent(Double.self, forKey: .sigma),
+      columns: try container.decodeIfPresent([OutputColumn].self, forKey: .columns),
       penalties: try container.decodeIfPresent(Penalties.self, forKey: .penalties) ?? standard.penalties,
       corruption: try container.decodeIfPresent(Corruption.self, forKey: .corruption),
       chain: try container.decodeIfPresent(ChainSettings.self, forKey: .chain))
@@ -81,11 +85,46 @@ extension Objective {
       throw CinchError.usage(
         "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
     }
+    try validateColumns(network)
     try validateSigma()
     try validatePenalties(network)
     try validatePrior(network)
     try validateCorruption()
     try chain?.validate(self, on: network)
+  }
+
+  private func validateColumns(_ network: ResolvedNetwork) throws {
+    guard loss == .mixed else {
+      guard columns == nil else {
+        throw CinchError.usage("Columns belong to the mixed loss, not to \(loss.rawValue): use \(.loss, "mixed").")
+      }
+      return
+    }
+    let last = network.layers[network.layers.count - 1]
+    guard last.output.image == nil, let columns, !columns.isEmpty else {
+      throw CinchError.usage(
+        "The mixed loss is of the columns of a table: train on one, or give the recipe 'columns', such as "
+          + "[\"number\", \"binary\", 3].")
+    }
+    guard last.spec.activation == .linear else {
+      throw CinchError.usage(
+        "The mixed loss gives each column an activation of its own: use \(.outputActivation, "linear"), not "
+          + "\(last.spec.activation.rawValue).")
+    }
+    guard columns.allSatisfy({ $0.width >= 1 && $0 != .category(1) }) else {
+      throw CinchError.usage("A category of the mixed loss has two texts or more: correct the recipe's 'columns'.")
+    }
+    // Widths that no network has would overflow.
+    var width = 0
+    for column in columns {
+      width += min(column.width, network.input.count + 1)
+      if width > network.input.count { break }
+    }
+    guard width == network.input.count else {
+      throw CinchError.usage(
+        "The columns of the mixed loss do not make the \(network.input.count) numbers of a sample: correct the recipe's "
+          + "'columns'.")
+    }
   }
 
   private func validateSigma() throws {

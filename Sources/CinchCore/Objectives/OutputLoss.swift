@@ -29,9 +29,11 @@ extension OutputLoss {
 }
 
 extension Network {
-  func outputLoss() -> any OutputLoss<B> {
+  func outputLoss() throws -> any OutputLoss<B> {
     if let loss = recipe.loss.reconstruction {
-      FusedOutputLoss(loss, network: self)
+      try FusedOutputLoss(loss, network: self)
+    } else if let columns = recipe.objective.columns {
+      try MixedOutputLoss(network: self, columns: columns)
     } else {
       SoftmaxOutputLoss(network: self)
     }
@@ -46,14 +48,17 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
   private let logVariance: Tensor<B.Buffer>?
   /// Where its gradient goes, if it is learned.
   private let logVarianceGradient: Tensor<B.Buffer>?
+  /// Room for the sum of a batch's weights, which that needs.
+  private let totalWeight: Tensor<B.Buffer>?
   let columns = [Column("reconstruction")]
 
-  init(_ loss: ReconstructionLoss, network: Network<B>) {
+  init(_ loss: ReconstructionLoss, network: Network<B>) throws {
     self.loss = loss
     self.network = network
     let parameter = network.parameter("loss.log_variance")
     logVariance = parameter?.value
     logVarianceGradient = parameter?.gradient
+    totalWeight = parameter?.gradient == nil ? nil : try network.backend.tensor([1])
   }
 
   func partialCount(rows: Int) -> Int { network.last.lossPartialCount(samples: rows) }
@@ -65,15 +70,18 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
       try view.input(of: last),
       loss: FusedLoss(
         loss, activation: layer.resolved.spec.activation, bias: nil, target: view.batch.target,
-        logVariance: logVariance, gradientScale: 1 / view.samples, partials: view.activations.lossPartials),
+        weight: view.batch.weight, logVariance: logVariance, gradientScale: 1 / view.samples,
+        partials: view.activations.lossPartials),
       delta: try view.delta(of: last))
   }
 
   func gradients(_ view: PassView<B>) throws {
-    guard let logVariance, let logVarianceGradient else { return }
+    guard let logVariance, let logVarianceGradient, let totalWeight else { return }
+    if let weight = view.batch.weight { try network.backend.sumOfMagnitudes(weight, into: totalWeight) }
     try network.backend.logVarianceGradient(
-      view.activations.lossPartials, weight: .elements(view.batch.target.count), logVariance: logVariance,
-      scale: 1 / view.samples, into: logVarianceGradient)
+      view.activations.lossPartials,
+      weight: view.batch.weight == nil ? .elements(view.batch.target.count) : .partials(totalWeight),
+      logVariance: logVariance, scale: 1 / view.samples, into: logVarianceGradient)
   }
 }
 

@@ -36,7 +36,7 @@ final class Backpropagation<B: Backend>: Learner {
   ) throws {
     self.network = network
     let count = network.layers.count
-    loss = network.outputLoss()
+    loss = try network.outputLoss()
     let penalties = penalties ?? network.recipe.penalties.active
     let terms = try penalties.flatMap { try $0.terms(on: network, memory: memory) }
     training = Side(terms, network, loss, .training)

@@ -19,13 +19,20 @@ public struct Reconstruction: Sendable, Hashable, Codable {
     perElement = metrics[Self.perElementName] ?? .nan
   }
 
+  /// What is stated per element, where only some of the elements are there.
+  static func correct(_ metrics: inout Metrics, observed share: Double) {
+    guard share > 0, share < 1, let mean = metrics[perElementName] else { return }
+    metrics[perElementName] = mean / share
+  }
+
   var metrics: Metrics { [Self.perSampleName: perSample, Self.perElementName: perElement] }
 
   /// From the mean over samples of a recipe's loss. `mse` averages over features by itself: it *is* the error per
   /// element.
   init(_ loss: Double, of recipe: Recipe) {
     let sum = recipe.loss == .mse ? loss * Double(recipe.input) : loss
-    self.init(perSample: sum, features: recipe.input)
+    // A column of a table counts once, however many texts it has.
+    self.init(perSample: sum, features: recipe.objective.columns?.count ?? recipe.input)
   }
 }
 

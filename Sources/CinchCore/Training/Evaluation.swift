@@ -34,7 +34,7 @@ struct EvaluationPass<B: Backend> {
       learner, network,
       try Feed(
         source, on: network.backend, as: network.input, batchSize: rows, corruption: nil,
-        targets: network.recipe.loss.target, memoryLimit: memoryLimit), rows: rows)
+        objective: network.recipe.objective, memoryLimit: memoryLimit), rows: rows)
   }
 
   /// Of samples that are on the device for another reason.
@@ -70,6 +70,8 @@ struct EvaluationPass<B: Backend> {
       let share = Double(min(rows, feed.count - start)) / Double(feed.count)
       for column in 0..<columns { means[column] += share * values[index * columns + column] }
     }
-    return Evaluation(metrics: learner.metrics(means, .evaluation), samples: feed.count)
+    var metrics = learner.metrics(means, .evaluation)
+    Reconstruction.correct(&metrics, observed: feed.observedShare)
+    return Evaluation(metrics: metrics, samples: feed.count)
   }
 }

@@ -39,17 +39,21 @@ final class Feed<B: Backend> {
   private let corruption: Corruption?
   private let samples: FeedRows<B>
   private let labels: FeedRows<B>?
+  /// What each value counts, where some are missing.
+  private let weights: FeedRows<B>?
+  /// The share of values that are there.
+  let observedShare: Double
   /// Room for the largest batch's corrupted samples.
   private let corrupted: Tensor<B.Buffer>?
 
   /// - Parameters:
   ///   - shape: one sample as the first layer takes it.
   ///   - corruption: what is done to the input in training; nil for none.
-  ///   - targets: what the output is compared with.
+  ///   - objective: what the output is compared with, and how.
   ///   - memoryLimit: bytes the data set may take on the device.
   init(
     _ source: FeedSource<B>, on backend: B, as shape: FeatureShape, batchSize: Int, corruption: Corruption?,
-    targets: Loss.Target, memoryLimit: Int
+    objective: Objective, memoryLimit: Int
   ) throws {
     self.backend = backend
     self.corruption = corruption
@@ -61,12 +65,20 @@ final class Feed<B: Backend> {
       case .samples(let data): try FeedRows(data.rows, on: backend, batch: batch, memoryLimit: memoryLimit)
       case .rows(let rows, _): try FeedRows(rows, on: backend, batch: batch)
       }
-    switch targets {
-    case .samples: labels = nil
-    case .labels:
-      labels = try FeedRows(
+    let data: Dataset? = if case .samples(let data) = source { data } else { nil }
+    let areCompared = objective.loss.target == .samples
+    let left = max(memoryLimit - samples.residentBytes, 0)
+    labels =
+      areCompared
+      ? nil
+      : try FeedRows(
         SampleRows(labels: labelValues ?? []), on: backend, batch: [batchSize, 1], memoryLimit: memoryLimit)
-    }
+    weights =
+      try areCompared
+      ? data?.observed.map {
+        try FeedRows($0, on: backend, batch: batch, memoryLimit: left)
+      } : nil
+    observedShare = areCompared ? data?.observedShare(objective.columns) ?? 1 : 1
     corrupted = corruption == nil ? nil : try backend.tensor(batch)
   }
 
@@ -77,6 +89,8 @@ final class Feed<B: Backend> {
     count = other.count
     labelValues = other.labelValues
     samples = try FeedRows(sharing: other.samples, batchSize: batchSize)
+    weights = try other.weights.map { try FeedRows(sharing: $0, batchSize: batchSize) }
+    observedShare = other.observedShare
     labels = try other.labels.map { try FeedRows(sharing: $0, batchSize: batchSize) }
     corrupted = nil
   }
@@ -84,7 +98,9 @@ final class Feed<B: Backend> {
   var isStreamed: Bool { samples.isStreamed }
 
   /// What of the data set lies on the device.
-  var residentBytes: Int { samples.residentBytes + (labels?.residentBytes ?? 0) }
+  var residentBytes: Int {
+    samples.residentBytes + (labels?.residentBytes ?? 0) + (weights?.residentBytes ?? 0)
+  }
 
   /// What a data set may take on a device where nothing else is said: half of its memory, and of what is left of it
   /// where it is the host's. Larger ones are streamed.
@@ -96,12 +112,13 @@ final class Feed<B: Backend> {
   /// The next rows of an order. The batch holds until the next one is loaded.
   func load(_ order: SampleOrder, rows: Int, _ pass: Pass) throws -> Batch<B.Buffer> {
     let target = try labels?.load(order, rows: rows)
+    let weight = try weights?.load(order, rows: rows)
     guard pass.mode == .training, let corruption, let input = corrupted?.prefix(rows: rows) else {
       let clean = try samples.load(order, rows: rows)
-      return Batch(pass: pass, input: clean, target: target ?? clean)
+      return Batch(pass: pass, input: clean, target: target ?? clean, weight: weight)
     }
     let clean = try samples.load(order, rows: rows, corruption, pass.draws(.corruption), corrupted: input)
-    return Batch(pass: pass, input: input, target: target ?? clean)
+    return Batch(pass: pass, input: input, target: target ?? clean, weight: weight)
   }
 }
 

@@ -58,7 +58,7 @@ final class GradientRun<B: Backend>: TrainingRun {
     let limit = options.memoryLimit(backend)
     let feed = try Feed(
       training, on: backend, as: network.input, batchSize: rows, corruption: recipe.corruption,
-      targets: recipe.loss.target, memoryLimit: limit)
+      objective: recipe.objective, memoryLimit: limit)
     self.feed = feed
     let learner = try recipe.makeLearner(network, memory: memory)
     self.learner = learner
@@ -211,13 +211,19 @@ final class GradientRun<B: Backend>: TrainingRun {
     zip(columns, values).reduce(0) { $1.0.weight == nil ? $0 : $0 + $1.1 }
   }
 
+  private func metrics(_ means: [Double]) -> Metrics {
+    var metrics = learner.metrics(means, .training)
+    Reconstruction.correct(&metrics, observed: feed.observedShare)
+    return metrics
+  }
+
   private func progress(epochs: Int) -> TrainingProgress {
     let samples = Double(state.samples)
     let rate = samples / max(state.seconds, 1e-9)
     let left = Double(epochs - state.epoch) * Double(feed.count) - samples
     return TrainingProgress(
       epoch: state.epoch + 1, epochs: epochs, samples: state.samples, samplesPerEpoch: feed.count,
-      loss: objective(state.sums) / samples, metrics: learner.metrics(state.sums.map { $0 / samples }, .training),
+      loss: objective(state.sums) / samples, metrics: metrics(state.sums.map { $0 / samples }),
       samplesPerSecond: rate, secondsLeft: left / max(rate, 1e-9))
   }
 
@@ -241,7 +247,7 @@ final class GradientRun<B: Backend>: TrainingRun {
     try requireFinite()
     let means = state.sums.map { $0 / Double(state.samples) }
     var epoch = Epoch(
-      number: state.epoch + 1, loss: objective(means), metrics: learner.metrics(means, .training),
+      number: state.epoch + 1, loss: objective(means), metrics: metrics(means),
       learningRate: optimizerStep(state.step - 1, epochs: epochs).learningRate,
       samplesPerSecond: Double(state.samples) / max(state.seconds, 1e-9), seconds: state.seconds)
     if let validation {

@@ -35,6 +35,8 @@ struct Batch<Buffer: AnyObject> {
   let input: Tensor<Buffer>
   /// What the output is compared with: the clean samples, or labels `[rows, 1]`.
   let target: Tensor<Buffer>
+  /// What each element of the target counts: 0 where it is missing. Nil where none is.
+  var weight: Tensor<Buffer>?
 
   var rows: Int { input.rows }
 }

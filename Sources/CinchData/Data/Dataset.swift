@@ -111,7 +111,13 @@ public struct Dataset: Sendable {
 
   /// Enters every value; of images with channels first, so that the order of a file does not count.
   package func add(to sum: inout Checksum) {
-    let rows = ordered(.nchw).rows
+    let ordered = ordered(.nchw)
+    Self.add(ordered.rows, to: &sum)
+    if let observed = ordered.observed { Self.add(observed, to: &sum) }
+  }
+
+  private static func add(_ rows: SampleRows, to sum: inout Checksum) {
+    let (count, features) = (rows.count, rows.features)
     guard rows.areBytes else { return rows.forEachBlock { sum.add(UnsafeRawBufferPointer($1)) } }
     let together = rows.rowsAtOnce
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: min(together, count) * features) { block in

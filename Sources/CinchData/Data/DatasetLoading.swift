@@ -209,11 +209,7 @@ extension Dataset {
     let table = try TableReader(bytes, header: options.header, TableSelection(options), path: path)
     var data = try made(table.values, table.labels, table.schema.featureNames, features: table.schema.features)
     data.schema = table.schema
-    if let observed = table.observed {
-      let storage = try SampleStorage(
-        FileContents(observed), from: 0, count: observed.count, .uint8, bigEndian: false, divisor: 1)
-      data.observed = SampleRows(storage, features: data.features)
-    }
+    data.observed = try table.observed.map { try SampleRows(observed: $0, features: data.features) }
     return data
   }
 

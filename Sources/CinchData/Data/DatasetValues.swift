@@ -64,6 +64,21 @@ extension Dataset {
     }
   }
 
+  /// Rows with what is known of them: nil where nothing is missing.
+  func forEachObservedRow(_ body: (UnsafeBufferPointer<Float>, UnsafeBufferPointer<Float>?) -> Void) {
+    guard let observed else { return forEachRow { body($0, nil) } }
+    let features = features
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * features) { room in
+      guard let values = room.baseAddress else { return }
+      let shares = values + features
+      for row in 0..<count {
+        rows.read(row, into: values)
+        observed.read(row, into: shares)
+        body(UnsafeBufferPointer(start: values, count: features), UnsafeBufferPointer(start: shares, count: features))
+      }
+    }
+  }
+
   /// The smallest and the largest value; found once for all copies of a data set.
   package var range: ClosedRange<Float> {
     knownRange.value {

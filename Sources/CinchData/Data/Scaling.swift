@@ -11,7 +11,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     case bytes
     /// Each feature's range to [0, 1]. New data may fall outside.
     case minmax
-    /// Each feature to mean 0 and (population) variance 1.
+    /// Each feature to mean 0 and (population) variance 1, those of which are observed; texts of a table stay 0 and 1.
     case standard
     /// Features to mean 0 and, where ε is small, to variance 1 and no correlation: ZCA whitening.
     case zca
@@ -93,6 +93,12 @@ public struct Scaling: Sendable, Hashable, Codable {
     case .standard:
       let (low, high) = ranges(of: data)
       let (mean, deviation) = moments(of: data)
+      // Texts are told apart by numbers that mean nothing else.
+      if let isText = data.textFeatures {
+        return Scaling(
+          kind: kind, offset: mean.indices.map { isText[$0] ? 0 : mean[$0] },
+          scale: deviation.indices.map { isText[$0] ? 1 : low[$0] == high[$0] ? 0 : deviation[$0] })
+      }
       // Rounding gives a constant feature a tiny deviation; dividing by it would blow up.
       return Scaling(
         kind: kind, offset: mean, scale: deviation.indices.map { low[$0] == high[$0] ? 0 : deviation[$0] })
@@ -237,30 +243,52 @@ public struct Scaling: Sendable, Hashable, Codable {
   }
 
   private static func moments(of data: Dataset) -> (mean: [Double], deviation: [Double]) {
-    let count = Double(data.count)
     let mean = data.featureMeans()
     var squares = [Double](repeating: 0, count: data.features)
-    data.forEachRow { row in
-      for feature in row.indices {
+    // What stands for a missing value is a mean, or says nothing of the others' spread.
+    var counts = [Double](repeating: Double(data.count), count: data.features)
+    if data.observed != nil { counts = [Double](repeating: 0, count: data.features) }
+    data.forEachObservedRow { row, observed in
+      for feature in row.indices where observed?[feature] ?? 1 != 0 {
         let difference = Double(row[feature]) - mean[feature]
         squares[feature] += difference * difference
+        if observed != nil { counts[feature] += 1 }
       }
     }
     let rawScale = data.scaling?.kind == .bytes ? 255.0 : 1
     return (
       data.channelsFirst(perColumn: mean.map { $0 * rawScale }),
-      data.channelsFirst(perColumn: squares.map { ($0 / count).squareRoot() * rawScale })
+      data.channelsFirst(perColumn: zip(squares, counts).map { ($0 / max($1, 1)).squareRoot() * rawScale })
     )
   }
 }
 
 extension Dataset {
-  /// Each feature's mean over samples, which there must be, as the data order features.
+  /// Each feature's mean over samples, which there must be, as the data order features; of the values that are observed, 0 where
+  /// none is.
   package func featureMeans() -> [Double] {
     var sums = [Double](repeating: 0, count: features)
-    forEachRow { row in
-      for feature in row.indices { sums[feature] += Double(row[feature]) }
+    guard observed != nil else {
+      forEachRow { row in
+        for feature in row.indices { sums[feature] += Double(row[feature]) }
+      }
+      return sums.map { $0 / Double(count) }
     }
-    return sums.map { $0 / Double(count) }
+    var counts = [Double](repeating: 0, count: features)
+    forEachObservedRow { row, observed in
+      for feature in row.indices where observed?[feature] ?? 1 != 0 {
+        sums[feature] += Double(row[feature])
+        counts[feature] += 1
+      }
+    }
+    return zip(sums, counts).map { $0 / max($1, 1) }
+  }
+
+  /// Whether each feature stands for a text; nil where none does.
+  var textFeatures: [Bool]? {
+    guard let schema, schema.features == features, schema.columns.contains(where: { $0.kind != .number }) else {
+      return nil
+    }
+    return schema.columns.flatMap { [Bool](repeating: $0.kind != .number, count: $0.width) }
   }
 }

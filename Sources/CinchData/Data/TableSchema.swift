@@ -23,11 +23,13 @@ public struct TableSchema: Sendable, Hashable, Codable {
   public var features: Int { columns.reduce(0) { $0 + $1.width } }
 
   /// A sample as cells of the table.
-  package func cells(_ values: ArraySlice<Float>) -> [String] {
+  ///
+  /// - Parameter rounded: whether numbers have no more digits after the point than the column's own.
+  package func cells(_ values: ArraySlice<Float>, rounded: Bool = false) -> [String] {
     var start = values.startIndex
     return columns.map { column in
       defer { start += column.width }
-      return column.cell(values[start..<start + column.width])
+      return column.cell(values[start..<start + column.width], rounded: rounded)
     }
   }
 
@@ -108,9 +110,9 @@ public struct TableColumn: Sendable, Hashable, Codable {
   }
 
   /// What numbers mean as a cell: the category whose number is largest.
-  func cell(_ values: ArraySlice<Float>) -> String {
+  package func cell(_ values: ArraySlice<Float>, rounded: Bool) -> String {
     switch kind {
-    case .number: numberText(values.first ?? .nan)
+    case .number: rounded ? numberText(values.first ?? .nan) : "\(values.first ?? .nan)"
     case .binary(let texts): (values.first ?? 0) >= 0.5 ? texts[1] : texts[0]
     case .category(let texts):
       texts[(values.indices.max { values[$0] < values[$1] } ?? values.startIndex) - values.startIndex]
