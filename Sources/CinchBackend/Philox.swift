@@ -9,7 +9,7 @@ public struct Philox: Sendable, Hashable {
   /// What a sequence of draws is for. Each purpose has a stream of its own, so one never shifts another.
   public enum Stream: UInt32, Sendable, CaseIterable {
     case initialisation = 1
-    case shuffle, corruption, validationSplit, bernoulli, sampling, test, patches
+    case shuffle, corruption, validationSplit, bernoulli, sampling, test, patches, imputation
   }
 
   public let key: SIMD2<UInt32>

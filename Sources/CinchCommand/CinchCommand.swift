@@ -18,7 +18,8 @@ struct CinchCommand: ParsableCommand {
     subcommands: [
       TrainCommand.self, PretrainCommand.self, FinetuneCommand.self, EvalCommand.self, EncodeCommand.self,
       DecodeCommand.self, ReconstructCommand.self,
-      ScoreCommand.self, CompressCommand.self, DecompressCommand.self, SampleCommand.self, ClassifyCommand.self,
+      ScoreCommand.self, ImputeCommand.self, CompressCommand.self, DecompressCommand.self, SampleCommand.self,
+      ClassifyCommand.self,
       InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self, BenchCommand.self,
     ])
 

@@ -101,9 +101,15 @@ struct TrainCommand: ParsableCommand {
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     // As many classes as there are labels.
     if file == nil, let names = data.samples.classNames { recipe.classifier?.classes = names.count }
+    var scale = new.scale
+    if file == nil, heldOutOptions.scale ?? .standard == .standard, recipeOptions.mixesColumns(recipe, of: data.samples)
+    {
+      recipe = try recipe.adopting(features: data.samples.features).adopting(columnsOf: data.samples)
+      scale = .standard
+    }
     let run = try Run.create(
       try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
-      scaling: new.scale, zcaEpsilon: new.zcaEpsilon, in: new.folder, on: deviceOptions.device ?? .automatic)
+      scaling: scale, zcaEpsilon: new.zcaEpsilon, in: new.folder, on: deviceOptions.device ?? .automatic)
     if recipe.classifier == nil, let kind = run.config.scaling?.kind, kind == .standard || kind == .zca,
       run.recipe.decoder.last?.activation == .sigmoid
     {
@@ -145,8 +151,10 @@ struct ReportOptions: ParsableArguments {
   var log: Logger { Diagnostics.logger(quiet: quiet, verbose: verbose) }
 
   /// Trains a run to its end.
-  func follow(_ run: Run) throws {
-    let report = TrainingReport(style: json ? .json : quiet ? .quiet : .human)
+  ///
+  /// - Parameter brief: whether epochs are passed over.
+  func follow(_ run: Run, brief: Bool = false) throws {
+    let report = TrainingReport(style: json ? .json : quiet ? .quiet : brief ? .brief : .human)
     let log = log
     if let source = run.config.data?.source {
       log.debug("read \(run.training.count) training samples from \(source)")

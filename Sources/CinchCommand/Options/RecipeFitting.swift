@@ -8,6 +8,18 @@ extension RecipeOptions {
   ///   - isFromFile: whether `base` is the user's own, not a named one.
   /// - Throws: `CinchError.usage` where a setting means nothing, `.badData` where `--layers` do not fit the data.
   func fit(_ base: Recipe, isFromFile: Bool, to data: Dataset) throws -> Recipe {
+    let recipe = try fitLayers(base, isFromFile: isFromFile, to: data)
+    guard recipe.loss == .mixed, recipe.takesMixedLoss else { return recipe }
+    // The data say what the columns are.
+    return try recipe.adopting(columnsOf: data)
+  }
+
+  /// Whether a table with texts is told apart by column where nothing is said of the loss.
+  func mixesColumns(_ base: Recipe, of data: Dataset) -> Bool {
+    loss == nil && outputActivation == nil && base.takesMixedLoss && data.hasTexts
+  }
+
+  private func fitLayers(_ base: Recipe, isFromFile: Bool, to data: Dataset) throws -> Recipe {
     if layers != nil, !layersAreText, !base.isOfImages {
       let recipe = try apply(to: base)
       guard data.features == recipe.input else {

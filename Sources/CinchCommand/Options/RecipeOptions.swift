@@ -320,6 +320,9 @@ extension RecipeOptions {
     return options
   }
 
+  /// The names of the options that were given.
+  var given: [String] { overrides.given() }
+
   /// The recipe with these settings in place of its own.
   /// - Throws: `CinchError.usage` where a setting means nothing; `Recipe.validate` checks their values.
   func apply(to base: Recipe) throws -> Recipe {

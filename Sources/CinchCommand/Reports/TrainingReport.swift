@@ -4,6 +4,8 @@ import Cinch
 struct TrainingReport {
   enum Style {
     case human
+    /// The same without a line for each epoch, where these are many and nobody's aim.
+    case brief
     /// One JSON object per line.
     case json
     /// Results alone.
@@ -30,7 +32,7 @@ struct TrainingReport {
           "features": .integer(recipe.input), "epochs": .integer(recipe.epochs),
           "resumed_from_epoch": state.map { .integer($0.epoch) },
         ]).description)
-    case .human:
+    case .human, .brief:
       let shape = recipe.image == nil ? NumberText.grouped(recipe.input) : "\(recipe.inputShape)"
       let samples = "\(run.training.name) \(NumberText.grouped(run.training.count)) × \(shape)"
       let held = run.validation.map { " + \(NumberText.grouped($0.count)) for validation" } ?? ""
@@ -60,17 +62,19 @@ struct TrainingReport {
     }
   }
 
+  private var isForPeople: Bool { style == .human || style == .brief }
+
   func progress(_ progress: Cinch.TrainingProgress) {
-    if style == .human { bar.draw(progress) }
+    if isForPeople { bar.draw(progress) }
   }
 
   func clearProgress() {
-    if style == .human { bar.clear() }
+    if isForPeople { bar.clear() }
   }
 
   func finished(_ epoch: Epoch, of epochs: Int) throws {
     switch style {
-    case .quiet: break
+    case .quiet, .brief: break
     case .human: bar.finish(epoch, of: epochs)
     case .json:
       try Output.result(

@@ -53,17 +53,6 @@ extension OutputColumn: Codable {
   }
 }
 
-extension TableColumn {
-  /// What it is to a network.
-  public var output: OutputColumn {
-    switch kind {
-    case .number: .number
-    case .binary: .binary
-    case .category(let texts): .category(texts.count)
-    }
-  }
-}
-
 extension Recipe {
   /// Whether the loss can give way to `mixed`: a dense autoencoder whose objective is made of no probabilities.
   package var takesMixedLoss: Bool {
@@ -95,7 +84,7 @@ extension Dataset {
     guard let schema, schema.features == features else {
       return [OutputColumn](repeating: .number, count: features)
     }
-    return schema.columns.map(\.output)
+    return schema.columns.map(\.kind.output)
   }
 
   /// The share of values that are there; of a table's columns, where these are given, each counts once.

@@ -260,7 +260,7 @@ extension Dataset {
         + "or JPEG.")
   }
 
-  private static func inflated(_ file: FileContents, path: String) throws -> FileContents {
+  static func inflated(_ file: FileContents, path: String) throws -> FileContents {
     guard Gzip.isGzip(file) else { return file }
     return FileContents(try Gzip.inflate(file, limit: .max, path: path))
   }

@@ -34,6 +34,19 @@ extension Dataset {
     knownRange = KnownRange()
   }
 
+  /// How many cells of its table are missing: a category has one, however many texts.
+  public var missingCells: Int {
+    guard let observed, let schema, schema.features == features else { return missingCount }
+    let starts = schema.ranges.map(\.lowerBound)
+    var count = 0
+    observed.forEachBlock { _, block in
+      for row in stride(from: 0, to: block.count, by: features) {
+        for start in starts where block[row + start] == 0 { count += 1 }
+      }
+    }
+    return count
+  }
+
   /// How many values are missing.
   public var missingCount: Int {
     guard let observed else { return 0 }
@@ -49,5 +62,83 @@ extension SampleRows {
     let storage = try SampleStorage(
       FileContents(observed), from: 0, count: observed.count, .uint8, bigEndian: false, divisor: 1)
     self.init(storage, features: features)
+  }
+}
+
+extension Dataset {
+  /// The samples with other values where some are missing; none is missing then.
+  ///
+  /// - Parameter values: as those of the data, of which only the missing ones are looked at.
+  /// - Throws: `CinchError.badData` where there are others than the data's, or one that is needed is not finite.
+  package func completed(with values: [Float]) throws -> Dataset {
+    guard values.count == count * features else {
+      throw CinchError.badData("\(values.count) values do not complete \(count) samples of \(features): give as many.")
+    }
+    guard let observed = observed?.values else { return self }
+    var own = self.values
+    for (index, share) in observed.enumerated() where share == 0 { own[index] = values[index] }
+    let completed = replacing(SampleRows(SampleStorage(own), features: features), nil)
+    try completed.requireFinite(subject: "What stands for missing cells of '\(name)'")
+    return completed
+  }
+
+  /// The same with probabilities: the most probable text of a column gets 1, the others 0.
+  package func completed(with values: [Float], columns: [OutputColumn]) throws -> Dataset {
+    try completed(with: Self.choosing(values, columns))
+  }
+
+  private static func choosing(_ probabilities: [Float], _ columns: [OutputColumn]) -> [Float] {
+    let width = columns.reduce(0) { $0 + $1.width }
+    guard width > 0, probabilities.count % width == 0 else { return probabilities }
+    var values = probabilities
+    var start = 0
+    while start < values.count {
+      for column in columns {
+        switch column {
+        case .number: break
+        case .binary: values[start] = values[start] >= 0.5 ? 1 : 0
+        case .category(let texts):
+          let own = start..<start + texts
+          let largest = own.max { values[$0] < values[$1] } ?? start
+          for place in own { values[place] = place == largest ? 1 : 0 }
+        }
+        start += column.width
+      }
+    }
+    return values
+  }
+
+  /// The samples with more cells missing. The mean of what is left stands for a missing number, none for a text.
+  ///
+  /// - Parameters:
+  ///   - columns: what the features are.
+  ///   - isHidden: whether a cell becomes missing, of those that are not.
+  package func hiding(_ columns: [OutputColumn], _ isHidden: (_ row: Int, _ column: Int) -> Bool) throws -> Dataset {
+    var values = self.values
+    var observed = self.observed?.values.map { UInt8($0) } ?? [UInt8](repeating: 1, count: values.count)
+    var start = 0
+    for (index, column) in columns.enumerated() {
+      func cell(_ row: Int) -> Range<Int> { row * features + start..<row * features + start + column.width }
+      let there = (0..<count).filter { observed[cell($0).lowerBound] != 0 }
+      let hidden = there.filter { isHidden($0, index) }
+      // A column of which nothing is left says nothing.
+      if there.count - hidden.count >= 2 {
+        for row in hidden { for place in cell(row) { observed[place] = 0 } }
+      }
+      let left = there.map { cell($0).lowerBound }.filter { observed[$0] != 0 }
+      let mean = left.reduce(0.0) { $0 + Double(values[$1]) } / Double(max(left.count, 1))
+      let fill: Float =
+        switch column {
+        case .number: Float(mean)
+        case .binary: 0.5
+        case .category: 0
+        }
+      for row in 0..<count where observed[cell(row).lowerBound] == 0 {
+        for place in cell(row) { values[place] = fill }
+      }
+      start += column.width
+    }
+    let rows = SampleRows(SampleStorage(values), features: features)
+    return replacing(rows, observed.contains(0) ? try SampleRows(observed: observed, features: features) : nil)
   }
 }

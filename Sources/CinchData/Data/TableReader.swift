@@ -41,7 +41,10 @@ struct TableReader {
   /// Where in a row the feature columns are, in the order of the schema.
   private var places: [Int] = []
   private var labelPlace: Int?
-  private var width = 0
+  /// Columns of the file.
+  private(set) var width = 0
+  /// At the first row of cells.
+  private(set) var rows: CSVReader
   private let missing: Set<String>
   /// Bytes of the longest of them.
   private let longestMissing: Int
@@ -53,13 +56,15 @@ struct TableReader {
 
   /// - Throws: `CinchError.badData` naming line and column; `.usage` where a column that is named is not there.
   init(
-    _ bytes: UnsafeBufferPointer<UInt8>, header: CSVHeader, _ selection: TableSelection, path: String
+    _ bytes: UnsafeBufferPointer<UInt8>, header: CSVHeader, _ selection: TableSelection, path: String,
+    readsCells: Bool = true
   ) throws {
     self.bytes = bytes
     self.path = path
     self.header = header
     missing = Self.missing.union(selection.missing ?? [])
     longestMissing = missing.map(\.utf8.count).max() ?? 0
+    rows = CSVReader(bytes: bytes, path: path)
     var (reader, names) = try start()
     let named = names ?? (1...width).map { "\($0)" }
     labelPlace = try selection.labelColumn.map { try find($0, in: named) }
@@ -102,10 +107,20 @@ struct TableReader {
         missing: selection.missing)
       (reader, _) = try start()
     }
-    try read(&reader)
+    rows = reader
+    if readsCells { try read(&reader) }
   }
 
-  private func isMissing(_ cell: [UInt8]) -> Bool {
+  /// Where in a file the columns of a schema are, without a look at its cells.
+  /// - Throws: as the other initialiser.
+  init(places bytes: UnsafeBufferPointer<UInt8>, header: CSVHeader, _ selection: TableSelection, path: String) throws {
+    try self.init(bytes, header: header, selection, path: path, readsCells: false)
+  }
+
+  /// The column of the schema that is at a place of a row.
+  func column(at place: Int) -> Int? { places.firstIndex(of: place) }
+
+  func isMissing(_ cell: [UInt8]) -> Bool {
     cell.count <= longestMissing && missing.contains(String(decoding: cell, as: UTF8.self))
   }
 
@@ -201,12 +216,18 @@ struct TableReader {
       values.reserveCapacity(room)
     }
     if isMissing(cell) {
-      guard let fill = column.fill else {
-        throw refuse("has a missing cell, which the run's table says nothing of: complete it, or train anew.")
-      }
       if observed == nil { observed = [UInt8](repeating: 1, count: values.count) }
       observed? += repeatElement(0, count: column.width)
-      return append(fill, column)
+      switch column.kind {
+      case .number:
+        guard let fill = column.fill else {
+          throw refuse("has a missing cell, which the run's table says nothing of: complete it, or train anew.")
+        }
+        values.append(Float(fill))
+      case .binary: values.append(0.5)
+      case .category(let texts): values += repeatElement(0, count: texts.count)
+      }
+      return
     }
     observed? += repeatElement(1, count: column.width)
     guard let code else {
@@ -287,8 +308,7 @@ private struct ColumnCells {
         return TableColumn(
           name: name, kind: .number, fill: mean, decimals: decimals > TableColumn.mostDecimals ? nil : decimals)
       }
-      return TableColumn(
-        name: name, kind: .binary(decimals == 0 ? ["0", "1"] : ["0.0", "1.0"]), fill: mean > 0.5 ? 1 : 0)
+      return TableColumn(name: name, kind: .binary(decimals == 0 ? ["0", "1"] : ["0.0", "1.0"]))
     }
     guard numbers == 0 else {
       throw CinchError.badData(
@@ -319,10 +339,8 @@ private struct ColumnCells {
         "Every text of the column '\(name)' of '\(path)' is rare: give \(.rare) a smaller number, or leave the column out with "
           + "\(.drop, name).")
     }
-    let mode = known.indices.reduce(0) { counts[known[$1], default: 0] > counts[known[$0], default: 0] ? $1 : $0 }
     return TableColumn(
-      name: name, kind: known.count == 2 ? .binary(known) : .category(known), fill: Double(mode),
-      takesUnseen: rare != nil)
+      name: name, kind: known.count == 2 ? .binary(known) : .category(known), takesUnseen: rare != nil)
   }
 
   private func tooMany(_ name: String, _ rows: Int, _ path: String) -> CinchError {

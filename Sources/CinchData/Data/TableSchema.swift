@@ -1,3 +1,5 @@
+import CinchBackend
+
 /// What the columns of a table mean: which of them are features, and how text becomes numbers.
 ///
 /// A run keeps the schema of its training table, so that later tables are read alike: columns are found by name, in any
@@ -22,6 +24,15 @@ public struct TableSchema: Sendable, Hashable, Codable {
   /// Numbers in a sample.
   public var features: Int { columns.reduce(0) { $0 + $1.width } }
 
+  /// Where in a sample the numbers of each column are.
+  package var ranges: [Range<Int>] {
+    var start = 0
+    return columns.map { column in
+      defer { start += column.width }
+      return start..<start + column.width
+    }
+  }
+
   /// A sample as cells of the table.
   ///
   /// - Parameter rounded: whether numbers have no more digits after the point than the column's own.
@@ -41,8 +52,8 @@ public struct TableSchema: Sendable, Hashable, Codable {
 public struct TableColumn: Sendable, Hashable, Codable {
   public var name: String
   public var kind: Kind
-  /// What stands for a missing cell: the mean of the training table's numbers, or the place of its most frequent text, of
-  /// equals the first.
+  /// What stands for a missing number: the mean of the training table's. For a missing text stands none: 0.5 for a binary one,
+  /// 0 for each text of a category, which is what masking makes of it.
   public var fill: Double?
   /// Digits after the point that numbers are written with: as many as any cell of the training table has; nil for as many
   /// as a number needs.
@@ -120,6 +131,17 @@ public struct TableColumn: Sendable, Hashable, Codable {
   }
 }
 
+extension TableColumn.Kind {
+  /// What it is to a network.
+  public var output: OutputColumn {
+    switch self {
+    case .number: .number
+    case .binary: .binary
+    case .category(let texts): .category(texts.count)
+    }
+  }
+}
+
 /// `{"name": "island", "kind": "category", "texts": ["Biscoe", "Dream", "Torgersen"]}`.
 extension TableColumn {
   private enum CodingKeys: String, CodingKey { case name, kind, texts, fill, decimals, takesUnseen }
@@ -145,9 +167,6 @@ extension TableColumn {
       throw DecodingError.dataCorruptedError(
         forKey: .texts, in: container, debugDescription: "a \(kind.rawValue) column cannot have the texts \(texts)")
     }
-    guard fill.map({ (0..<texts.count).contains(Int(exactly: $0) ?? -1) }) ?? true else {
-      throw DecodingError.dataCorruptedError(forKey: .fill, in: container, debugDescription: "no text has that place")
-    }
     self.kind = kind == .binary ? .binary(texts) : .category(texts)
   }
 
@@ -164,4 +183,9 @@ extension TableColumn {
     try container.encodeIfPresent(decimals, forKey: .decimals)
     if takesUnseen { try container.encode(true, forKey: .takesUnseen) }
   }
+}
+
+extension Dataset {
+  /// Whether some of its columns are texts.
+  package var hasTexts: Bool { textFeatures != nil }
 }
