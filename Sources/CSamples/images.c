@@ -79,3 +79,49 @@ void cinch_resize(
     }
   }
 }
+
+void cinch_orient(
+    const uint8_t *from, int64_t height, int64_t width, int64_t channels, int32_t orientation, uint8_t *to) {
+  // 2 to 4 mirror and turn; 5 to 8 do so to the transposed image.
+  const bool turns = orientation >= 5;
+  const bool flips_rows = orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+  const bool flips_columns = orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
+  const int64_t rows = turns ? width : height, columns = turns ? height : width;
+  for (int64_t y = 0; y < rows; y++) {
+    const int64_t row = flips_rows ? rows - 1 - y : y;
+    for (int64_t x = 0; x < columns; x++) {
+      const int64_t column = flips_columns ? columns - 1 - x : x;
+      const uint8_t *pixel = from + (turns ? column * width + row : row * width + column) * channels;
+      for (int64_t c = 0; c < channels; c++) *to++ = pixel[c];
+    }
+  }
+}
+
+void cinch_add_tile(
+    const float *tile, cinch_window window, const double *row_weights, const double *column_weights, float *target) {
+  for (int64_t p = 0; p < window.planes; p++) {
+    for (int64_t y = 0; y < window.rows; y++) {
+      float *row = target + p * window.plane_stride + y * window.row_stride;
+      for (int64_t x = 0; x < window.length; x++)
+        row[x] = (float)((double)row[x] + row_weights[y] * column_weights[x] * (double)*tile++);
+    }
+  }
+}
+
+void cinch_diffuse(float *plane, const bool *missing, int64_t height, int64_t width, int64_t sweeps) {
+  const double relaxation = 1.9;
+  for (int64_t sweep = 0; sweep < sweeps; sweep++) {
+    for (int64_t y = 0; y < height; y++) {
+      for (int64_t x = 0; x < width; x++) {
+        float *pixel = plane + y * width + x;
+        if (!missing[y * width + x]) continue;
+        double sum = 0, count = 0;
+        if (y > 0) sum += (double)pixel[-width], count++;
+        if (y + 1 < height) sum += (double)pixel[width], count++;
+        if (x > 0) sum += (double)pixel[-1], count++;
+        if (x + 1 < width) sum += (double)pixel[1], count++;
+        if (count > 0) *pixel = (float)((double)*pixel + relaxation * (sum / count - (double)*pixel));
+      }
+    }
+  }
+}

@@ -126,7 +126,8 @@ public struct RunConfig: Sendable, Hashable {
   ///   - hasLayout: whether `source` says how it is ordered.
   ///   - hasCount: whether it says how many patches there are.
   package func complete(_ source: inout DataSource, hasLayout: Bool, hasCount: Bool) {
-    if !hasLayout { source.options.layout = layout }
+    // Channels first is what is read unless something speaks against it, as it does not for the run's own shape.
+    if !hasLayout, layout == .nhwc || ImageLayout.looksChannelsLast(shape) { source.options.layout = layout }
     if source.options.schema == nil { source.options.schema = data?.options.schema }
     if !hasCount, let own = data?.options.patches { source.options.patches?.count = own.count }
     completeImages(&source)
@@ -144,13 +145,21 @@ public struct RunConfig: Sendable, Hashable {
       source.options.resize = data?.options.resize
       source.options.crop = data?.options.crop
     }
-    guard source.options.colour == nil else { return }
+    if source.options.colour == nil { source.options.colour = colour }
+  }
+
+  /// What image files must be for the run's model; nil where it takes neither grey nor RGB images.
+  package var colour: ImageColour? {
     switch ImageShape(shape)?.channels {
-    case 1: source.options.colour = .grey
-    case 3: source.options.colour = .colour
-    default: break
+    case 1: .grey
+    case 3: .colour
+    default: nil
     }
   }
+
+  /// Whether image files pass through the run's model at their own size, unless somebody says how to bring them to another:
+  /// the run's own were not resized, or cut into patches.
+  package var takesImagesAsTheyAre: Bool { data?.options.resize == nil || data?.options.patches != nil }
 
   /// How the run's data order an image's values, and files of its output with them.
   public var layout: ImageLayout { data?.options.layout ?? .nchw }

@@ -28,6 +28,7 @@ extension DataSource: RunSamples {
     var source = self
     source.samples = data.count
     source.options.schema = data.schema
+    source.options.layout = options.layout ?? .nchw
     return LoadedSamples(samples: data, source: source)
   }
 }

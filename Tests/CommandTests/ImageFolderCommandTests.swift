@@ -107,7 +107,8 @@ extension Sandbox {
     (64, "--data photos --crop 0x2", "--crop 32x32"), (65, "--data photos --crop 15x15", "choose a smaller --crop"),
     (64, "--data photos --resize 99999x9", "choose a --resize of"), (64, "--resize 8x8", "leave --resize out"),
     (64, "--data data.csv --resize 8x8", "leave --resize out"), (64, "--data data.csv --grey", "leave --grey out"),
-    (64, "--data photos --patches 4x4", "--resize"), (65, "--data empty", "holds neither PNG or JPEG files"),
+    (64, "--data photos --patches 4x14", "which is 20x12: choose smaller ones, or"),
+    (65, "--data empty", "holds neither PNG or JPEG files"),
     (65, "--data broken", "is damaged"),
   ])
   func refusalsSayWhatToDo(status: Int32, options: String, part: String) async throws {

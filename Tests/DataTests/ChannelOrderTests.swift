@@ -62,4 +62,31 @@ import Testing
       _ = try Dataset(stored: values, count: 5, sampleShape: image.shape, layout: .nhwc)
     }
   }
+
+  /// An array whose last axis looks like channels is asked about; any other has channels first.
+  @Test func channelsThatMayComeLastAreAskedAbout() throws {
+    let folder = try TemporaryFolder()
+    func path(_ extents: [Int], _ name: String) throws -> String {
+      try folder.file(name, idx(type: 8, extents: extents, data: [UInt8](repeating: 1, count: extents.reduce(1, *))))
+    }
+    for channels in [1, 3, 4] {
+      let last = try path([2, 6, 5, channels], "last\(channels)")
+      expectError("whose last axis looks like channels", "layout nhwc", "layout nchw", exitCode: 64) {
+        _ = try Dataset.load(last)
+      }
+      var options = Dataset.LoadOptions()
+      options.layout = .nhwc
+      #expect(try Dataset.load(last, options: options).sampleShape == [channels, 6, 5])
+      options.layout = .nchw
+      #expect(try Dataset.load(last, options: options).sampleShape == [6, 5, channels])
+      // Who says the shape has said which axis is which.
+      options.layout = nil
+      options.sampleShape = [6, 5, channels]
+      #expect(try Dataset.load(last, options: options).sampleShape == [6, 5, channels])
+      #expect(try Dataset.load(try path([2, channels, 6, 5], "first\(channels)")).sampleShape == [channels, 6, 5])
+    }
+    for other in [[2, 3, 3, 3], [2, 6, 5, 2], [2, 6, 5], [2, 4, 2, 3], [2, 32, 2, 2]] {
+      #expect(try Dataset.load(try path(other, "other")).sampleShape == Shape(Array(other.dropFirst())))
+    }
+  }
 }

@@ -248,9 +248,6 @@ import Testing
     expectError("'a.png' is 5x4", "'b.png' is 3x7", "resize 3x4", "crop 3x4", exitCode: 64) {
       _ = try Dataset.load(folder.path)
     }
-    expectError("'a.png' is 5x4", exitCode: 64) {
-      _ = try Dataset.load(folder.path, options: options { $0.patches = Dataset.Patches(height: 2, width: 2) })
-    }
     #expect(
       try Dataset.load(folder.path, options: options { $0.crop = ImageSize(height: 3, width: 4) }).sampleShape == [
         1, 3, 4,

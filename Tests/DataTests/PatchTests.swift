@@ -182,7 +182,7 @@ import Testing
     #expect(try FileContents(contentsOf: path).isMapped)
     let data = try Dataset.load(path, options: options(Dataset.Patches(height: 8, width: 8, count: 10_000_000)))
     #expect(data.count == 10_000_000 && data.rows.areBytes && data.labels == nil)
-    let (row, column) = (data.rows.windows?.start(9_999_999) ?? 0).quotientAndRemainder(dividingBy: side)
+    let (row, column) = (data.rows.windows?.part(9_999_999).start ?? 0).quotientAndRemainder(dividingBy: side)
     let expected = (0..<8).flatMap { y in (0..<8).map { Float(bytes[(row + y) * side + column + $0]) / 255 } }
     #expect(Array(data.sample(9_999_999)) == expected)
   }
@@ -248,5 +248,81 @@ import Testing
       if failed { refused += 1 } else { read += 1 }
     }
     #expect(read > 50 && refused > 50, "\(read) \(refused)")
+  }
+
+  /// Of images of their own sizes: every place of every image is as likely as any other, so larger ones give more.
+  @Test func imagesOfDifferentSizesGivePatches() throws {
+    let folder = try TemporaryFolder()
+    let sizes = [("a/1.png", 4, 9), ("a/2.png", 12, 5), ("b/3.png", 30, 20)]
+    for name in ["a", "b"] {
+      try FileManager.default.createDirectory(atPath: "\(folder.path)/\(name)", withIntermediateDirectories: true)
+    }
+    // Image, row and column in the three channels.
+    for (number, (name, height, width)) in sizes.enumerated() {
+      var image = try RasterImage(width: width, height: height, channels: 3)
+      for pixel in 0..<height * width {
+        image.pixels.replaceSubrange(
+          3 * pixel..<3 * pixel + 3, with: [UInt8(number), UInt8(pixel / width), UInt8(pixel % width)])
+      }
+      _ = try folder.file(name, try PNG.encode(image))
+    }
+    let patches = Dataset.Patches(height: 3, width: 4, count: 2000, seed: 3)
+    let first = try Dataset.load(folder.path, options: options(patches))
+    #expect(first.count == 2000 && first.sampleShape == [3, 3, 4] && first.rows.areBytes && first.scaling == .bytes)
+    let labels = try #require(first.labels)
+    #expect(first.classNames == ["a", "b"])
+    let places = sizes.map { ($0.1 - 2) * ($0.2 - 3) }
+    let philox = Philox(seed: 3, stream: .patches)
+    var counts = [0, 0, 0]
+    let values = first.values.map { Int(($0 * 255).rounded()) }
+    for patch in 0..<2000 {
+      let words = philox.block(index: patch, step: 0)
+      var place = Int(
+        (UInt64(words.y) << 32 | UInt64(words.x)).multipliedFullWidth(by: UInt64(places.reduce(0, +))).high)
+      var image = 0
+      while place >= places[image] {
+        place -= places[image]
+        image += 1
+      }
+      counts[image] += 1
+      let (row, column) = place.quotientAndRemainder(dividingBy: sizes[image].2 - 3)
+      #expect(labels[patch] == (image < 2 ? 0 : 1))
+      for y in 0..<3 {
+        for x in 0..<4 {
+          let at = patch * 36 + y * 4 + x
+          let found: [Int] = [values[at], values[at + 12], values[at + 24]]
+          let wanted: [Int] = [image, row + y, column + x]
+          #expect(found == wanted, "patch \(patch)")
+        }
+      }
+    }
+    // 12, 20 and 476 places: five standard deviations of a binomial count.
+    for (count, share) in zip(counts, places.map { Double($0) / 508 }) {
+      #expect(abs(Double(count) - 2000 * share) < 5 * (2000 * share * (1 - share)).squareRoot())
+    }
+    // Channels last, in part, and grey.
+    let last = try Dataset.load(folder.path, options: options(patches, last: true))
+    #expect(last.layout == .nhwc && last.values == first.values)
+    #expect(try last.subset(7..<9).values == Array(first.values[7 * 36..<9 * 36]))
+    var grey = options(patches)
+    grey.colour = .grey
+    #expect(try Dataset.load(folder.path, options: grey).sampleShape == [1, 3, 4])
+    // Labels of a file, one for each image.
+    var named = options(patches)
+    named.labels = try folder.file("labels.txt", text: "5\n6\n7\n")
+    let numbers = try #require(try Dataset.load(folder.path, options: named).labels)
+    #expect(Set(numbers) == Set([5, 6, 7]))
+    named.labels = try folder.file("labels.txt", text: "5\n6\n")
+    expectError("holds 2 labels", "has 3 images") { _ = try Dataset.load(folder.path, options: named) }
+    named = options(Dataset.Patches(height: 5, width: 4))
+    expectError("Patches of 5x4 do not fit into", "a/1.png', which is 4x9", exitCode: 64) {
+      _ = try Dataset.load(folder.path, options: named)
+    }
+    named = options(patches)
+    named.sampleShape = [3, 3, 4]
+    expectError("of their own sizes", exitCode: 64) { _ = try Dataset.load(folder.path, options: named) }
+    for bad in [Dataset.Patches(height: 0, width: 4), Dataset.Patches(height: 2, width: 2, count: 0)] {
+      expectError("choose a", exitCode: 64) { _ = try Dataset.load(folder.path, options: options(bad)) }
+    }
   }
 }

@@ -81,3 +81,18 @@ void cinch_grey(const uint8_t *from, int64_t pixels, uint8_t *to);
 void cinch_resize(
     const uint8_t *from, int64_t height, int64_t width, int64_t channels, int64_t to_height, int64_t to_width,
     double *sums, uint8_t *to);
+
+/// The image as EXIF's tag Orientation, 2 to 8, says that it is seen: `from` has `height` stored rows. Where it is 5 or
+/// more, `to` has `width` rows.
+void cinch_orient(
+    const uint8_t *from, int64_t height, int64_t width, int64_t channels, int32_t orientation, uint8_t *to);
+
+// Images of floats, channels first.
+
+/// target[p][y][x] += row_weights[y] · column_weights[x] · tile[p][y][x], rounded once: the tile is a window of `target`.
+void cinch_add_tile(
+    const float *tile, cinch_window window, const double *row_weights, const double *column_weights, float *target);
+
+/// What is missing of a plane of an image, filled by diffusion from around it: so many sweeps of over-relaxation towards the
+/// mean of each missing pixel's neighbours, from the values that are there.
+void cinch_diffuse(float *plane, const bool *missing, int64_t height, int64_t width, int64_t sweeps);

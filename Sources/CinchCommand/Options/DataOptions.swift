@@ -98,7 +98,10 @@ struct SourceOptions: ParsableArguments {
       valueName: "extents"))
   var imageShape: String?
 
-  @Option(help: "How the file orders an image: channels first or last. (default: nchw, or the run's own)")
+  @Option(
+    help:
+      "How the file orders an image: channels first or last. (default: nchw, unless that looks wrong, or the run's own)"
+  )
   var layout: ImageLayout?
 
   @Option(

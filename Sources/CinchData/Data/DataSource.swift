@@ -47,6 +47,7 @@ extension DataSource: Codable {
       options = try container.decode(Dataset.LoadOptions.self, forKey: .options)
     } else {
       options = try Dataset.LoadOptions(from: decoder, beside: [CodingKeys.source, .samples])
+      options.layout = options.layout ?? .nchw
     }
   }
 }
@@ -79,7 +80,7 @@ extension Dataset.LoadOptions: Codable {
     missing = try container.decodeIfPresent([String].self, forKey: .missing)
     rare = try container.wholeIfPresent(.rare)
     schema = try container.decodeIfPresent(TableSchema.self, forKey: .schema)
-    layout = try container.choiceIfPresent(.layout) ?? layout
+    layout = try container.choiceIfPresent(.layout)
     patches = try container.decodeIfPresent(Dataset.Patches.self, forKey: .patches)
     resize = try container.decodeIfPresent(ImageSize.self, forKey: .resize)
     crop = try container.decodeIfPresent(ImageSize.self, forKey: .crop)
@@ -107,7 +108,7 @@ extension Dataset.LoadOptions: Codable {
     try container.encodeIfPresent(rare, forKey: .rare)
     try container.encodeIfPresent(schema, forKey: .schema)
     try container.encodeIfPresent(sampleShape?.dimensions, forKey: .sampleShape)
-    try container.encode(layout, forKey: .layout)
+    try container.encodeIfPresent(layout, forKey: .layout)
     try container.encodeIfPresent(patches, forKey: .patches)
     try container.encodeIfPresent(resize, forKey: .resize)
     try container.encodeIfPresent(crop, forKey: .crop)

@@ -35,8 +35,9 @@ extension Dataset {
     public var labels: String?
     /// Sees samples as this shape, of as many values: `[channels, height, width]` for images.
     public var sampleShape: Shape?
-    /// How the file orders an image's values.
-    public var layout = ImageLayout.nchw
+    /// How the file orders an image's values; nil where nobody has said it. Then channels come first, and an array whose
+    /// last axis looks like channels is refused.
+    public var layout: ImageLayout?
     /// Cuts patches out of images, and takes these for samples. An array of two axes is then one image, unless
     /// `sampleShape` says otherwise.
     public var patches: Patches?
@@ -101,13 +102,15 @@ extension Dataset {
   /// - Throws: `CinchError.badData`, `.inputOutput`, `.unavailable`; `.usage` for options that do not fit the file.
   public static func load(_ source: String, options: LoadOptions = LoadOptions()) throws -> Dataset {
     let data = try loadUnshaped(source, options: options)
+    // Of images of different sizes, which make no data set, the patches themselves.
+    if data.rows.windows != nil { return data.ordered(options.layout ?? .nchw) }
     let isOneImage = options.patches != nil && options.sampleShape == nil && data.sampleShape.dimensions.count == 1
     let whole = isOneImage ? data.asOneImage : data
     let labelled = try options.labels.map { try whole.labelled(try Labels.read($0), from: $0) } ?? whole
     // Image files know their order: another is only what others are to see.
     var seen =
       isImageFiles(source)
-      ? try labelled.seen(as: options.sampleShape, layout: .nchw).ordered(options.layout)
+      ? try labelled.seen(as: options.sampleShape, layout: .nchw).ordered(options.layout ?? .nchw)
       : try labelled.seen(as: options.sampleShape, layout: options.layout)
     seen.schema = data.schema
     return try options.patches.map(seen.patches) ?? seen

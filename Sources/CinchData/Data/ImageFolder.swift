@@ -15,7 +15,7 @@ struct ImageFolder {
     var label: String?
   }
 
-  private let files: [File]
+  private var files: [File]
   private let name: String
 
   /// One image.
@@ -79,35 +79,114 @@ struct ImageFolder {
     }
   }
 
-  /// Samples of bytes, channels first.
+  private func headers() throws -> [ImageFile.Header] {
+    try files.map { file in
+      try ImageFile.header(try FileContents(contentsOf: file.path, isGlance: true), path: file.path)
+    }
+  }
+
+  /// Each image's size as it is seen.
+  func sizes() throws -> [ImageSize] { try headers().map(\.size) }
+
+  var names: [String] { files.map(\.name) }
+
+  /// Samples of bytes, channels first: the images, or, where they are of different sizes and nothing brings them to one,
+  /// the patches that are asked for.
   ///
   /// - Throws: `CinchError.usage` where nothing brings images of different sizes to one, `.badData` where a file is damaged
   ///   or smaller than what is cut out, `.unavailable` where there is no room.
   func load(_ options: Dataset.LoadOptions) throws -> Dataset {
-    let headers = try files.map { file in
-      try ImageFile.header(try FileContents(contentsOf: file.path, isGlance: true), path: file.path)
+    let headers = try headers()
+    let hasColour = options.colour.map { $0 == .colour } ?? headers.contains { $0.channels == 3 }
+    let channels = hasColour ? 3 : 1
+    if let patches = options.patches, options.resize == nil, options.crop == nil,
+      headers.contains(where: { $0.size != headers[0].size })
+    {
+      return try load(patches, of: headers, channels: channels, options)
     }
     let size = try size(of: headers, options)
-    let hasColour = options.colour.map { $0 == .colour } ?? headers.contains { $0.channels == 3 }
-    let image = ImageShape(channels: hasColour ? 3 : 1, height: size.height, width: size.width)
+    let image = ImageShape(channels: channels, height: size.height, width: size.width)
     let room = checkedProduct([files.count, image.count]) ?? .max
-    let working = image.channels * (options.resize.map { $0.height * $0.width } ?? 0)
+    let working = channels * (options.resize.map { $0.height * $0.width } ?? 0)
     let (all, overflow) = room.addingReportingOverflow(2 * working)
     try HostMemory.require(overflow ? .max : all, for: "\(files.count) images of \(image)")
 
-    let features = image.count
+    let storage = try storage(headers, channels: channels, room: room) {
+      try $0.resized(options.resize).cropped(size)
+    }
+    return Dataset(
+      unchecked: SampleRows(storage, features: image.count), sampleShape: image.shape, labels: labels, name: name,
+      scaling: .bytes, columnNames: nil, sampleNames: names)
+  }
+
+  /// One image at its own size, as a sample.
+  ///
+  /// - Throws: `CinchError.badData` where the file is damaged, `.inputOutput`, `.unavailable`.
+  func load(_ index: Int, colour: ImageColour?) throws -> Dataset {
+    var one = self
+    one.files = [files[index]]
+    var options = Dataset.LoadOptions()
+    options.colour = colour
+    return try one.load(options)
+  }
+
+  /// Patches of images of different sizes, cut out of them when they are read.
+  private func load(
+    _ patches: Dataset.Patches, of headers: [ImageFile.Header], channels: Int, _ options: Dataset.LoadOptions
+  ) throws -> Dataset {
+    try patches.requirePossible()
+    guard options.sampleShape == nil else {
+      throw CinchError.usage("The images of '\(name)' are of their own sizes: leave \(.imageShape) out.")
+    }
+    if let small = headers.firstIndex(where: { $0.size.height < patches.height || $0.size.width < patches.width }) {
+      throw CinchError.usage(
+        "Patches of \(patches.sizeText) do not fit into '\(files[small].path)', which is \(headers[small].size): choose "
+          + "smaller ones, or bring the images to one size with \(.resize, "128x128").")
+    }
+    let pixels = headers.reduce(0) { sum, header in
+      let (all, overflow) = sum.addingReportingOverflow(header.width * header.height)
+      return overflow ? .max : all
+    }
+    let room = checkedProduct([pixels, channels]) ?? .max
+    try HostMemory.require(room, for: "\(files.count) images of '\(name)'")
+    let storage = try storage(headers, channels: channels, room: room) { $0 }
+    let windows = SampleRows.Windows(patches, of: headers.map(\.size), channels: channels)
+    let own = try options.labels.map { path in
+      let labels = try Labels.read(path)
+      guard labels.count == files.count else {
+        throw CinchError.badData(
+          "'\(path)' holds \(labels.count) labels, but '\(name)' has \(files.count) images: name the file that fits.")
+      }
+      return labels
+    }
+    return Dataset(
+      unchecked: SampleRows(windows, of: storage), sampleShape: [channels, patches.height, patches.width],
+      labels: try (own ?? labels).map { try windows.labels($0) }, name: name, scaling: .bytes, columnNames: nil)
+  }
+
+  /// What the subfolders say.
+  private var labels: Labels? {
+    guard files.contains(where: { $0.label != nil }) else { return nil }
+    var builder = Labels.Builder()
+    for file in files { builder.append(Array((file.label ?? "").utf8)) }
+    return Labels(builder)
+  }
+
+  /// The images one after the other, each with its channels first.
+  private func storage(
+    _ headers: [ImageFile.Header], channels: Int, room: Int, _ change: (RasterImage) throws -> RasterImage
+  ) throws -> SampleStorage {
     let values = try [UInt8](unsafeUninitializedCapacity: room) { values, initialised in
       var told = 0
       for (index, file) in files.enumerated() {
         let pixels = try ImageFile.decode(try FileContents(contentsOf: file.path), path: file.path)
-        guard pixels.width == headers[index].width, pixels.height == headers[index].height else {
+        guard ImageSize(height: pixels.height, width: pixels.width) == headers[index].size else {
           throw CinchError.inputOutput("'\(file.path)' has changed while it was read: try again.")
         }
-        let sample = try pixels.colours(image.channels).resized(options.resize).cropped(size)
+        let sample = try change(try pixels.colours(channels))
         cinch_transpose_bytes(
-          sample.pixels, 1, Int64(size.height * size.width), Int64(image.channels),
-          values.baseAddress! + index * features)
-        initialised += features
+          sample.pixels, 1, Int64(sample.height * sample.width), Int64(channels), values.baseAddress! + initialised)
+        initialised += sample.pixels.count
         told += pixels.pixels.count
         if told >= LoadProgress.step {
           told = 0
@@ -115,17 +194,8 @@ struct ImageFolder {
         }
       }
     }
-    var labels: Labels?
-    if files.contains(where: { $0.label != nil }) {
-      var builder = Labels.Builder()
-      for file in files { builder.append(Array((file.label ?? "").utf8)) }
-      labels = Labels(builder)
-    }
-    let storage = try SampleStorage(
+    return try SampleStorage(
       FileContents(values), from: 0, count: values.count, .uint8, bigEndian: false, divisor: 255)
-    return Dataset(
-      unchecked: SampleRows(storage, features: features), sampleShape: image.shape, labels: labels, name: name,
-      scaling: .bytes, columnNames: nil, sampleNames: files.map(\.name))
   }
 
   /// What all samples have.

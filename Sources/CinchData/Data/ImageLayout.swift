@@ -6,6 +6,12 @@ public enum ImageLayout: String, Sendable, Codable, CaseIterable {
   case nchw
   /// Height, width, channels: TensorFlow's order, and that of image files.
   case nhwc
+
+  /// Whether samples that are read with channels first look as if they came last: grey, RGB or RGBA behind two longer axes.
+  package static func looksChannelsLast(_ sample: Shape) -> Bool {
+    let extents = sample.dimensions
+    return extents.count == 3 && [1, 3, 4].contains(extents[2]) && min(extents[0], extents[1]) > extents[2]
+  }
 }
 
 extension Dataset {
@@ -14,9 +20,15 @@ extension Dataset {
   /// - Parameters:
   ///   - sampleShape: `[channels, height, width]`, `[height, width]` or any other of as many values; nil keeps the
   ///     file's own.
-  ///   - layout: the order of the file's values.
-  /// - Throws: `CinchError.badData` where the shapes do not fit, `.usage` where nothing says how large an image is.
-  func seen(as sampleShape: Shape?, layout: ImageLayout) throws -> Dataset {
+  ///   - layout: the order of the file's values; nil where nobody has said it.
+  /// - Throws: `CinchError.badData` where the shapes do not fit, `.usage` where nothing says how large an image is, or
+  ///   which of its axes are channels.
+  func seen(as sampleShape: Shape?, layout: ImageLayout?) throws -> Dataset {
+    if layout == nil, sampleShape == nil, ImageLayout.looksChannelsLast(self.sampleShape) {
+      throw CinchError.usage(
+        "Samples of '\(name)' are \(self.sampleShape), whose last axis looks like channels: say whether these come last, "
+          + "\(.layout, "nhwc"), or first, \(.layout, "nchw").")
+    }
     if let sampleShape, sampleShape.count != features {
       throw CinchError.badData(
         "Samples of '\(name)' have \(features) values (\(self.sampleShape)), which do not fill an image of \(sampleShape): "

@@ -3,7 +3,7 @@ import CinchBackend
 
 extension Dataset {
   /// Patches cut out of images at random: each of `count` takes one of all places in all images, uniformly and with
-  /// replacement.
+  /// replacement. So of images of different sizes a larger one gives more patches, about in proportion to its area.
   ///
   /// Patch i is a pure function of the seed and i, so the same seed gives the same patches on every machine, and more of
   /// them begin with fewer.
@@ -34,6 +34,17 @@ extension Dataset {
 
     /// `8x8`.
     package var sizeText: String { "\(height)x\(width)" }
+
+    /// - Throws: `CinchError.usage` where a number is less than 1, or there are more than can be shuffled.
+    func requirePossible() throws {
+      guard height >= 1, width >= 1 else {
+        throw CinchError.usage("Patches of \(sizeText) hold nothing: choose a size such as \(.patches, "8x8").")
+      }
+      guard (1...Permutation.largestCount).contains(count) else {
+        throw CinchError.usage(
+          "\(count) patches are not possible: choose a \(.patchCount) of 1 to \(Permutation.largestCount).")
+      }
+    }
   }
 
   /// Patches of these images, as a data set that reads them from the images where they lie: it takes no memory of its own
@@ -43,13 +54,7 @@ extension Dataset {
   /// - Throws: `CinchError.usage` where a number is less than 1, there are more than can be shuffled, a patch is larger than
   ///   an image, samples are no images, or the data have been scaled; `.unavailable` where there is no room for labels.
   public func patches(_ patches: Patches) throws -> Dataset {
-    guard patches.height >= 1, patches.width >= 1 else {
-      throw CinchError.usage("Patches of \(patches.sizeText) hold nothing: choose a size such as \(.patches, "8x8").")
-    }
-    guard (1...Permutation.largestCount).contains(patches.count) else {
-      throw CinchError.usage(
-        "\(patches.count) patches are not possible: choose a \(.patchCount) of 1 to \(Permutation.largestCount).")
-    }
+    try patches.requirePossible()
     guard let image = ImageShape(sampleShape) else {
       throw CinchError.usage(
         "Samples of '\(name)' are no images but \(sampleShape), of which there are no patches: say what they are with "
@@ -65,69 +70,157 @@ extension Dataset {
     try requireRaw()
     let plain = try rows.withoutChanges(name: name)
     let windows = SampleRows.Windows(patches, of: image, layout, in: plain)
-    var labels: Labels?
-    if let classLabels {
-      try HostMemory.require(8 * patches.count, for: "the labels of \(patches.count) patches")
-      labels = classLabels.gather((0..<patches.count).lazy.map(windows.image))
-    }
     let shape = sampleShape.dimensions.dropLast(2) + [patches.height, patches.width]
     return Dataset(
       unchecked: SampleRows(windows, of: plain.storage), sampleShape: Shape(Array(shape)), layout: layout,
-      labels: labels, name: name, scaling: scaling, columnNames: nil)
+      labels: try classLabels.map { try windows.labels($0) }, name: name, scaling: scaling, columnNames: nil)
+  }
+
+  /// Parts of one image at given places, read from where it lies.
+  ///
+  /// - Parameters:
+  ///   - size: of every part.
+  ///   - places: the row and the column that each begins at, within the image.
+  package func tiles(_ size: ImageSize, at places: [(row: Int, column: Int)]) throws -> Dataset {
+    guard count == 1, let image = ImageShape(sampleShape) else {
+      throw CinchError.usage("'\(name)' is not one image, of which there are tiles: pass images one by one.")
+    }
+    let plain = try rows.withoutChanges(name: name)
+    let windows = SampleRows.Windows(size, at: places, of: image, layout, in: plain)
+    let shape = sampleShape.dimensions.dropLast(2) + [size.height, size.width]
+    return Dataset(
+      unchecked: SampleRows(windows, of: plain.storage), sampleShape: Shape(Array(shape)), layout: layout, labels: nil,
+      name: name, scaling: scaling, columnNames: nil)
   }
 }
 
 extension SampleRows {
   /// Patches as parts of a storage of images.
   struct Windows: Sendable {
+    /// Images in a storage, of which each place of a patch has a number: image by image, row by row.
+    private enum Images {
+      /// Of one size; `selection` says which rows of the storage they are, nil for all.
+      case alike(size: ImageSize, features: Int, selection: SampleRows.Selection?)
+      /// Each with its first value, its size, and the number of its first place.
+      case various([(start: Int, size: ImageSize, firstPlace: Int)])
+    }
+
+    private enum Choice {
+      /// At random, out of so many places.
+      case drawn(Philox, places: Int)
+      case given([Int])
+    }
+
     /// Values in a patch.
     let features: Int
     let count: Int
-    /// A patch from its first value on.
-    let window: cinch_window
-    /// Which rows of the storage are the images; nil for all.
-    private let selection: SampleRows.Selection?
-    private let images: Int
-    private let imageFeatures: Int
-    /// Places in an image.
-    private let rows: Int
-    private let columns: Int
-    private let rowStride: Int
-    private let columnStride: Int
-    private let philox: Philox
+    private let size: ImageSize
+    private let channels: Int
+    private let isLast: Bool
+    private let images: Images
+    private let choice: Choice
 
+    /// Patches of images of one size.
     init(_ patches: Dataset.Patches, of image: ImageShape, _ layout: ImageLayout, in images: SampleRows) {
-      selection = images.selection
-      self.images = images.count
-      imageFeatures = images.features
-      count = patches.count
-      features = image.channels * patches.height * patches.width
-      rows = image.height - patches.height + 1
-      columns = image.width - patches.width + 1
-      let isLast = layout == .nhwc
-      columnStride = isLast ? image.channels : 1
-      rowStride = image.width * columnStride
-      window = cinch_window(
-        planes: Int64(isLast ? 1 : image.channels), rows: Int64(patches.height),
-        length: Int64(patches.width * columnStride), plane_stride: Int64(image.height * image.width),
-        row_stride: Int64(rowStride))
-      philox = Philox(seed: patches.seed, stream: .patches)
+      let size = ImageSize(height: patches.height, width: patches.width)
+      let places = images.count * Self.places(size, in: ImageSize(height: image.height, width: image.width))
+      self.init(
+        size, patches.count, channels: image.channels, isLast: layout == .nhwc,
+        .alike(
+          size: ImageSize(height: image.height, width: image.width), features: images.features,
+          selection: images.selection),
+        .drawn(Philox(seed: patches.seed, stream: .patches), places: places))
     }
 
-    /// Which of all places in all images: the high word of 64 random bits times their number.
-    private func draw(_ patch: Int) -> Int {
-      let words = philox.block(index: patch, step: 0)
-      let bits = UInt64(words.y) << 32 | UInt64(words.x)
-      return Int(bits.multipliedFullWidth(by: UInt64(images * rows * columns)).high)
+    /// Patches of images of their own sizes, which lie one after the other, channels first.
+    init(_ patches: Dataset.Patches, of sizes: [ImageSize], channels: Int) {
+      let size = ImageSize(height: patches.height, width: patches.width)
+      var (start, place) = (0, 0)
+      let images = sizes.map { image in
+        defer {
+          start += channels * image.height * image.width
+          place += Self.places(size, in: image)
+        }
+        return (start: start, size: image, firstPlace: place)
+      }
+      self.init(
+        size, patches.count, channels: channels, isLast: false, .various(images),
+        .drawn(Philox(seed: patches.seed, stream: .patches), places: place))
     }
 
-    func image(ofPatch patch: Int) -> Int { draw(patch) / (rows * columns) }
+    /// Parts of one image.
+    init(
+      _ size: ImageSize, at places: [(row: Int, column: Int)], of image: ImageShape, _ layout: ImageLayout,
+      in images: SampleRows
+    ) {
+      self.init(
+        size, places.count, channels: image.channels, isLast: layout == .nhwc,
+        .alike(
+          size: ImageSize(height: image.height, width: image.width), features: images.features,
+          selection: images.selection),
+        .given(places.map { $0.row * (image.width - size.width + 1) + $0.column }))
+    }
 
-    /// Where in the storage a patch begins.
-    func start(_ patch: Int) -> Int {
-      let (image, place) = draw(patch).quotientAndRemainder(dividingBy: rows * columns)
-      let (row, column) = place.quotientAndRemainder(dividingBy: columns)
-      return (selection?.place(image) ?? image) * imageFeatures + row * rowStride + column * columnStride
+    private init(
+      _ size: ImageSize, _ count: Int, channels: Int, isLast: Bool, _ images: Images, _ choice: Choice
+    ) {
+      self.size = size
+      self.count = count
+      self.channels = channels
+      self.isLast = isLast
+      self.images = images
+      self.choice = choice
+      features = channels * size.height * size.width
+    }
+
+    private static func places(_ patch: ImageSize, in image: ImageSize) -> Int {
+      (image.height - patch.height + 1) * (image.width - patch.width + 1)
+    }
+
+    /// Drawn by the high word of 64 random bits times the number of places.
+    private func place(_ patch: Int) -> Int {
+      switch choice {
+      case .given(let places): return places[patch]
+      case .drawn(let philox, let places):
+        let words = philox.block(index: patch, step: 0)
+        let bits = UInt64(words.y) << 32 | UInt64(words.x)
+        return Int(bits.multipliedFullWidth(by: UInt64(places)).high)
+      }
+    }
+
+    /// The image of a place, and which of the image's own places that is.
+    private func locate(_ place: Int) -> (image: Int, start: Int, size: ImageSize, place: Int) {
+      switch images {
+      case .alike(let size, let features, let selection):
+        let (image, own) = place.quotientAndRemainder(dividingBy: Self.places(self.size, in: size))
+        return (image, (selection?.place(image) ?? image) * features, size, own)
+      case .various(let images):
+        var (low, high) = (0, images.count)
+        while high - low > 1 {
+          let middle = (low + high) / 2
+          if images[middle].firstPlace <= place { low = middle } else { high = middle }
+        }
+        return (low, images[low].start, images[low].size, place - images[low].firstPlace)
+      }
+    }
+
+    func image(ofPatch patch: Int) -> Int { locate(place(patch)).image }
+
+    /// Where in the storage a patch begins, and how it lies there.
+    func part(_ patch: Int) -> (start: Int, window: cinch_window) {
+      let (_, start, image, place) = locate(place(patch))
+      let (row, column) = place.quotientAndRemainder(dividingBy: image.width - size.width + 1)
+      let pixel = isLast ? channels : 1
+      let window = cinch_window(
+        planes: Int64(isLast ? 1 : channels), rows: Int64(size.height), length: Int64(size.width * pixel),
+        plane_stride: Int64(image.height * image.width), row_stride: Int64(image.width * pixel))
+      return (start + (row * image.width + column) * pixel, window)
+    }
+
+    /// Each patch's label: its image's.
+    func labels(_ ofImages: Labels) throws -> Labels {
+      try HostMemory.require(8 * count, for: "the labels of \(count) patches")
+      return ofImages.gather((0..<count).lazy.map(image))
     }
   }
 

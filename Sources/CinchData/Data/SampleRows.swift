@@ -142,7 +142,8 @@ package struct SampleRows: Sendable {
   private func readUnordered(_ start: Int, _ count: Int, into values: UnsafeMutablePointer<Float>) {
     if let windows {
       for index in 0..<count {
-        storage.widen(windows.window, at: windows.start(start + index), into: values + index * features)
+        let part = windows.part(start + index)
+        storage.widen(part.window, at: part.start, into: values + index * features)
       }
     } else {
       storage.widen(start * features..<(start + count) * features, into: values)
@@ -173,7 +174,8 @@ package struct SampleRows: Sendable {
     guard let windows else { return }
     func read(into bytes: UnsafeMutablePointer<UInt8>) {
       for index in 0..<count {
-        storage.copyBytes(windows.window, at: windows.start(start + index), into: bytes + index * features)
+        let part = windows.part(start + index)
+        storage.copyBytes(part.window, at: part.start, into: bytes + index * features)
       }
     }
     guard let transposition else { return read(into: target) }

@@ -9,14 +9,19 @@ enum ImageFile {
 
   struct Header {
     var format: Format
+    /// As it is stored.
     var width: Int
     var height: Int
     /// 1 for grey, 3 for RGB; palettes are RGB, and alpha does not count.
     var channels: Int
     /// Bytes to decode it in, its pixels included.
     var room: Int
+    var orientation: ImageOrientation
 
-    var size: ImageSize { ImageSize(height: height, width: width) }
+    /// As it is seen.
+    var size: ImageSize {
+      orientation.turns ? ImageSize(height: width, width: height) : ImageSize(height: height, width: width)
+    }
   }
 
   /// Told by a file's first bytes.
@@ -50,14 +55,20 @@ enum ImageFile {
     return header
   }
 
-  /// The pixels as 8 bits a channel, grey or RGB; what is transparent lies in front of white.
+  /// The pixels as 8 bits a channel, grey or RGB, turned as EXIF says; what is transparent lies in front of white.
   ///
   /// - Throws: as `header`, `CinchError.badData` where it is damaged or ends early, and `.unavailable` where there is no
   ///   room for it.
   static func decode(_ file: FileContents, path: String) throws -> RasterImage {
     let header = try header(file, path: path)
     try HostMemory.require(header.room, for: "the image '\(path)'")
-    return try header.format == .png ? decodePNG(file, header, path) : decodeJPEG(file, header, path)
+    let stored = try header.format == .png ? decodePNG(file, header, path) : decodeJPEG(file, header, path)
+    guard header.orientation != .stored else { return stored }
+    var image = try RasterImage(width: header.size.width, height: header.size.height, channels: stored.channels)
+    cinch_orient(
+      stored.pixels, Int64(stored.height), Int64(stored.width), Int64(stored.channels), Int32(header.orientation.value),
+      &image.pixels)
+    return image
   }
 
   /// As many as `RasterImage` has.
@@ -88,7 +99,8 @@ extension ImageFile {
     // Decoded with alpha, and then without; rows and zlib's window.
     return Header(
       format: .png, width: width, height: height, channels: isGrey ? 1 : 3,
-      room: pixels > mostBytes ? .max : 2 * pixels + 16 * width + 1 << 20)
+      room: pixels > mostBytes ? .max : 2 * pixels + 16 * width + 1 << 20,
+      orientation: file.withUnsafeBytes(ImageOrientation.ofPNG))
   }
 
   private static func decodePNG(_ file: FileContents, _ header: Header, _ path: String) throws -> RasterImage {
@@ -131,9 +143,11 @@ extension ImageFile {
     var found = cinch_jpeg_header()
     try jpeg(file, path) { cinch_jpeg_read_header($0, $1, &found, $2) }
     let (width, height, channels) = (Int(found.width), Int(found.height), Int(found.channels))
+    let orientation = file.withUnsafeBytes(ImageOrientation.ofJPEG)
+    let copies = orientation == .stored ? 1 : 2
     let header = Header(
-      format: .jpeg, width: width, height: height, channels: channels, room: width * height * channels + Int(found.room)
-    )
+      format: .jpeg, width: width, height: height, channels: channels,
+      room: copies * width * height * channels + Int(found.room), orientation: orientation)
     return (header, found)
   }
 
