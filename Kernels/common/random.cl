@@ -254,3 +254,25 @@ kernel GROUP_2D void maskExactly(
     }
   }
 }
+
+// Zeroes a rectangle of each image, `blockRows` × `blockColumns` pixels. A row of the grid is a line of an image.
+kernel GROUP_2D void zeroBlocks(
+  const global float *x, ulong x0, global float *y, ulong y0, int lines, int columns, int chunk, int height,
+  int channels, int blockRows, int blockColumns, uint2 step, uint2 key, uint first) {
+  FOR_ROWS(r, lines, chunk) {
+    VU w[BLOCK_WORDS];
+    philox((VU)(first + (uint)(r / height)), step.s0, step.s1, key.s0, key.s1, w);
+    int top = (int)mul_hi(FIRST(w[0]), (uint)(height - blockRows + 1));
+    int left = (int)mul_hi(FIRST(w[1]), (uint)(columns / channels - blockColumns + 1)) * channels;
+    int line = (int)(r % height) - top;
+    // A line that the rectangle does not reach has an empty part of it.
+    int end = line >= 0 && line < blockRows ? left + blockColumns * channels : left;
+    FOR_COLUMNS(c, columns) {
+      int count = columns - c;
+      VU place = LANES_U + (uint)c;
+      VI hit = place >= (VU)(uint)left && place < (VU)(uint)end;
+      V value = loadPart(x + x0 + r * columns + c, count, 0.0f);
+      storePart(hit ? (V)0.0f : value, y + y0 + r * columns + c, count);
+    }
+  }
+}

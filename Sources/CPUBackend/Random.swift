@@ -22,7 +22,7 @@ extension CPUBackend {
     job.source = try x.input
     (job.rows, job.columns) = (Int64(x.rows), Int64(x.columns))
     job.corrupted = try corrupted.pointer
-    job.corruption = cinch_corruption(corruption, columns: x.columns, draws)
+    job.corruption = cinch_corruption(corruption, of: x.shape, draws)
     run(&job)
   }
 
@@ -54,7 +54,7 @@ extension CPUBackend {
     try checkCorrupt(batch, corruption, draws, into: corrupted)
     var job = job
     job.corrupted = try corrupted.pointer
-    job.corruption = cinch_corruption(corruption, columns: batch.columns, draws)
+    job.corruption = cinch_corruption(corruption, of: batch.shape, draws)
     run(&job)
   }
 
@@ -97,8 +97,9 @@ extension CPUBackend {
 }
 
 extension cinch_corruption {
-  fileprivate init(_ corruption: Corruption, columns: Int, _ draws: Draws) {
+  fileprivate init(_ corruption: Corruption, of batch: Shape, _ draws: Draws) {
     self.init()
+    let columns = batch.columns
     stream = cinch_stream(draws, first: draws.firstBlock(columns: columns))
     switch corruption {
     case .masking(let share):
@@ -117,6 +118,14 @@ extension cinch_corruption {
       kind = cinch_corrupt_salt_pepper
       threshold = Philox.threshold(share / 2)
       threshold_one = Philox.threshold(share)
+    case .block(let share):
+      guard let block = CorruptionBlock(share: share, of: batch) else { return }
+      kind = cinch_corrupt_block
+      (lines, line) = (Int64(block.height), Int64(block.width * block.channels))
+      (block_lines, block_line) = (Int64(block.rows), Int64(block.columns * block.channels))
+      (tops, lefts) = (UInt32(block.height - block.rows + 1), UInt32(block.width - block.columns + 1))
+      pixel = UInt32(block.channels)
+      stream.first = UInt32(truncatingIfNeeded: draws.firstRow)
     }
   }
 }

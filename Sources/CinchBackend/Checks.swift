@@ -290,6 +290,11 @@ package func checkCorrupt<Buffer>(
   switch corruption {
   case .masking(let level), .maskingExact(let level), .saltPepper(let level):
     guard level >= 0, level <= 1 else { throw fail("'corrupt': \(level) is not a probability.") }
+  case .block(let share):
+    guard share >= 0, share <= 1 else { throw fail("'corrupt': \(share) is no share of an image.") }
+    guard CorruptionBlock(share: share, of: x.shape) != nil else {
+      throw fail("'corrupt': \(x.shape) are no images, [samples, height, width, channels], of which blocks are zeroed.")
+    }
   case .gaussian(let sigma):
     guard sigma >= 0 else { throw fail("'corrupt': a standard deviation of \(sigma) is negative.") }
   }

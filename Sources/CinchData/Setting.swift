@@ -6,7 +6,8 @@ extension CinchError {
       warmUpEpochs,
       gradientClip,
       batchSize, epochs
-    case weightDecay, rho, beta, sparsityMomentum, betaWarmUp, chainSteps, l1, contraction, corruptionLevel,
+    case weightDecay, rho, beta, sparsityMomentum, betaWarmUp, chainSteps, l1, contraction, corruption,
+      corruptionLevel,
       validationSplit, patience, frozenLayers
     /// The units of a closed form's code: the last number in `layers`.
     case components

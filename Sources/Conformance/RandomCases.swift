@@ -10,6 +10,8 @@ extension Conformance {
         Rejection(
           "corrupt", "a first row that begins within a block", .corrupt([5, 3], .masking(0.5), [5, 3], firstRow: 2)),
         Rejection("corrupt", "a negative first row", .corrupt([5, 4], .gaussian(1), [5, 4], firstRow: -1)),
+        Rejection("corrupt", "blocks of what are no images", .corrupt([5, 4], .block(0.5), [5, 4])),
+        Rejection("corrupt", "a block larger than the image", .corrupt([1, 4, 4, 1], .block(1.5), [1, 4, 4, 1])),
         Rejection("bernoulli", "a first row that begins within a block", .bernoulli([5, 2], firstRow: 3)),
         Rejection("bernoulli", "a first row past the last block", .bernoulli([5, 4], firstRow: .max)),
       ]
@@ -24,6 +26,8 @@ extension Conformance {
 /// Rows of a data set into a batch, with a corrupted copy or without.
 struct GatherCase: OpCase {
   let source: Shape
+  /// One image of the batch, where it holds images: height, width, channels.
+  var image: [Int]?
   let rows: Int
   let start: Int
   /// The seed of a permutation of the first `permuted` rows.
@@ -45,7 +49,7 @@ struct GatherCase: OpCase {
   func arguments<B: Backend>(for backend: B) -> [Argument] {
     var values = CaseData.uniform(source, 0.1...1, name)
     if let blemish { values[blemish] = .nan }
-    let batch: Shape = [rows, source.columns]
+    let batch = Shape([rows] + (image ?? [source.columns]))
     return [.input("source", source, values), .output("batch", batch)]
       + (corruption == nil ? [] : [.output("corrupted", batch)])
   }
@@ -88,7 +92,11 @@ struct GatherCase: OpCase {
     let continued = [Corruption.masking(0.3), .maskingExact(0.3), .gaussian(0.5), .saltPepper(0.5)].map {
       GatherCase(source: [65, 33], rows: 31, start: 16, permuted: 65, corruption: $0, firstRow: 12)
     }
-    return plain + [part, one] + corrupted + continued
+    let blocks = [0, 12].map {
+      GatherCase(
+        source: [65, 60], image: [5, 4, 3], rows: 31, start: 16, permuted: 65, corruption: .block(0.3), firstRow: $0)
+    }
+    return plain + [part, one] + corrupted + continued + blocks
       + [GatherCase(source: [9, 7], rows: 9, start: 0, permuted: 9, corruption: .masking(0.4), blemish: 30)]
   }
 }
@@ -97,6 +105,8 @@ struct GatherCase: OpCase {
 struct GatherBytesCase: OpCase {
   let rows: Int
   let columns: Int
+  /// As `GatherCase` has it.
+  var image: [Int]?
   var divisor: Float = 255
   var isPermuted = false
   var corruption: Corruption?
@@ -113,7 +123,7 @@ struct GatherBytesCase: OpCase {
       let byte = UInt8(truncatingIfNeeded: place &* 37 &+ place / 251)
       return place % 4 == 3 && byte & 0x7F >= 0x70 ? 0x2A : byte
     }
-    let batch: Shape = [rows, columns]
+    let batch = Shape([rows] + (image ?? [columns]))
     return [.bytes("source", bytes, for: backend), .output("batch", batch)]
       + (corruption == nil ? [] : [.output("corrupted", batch)])
   }
@@ -141,6 +151,7 @@ struct GatherBytesCase: OpCase {
         [1, 255].map { GatherBytesCase(rows: rows, columns: columns, divisor: $0, isPermuted: isPermuted) }
       }
     } + CorruptCase.kinds.map { GatherBytesCase(rows: 31, columns: 33, isPermuted: true, corruption: $0) }
+      + [GatherBytesCase(rows: 31, columns: 60, image: [4, 5, 3], isPermuted: true, corruption: .block(0.5))]
   }
 }
 
@@ -201,7 +212,22 @@ struct CorruptCase: OpCase {
     let continued = [Corruption.masking(0.25), .maskingExact(0.3), .gaussian(0.5), .saltPepper(0.5)].flatMap { kind in
       places.map { CorruptCase(shape: $0.shape, corruption: kind, firstRow: $0.firstRow) }
     }
-    return every + continued + notNumbers
+    // Of images: none, one pixel, a part, all but the rim, and all; lines that fill no vector.
+    let images: [Shape] = [
+      [1, 1, 1, 1], [3, 5, 7, 1], [9, 28, 28, 1], [5, 6, 33, 3], [2, 17, 2, 64], [64, 8, 8, 4],
+    ]
+    let blocks = [0, 1e-6, 0.25, 0.9, 1].enumerated().flatMap { i, share in
+      images.enumerated().map { j, shape in
+        CorruptCase(
+          shape: shape, corruption: .block(share), draw: Conformance.draws[(i + j) % Conformance.draws.count])
+      }
+    }
+    let otherBlocks = [
+      CorruptCase(shape: [33, 5, 4, 3], corruption: .block(0.4), firstRow: 4),
+      CorruptCase(shape: [9, 4, 4, 1], corruption: .block(0.3), firstRow: 1 << 29),
+      CorruptCase(shape: [9, 5, 4, 3], corruption: .block(0.4), blemish: true),
+    ]
+    return every + continued + notNumbers + blocks + otherBlocks
   }
 }
 

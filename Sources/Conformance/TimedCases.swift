@@ -72,7 +72,10 @@ extension Conformance {
     return bytes + [drawn(nil), drawn(.masking(0.3)), drawn(.gaussian(0.3))]
       + [Corruption.masking(0.3), .maskingExact(0.3), .gaussian(0.3), .saltPepper(0.3)].map {
         TimedCase(CorruptCase(shape: output, corruption: $0))
-      } + [TimedCase(BernoulliCase(shape: [batch, 1024]))] + timedSampling
+      } + [
+        TimedCase(CorruptCase(shape: [batch, 28, 28, 1], corruption: .block(0.25))),
+        TimedCase(BernoulliCase(shape: [batch, 1024])),
+      ] + timedSampling
   }
 
   /// Of a variational autoencoder with 20 units.

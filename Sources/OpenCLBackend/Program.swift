@@ -27,7 +27,7 @@ enum KernelID: Int, CaseIterable {
   case fill, activateRows, activationGradient, reconstructionLoss, sampleLosses, softmaxLoss, optimizerStep
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
   case logVarianceGradient
-  case gather, corrupt, gatherCorrupt, maskExactly
+  case gather, corrupt, gatherCorrupt, maskExactly, zeroBlocks
   case mixedOutput, mixedLoss
   case sample, sampleMeans, sampleGradient, priorDivergence
   case peak
@@ -56,7 +56,7 @@ enum KernelID: Int, CaseIterable {
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale,
       .logVarianceGradient:
       .reduction
-    case .gather, .corrupt, .gatherCorrupt, .maskExactly: .random
+    case .gather, .corrupt, .gatherCorrupt, .maskExactly, .zeroBlocks: .random
     case .sample, .sampleMeans, .sampleGradient, .priorDivergence: .sampling
     case .peak: .peak
     case .packWeights: .convolutionPacking

@@ -12,7 +12,7 @@ private struct Draw {
   init(_ corruption: Corruption) {
     switch corruption {
     case .masking(let probability): limit(Philox.threshold(probability))
-    case .maskingExact: break
+    case .maskingExact, .block: break
     case .gaussian(let deviation):
       kind = .noise
       sigma = deviation
@@ -87,7 +87,11 @@ extension OpenCLBackend {
   ) throws {
     try checkCorrupt(x, corruption, draws, into: corrupted)
     guard x.count > 0 else { return }
-    if case .maskingExact(let share) = corruption { return try maskExactly(x, share, draws, into: corrupted) }
+    switch corruption {
+    case .maskingExact(let share): return try maskExactly(x, share, draws, into: corrupted)
+    case .block(let share): return try zeroBlocks(x, share, draws, into: corrupted)
+    case .masking, .gaussian, .saltPepper: break
+    }
     try draw(x, Draw(corruption), draws, into: corrupted)
   }
 
@@ -113,9 +117,11 @@ extension OpenCLBackend {
     _ draws: Draws, corrupted: Tensor<OpenCLBuffer>
   ) throws {
     try checkCorrupt(batch, corruption, draws, into: corrupted)
-    if case .maskingExact = corruption {
+    switch corruption {
+    case .maskingExact, .block:
       try gather(source, order, into: batch)
       return try corrupt(batch, corruption, draws, into: corrupted)
+    case .masking, .gaussian, .saltPepper: break
     }
     guard batch.count > 0 else { return }
     let (rows, columns) = (batch.rows, batch.columns)
@@ -172,6 +178,27 @@ extension OpenCLBackend {
     // The width of the network is the row length's; each row makes its own key.
     call.add(Permutation(count: columns, key: SIMD4()).halfBits)
     // A row's key is the block of its number.
+    call.add(draws, first: UInt32(truncatingIfNeeded: draws.firstRow))
+    try run(call, grid)
+  }
+
+  private func zeroBlocks(
+    _ x: Tensor<OpenCLBuffer>, _ share: Double, _ draws: Draws, into y: Tensor<OpenCLBuffer>
+  ) throws {
+    guard let block = CorruptionBlock(share: share, of: x.shape) else { return }
+    let (lines, columns) = (x.rows * block.height, block.width * block.channels)
+    let grid = matrix(lines, columns)
+    var call = try call(.zeroBlocks)
+    call.add(x)
+    call.add(y)
+    call.add(lines)
+    call.add(columns)
+    call.add(grid.chunk)
+    call.add(block.height)
+    call.add(block.channels)
+    call.add(block.rows)
+    call.add(block.columns)
+    // A row's block is that of its number.
     call.add(draws, first: UInt32(truncatingIfNeeded: draws.firstRow))
     try run(call, grid)
   }

@@ -183,6 +183,35 @@ struct KnownAnswer: Sendable, CustomTestStringConvertible {
     #expect(try corrupted(Array(values[(4 * columns)...]), columns, corruption, firstRow: 0) != second)
   }
 
+  /// A block zeroes a rectangle of its size and nothing else, and begins at each place as often as at any other.
+  @Test("Blocks are rectangles, drawn uniformly, also from the middle of a batch on")
+  func blocks() throws {
+    let (count, height, width, channels) = (2000, 5, 4, 2)
+    let shape: Shape = [count, height, width, channels]
+    // round(√0.3 · 5) = 3 rows of round(√0.3 · 4) = 2 pixels.
+    let x = try backend.tensor(shape, [Double](repeating: 1, count: shape.count)), result = try backend.tensor(shape)
+    try backend.corrupt(x, .block(0.3), Draws(philox, step: 3), into: result)
+    let values = try backend.read(result)
+    var places = [Int](repeating: 0, count: 9)
+    for sample in 0..<count {
+      let image = Array(values[sample * 40..<(sample + 1) * 40])
+      let first = try #require(image.firstIndex(of: 0)) / channels
+      let (top, left) = (first / width, first % width)
+      places[top * 3 + left] += 1
+      for place in 0..<40 {
+        let (row, column) = (place / channels / width, place / channels % width)
+        let isInside = (top..<top + 3).contains(row) && (left..<left + 2).contains(column)
+        #expect(image[place] == (isInside ? 0 : 1))
+      }
+    }
+    // Five standard deviations of a binomial count: √(2000 · 1/9 · 8/9) = 14.1.
+    #expect(places.allSatisfy { abs(Double($0) - 2000.0 / 9) < 5 * 14.1 }, "\(places)")
+    let part = try backend.tensor([count - 4, height, width, channels])
+    try backend.corrupt(
+      x.prefix(rows: count - 4), .block(0.3), Draws(philox, step: 3, firstRow: 4), into: part)
+    #expect(try backend.read(part) == Array(values.dropFirst(4 * 40)))
+  }
+
   private func corrupted(
     _ values: [Double], _ columns: Int, _ corruption: Corruption, firstRow: Int
   ) throws -> [Double] {

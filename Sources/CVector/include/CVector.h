@@ -232,6 +232,7 @@ typedef enum {
   cinch_corrupt_masking_exact,
   cinch_corrupt_gaussian,
   cinch_corrupt_salt_pepper,
+  cinch_corrupt_block,
 } cinch_corruption_kind;
 
 typedef struct {
@@ -245,6 +246,10 @@ typedef struct {
   uint32_t zeroed, half_bits;
   /// Gaussian: σ.
   float sigma;
+  /// Block: an image's lines and the elements of each, the rectangle's lines and elements, the number of places that it can
+  /// begin at either way, and the elements of a pixel.
+  int64_t lines, line, block_lines, block_line;
+  uint32_t tops, lefts, pixel;
 } cinch_corruption;
 
 /// Row `permutation(start + i)` of `source` becomes row i of `batch` (unless NULL), and a corrupted copy of it row i of

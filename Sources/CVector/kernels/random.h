@@ -165,6 +165,20 @@ static void corrupt_range(
     }
     return;
   }
+  if (c->kind == cinch_corrupt_block) {
+    // Whole rows here, too.
+    if (x != corrupted) memcpy(corrupted + e0, x + e0, (size_t)(e1 - e0) * sizeof(float));
+    for (int64_t row = e0 / columns; row < e1 / columns; row++) {
+      vu w[4];
+      philox(&c->stream, (uint32_t)row, w);
+      const int64_t top = (int64_t)((uint64_t)w[0][0] * c->tops >> 32);
+      const int64_t left = (int64_t)((uint64_t)w[1][0] * c->lefts >> 32);
+      float *first = corrupted + row * columns + top * c->line + left * c->pixel;
+      for (int64_t line = 0; line < c->block_lines; line++)
+        memset(first + line * c->line, 0, (size_t)c->block_line * sizeof(float));
+    }
+    return;
+  }
   _Alignas(64) uint32_t draws[draw_count + CINCH_WIDTH];
   for (int64_t block = e0 / 4; 4 * block < e1; block += draw_blocks) {
     const int64_t start = cinch_max(4 * block, e0), end = cinch_min(4 * (block + draw_blocks), e1);

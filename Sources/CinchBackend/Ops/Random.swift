@@ -92,4 +92,58 @@ public enum Corruption: Sendable, Hashable {
   /// With probability ν, 0 or 1 with equal chance: 0 iff the word is below threshold(ν/2), else 1 iff below
   /// threshold(ν).
   case saltPepper(Double)
+  /// A rectangle of every image, about a share ν of its pixels, is zeroed in all channels: see `CorruptionBlock`. `x` must be
+  /// images, `[n, height, width, channels]`.
+  case block(Double)
+}
+
+/// The rectangle that `Corruption.block` zeroes of an image of h × w pixels: round(√ν·h) rows of round(√ν·w) pixels, each at
+/// least 1 where ν > 0. Of sample k it begins at row ⌊w₀·(h − rows + 1)/2³²⌋ and column ⌊w₁·(w − columns + 1)/2³²⌋, with the
+/// first two words of `philox.block(index: firstRow + k, step:)`.
+public struct CorruptionBlock: Sendable, Hashable {
+  /// Of the image.
+  public var height: Int
+  public var width: Int
+  public var channels: Int
+  /// Of the rectangle.
+  public var rows: Int
+  public var columns: Int
+
+  /// - Parameters:
+  ///   - share: ν, of the area.
+  ///   - batch: the images' shape, `[n, height, width, channels]`; nil is what any other gives.
+  public init?(share: Double, of batch: Shape) {
+    let extents = batch.dimensions
+    guard extents.count == 4 else { return nil }
+    func side(_ extent: Int) -> Int {
+      share > 0 ? max(1, Int((min(share, 1).squareRoot() * Double(extent)).rounded())) : 0
+    }
+    (height, width, channels) = (extents[1], extents[2], extents[3])
+    (rows, columns) = (side(height), side(width))
+  }
+
+  /// A rectangle of a size of its own.
+  ///
+  /// - Parameters:
+  ///   - rows: of pixels, at most `height`.
+  ///   - columns: at most `width`.
+  ///   - height: of the image.
+  ///   - width: of the image.
+  package init(rows: Int, columns: Int, height: Int, width: Int) {
+    (self.height, self.width, channels, self.rows, self.columns) = (height, width, 1, rows, columns)
+  }
+
+  /// Where it begins.
+  ///
+  /// - Parameters:
+  ///   - sample: k, from the beginning of the step's batch.
+  ///   - philox: which numbers are drawn.
+  ///   - step: which of them.
+  public func origin(_ sample: Int, _ philox: Philox, step: UInt64) -> (row: Int, column: Int) {
+    let words = philox.block(index: sample, step: step)
+    func place(_ word: UInt32, _ extent: Int, _ side: Int) -> Int {
+      Int(truncatingIfNeeded: (UInt64(word) &* UInt64(max(extent - side, 0) + 1)) >> 32)
+    }
+    return (place(words.x, height, rows), place(words.y, width, columns))
+  }
 }

@@ -58,6 +58,21 @@ extension ReferenceBackend {
         let word = UInt64(philox.word(element: first + e, step: step))
         result[e] = word < zero ? 0 : word < one ? 1 : values[e]
       }
+    case .block(let share):
+      guard let block = CorruptionBlock(share: share, of: x.shape) else { return }
+      for k in 0..<x.rows {
+        let (top, left) = block.origin(draws.firstRow + k, philox, step: step)
+        for row in 0..<block.height {
+          for column in 0..<block.width {
+            let isInside =
+              row >= top && row < top + block.rows && column >= left && column < left + block.columns
+            for channel in 0..<block.channels {
+              let e = ((k * block.height + row) * block.width + column) * block.channels + channel
+              result[e] = isInside ? 0 : values[e]
+            }
+          }
+        }
+      }
     }
   }
 

@@ -33,6 +33,7 @@ extension CinchError.Setting {
     case .chainSteps: "--cd"
     case .l1: "--l1"
     case .contraction: "--contraction"
+    case .corruption: "--corruption"
     case .corruptionLevel: "--corruption-level"
     case .validationSplit: "--validation-split"
     case .patience: "--patience"

@@ -8,6 +8,7 @@ extension Corruption {
     case maskingExact = "masking-exact"
     case gaussian
     case saltPepper = "salt-pepper"
+    case block
   }
 
   public init(_ kind: Kind, level: Double) {
@@ -17,6 +18,7 @@ extension Corruption {
       case .maskingExact: .maskingExact(level)
       case .gaussian: .gaussian(level)
       case .saltPepper: .saltPepper(level)
+      case .block: .block(level)
       }
   }
 
@@ -26,13 +28,15 @@ extension Corruption {
     case .maskingExact: .maskingExact
     case .gaussian: .gaussian
     case .saltPepper: .saltPepper
+    case .block: .block
     }
   }
 
-  /// ν, or σ for Gaussian noise.
+  /// ν, or σ for Gaussian noise; for blocks the share of an image's area.
   public var level: Double {
     switch self {
-    case .masking(let level), .maskingExact(let level), .gaussian(let level), .saltPepper(let level): level
+    case .masking(let level), .maskingExact(let level), .gaussian(let level), .saltPepper(let level), .block(let level):
+      level
     }
   }
 }

@@ -89,7 +89,7 @@ extension Objective {
     try validateSigma()
     try validatePenalties(network)
     try validatePrior(network)
-    try validateCorruption()
+    try validateCorruption(network)
     try chain?.validate(self, on: network)
   }
 
@@ -198,9 +198,14 @@ extension Objective {
     }
   }
 
-  private func validateCorruption() throws {
+  private func validateCorruption(_ network: ResolvedNetwork) throws {
     guard let corruption else { return }
     let level = corruption.level
+    guard corruption.kind != .block || network.input.image != nil else {
+      throw CinchError.usage(
+        "Corruption by blocks needs a network that takes images, and this one takes \(network.input): use a convolutional "
+          + "recipe, such as conv-denoising, or \(.corruption, "masking").")
+    }
     guard level >= 0 && level.isFinite && (corruption.kind == .gaussian || level < 1) else {
       throw CinchError.usage(
         corruption.kind == .gaussian
