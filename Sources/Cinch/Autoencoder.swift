@@ -141,10 +141,23 @@ public final class Autoencoder: Sendable {
   /// - Throws: `CinchError.usage` where the model is no Boltzmann machine.
   public func exactLogPartition() throws -> LogPartition? { try withSession { try $0.exactLogPartition() } }
 
-  /// Samples as the encoder of a denoising autoencoder sees them at an update.
-  public func corrupt(_ data: Dataset, step: UInt64 = 0) throws -> Dataset {
+  /// Samples as the encoder of a denoising autoencoder sees them at an update; as they are where the recipe has no corruption.
+  ///
+  /// - Parameters:
+  ///   - data: samples as the model takes them.
+  ///   - seed: which numbers are drawn; nil takes the recipe's own.
+  ///   - step: of which update.
+  /// - Throws: `CinchError.badData` where the features do not fit.
+  public func corrupt(_ data: Dataset, seed: UInt64? = nil, step: UInt64 = 0) throws -> Dataset {
     try check(data)
-    return try result(of: data, "corrupted", data.sampleShape) { try $0.corrupt(data, step: step) }
+    return try corrupted(data, seed: seed, step: step)
+  }
+
+  /// The same of images of any size.
+  func corrupted(_ data: Dataset, seed: UInt64?, step: UInt64) throws -> Dataset {
+    try result(of: data, "corrupted", data.sampleShape) {
+      try $0.corrupt(data, seed: seed ?? recipe.seed, step: step)
+    }
   }
 
   /// Every weight and bias under its file name, shaped as PyTorch's layers have them: `encoder.0.weight` `[out, in]`,

@@ -142,6 +142,41 @@ extension RunFolder {
     return try ImageGrid.captioned(try ImageGrid.stacked(pictures, gap: 1), caption)
   }
 
+  /// Versions of images, before and after, in their own units: small ones of one size below each other, one column for each
+  /// image; others side by side, one row for each.
+  ///
+  /// - Parameters:
+  ///   - images: each with its versions, `[channels, height, width]`.
+  ///   - caption: a line above.
+  package static func comparison(
+    _ images: [(shape: ImageShape, versions: [[Float]])], caption: (_ isBelow: Bool) -> String
+  ) throws -> RasterImage {
+    let range = range(images.flatMap { $0.versions.first ?? [] })
+    let first = images.first?.shape ?? .fashion
+    let isBelow = images.allSatisfy { $0.shape == first } && first.width * images.count <= 2048
+    let picture: RasterImage
+    if isBelow, let versions = images.first?.versions.count {
+      picture = try ImageGrid.compared(
+        (0..<versions).map { version in images.flatMap { $0.versions[version] } }, tileShape: tile(first.shape),
+        contrast: .fixed(range), magnification: magnification(first.shape, narrow: 2))
+    } else {
+      let pictures = try images.map { image in
+        try ImageGrid.tiles(
+          image.versions.flatMap { $0 }, tileShape: tile(image.shape.shape), columns: image.versions.count,
+          contrast: .fixed(range), magnification: magnification(image.shape.shape, narrow: 2))
+      }
+      picture = try ImageGrid.stacked(pictures, gap: 4)
+    }
+    return try ImageGrid.captioned(picture, caption(isBelow))
+  }
+
+  /// How many images of a size a comparison of so many versions holds.
+  package static func comparable(_ image: ImageShape, versions: Int) -> Int {
+    let magnification = magnification(image.shape, narrow: 2)
+    let room = mostPixels / 4 / max(1, versions * image.count * magnification * magnification)
+    return min(max(room, 1), image.width <= 128 ? 16 : 4)
+  }
+
   /// Channels that are no colours stand below each other.
   private static func tile(_ shape: Shape) -> Shape {
     let extents = shape.dimensions

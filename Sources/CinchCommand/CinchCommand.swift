@@ -17,7 +17,7 @@ struct CinchCommand: ParsableCommand {
     version: CinchVersion.current,
     subcommands: [
       TrainCommand.self, PretrainCommand.self, FinetuneCommand.self, EvalCommand.self, EncodeCommand.self,
-      DecodeCommand.self, ReconstructCommand.self,
+      DecodeCommand.self, ReconstructCommand.self, DenoiseCommand.self, InpaintCommand.self,
       ScoreCommand.self, ImputeCommand.self, CompressCommand.self, DecompressCommand.self, SampleCommand.self,
       ClassifyCommand.self,
       InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self, BenchCommand.self,

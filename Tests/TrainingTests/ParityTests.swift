@@ -72,6 +72,24 @@ import Testing
     }
   }
 
+  /// On channels first and last, and of samples that pass in several parts.
+  @Test func blocksAreIdentical() throws {
+    let image = ImageShape(channels: 3, height: 7, width: 6)
+    let data = try Variants.data(count: 37, features: image.count)
+    let recipe = Recipe.convDenoising(image: image, corruption: .block(0.25))
+    let reference = try Autoencoder(recipe, on: .reference)
+    for step in [UInt64(0), 1, 1 << 33] {
+      let want = try reference.corrupt(data, step: step).values
+      #expect(try reference.corrupt(data, seed: 3, step: step).values != want)
+      // round(√0.25 · 7) = 4 rows of 3 pixels, in all channels.
+      let zeroed = zip(want, data.values).map { $0 != $1 }
+      #expect(zeroed.filter { $0 }.count == 37 * 4 * 3 * 3)
+      for device in Self.devices {
+        #expect(try Autoencoder(recipe, on: device).corrupt(data, step: step).values == want, "\(device)")
+      }
+    }
+  }
+
   @Test func anotherSeedIsAnotherRun() throws {
     let data = try Variants.data(count: 61, features: 13)
     var recipe = Variants.all[0]

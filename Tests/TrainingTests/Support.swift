@@ -104,6 +104,9 @@ enum Variants {
     var tied = Recipe.conv(image: small)
     tied.autoencoder?.tied = true
     recipes.append(tied)
+    var blocks = Recipe.convDenoising(image: colour, corruption: .block(0.3))
+    blocks.name = "conv-denoising block"
+    recipes.append(blocks)
     var every = Recipe.convSparse(image: colour)
     every.penalties.weightDecay = 0.01
     every.penalties.l1 = 0.02

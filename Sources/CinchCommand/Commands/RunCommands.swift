@@ -32,7 +32,7 @@ struct RunOptions: ParsableArguments {
 struct OutputOptions: ParsableArguments {
   @Option(
     name: [.short, .customLong("out"), .customLong("output")],
-    help: ArgumentHelp("Where the result goes: .npy or .csv.", valueName: "file"))
+    help: ArgumentHelp("Where the result goes: a file that ends with .npy or .csv.", valueName: "file"))
   var output: String
 
   /// Before any work is done: a misspelt ending would hide in which format the file is.
@@ -59,7 +59,9 @@ struct OutputOptions: ParsableArguments {
   }
 
   /// Writes samples as the run's data are laid out.
-  func write(_ samples: Dataset, of config: RunConfig) throws {
+  func write(_ samples: Dataset, of config: RunConfig) throws { try Self.write(samples, of: config, to: output) }
+
+  static func write(_ samples: Dataset, of config: RunConfig, to output: String) throws {
     if output.hasSuffix(".csv"), let table = try config.tableRows(samples) {
       var writer = CSVWriter(columns: table.names)
       for row in table.rows { try writer.append(row) }
@@ -67,20 +69,23 @@ struct OutputOptions: ParsableArguments {
       return try Output.result("saved     \(output)   (\(NumberText.counted(samples.count, "row")))")
     }
     let (values, shape) = try config.inFiles(samples)
-    try write(values, shape: Shape([samples.count] + shape.dimensions))
+    try write(values, shape: Shape([samples.count] + shape.dimensions), to: output)
   }
 }
 
 extension DataOptions {
   /// The samples named here, or else the run's own, scaled as the run scales.
-  func load(for config: RunConfig) throws -> Dataset {
+  func load(for config: RunConfig) throws -> Dataset { try config.prepare(try loadRaw(for: config)) }
+
+  /// The same, not scaled.
+  func loadRaw(for config: RunConfig) throws -> Dataset {
     try SourceOptions.load(try source(), for: config, hasLayout: layout != nil, hasCount: count != nil)
   }
 }
 
 extension SourceOptions {
   func load(for config: RunConfig) throws -> Dataset {
-    try Self.load(try source(), for: config, hasLayout: layout != nil, hasCount: false)
+    try config.prepare(try Self.load(try source(), for: config, hasLayout: layout != nil, hasCount: false))
   }
 
   fileprivate static func load(
@@ -94,10 +99,10 @@ extension SourceOptions {
       if config.hasChanged(data) {
         Diagnostics.logger().notice("'\(own.source)' holds other data now than the run was trained on")
       }
-      return try config.prepare(data)
+      return data
     }
     config.complete(&source, hasLayout: hasLayout, hasCount: hasCount)
-    return try config.prepare(try LoadReport.observing(quiet: false) { [source] in try source.load() })
+    return try LoadReport.observing(quiet: false) { [source] in try source.load() }
   }
 }
 
@@ -228,7 +233,10 @@ struct DecodeCommand: ParsableCommand {
   func run() throws {
     try outputOptions.requireKnownEnding()
     let (model, config) = try runOptions.open()
-    let decoded = try model.decode(try Dataset.load(codes), in: config.layout)
+    // Codes have no other order.
+    var options = Dataset.LoadOptions()
+    options.layout = .nchw
+    let decoded = try model.decode(try Dataset.load(codes, options: options), in: config.layout)
     try outputOptions.write(decoded, of: config)
   }
 }
@@ -240,20 +248,28 @@ struct ReconstructCommand: ParsableCommand {
       Samples have the shape, layout and units of the training samples: minmax, standard and zca scaling are undone, \
       bytes stay in [0, 1]. Where the output is a new or empty folder, they become PNG files under the names of the \
       images, or numbers.
+
+      \(ImageInputs.help)
       """)
 
   @OptionGroup var runOptions: RunOptions
   @OptionGroup(title: "Data (default: the run's training data)") var dataOptions: DataOptions
 
-  @OptionGroup var outputOptions: OutputOptions
+  @OptionGroup var outputOptions: ImageOutputOptions
 
   func run() throws {
-    let folder = try ImageFolderOutput(outputOptions.output)
-    if folder == nil { try outputOptions.requireKnownEnding() }
+    var output = try ImageOutput(outputOptions.output)
     let (model, config) = try runOptions.open()
-    let data = try dataOptions.load(for: config)
-    let reconstructed = try model.reconstruct(data, in: config.layout)
-    if let folder { return try folder.write(reconstructed, of: data, config) }
-    try outputOptions.write(reconstructed, of: config)
+    let inputs = try ImageInputs(dataOptions, config)
+    if let samples = inputs.samples, !output.isPicture {
+      let data = try config.prepare(samples)
+      return try output.write(try model.reconstruct(data, in: config.layout), of: data, config)
+    }
+    try output.begin(inputs, config)
+    for batch in 0..<inputs.batches {
+      let images = try inputs.load(batch)
+      try output.write(try model.reconstructTiles(images), of: images)
+    }
+    try output.finish()
   }
 }

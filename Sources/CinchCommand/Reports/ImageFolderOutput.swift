@@ -3,7 +3,7 @@ import FoundationEssentials
 
 /// A new folder that samples are written into, each as a PNG file.
 struct ImageFolderOutput {
-  private let path: String
+  let path: String
 
   /// Nil where `output` names a file: a folder is there already, ends with a slash, or has no ending.
   ///
@@ -50,6 +50,16 @@ struct ImageFolderOutput {
       }
     }
     let names = Self.names(data.sampleNames, count: samples.count)
+    try makeFolders(names)
+    for (index, name) in names.enumerated() {
+      let values = try config.restore(Array(samples.sample(index)))
+      try write(values, image, contrast: areRawBytes ? 0...255 : 0...1, name)
+    }
+    try Output.result("saved     \(path)   (\(NumberText.counted(names.count, "image")), \(image))")
+  }
+
+  /// Makes the folders that files of these names lie in.
+  func makeFolders(_ names: [String]) throws {
     for folder in Set(names.map { URL(fileURLWithPath: "\(path)/\($0)").deletingLastPathComponent().path }) {
       do {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -57,13 +67,12 @@ struct ImageFolderOutput {
         throw CinchError.inputOutput("Cannot make the folder '\(folder)': check its place and permissions.")
       }
     }
-    for (index, name) in names.enumerated() {
-      let values = try config.restore(Array(samples.sample(index)))
-      let picture = try ImageGrid.tiles(
-        values, tileShape: image.shape, contrast: .fixed(areRawBytes ? 0...255 : 0...1))
-      try PNG.write(picture, to: "\(path)/\(name)")
-    }
-    try Output.result("saved     \(path)   (\(NumberText.counted(names.count, "image")), \(image))")
+  }
+
+  /// One image, channels first.
+  func write(_ values: [Float], _ image: ImageShape, contrast: ClosedRange<Float> = 0...1, _ name: String) throws {
+    try PNG.write(
+      try ImageGrid.tiles(values, tileShape: image.shape, contrast: .fixed(contrast)), to: "\(path)/\(name)")
   }
 
   /// Files' own names with the ending .png, or numbers. Where two would be the same, every name keeps its ending.

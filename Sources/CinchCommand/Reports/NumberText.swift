@@ -23,6 +23,9 @@ enum NumberText {
     }
   }
 
+  /// 24.3 dB
+  static func decibels(_ value: Double) -> String { String(format: "%.1f dB", value) }
+
   /// An option's value as it would be typed: 0.05, 3, 0.001.
   static func plain(_ value: Double) -> String { String(format: "%g", value) }
 

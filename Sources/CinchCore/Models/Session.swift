@@ -37,8 +37,8 @@ package protocol Session: AnyObject {
   func gibbs(_ count: Int, steps: Int, seed: UInt64) throws -> [Float]
   /// The run's own held-out samples, or its training samples, which the device has already.
   func evaluateRun(heldOut: Bool, on data: Dataset) throws -> Evaluation
-  /// A corrupted copy of samples, as the encoder sees them at `step`.
-  func corrupt(_ data: Dataset, step: UInt64) throws -> [Float]
+  /// A corrupted copy of samples, as the encoder sees them at `step` of a run of that seed; images may be of any size.
+  func corrupt(_ data: Dataset, seed: UInt64, step: UInt64) throws -> [Float]
 
   /// Every parameter under its file name, in the order of PyTorch's files.
   func parameters() throws -> [NamedParameter]
@@ -259,14 +259,25 @@ final class ModelSession<B: Backend>: Session {
     return evaluation
   }
 
-  func corrupt(_ data: Dataset, step: UInt64) throws -> [Float] {
+  func corrupt(_ data: Dataset, seed: UInt64, step: UInt64) throws -> [Float] {
     guard let corruption = recipe.corruption else { return data.values }
-    let shape: Shape = [data.count, recipe.input]
-    let x = try backend.tensor(shape, Scalars.scalars(input.channelsLast(valuesOf: data)))
-    let corrupted = try backend.tensor(shape)
-    let draws = Draws(Philox(seed: recipe.seed, stream: .corruption), step: step)
-    try backend.corrupt(x, corruption, draws, into: corrupted)
-    return input.channelsFirst(Scalars.floats(try backend.read(corrupted)))
+    let own = ImageShape(data.sampleShape).map { FeatureShape.image($0) }
+    let sample = data.features == recipe.input ? input : own ?? .flat(data.features)
+    // Parts begin with a block of random words.
+    let rows = max(4, min(data.count, (1 << 22) / data.features) / 4 * 4)
+    let shape = sample.shape(rows: min(rows, data.count))
+    let x = try backend.tensor(shape), corrupted = try backend.tensor(shape)
+    let philox = Philox(seed: seed, stream: .corruption)
+    var result: [Float] = []
+    result.reserveCapacity(data.count * data.features)
+    for start in stride(from: 0, to: data.count, by: rows) {
+      let part = try data.subset(start..<min(start + rows, data.count))
+      let (from, to) = (x.prefix(rows: part.count), corrupted.prefix(rows: part.count))
+      try backend.write(Scalars.scalars(sample.channelsLast(valuesOf: part)), to: from)
+      try backend.corrupt(from, corruption, Draws(philox, step: step, firstRow: start), into: to)
+      result += sample.channelsFirst(Scalars.floats(try backend.read(to)))
+    }
+    return result
   }
 
   func parameters() throws -> [NamedParameter] {

@@ -1,0 +1,135 @@
+import ArgumentParser
+import Cinch
+
+/// Where a command's images go.
+struct ImageOutputOptions: ParsableArguments {
+  @Option(
+    name: [.short, .customLong("out"), .customLong("output")],
+    help: ArgumentHelp(
+      "Where the result goes: a file that ends with .npy or .csv, or of one image .png, or a new or empty folder of PNG files.",
+      valueName: "path"))
+  var output: String
+}
+
+/// A place for images that come one after the other: a folder, a PNG file of one, or an array.
+struct ImageOutput {
+  enum Place {
+    case folder(ImageFolderOutput)
+    case picture(String)
+    case array(String)
+  }
+
+  let place: Place
+  private var names: [String] = []
+  private var layout = ImageLayout.nchw
+  private var written = 0
+  // What an array has so far.
+  private var values: [Float] = []
+  private var image: ImageShape?
+
+  /// - Throws: `CinchError.usage` where the path says nothing that can be written, or names a folder that is not empty.
+  init(_ output: String) throws {
+    if let folder = try ImageFolderOutput(output) {
+      place = .folder(folder)
+    } else if output.hasSuffix(".png") {
+      place = .picture(output)
+    } else {
+      guard output.hasSuffix(".npy") || output.hasSuffix(".csv") else {
+        throw CinchError.usage(
+          "The output '\(output)' is neither .npy nor .csv nor .png, nor a folder: name a file that ends with one of these."
+        )
+      }
+      place = .array(output)
+    }
+  }
+
+  /// - Throws: `CinchError.usage` where so many images do not go there.
+  mutating func begin(_ inputs: ImageInputs, _ config: RunConfig) throws {
+    layout = config.layout
+    switch place {
+    case .folder(let folder):
+      names = ImageFolderOutput.names(inputs.names, count: inputs.count)
+      try requireColour(config)
+      try folder.makeFolders(names)
+    case .picture(let path):
+      try requireColour(config)
+      guard inputs.count == 1 else {
+        throw CinchError.usage(
+          "'\(path)' holds one image, and there are \(inputs.count): name a folder, or a file that ends with .npy.")
+      }
+    case .array: break
+    }
+  }
+
+  var isPicture: Bool { if case .picture = place { true } else { false } }
+
+  /// What a model makes of samples of its own size, at once.
+  func write(_ samples: Dataset, of data: Dataset, _ config: RunConfig) throws {
+    switch place {
+    case .folder(let folder): try folder.write(samples, of: data, config)
+    case .array(let path): try OutputOptions.write(samples, of: config, to: path)
+    case .picture: break
+    }
+  }
+
+  private func requireColour(_ config: RunConfig) throws {
+    guard config.colour != nil else {
+      throw CinchError.usage(
+        "Samples of \(config.shape) are no grey or RGB images, which PNG files hold: name a file that ends with .npy or .csv."
+      )
+    }
+  }
+
+  /// Images in the units of `data`, which they were made of.
+  mutating func write(_ images: Dataset, of data: Dataset) throws {
+    guard let shape = ImageShape(images.sampleShape) ?? flat(images) else {
+      throw CinchError.usage("Samples of \(images.sampleShape) are no images: name a file that ends with .npy or .csv.")
+    }
+    if case .array = place {
+    } else if data.scaling?.kind != .bytes {
+      let range = data.range
+      guard range.lowerBound >= -0.001, range.upperBound <= 1.001 else {
+        throw CinchError.usage(
+          "Values of '\(data.name)' lie between \(range.lowerBound) and \(range.upperBound), but images have 0 to 1: name a "
+            + "file that ends with .npy or .csv.")
+      }
+    }
+    let all = images.values
+    if case .array(let path) = place {
+      guard image == nil || image == shape else {
+        throw CinchError.usage(
+          "Images of different sizes make no array '\(path)': name a folder, or bring them to one size with --resize.")
+      }
+      values += shape.ordered(all, as: layout)
+    } else {
+      for index in 0..<images.count {
+        let one = Array(all[index * shape.count..<(index + 1) * shape.count])
+        switch place {
+        case .folder(let folder): try folder.write(one, shape, names[written + index])
+        case .picture(let path):
+          try PNG.write(try ImageGrid.tiles(one, tileShape: shape.shape, contrast: .fixed(0...1)), to: path)
+        case .array: break
+        }
+      }
+    }
+    image = shape
+    written += images.count
+  }
+
+  /// What flat samples are.
+  private func flat(_ images: Dataset) -> ImageShape? {
+    if case .array = place { return ImageShape(channels: 1, height: 1, width: images.features) }
+    return nil
+  }
+
+  func finish() throws {
+    switch place {
+    case .folder(let folder):
+      try Output.result("saved     \(folder.path)   (\(NumberText.counted(written, "image")))")
+    case .picture(let path): try Output.result("saved     \(path)   (\(image.map { "\($0)" } ?? ""))")
+    case .array(let path):
+      guard let image else { return }
+      try OutputOptions.write(values, shape: Shape([written] + image.shape(in: layout).dimensions), to: path)
+    }
+  }
+}
