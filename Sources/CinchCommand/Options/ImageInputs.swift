@@ -14,7 +14,7 @@ struct ImageInputs {
     """
 
   private let source: Source
-  /// Where they are all of the model's size: the data set.
+  /// The data set, unless its images are larger than the model's.
   let samples: Dataset?
 
   /// The images of `--data`, or the run's own, as a model takes them or larger.
@@ -28,7 +28,15 @@ struct ImageInputs {
     }
     let data = try options.loadRaw(for: config)
     source = .data(data)
-    samples = data.features == config.recipe.input ? data : nil
+    samples = Self.isLarger(data, than: config) ? nil : data
+  }
+
+  /// Whether samples are images larger than the model's; what else does not fit is refused as any data are.
+  private static func isLarger(_ data: Dataset, than config: RunConfig) -> Bool {
+    guard data.features != config.recipe.input, let image = ImageShape(config.shape),
+      let other = ImageShape(data.sampleShape)
+    else { return false }
+    return other.channels == image.channels && other.height >= image.height && other.width >= image.width
   }
 
   /// Files whose images are not of the model's size, where nothing says that they are to be brought to it.

@@ -161,7 +161,8 @@ struct RecipeOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The probability of corruption, or σ of gaussian noise; 0 removes it. (default: the recipe's, 0.3)",
+      "The probability of corruption, of blocks the share of an image, or σ of gaussian noise; 0 removes it. (default: the "
+        + "recipe's, 0.3)",
       valueName: "x"))
   var corruptionLevel: PerLayer<Double>?
 
