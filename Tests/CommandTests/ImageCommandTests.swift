@@ -181,7 +181,7 @@ extension Sandbox {
     (64, "train conv --data nchw.npy --rho 0.1"), (64, "train conv --data nchw.npy --output-activation tanh"),
     (64, "train --recipe unpool.json --data nchw.npy"), (64, "train --recipe wide.json --data nchw.npy"),
     (64, "train --recipe shrunk.json --data nchw.npy"), (64, "train --recipe empty.json --data nchw.npy"),
-    (65, "train conv --data flat.npy --image-shape 3,7,7"), (65, "train conv --data nchw.npy --validation nhwc.npy"),
+    (65, "train conv --data flat.npy --image-shape 3,7,7"), (64, "train conv --data nchw.npy --validation nhwc.npy"),
     (65, "train --recipe image.json --data nchw.npy"), (65, "train conv --data large.npy"),
     (65, "train conv --data nchw.npy --image-shape 3,7,6 --layout nhwc"),
   ])

@@ -63,14 +63,16 @@ import Testing
     #expect(try await count("--data nchw.npy --patches 3x4 --count 20 --patch-seed 4") == 20)
     #expect(try await count("--data nhwc.npy --layout nhwc --patches 3x4 --count 20") == 20)
     for line in [
-      "encode run --data nchw.npy -o a.npy", "eval run --data nchw.npy", "reconstruct run --data nchw.npy -o a.npy",
-      "sample run --data nchw.npy", "encode run --data nchw.npy --patches 4x4 -o a.npy",
+      "encode run --data nchw.npy -o a.npy", "eval run --data nchw.npy", "sample run --data nchw.npy", "encode run --data nchw.npy --patches 4x4 -o a.npy",
     ] {
       let outcome = try await sandbox.run(line: line)
       #expect(
         outcome.refused(65) && outcome.errors.contains("model takes patches of 3x4: cut some with --patches 3x4"),
         "\(line): \(outcome.errors)")
     }
+    // Whole ones pass as tiles.
+    #expect(try await sandbox.run(line: "reconstruct run --data nchw.npy -o whole.npy").status == 0)
+    #expect(try NPY.read(sandbox.path("whole.npy")).shape == [3, 3, 9, 8])
     let sampled = try await sandbox.run(line: "sample run --data nchw.npy --patches 3x4 --count 2 -o s.npy")
     #expect(try sampled.status == 0 && NPY.read(sandbox.path("s.npy")).shape.rows == 2, "\(sampled.errors)")
     // The run's own images are others now.
