@@ -18,13 +18,13 @@ extension Autoencoder {
   /// - Parameters:
   ///   - images: raw, `[channels, height, width]` or `[height, width]`; their values where pixels are missing do not count.
   ///   - mask: which pixels are missing, in all channels; one mask, or one for each image.
-  ///   - rounds: how often the result passes through the model again, 1 or more.
+  ///   - rounds: how often images pass through the model, 1 or more.
   ///   - tile: as `reconstructTiles` takes it.
   ///   - scaling: as `reconstructTiles` takes it.
   /// - Returns: images of the same shape, in their own units: of bytes in [0, 1].
   /// - Throws: as `reconstructTiles`; `CinchError.badData` where the mask does not fit, `.usage` where `rounds` is less than 1.
   public func inpaint(
-    _ images: Dataset, missing mask: ImageMask, rounds: Int = 1, tile: ImageShape? = nil, scaling: Scaling? = nil
+    _ images: Dataset, missing mask: ImageMask, rounds: Int = 2, tile: ImageShape? = nil, scaling: Scaling? = nil
   ) throws -> Dataset {
     guard (1...10_000).contains(rounds) else {
       throw CinchError.usage("\(rounds) rounds of inpainting are not possible: choose 1 to 10000.")

@@ -63,7 +63,8 @@ import Testing
     #expect(try await count("--data nchw.npy --patches 3x4 --count 20 --patch-seed 4") == 20)
     #expect(try await count("--data nhwc.npy --layout nhwc --patches 3x4 --count 20") == 20)
     for line in [
-      "encode run --data nchw.npy -o a.npy", "eval run --data nchw.npy", "sample run --data nchw.npy", "encode run --data nchw.npy --patches 4x4 -o a.npy",
+      "encode run --data nchw.npy -o a.npy", "eval run --data nchw.npy", "sample run --data nchw.npy",
+      "encode run --data nchw.npy --patches 4x4 -o a.npy",
     ] {
       let outcome = try await sandbox.run(line: line)
       #expect(

@@ -10,7 +10,7 @@ struct InpaintCommand: ParsableCommand {
       pixels and of diffusion from around the block. To train for it: cinch train conv-denoising --corruption block.
 
       Missing pixels begin at 0 in the model's units where the run was trained with masking or block corruption, else at the mean \
-      of the image's others; with more --rounds they pass through the model again.
+      of the image's others; with each of --rounds they pass through the model again.
 
       \(ImageInputs.help)
       """)
@@ -31,7 +31,7 @@ struct InpaintCommand: ParsableCommand {
   var seed: UInt64?
 
   @Option(parsing: .unconditional, help: ArgumentHelp("How often images pass through the model.", valueName: "n"))
-  var rounds = 1
+  var rounds = 2
 
   @OptionGroup var pictureOptions: PictureOptions
 
