@@ -51,9 +51,8 @@ struct ImagePass {
     if images.features == tile.count { try model.recipe.requireImages(images) }
     guard image.channels == tile.channels else {
       throw CinchError.badData(
-        "Images of '\(images.name)' have \(image.channels) channels, but the model takes \(tile.channels): read them "
-          + "\(tile.channels == 1 ? "\(.colour, "grey")" : "\(.colour, "colour")" as CinchError.Message), or train another."
-      )
+        "Images of '\(images.name)' are \(image), but the model takes \(tile), of other channels: pass images of as many, or "
+          + "train on these.")
     }
     try Self.requireSize(ImageSize(height: image.height, width: image.width), tile, images.name)
     return image

@@ -136,7 +136,7 @@ import Testing
     refused("smaller than the 4x4 that the model takes: bring it to that size with resize 4x4") {
       try model.reconstructTiles(try Self.photograph(ImageShape(channels: 1, height: 3, width: 9)), tile: tile)
     }
-    refused("have 3 channels, but the model takes 1") {
+    refused("are 3×9×9, but the model takes 1×4×4, of other channels") {
       try model.reconstructTiles(try Self.photograph(ImageShape(channels: 3, height: 9, width: 9)), tile: tile)
     }
     refused("do not cover an image") {

@@ -76,6 +76,11 @@ struct InpaintCommand: ParsableCommand {
       picture.add([images, try images.replacing(holes, "with holes"), filled])
       try output?.write(filled, of: images)
     }
+    switch config.recipe.corruption?.kind {
+    case .block, .masking, .maskingExact: break
+    case nil, .gaussian, .saltPepper:
+      Diagnostics.logger().notice("the run was not trained to fill in what is missing: train with --corruption block")
+    }
     if let size {
       var facts = Facts()
       facts.add("missing", "a block of \(size) of each image, seed \(seed ?? 0)")
