@@ -85,8 +85,8 @@ extension Objective {
       throw CinchError.usage(
         "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
     }
-    try validateColumns(network)
     try validateSigma()
+    try validateColumns(network)
     try validatePenalties(network)
     try validatePrior(network)
     try validateCorruption(network)
