@@ -78,8 +78,8 @@ extension Recipe {
   func requireImputation() throws {
     guard classifier == nil, image == nil else {
       throw CinchError.usage(
-        "'\(name)' is no autoencoder of tables, which alone completes them: train one with 'cinch impute', or train deep "
-          + "on a table.")
+        "'\(name)' is no autoencoder of tables, which alone completes them: train imputation, or another, such as "
+          + "deep, on a table.")
     }
   }
 

@@ -99,7 +99,7 @@ extension Dataset {
   /// - Throws: `CinchError.usage` where samples are images.
   package func requireTable() throws {
     guard sampleShape.dimensions.count == 1 else {
-      throw CinchError.usage("'\(name)' holds images, not rows of a table: name a table, or use 'cinch inpaint'.")
+      throw CinchError.usage("'\(name)' holds images, not rows of a table: name a table, or inpaint them.")
     }
   }
 }

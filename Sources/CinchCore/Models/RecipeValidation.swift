@@ -85,8 +85,8 @@ extension Recipe {
   private func requireObserved(_ data: Dataset) throws {
     guard data.observed != nil, objective.chain != nil || closedForm != nil else { return }
     throw CinchError.badData(
-      "'\(data.name)' has missing cells, of which '\(name)' can make nothing: complete them first with 'cinch impute', or train "
-        + "an autoencoder by gradients, such as deep.")
+      "'\(data.name)' has missing cells, of which '\(name)' can make nothing: impute them first, or train an "
+        + "autoencoder by gradients, such as deep.")
   }
 
   /// - Throws: `CinchError.badData` where the loss compares with labels, and the data have none or others.
