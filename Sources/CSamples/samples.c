@@ -19,6 +19,7 @@ static float number(cinch_element type, bool swapped, const unsigned char *at, i
   case cinch_int8: return (float)(int8_t)bits;
   case cinch_int16: return (float)(int16_t)bits;
   case cinch_int32: return (float)(int32_t)bits;
+  case cinch_int64: return (float)(int64_t)bits;
   case cinch_float32: memcpy(&narrow, &bits, 4); return narrow;
   default: memcpy(&wide, &bits, 8); return (float)wide;
   }
@@ -41,6 +42,7 @@ void cinch_widen(
   case cinch_int8: EACH(cinch_int8, 1); break;
   case cinch_int16: EACH(cinch_int16, 2); break;
   case cinch_int32: EACH(cinch_int32, 4); break;
+  case cinch_int64: EACH(cinch_int64, 8); break;
   case cinch_float32: EACH(cinch_float32, 4); break;
   default: EACH(cinch_float64, 8);
   }

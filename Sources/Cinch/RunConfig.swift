@@ -129,6 +129,7 @@ public struct RunConfig: Sendable, Hashable {
     // Channels first is what is read unless something speaks against it, as it does not for the run's own shape.
     if !hasLayout, layout == .nhwc || ImageLayout.looksChannelsLast(shape) { source.options.layout = layout }
     if source.options.schema == nil { source.options.schema = data?.options.schema }
+    if source.options.array == nil, Dataset.isArchive(source.source) { source.options.array = data?.options.array }
     if !hasCount, let own = data?.options.patches { source.options.patches?.count = own.count }
     completeImages(&source)
     // What it knows of a patch says nothing of the images.

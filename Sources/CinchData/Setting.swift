@@ -11,7 +11,8 @@ extension CinchError {
       validationSplit, patience, frozenLayers
     /// The units of a closed form's code: the last number in `layers`.
     case components
-    case scaling, zcaEpsilon, imageShape, layout, header, labelColumn, labels, columns, drop, idColumn, categories,
+    case scaling, zcaEpsilon, imageShape, layout, array, header, labelColumn, labels, columns, drop, idColumn,
+      categories,
       missing, rare, patches,
       patchCount, resize, crop, colour
     /// The folder that a run is saved in.

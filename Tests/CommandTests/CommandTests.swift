@@ -1,4 +1,5 @@
 import Cinch
+import CinchData
 import Foundation
 import Testing
 
@@ -306,5 +307,48 @@ import Testing
     #expect(product.contains("[20×16]") && product.contains("→ c=") && product.contains("forward sigmoid"))
     #expect(ops.contains { $0.hasPrefix("optimizerStep ") && $0.contains("~parameters=") })
     #expect(try sandbox.bytes("plain/model.safetensors") == sandbox.bytes("traced/model.safetensors"))
+  }
+
+  /// An array of a .npz file is named once: the run knows it.
+  @Test func aRunKeepsItsArray() async throws {
+    let sandbox = try Sandbox()
+    let (one, two) = (sandbox.path("one.npy"), sandbox.path("two.npy"))
+    try NPY.write(values: (0..<48).map { Float($0 % 7) / 7 }, shape: [12, 4], to: one)
+    try NPY.write(values: (0..<48).map { Float($0 % 5) / 5 }, shape: [12, 4], to: two)
+    try zipped([
+      "one.npy": Data(contentsOf: URL(fileURLWithPath: one)), "two.npy": Data(contentsOf: URL(fileURLWithPath: two)),
+    ])
+    .write(to: sandbox.folder.appendingPathComponent("both.npz"))
+    let train = "train linear --data both.npz --layers 4,2 --device reference --epochs 1 --out run"
+    let unsaid = try await sandbox.run(line: train)
+    #expect(unsaid.refused(64) && unsaid.errors.contains("--array one"), "\(unsaid.errors)")
+    #expect(try await sandbox.run(line: train + " --array two").status == 0)
+    #expect(try await sandbox.run(line: "train --resume run --epochs 2").status == 0)
+    let own = try await sandbox.run(line: "eval run --json").object()
+    let array = try await sandbox.run(line: "eval run --data two.npy --json").object()
+    let other = try await sandbox.run(line: "eval run --data both.npz --json").object()
+    let first = try await sandbox.run(line: "eval run --data both.npz --array one --json").object()
+    func loss(_ record: [String: Any]) -> Double { record["reconstruction_per_sample"] as? Double ?? .nan }
+    #expect(loss(own) == loss(array) && loss(own) == loss(other) && loss(own) != loss(first))
+  }
+
+  /// A .zip archive of files that are not packed.
+  private func zipped(_ files: [String: Data]) -> Data {
+    func little(_ value: Int, _ size: Int) -> Data {
+      Data((0..<size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
+    }
+    var archive = Data()
+    var directory = Data()
+    for (name, bytes) in files.sorted(by: { $0.key < $1.key }) {
+      let sum = Int(CRC32.of(bytes))
+      let common =
+        Data([20, 0, 0, 0, 0, 0, 0, 0, 0, 0]) + little(sum, 4) + little(bytes.count, 4) + little(bytes.count, 4)
+        + little(name.utf8.count, 2) + Data([0, 0])
+      directory +=
+        Data([0x50, 0x4B, 1, 2, 20, 0]) + common + Data(count: 10) + little(archive.count, 4) + Data(name.utf8)
+      archive += Data([0x50, 0x4B, 3, 4]) + common + Data(name.utf8) + bytes
+    }
+    let end = little(files.count, 2) + little(files.count, 2) + little(directory.count, 4) + little(archive.count, 4)
+    return archive + directory + Data([0x50, 0x4B, 5, 6, 0, 0, 0, 0]) + end + Data([0, 0])
   }
 }

@@ -12,6 +12,7 @@ import Testing
   @Test func everyOptionIsKept() throws {
     var options = Dataset.LoadOptions()
     options.split = .test
+    options.array = "x_test"
     options.header = .absent
     options.labelColumn = "species"
     options.labels = "/data/labels"

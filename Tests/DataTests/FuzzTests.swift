@@ -64,6 +64,14 @@ import Testing
     }
   }
 
+  @Test func npzFiles() {
+    let files = [
+      NPZTests.archive(("x", NPZTests.array), ("y", NPZTests.classes), isDeflated: true),
+      zip([ZipMember(name: "a.npy", bytes: NPZTests.bytes, isWide: true)], isWide: true),
+    ]
+    fuzz(files, seed: 13) { _ = try NPZ(FileContents($0), path: "a").samples(nil, takesLabels: true) }
+  }
+
   @Test func csvFiles() {
     let files = ["a,\"b \"\"c\"\"\",d\r\n1,-2.5e3,3\r\n4,5,6\r\n", "1;2\n3;4\n\n", "1\t\"2\"\n0.1\t1e-30\n"]
     for header in CSVHeader.allCases {

@@ -46,7 +46,7 @@ import Testing
       expectError(part) { _ = try read(npy(text, data: data, version: version)) }
     }
     expect("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }", "numpy.ascontiguousarray")
-    expect("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 1), }", "astype('float32')")
+    expect("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 1), }", "astype('float32')")
     expect("{'descr': '|O', 'fortran_order': False, 'shape': (2, 1), }", "“|O”")
     expect("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4,), }", "named fields")
     expect("{'descr': [('größe', '<f4')], 'fortran_order': False, 'shape': (4,), }", "named fields", version: 3)

@@ -10,6 +10,7 @@ typedef enum {
   cinch_int8,
   cinch_int16,
   cinch_int32,
+  cinch_int64,
   cinch_float32,
   cinch_float64,
 } cinch_element;

@@ -43,10 +43,16 @@ struct DataOptions: ParsableArguments {
 struct SourceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The samples: fashion-mnist, fashion-mnist-test, a file (IDX, .npy, .csv, .tsv, gzipped or not; PNG, JPEG), or a folder of "
+      "The samples: fashion-mnist, fashion-mnist-test, a file (IDX, .npy, .npz, .csv, .tsv, gzipped or not; PNG, JPEG), or a folder of "
         + "MNIST-like files, of PNG and JPEG files, or of folders of these, whose names are labels.",
       valueName: "source"))
   var data: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The array of a .npz file that holds the samples. (default: its only one, or x, X, data or images; the array y or "
+        + "labels beside it has their labels)", valueName: "name"))
+  var array: String?
 
   @Option(
     help: ArgumentHelp(
@@ -84,7 +90,7 @@ struct SourceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A file of labels: IDX, .npy, or text with one on each line, numbers or names. (default: the file beside MNIST-like "
+      "A file of labels: IDX, .npy, .npz, or text with one on each line, numbers or names. (default: the file beside MNIST-like "
         + "images)", valueName: "file"))
   var labels: String?
 
@@ -133,6 +139,7 @@ struct SourceOptions: ParsableArguments {
   /// How to read the file, in the order in which it applies.
   private var reading: [Override<Dataset.LoadOptions>] {
     [
+      Override("--array", array, \.array),
       Override("--columns", columns) { $0.columns = try parseNames($1, option: "--columns") },
       Override("--drop", drop) { $0.drop = try parseNames($1, option: "--drop") },
       Override("--id-column", idColumn, \.idColumn),

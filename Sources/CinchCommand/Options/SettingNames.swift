@@ -11,6 +11,7 @@ extension CinchError.Setting {
     case .loss: "--loss"
     case .labelColumn: "--label-column"
     case .labels: "--labels"
+    case .array: "--array"
     case .columns: "--columns"
     case .drop: "--drop"
     case .idColumn: "--id-column"

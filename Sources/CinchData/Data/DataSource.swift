@@ -54,7 +54,8 @@ extension DataSource: Codable {
 
 extension Dataset.LoadOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case split, header, labelColumn, labels, columns, drop, idColumn, categories, missing, rare, schema, sampleShape,
+    case split, array, header, labelColumn, labels, columns, drop, idColumn, categories, missing, rare, schema,
+      sampleShape,
       layout, patches, resize,
       crop,
       colour
@@ -70,6 +71,7 @@ extension Dataset.LoadOptions: Codable {
     try decoder.refuseKeys(but: keys, in: "the options of a data source")
     let container = try decoder.container(keyedBy: CodingKeys.self)
     split = try container.choiceIfPresent(.split) ?? split
+    array = try container.decodeIfPresent(String.self, forKey: .array)
     header = try container.choiceIfPresent(.header) ?? header
     labelColumn = try container.decodeIfPresent(String.self, forKey: .labelColumn)
     labels = try container.decodeIfPresent(String.self, forKey: .labels)
@@ -97,6 +99,7 @@ extension Dataset.LoadOptions: Codable {
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(split, forKey: .split)
+    try container.encodeIfPresent(array, forKey: .array)
     try container.encode(header, forKey: .header)
     try container.encodeIfPresent(labelColumn, forKey: .labelColumn)
     try container.encodeIfPresent(labels, forKey: .labels)

@@ -12,6 +12,8 @@ extension Dataset {
   public struct LoadOptions: Sendable, Hashable {
     /// Which part of a folder of MNIST-like files.
     public var split: Split = .train
+    /// The array of a .npz file that is taken; nil for its only one, or the one named as samples usually are.
+    public var array: String?
     /// Whether the first row of a CSV file names the columns.
     public var header: CSVHeader = .automatic
     /// A column of a CSV file, by name or number from 1, that holds labels, numbers or names, and no feature.
@@ -94,7 +96,7 @@ extension Dataset {
   /// Loads a data set by name or path.
   ///
   /// The names are `fashion-mnist` and `fashion-mnist-test`. A file's format is told by its first bytes, else by its
-  /// extension: IDX and .npy (samples along the first dimension), CSV and TSV; each also gzipped. A folder is
+  /// extension: IDX, .npy and .npz (samples along the first dimension), CSV and TSV; each also gzipped. A folder is
   /// taken as MNIST-like, `train-images-idx3-ubyte` and so on, where it holds these files, and else as one of PNG and JPEG
   /// files, in the order of their names, or of folders of them, whose names are labels; one such file is one sample. Unsigned bytes become [0, 1] by division by 255;
   /// other values stay. Images come with channels first, whatever the file's layout.
@@ -130,6 +132,7 @@ extension Dataset {
     switch source {
     case "fashion-mnist", "fashion-mnist-test":
       try requireNoImageOptions(options, source)
+      try requireNoArray(options, source)
       return try fashionMNIST(split: source == "fashion-mnist" ? options.split : .test)
     default: break
     }
@@ -137,6 +140,7 @@ extension Dataset {
       throw CinchError.inputOutput(
         "There is no file or data set named '\(source)': give a path, fashion-mnist or fashion-mnist-test.")
     }
+    if FileBytes.isFolder(source) { try requireNoArray(options, source) }
     if FileBytes.isFolder(source), mnistImages(in: source, split: options.split) != nil {
       try requireNoTableOptions(options, source)
       try requireNoImageOptions(options, source)
@@ -155,6 +159,7 @@ extension Dataset {
     let file = try FileContents(contentsOf: source)
     if ImageFile.format(start: file.prefix(8)) != nil {
       try requireNoTableOptions(options, source)
+      try requireNoArray(options, source)
       return try ImageFolder(file: source).load(options)
     }
     try requireNoImageOptions(options, source)
@@ -162,6 +167,7 @@ extension Dataset {
     let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: source) : file.prefix(16)
     let format = try format(start: start, path: isGzip && source.hasSuffix(".gz") ? String(source.dropLast(3)) : source)
     if format != .csv { try requireNoTableOptions(options, source) }
+    if format != .npz { try requireNoArray(options, source) }
     switch format {
     case .idx:
       return try idx(
@@ -169,6 +175,10 @@ extension Dataset {
     case .npy:
       let array = try NPY.read(try inflated(file, path: source), scalesBytes: true, path: source)
       return try Dataset(array, labels: nil, name: FileBytes.name(source))
+    case .npz:
+      let (array, labels) = try NPZ(try inflated(file, path: source), path: source).samples(
+        options.array, takesLabels: options.labels == nil)
+      return try Dataset(array, labels: labels, name: FileBytes.name(source))
     case .csv:
       guard options.patches == nil else {
         throw CinchError.usage(
@@ -229,6 +239,19 @@ extension Dataset {
     throw CinchError.usage("'\(source)' is no table: only CSV files have columns, so leave \(setting) out.")
   }
 
+  /// - Throws: `CinchError.usage` where an array of a file that holds none is named.
+  private static func requireNoArray(_ options: LoadOptions, _ source: String) throws {
+    guard options.array == nil else {
+      throw CinchError.usage("'\(source)' has no arrays with names: only .npz files have, so leave \(.array) out.")
+    }
+  }
+
+  /// Whether a source is a .npz file, which `array` is for.
+  package static func isArchive(_ source: String) -> Bool {
+    guard !FileBytes.isFolder(source) else { return false }
+    return (try? FileContents(contentsOf: source, isGlance: true)).map { Zip.isZip($0.prefix(4)) } ?? false
+  }
+
   /// - Throws: `CinchError.usage` for options that only image files can follow.
   private static func requireNoImageOptions(_ options: LoadOptions, _ source: String) throws {
     let given: [(Bool, CinchError.Message)] = [
@@ -249,17 +272,19 @@ extension Dataset {
     return Split.allCases.allSatisfy { mnistImages(in: source, split: $0) == nil }
   }
 
-  private enum Format { case idx, npy, csv }
+  private enum Format { case idx, npy, npz, csv }
 
   private static func format(start: [UInt8], path: String) throws -> Format {
     if NPY.isNPY(start) { return .npy }
+    if Zip.isZip(start) { return .npz }
     if IDX.isIDX(start) { return .idx }
     let name = FileBytes.name(path)
     if name.hasSuffix(".npy") { return .npy }
+    if name.hasSuffix(".npz") { return .npz }
     if name.hasSuffix(".idx") || name.hasSuffix("-ubyte") { return .idx }
     if [".csv", ".tsv", ".txt"].contains(where: name.hasSuffix) { return .csv }
     throw CinchError.badData(
-      "'\(path)' is in no known format: use IDX, .npy (float32, float64 or uint8), .csv or .tsv, gzipped or not, PNG "
+      "'\(path)' is in no known format: use IDX, .npy or .npz (float32, float64, uint8 or signed integers), .csv or .tsv, gzipped or not, PNG "
         + "or JPEG.")
   }
 

@@ -43,7 +43,7 @@ enum IDX {
     guard Gzip.isGzip(file) else { return file }
     let header = try Header(try Gzip.prefix(of: file, count: Header.largestSize, path: path), path: path)
     guard let data = checkedProduct(header.extents + [header.type.size]),
-      data / Gzip.largestRatio <= file.count
+      data / InflateStream.largestRatio <= file.count
     else {
       throw CinchError.badData(
         "'\(path)' claims more data (\(Shape.text(header.extents))) than its \(file.count) bytes can hold: fetch it again."

@@ -101,13 +101,14 @@ extension Dataset {
 }
 
 extension Labels {
-  /// Reads a file of labels: IDX of unsigned bytes, .npy of whole numbers, or text with one label on each line.
+  /// Reads a file of labels: IDX of unsigned bytes, .npy or .npz of whole numbers, or text with one label on each line.
   /// - Throws: `CinchError.badData` where it is none of these, `.inputOutput` where it cannot be read.
   static func read(_ path: String) throws -> Labels {
     let file = try FileContents(contentsOf: path)
     let start = Gzip.isGzip(file) ? try Gzip.prefix(of: file, count: 16, path: path) : file.prefix(16)
     if IDX.isIDX(start) { return Labels(try IDX.readLabels(path)) }
     let contents = Gzip.isGzip(file) ? FileContents(try Gzip.inflate(file, limit: .max, path: path)) : file
+    if Zip.isZip(start) { return try Labels(NPZ(contents, path: path).labels(), path: path) }
     if NPY.isNPY(start) { return try Labels(NPY.read(contents, scalesBytes: false, path: path), path: path) }
     return try contents.withUnsafeBytes {
       try CSV.labels($0.assumingMemoryBound(to: UInt8.self), path: path)
@@ -121,11 +122,14 @@ extension Labels {
     let values = SampleRows(array.storage, features: 1).values
     self.init(
       try values.enumerated().map { row, value in
-        guard let label = Int(exactly: value) else {
+        guard let label = Self.whole(value) else {
           throw CinchError.badData(
-            "Label \(row + 1) of '\(path)' is \(value), which is no whole number: number the classes.")
+            "Label \(row + 1) of '\(path)' is \(value), which is no whole number below 2²⁴: number the classes.")
         }
         return label
       })
   }
+
+  /// A label that a 32-bit float tells from its neighbours, or nil.
+  static func whole(_ value: Float) -> Int? { abs(value) < 0x1p24 ? Int(exactly: value) : nil }
 }

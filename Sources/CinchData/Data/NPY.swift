@@ -2,7 +2,7 @@ import CinchBackend
 
 /// NumPy's .npy format, versions 1 to 3: one array in C order.
 public enum NPY {
-  /// Reads an array of float32, float64 or uint8; bytes stay 0…255.
+  /// Reads an array of float32, float64, uint8 or signed integers; bytes stay 0…255.
   ///
   /// - Returns: the values in row-major order, and the shape, of rank 1 or more.
   /// - Throws: `CinchError.badData` if the file is damaged, in Fortran order, of another type, or holds a value that
@@ -84,6 +84,13 @@ public enum NPY {
     case "<f8", "=f8": (.float64, false)
     case ">f8": (.float64, true)
     case "|u1", "<u1", ">u1", "=u1": (.uint8, false)
+    case "|i1", "<i1", ">i1", "=i1": (.int8, false)
+    case "<i2", "=i2": (.int16, false)
+    case ">i2": (.int16, true)
+    case "<i4", "=i4": (.int32, false)
+    case ">i4": (.int32, true)
+    case "<i8", "=i8": (.int64, false)
+    case ">i8": (.int64, true)
     default:
       throw CinchError.badData(
         "'\(path)' holds elements of type \(excerpt(descriptor.utf8)), which is not supported: "

@@ -3,14 +3,14 @@ import CinchBackend
 
 /// The element types that IDX and .npy files are read from.
 enum ElementType: String {
-  case uint8, int8, int16, int32, float32, float64
+  case uint8, int8, int16, int32, int64, float32, float64
 
   var size: Int {
     switch self {
     case .uint8, .int8: 1
     case .int16: 2
     case .int32, .float32: 4
-    case .float64: 8
+    case .int64, .float64: 8
     }
   }
 
@@ -20,6 +20,7 @@ enum ElementType: String {
     case .int8: cinch_int8
     case .int16: cinch_int16
     case .int32: cinch_int32
+    case .int64: cinch_int64
     case .float32: cinch_float32
     case .float64: cinch_float64
     }

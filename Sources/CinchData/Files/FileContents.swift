@@ -11,6 +11,7 @@ final class FileContents: Sendable {
   private enum Place: @unchecked Sendable {
     case memory([UInt8])
     case mapped(UnsafeRawBufferPointer)
+    case part(Range<Int>, of: FileContents)
   }
 
   private let place: Place
@@ -19,6 +20,12 @@ final class FileContents: Sendable {
   init(_ bytes: [UInt8]) {
     place = .memory(bytes)
     count = bytes.count
+  }
+
+  /// Some of a file's bytes, where they lie.
+  init(_ range: Range<Int>, of file: FileContents) {
+    place = .part(range, of: file)
+    count = range.count
   }
 
   /// - Parameter isGlance: whether only a few bytes are looked at, for which none is copied.
@@ -41,12 +48,20 @@ final class FileContents: Sendable {
     if case .mapped(let bytes) = place { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
   }
 
-  var isMapped: Bool { if case .mapped = place { true } else { false } }
+  var isMapped: Bool {
+    switch place {
+    case .memory: false
+    case .mapped: true
+    case .part(_, let file): file.isMapped
+    }
+  }
 
   func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
     switch place {
     case .memory(let bytes): try bytes.withUnsafeBytes(body)
     case .mapped(let bytes): try body(bytes)
+    case .part(let range, let file):
+      try file.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[range])) }
     }
   }
 
