@@ -181,13 +181,11 @@ public struct RunConfig: Sendable, Hashable {
   }
 
   /// The model's output as rows of the run's table: numbers in its units, and texts. Nil where it is no table with names.
-  package func tableRows(_ samples: Dataset) throws -> (names: [String], rows: [[String]])? {
+  package func tableRows(_ samples: Dataset) throws -> (names: [String], row: (Int) -> [String])? {
     guard let schema = data?.options.schema, schema.features == samples.features else { return nil }
     let values = try restore(samples.values)
-    let rows = stride(from: 0, to: values.count, by: schema.features).map { start in
-      schema.cells(values[start..<start + schema.features])
-    }
-    return (schema.columns.map(\.name), rows)
+    let features = schema.features
+    return (schema.columns.map(\.name), { schema.cells(values[$0 * features..<($0 + 1) * features]) })
   }
 
   /// The model's output as a file of it holds it: in the units, the shape and the order of the run's data.

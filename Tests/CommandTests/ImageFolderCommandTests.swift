@@ -70,6 +70,11 @@ extension Sandbox {
       let outcome = try await sandbox.run(line: "\(line) --device reference")
       #expect(outcome.status == 0, "\(outcome.errors)")
     }
+    for line in ["encode run -o a.csv", "reconstruct run -o a.csv", "score run -o a.csv"] {
+      try await sandbox.run(line: "\(line) --device reference")
+      let rows = String(decoding: try sandbox.bytes("a.csv"), as: UTF8.self).split(separator: "\n")
+      #expect(rows.count == 21 && rows[0].hasPrefix("name,") && rows[1].hasPrefix("round/0.png,"), "\(line)")
+    }
   }
 
   /// Fitted scalings of bytes are undone to 0…255, and samples without names are numbered.

@@ -23,19 +23,23 @@ import Testing
     let written = try await sandbox.run(line: "reconstruct run -o x.csv")
     #expect(written.status == 0 && written.output.contains("90 rows"), "\(written.errors)")
     let lines = String(decoding: try sandbox.bytes("x.csv"), as: UTF8.self).split(separator: "\n")
-    #expect(lines[0] == "island,length,sex")
+    #expect(lines[0] == "id,island,length,sex")
     for (row, line) in lines.dropFirst().enumerated() {
-      let cells = line.split(separator: ",")
+      #expect(line.hasPrefix("b\(row),"))
+      let cells = line.split(separator: ",").dropFirst().map { $0 }
       #expect(cells[0] == ["Biscoe", "Dream", "Torgersen"][row % 3] && cells[2] == (row % 2 == 0 ? "male" : "female"))
       #expect(abs((Double(cells[1]) ?? 0) - (Double(30 + 5 * (row % 3)) + (row % 2 == 0 ? 2 : 0))) < 3, "\(line)")
     }
     // Other columns, in another order.
     try sandbox.write("sex,weight,length,island\nmale,1,32,Dream\n", to: "one.csv")
-    #expect(try await sandbox.run(line: "encode run --data one.csv -o code.csv").status == 0)
+    let nameless = try await sandbox.run(line: "encode run --data one.csv -o code.csv")
+    #expect(nameless.refused(65) && nameless.errors.contains("--drop id"), "\(nameless.errors)")
+    let one = try await sandbox.run(line: "encode run --data one.csv --drop id -o code.csv")
+    #expect(one.status == 0 && one.errors.contains("ignored the column weight of"), "\(one.errors)")
     try sandbox.write("sex,length,island\nmale,32,Java\n", to: "other.csv")
     try sandbox.write("sex,length\nmale,32\n", to: "fewer.csv")
     for (line, words) in [("other.csv", "'Java'"), ("fewer.csv", "no column 'island'")] {
-      let outcome = try await sandbox.run(line: "eval run --data \(line)")
+      let outcome = try await sandbox.run(line: "eval run --data \(line) --drop id")
       #expect(outcome.refused(65) && outcome.errors.contains(words), "\(outcome.errors)")
     }
     #expect(try await sandbox.run(line: "train --resume run --epochs 151").status == 0)
@@ -62,5 +66,43 @@ import Testing
       let refused = try await sandbox.run(line: "train \(recipe) --layers 3,2 --device reference --data holes.csv")
       #expect(refused.refused(65) && refused.errors.contains("missing cells"), "\(refused.errors)")
     }
+  }
+
+  /// Whatever is written of a table's rows begins with their names, and codes are read with them.
+  @Test func rowsAreWrittenWithTheirNames() async throws {
+    let sandbox = try Sandbox()
+    try writeBirds(sandbox)
+    let data = "--data birds.csv --id-column id --drop island"
+    let trained = try await sandbox.run(
+      line: "train linear \(data) --scale minmax --layers 2,1 --epochs 2 --device reference --out run")
+    #expect(trained.status == 0, "\(trained.errors)")
+    func lines(_ file: String) throws -> [Substring] {
+      String(decoding: try sandbox.bytes(file), as: UTF8.self).split(separator: "\n")
+    }
+    for (line, header) in [
+      ("encode run -o a.csv", "id,code_1"), ("reconstruct run -o a.csv", "id,length,sex"),
+      ("score run -o a.csv", "id,score,quantile,anomaly"),
+      ("score run --per-feature -o a.csv", "id,score,quantile,anomaly,length,sex=male"),
+    ] {
+      let outcome = try await sandbox.run(line: line)
+      #expect(outcome.status == 0, "\(line): \(outcome.errors)")
+      let written = try lines("a.csv")
+      #expect(written.count == 91 && written[0] == header, "\(line): \(written[0])")
+      #expect(written.dropFirst().enumerated().allSatisfy { $1.hasPrefix("b\($0),") })
+    }
+    #expect(try await sandbox.run(line: "reconstruct run -o x.csv").status == 0)
+    #expect(try await sandbox.run(line: "encode run -o codes.csv").status == 0)
+    #expect(try await sandbox.run(line: "decode run --codes codes.csv -o y.csv").status == 0)
+    #expect(try lines("x.csv") == lines("y.csv"))
+    let top = try await sandbox.run(line: "score run --top 2 --json").object()["top"] as? [[String: Any]]
+    #expect(top?.allSatisfy { $0["name"] as? String == "b\(($0["row"] as? Int ?? 0) - 1)" } == true)
+    #expect(try await sandbox.run(line: "score run --top 2").output.contains("quantile  id"))
+
+    let labelled = try await sandbox.run(
+      line: "train classifier --data birds.csv --id-column id --label-column sex --drop island --layers 1,4 --epochs 1 "
+        + "--device reference --out classes")
+    #expect(labelled.status == 0, "\(labelled.errors)")
+    #expect(try await sandbox.run(line: "classify classes -o c.csv").status == 0)
+    #expect(try lines("c.csv")[0] == "id,class" && lines("c.csv")[90].hasPrefix("b89,"))
   }
 }

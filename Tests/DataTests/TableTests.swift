@@ -1,5 +1,6 @@
 import CinchBackend
 import Foundation
+import Synchronization
 import Testing
 
 @testable import CinchData
@@ -183,5 +184,62 @@ import Testing
     #expect(
       error?.description.contains("60 different texts") == true && error?.description.contains("idColumn") == true)
     #expect(try load("who,x\n" + rows) { $0.idColumn = "who" }.features == 1)
+  }
+
+  /// Rows keep the names that the id column gives them, whatever becomes of the rows.
+  @Test func rowsHaveTheNamesOfTheirIdColumn() throws {
+    let data = try load(Self.birds) { $0.idColumn = "id" }
+    #expect(data.sampleNames?.title == "id" && data.sampleNames.map(Array.init) == ["a", "b", "c", "d"])
+    #expect(try data.subset(1..<3).sampleNames.map(Array.init) == ["b", "c"])
+    let (training, validation) = try data.split(validation: 0.5, seed: 3)
+    let halves = [training, validation].flatMap { $0.sampleNames.map(Array.init) ?? [] }
+    #expect(Set(halves) == ["a", "b", "c", "d"])
+    #expect(training.sample(0) == data.sample(try #require(data.sampleNames?.firstIndex(of: halves[0]))))
+    #expect(try load(Self.birds) { $0.drop = ["id"] }.sampleNames == nil)
+    // Later tables are named by the same column, by another, or not at all.
+    let later = "sex,who,length,island,id\nfemale,\"x, \"\"y\"\"\",3,Dream,\n"
+    #expect(try load(later) { $0.schema = data.schema }.sampleNames.map(Array.init) == [""])
+    let other = try load(later) {
+      $0.schema = data.schema
+      $0.idColumn = "who"
+    }
+    #expect(other.sampleNames?.title == "who" && other.sampleNames.map(Array.init) == ["x, \"y\""])
+    let without = "sex,length,island\nfemale,3,Dream\n"
+    expectError("no column 'id'", "names the rows", "idColumn", "drop id") {
+      _ = try load(without) { $0.schema = data.schema }
+    }
+    let nameless = try load(without) {
+      $0.schema = data.schema
+      $0.drop = ["id"]
+    }
+    #expect(nameless.sampleNames == nil && nameless.count == 1)
+  }
+
+  @Test func namesTakeTheirBytes() throws {
+    var names = SampleNames(column: "id")
+    for row in 0..<1000 { try names.append(Array("row \(row)".utf8), path: "a") }
+    #expect(names.count == 1000 && names[999] == "row 999" && names.first == "row 0")
+    #expect(Array(names.gather([7, 7, 0])) == ["row 7", "row 7", "row 0"])
+    #expect(SampleNames(["a", "b"]) == ["a", "b"] && names != ["a"])
+  }
+
+  /// What is passed over is told once.
+  @Test func columnsThatAreNotKnownAreTold() throws {
+    let data = try load(Self.birds) { $0.idColumn = "id" }
+    func notes(_ text: String, _ drop: [String]? = nil) throws -> [String] {
+      let notes = Mutex<[String]>([])
+      _ = try LoadProgress.observed({ _ in }, noting: { note in notes.withLock { $0.append(note) } }) {
+        try load(text) {
+          $0.schema = data.schema
+          $0.drop = drop
+        }
+      }
+      return notes.withLock { $0 }
+    }
+    let later = "sex,weight,length,island,id,age\nfemale,1,3,Dream,a,2\n"
+    let told = try notes(later)
+    #expect(told.count == 1 && told[0].hasPrefix("ignored the columns weight, age of '"), "\(told)")
+    #expect(try notes(later, ["weight"])[0].hasPrefix("ignored the column age of '"))
+    #expect(try notes(later, ["weight", "age"]).isEmpty && notes(Self.birds).isEmpty)
   }
 }

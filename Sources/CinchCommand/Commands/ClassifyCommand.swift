@@ -29,9 +29,9 @@ struct ClassifyCommand: ParsableCommand {
     let data = try dataOptions.load(for: config)
     let classes = try model.classify(data)
     if let output {
-      var table = CSVWriter(columns: ["class"])
-      for value in classes { try table.append([config.className(value)]) }
-      try table.write(to: output)
+      try NamedRows(data.sampleNames).write(columns: ["class"], rows: classes.count, to: output) {
+        [config.className(classes[$0])]
+      }
     }
     let names = (0..<(config.recipe.classifier?.classes ?? 0)).map(config.className)
     let confusion = try Confusion(labels: data.labels, classes: classes, names: names)

@@ -120,6 +120,6 @@ struct DecompressCommand: ParsableCommand {
       try OutputOptions.write(
         restored.values, shape: Shape([restored.count] + restored.sampleShape.dimensions), to: codes)
     }
-    try outputOptions.write(samples, of: config)
+    try outputOptions.write(samples, names: nil, of: config)
   }
 }

@@ -82,7 +82,7 @@ struct DenoiseCommand: ParsableCommand {
       }
       return
     }
-    try OutputOptions.write(denoised, of: config, to: path)
+    try OutputOptions.write(denoised, names: clean.sampleNames, of: config, to: path)
   }
 
   private func report(_ corruption: Corruption, _ before: ImageError, _ after: ImageError) throws {

@@ -46,11 +46,22 @@ struct OutputOptions: ParsableArguments {
     }
   }
 
-  /// Writes a matrix: .csv as text, .npy as it is.
-  func write(_ values: [Float], shape: Shape) throws { try Self.write(values, shape: shape, to: output) }
+  /// Writes a matrix: .csv as text, with the rows' names where they have some, .npy as it is.
+  ///
+  /// - Parameter column: what columns are called behind names of rows, with a number from 1.
+  func write(_ values: [Float], shape: Shape, names: SampleNames? = nil, column: String = "feature") throws {
+    try Self.write(values, shape: shape, names: names, column: column, to: output)
+  }
 
-  static func write(_ values: [Float], shape: Shape, to output: String) throws {
-    if output.hasSuffix(".csv") {
+  static func write(
+    _ values: [Float], shape: Shape, names: SampleNames? = nil, column: String = "feature", to output: String
+  ) throws {
+    if output.hasSuffix(".csv"), let names {
+      let width = shape.columns
+      try NamedRows(names).write(
+        columns: (1...width).map { "\(column)_\($0)" }, rows: values.count / width, to: output
+      ) { row in values[row * width..<(row + 1) * width].map { "\($0)" } }
+    } else if output.hasSuffix(".csv") {
       try CSVWriter.write(values: values, features: shape.columns, to: output)
     } else {
       try NPY.write(values: values, shape: shape, to: output)
@@ -59,17 +70,19 @@ struct OutputOptions: ParsableArguments {
   }
 
   /// Writes samples as the run's data are laid out.
-  func write(_ samples: Dataset, of config: RunConfig) throws { try Self.write(samples, of: config, to: output) }
+  ///
+  /// - Parameter names: of the rows, where they have some.
+  func write(_ samples: Dataset, names: SampleNames?, of config: RunConfig) throws {
+    try Self.write(samples, names: names, of: config, to: output)
+  }
 
-  static func write(_ samples: Dataset, of config: RunConfig, to output: String) throws {
+  static func write(_ samples: Dataset, names: SampleNames?, of config: RunConfig, to output: String) throws {
     if output.hasSuffix(".csv"), let table = try config.tableRows(samples) {
-      var writer = CSVWriter(columns: table.names)
-      for row in table.rows { try writer.append(row) }
-      try writer.write(to: output)
+      try NamedRows(names).write(columns: table.names, rows: samples.count, to: output, table.row)
       return try Output.result("saved     \(output)   (\(NumberText.counted(samples.count, "row")))")
     }
     let (values, shape) = try config.inFiles(samples)
-    try write(values, shape: Shape([samples.count] + shape.dimensions), to: output)
+    try write(values, shape: Shape([samples.count] + shape.dimensions), names: names, to: output)
   }
 }
 
@@ -199,7 +212,8 @@ struct EncodeCommand: ParsableCommand {
     commandName: "encode", abstract: "Writes the codes of samples.",
     discussion: """
       The file has one row per sample and one column per code unit, as float32; where the code is an image, .npy files \
-      are [samples, channels, height, width].
+      are [samples, channels, height, width]. Where samples have names, by --id-column or as files, the first column of a .csv \
+      file has them, and a first row says what columns are.
       """)
 
   @OptionGroup var runOptions: RunOptions
@@ -210,8 +224,10 @@ struct EncodeCommand: ParsableCommand {
   func run() throws {
     try outputOptions.requireKnownEnding()
     let (model, config) = try runOptions.open()
-    let codes = try model.encode(try dataOptions.load(for: config))
-    try outputOptions.write(codes.values, shape: Shape([codes.count] + codes.sampleShape.dimensions))
+    let data = try dataOptions.load(for: config)
+    let codes = try model.encode(data)
+    try outputOptions.write(
+      codes.values, shape: Shape([codes.count] + codes.sampleShape.dimensions), names: data.sampleNames, column: "code")
   }
 }
 
@@ -233,11 +249,9 @@ struct DecodeCommand: ParsableCommand {
   func run() throws {
     try outputOptions.requireKnownEnding()
     let (model, config) = try runOptions.open()
-    // Codes have no other order.
-    var options = Dataset.LoadOptions()
-    options.layout = .nchw
-    let decoded = try model.decode(try Dataset.load(codes, options: options), in: config.layout)
-    try outputOptions.write(decoded, of: config)
+    let data = try NamedRows.codes(codes)
+    let decoded = try model.decode(data, in: config.layout)
+    try outputOptions.write(decoded, names: data.sampleNames, of: config)
   }
 }
 

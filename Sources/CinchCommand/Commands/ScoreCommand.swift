@@ -7,7 +7,7 @@ struct ScoreCommand: ParsableCommand {
     commandName: "score", abstract: "Tells how unusual samples are to a run's model.",
     discussion: """
       A sample's score is its own loss: that of the run's recipe without penalties, plus the divergence of a variational \
-      autoencoder; of ppca -log p(x), of a Boltzmann machine the free energy. The file has a row for each sample: its score, \
+      autoencoder; of ppca -log p(x), of a Boltzmann machine the free energy. The file has a row for each sample: its name, where it has one, its score, \
       its quantile among the scores of the run's training samples, and whether it is an anomaly, 1 where the score is larger than \
       the threshold.
 
@@ -80,18 +80,22 @@ struct ScoreCommand: ParsableCommand {
     let metrics = try isAnomaly.flatMap { try DetectionMetrics(scores: scores, isAnomaly: $0) }
     let report = ScoreReport(
       scores: scores, training: detector.training, threshold: threshold, metrics: metrics, config: config)
-    if let output { try report.write(features, names: data.columnNames, to: output) }
+    if let output {
+      try report.write(features, columns: data.columnNames, rows: NamedRows(data.sampleNames), to: output)
+    }
     let worst = report.worst(top ?? (picture == nil ? 0 : Self.usualTop))
     if let picture { try draw(worst, of: data, model, config, to: picture) }
     keep(threshold, &detector)
     note(detector, data, isAnomaly, metrics)
-    if json { return try Output.result(report.json(worst: top == nil ? nil : worst).description) }
+    if json {
+      return try Output.result(report.json(worst: top == nil ? nil : worst, names: data.sampleNames).description)
+    }
     if let output {
       try Output.result("saved     \(output)   (\(NumberText.counted(scores.count, "sample")))")
     }
     if let picture { try Output.result("saved     \(picture)   (\(NumberText.counted(worst.count, "sample")))") }
     try Output.result(report.text)
-    if top != nil { try Output.result("\n" + report.table(worst)) }
+    if top != nil { try Output.result("\n" + report.table(worst, names: data.sampleNames)) }
   }
 
   private var rule: AnomalyDetector.Rule? {

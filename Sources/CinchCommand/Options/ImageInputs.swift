@@ -70,7 +70,7 @@ struct ImageInputs {
   /// Names of image files.
   var names: [String]? {
     switch source {
-    case .data(let data): data.sampleNames
+    case .data(let data): data.sampleNames.flatMap { $0.column == nil ? Array($0) : nil }
     case .files(let files, _): files.names
     }
   }

@@ -49,7 +49,7 @@ struct ImageFolderOutput {
             + "that ends with .npy or .csv.")
       }
     }
-    let names = Self.names(data.sampleNames, count: samples.count)
+    let names = Self.names(data.sampleNames.flatMap { $0.column == nil ? Array($0) : nil }, count: samples.count)
     try makeFolders(names)
     for (index, name) in names.enumerated() {
       let values = try config.restore(Array(samples.sample(index)))

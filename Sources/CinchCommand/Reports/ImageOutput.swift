@@ -57,7 +57,7 @@ struct ImageOutput {
         throw CinchError.usage(
           "'\(path)' holds one image, and there are \(inputs.count): name a folder, or a file that ends with .npy.")
       }
-    case .array: break
+    case .array: names = inputs.names ?? []
     }
   }
 
@@ -67,7 +67,7 @@ struct ImageOutput {
   func write(_ samples: Dataset, of data: Dataset, _ config: RunConfig) throws {
     switch place {
     case .folder(let folder): try folder.write(samples, of: data, config)
-    case .array(let path): try OutputOptions.write(samples, of: config, to: path)
+    case .array(let path): try OutputOptions.write(samples, names: data.sampleNames, of: config, to: path)
     case .picture: break
     }
   }
@@ -129,7 +129,8 @@ struct ImageOutput {
     case .picture(let path): try Output.result("saved     \(path)   (\(image.map { "\($0)" } ?? ""))")
     case .array(let path):
       guard let image else { return }
-      try OutputOptions.write(values, shape: Shape([written] + image.shape(in: layout).dimensions), to: path)
+      try OutputOptions.write(values, shape: Shape([written] + image.shape(in: layout).dimensions),
+        names: names.isEmpty ? nil : SampleNames(names), to: path)
     }
   }
 }

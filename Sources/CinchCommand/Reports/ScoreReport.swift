@@ -19,7 +19,7 @@ struct ScoreReport {
     Array(scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }.prefix(count))
   }
 
-  func write(_ features: FeatureScores?, names: [String]?, to path: String) throws {
+  func write(_ features: FeatureScores?, columns names: [String]?, rows: NamedRows, to path: String) throws {
     var columns = ["score"] + (training == nil ? [] : ["quantile"]) + ["anomaly"]
     if let features {
       if features.code != nil { columns.append("code") }
@@ -29,17 +29,16 @@ struct ScoreReport {
         return own.contains(name) ? "feature_\(name)" : name
       }
     }
-    var table = CSVWriter(columns: columns)
     let width = config.recipe.input
-    for (index, score) in scores.enumerated() {
+    try rows.write(columns: columns, rows: scores.count, to: path) { index in
+      let score = scores[index]
       var row = ["\(score)"] + (training.map { ["\($0.quantile(of: score))"] } ?? []) + [isAnomaly(index) ? "1" : "0"]
       if let features {
         if let code = features.code { row.append("\(code[index])") }
         row += features.features[index * width..<(index + 1) * width].map { "\($0)" }
       }
-      try table.append(row)
+      return row
     }
-    try table.write(to: path)
   }
 
   var text: String {
@@ -76,16 +75,19 @@ struct ScoreReport {
     }
   }
 
-  func table(_ rows: [Int]) -> String {
-    let table = Table([.number("row", width: 8), .number("score", width: 12), .number("quantile", width: 8)])
+  func table(_ rows: [Int], names: SampleNames?) -> String {
+    let table = Table(
+      [.number("row", width: 8), .number("score", width: 12), .number("quantile", width: 8)]
+        + (names.map { [.text($0.title, width: 20)] } ?? []))
     let lines = rows.map { index in
       let quantile = training.map { String(format: "%.4f", $0.quantile(of: scores[index])) } ?? "-"
-      return table.line(["\(index + 1)", NumberText.short(scores[index]), quantile])
+      return table.line(
+        ["\(index + 1)", NumberText.short(scores[index]), quantile] + (names.map { [$0[index]] } ?? []))
     }
     return ([table.header] + lines).joined(separator: "\n")
   }
 
-  func json(worst: [Int]?) -> JSON {
+  func json(worst: [Int]?, names: SampleNames?) -> JSON {
     let (rule, share): (String, Double) =
       switch threshold.rule {
       case .falseAlarms(let share): ("false_alarms", share)
@@ -104,7 +106,7 @@ struct ScoreReport {
         .array(
           rows.map { index in
             JSON.record([
-              "row": .integer(index + 1), "score": .number(scores[index]),
+              "row": .integer(index + 1), "name": names.map { .string($0[index]) }, "score": .number(scores[index]),
               "quantile": training.map { .number($0.quantile(of: scores[index])) },
             ])
           })

@@ -18,8 +18,8 @@ public struct Dataset: Sendable {
   package var schema: TableSchema?
   /// One class per sample, where known.
   package internal(set) var classLabels: Labels?
-  /// One name per sample, where each is a file of its own: its path within the folder.
-  package internal(set) var sampleNames: [String]?
+  /// One name per sample, where each is a file of its own, or its table names its rows.
+  package internal(set) var sampleNames: SampleNames?
   /// The file or data set the samples came from, for reports.
   public let name: String
   /// What turned raw values into `values`, where anything did.
@@ -96,7 +96,7 @@ public struct Dataset: Sendable {
   /// For values that are known to be finite and to fit, such as rows of another data set.
   init(
     unchecked rows: SampleRows, sampleShape: Shape, layout: ImageLayout = .nchw, labels: Labels?, name: String,
-    scaling: Scaling?, columnNames: [String]?, sampleNames: [String]? = nil, knownRange: KnownRange = KnownRange()
+    scaling: Scaling?, columnNames: [String]?, sampleNames: SampleNames? = nil, knownRange: KnownRange = KnownRange()
   ) {
     self.knownRange = knownRange
     self.rows = rows
@@ -148,7 +148,7 @@ public struct Dataset: Sendable {
     if range.count == count { return self }
     var part = replacing(rows.selecting(range), observed?.selecting(range))
     part.classLabels = classLabels.map { $0[range] }
-    part.sampleNames = sampleNames.map { Array($0[range]) }
+    part.sampleNames = sampleNames?.gather(range)
     return part
   }
 
@@ -209,7 +209,7 @@ public struct Dataset: Sendable {
   package func gather(_ order: ArraySlice<Int>) -> Dataset {
     var part = replacing(rows.selecting(order), observed?.selecting(order))
     part.classLabels = classLabels?.gather(order)
-    part.sampleNames = sampleNames.map { names in order.map { names[$0] } }
+    part.sampleNames = sampleNames?.gather(order)
     return part
   }
 

@@ -193,6 +193,23 @@ extension Dataset {
     }
   }
 
+  /// What a table's first row says, where the file is a table.
+  /// - Throws: as `load`.
+  package static func columnNames(of path: String) throws -> [String]? {
+    guard FileBytes.exists(path), !FileBytes.isFolder(path) else { return nil }
+    let file = try FileContents(contentsOf: path)
+    let start = Gzip.isGzip(file) ? try Gzip.prefix(of: file, count: 16, path: path) : file.prefix(16)
+    let isPacked = Gzip.isGzip(file) && path.hasSuffix(".gz")
+    guard ImageFile.format(start: file.prefix(8)) == nil,
+      try format(start: start, path: isPacked ? String(path.dropLast(3)) : path) == .csv
+    else { return nil }
+    return try inflated(file, path: path).withUnsafeBytes { bytes in
+      var reader = CSVReader(bytes: bytes.assumingMemoryBound(to: UInt8.self), path: path)
+      reader.skipByteOrderMark()
+      return try reader.firstRow().map { String(decoding: $0, as: UTF8.self) }
+    }
+  }
+
   /// A table of numbers, or with text.
   private static func table(
     _ bytes: UnsafeBufferPointer<UInt8>, _ options: LoadOptions, path: String
@@ -223,6 +240,7 @@ extension Dataset {
     var data = try made(table.values, table.labels, table.schema.featureNames, features: table.schema.features)
     data.schema = table.schema
     data.observed = try table.observed.map { try SampleRows(observed: $0, features: data.features) }
+    data.sampleNames = table.names
     return data
   }
 

@@ -116,7 +116,7 @@ struct ImageFolder {
     }
     return Dataset(
       unchecked: SampleRows(storage, features: image.count), sampleShape: image.shape, labels: labels, name: name,
-      scaling: .bytes, columnNames: nil, sampleNames: names)
+      scaling: .bytes, columnNames: nil, sampleNames: SampleNames(names))
   }
 
   /// One image at its own size, as a sample.

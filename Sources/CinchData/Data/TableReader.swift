@@ -34,6 +34,8 @@ struct TableReader {
   /// As `values`: 1 where a cell has a value, and 0 where it is missing. Nil where none is missing.
   private(set) var observed: [UInt8]?
   private(set) var labels: Labels?
+  /// What the id column says of each row.
+  private(set) var names: SampleNames?
   private(set) var schema = TableSchema(columns: [])
   private let path: String
   private let bytes: UnsafeBufferPointer<UInt8>
@@ -41,6 +43,8 @@ struct TableReader {
   /// Where in a row the feature columns are, in the order of the schema.
   private var places: [Int] = []
   private var labelPlace: Int?
+  private var idPlace: Int?
+  private var idName: String?
   /// Columns of the file.
   private(set) var width = 0
   /// At the first row of cells.
@@ -68,7 +72,8 @@ struct TableReader {
     var (reader, names) = try start()
     let named = names ?? (1...width).map { "\($0)" }
     labelPlace = try selection.labelColumn.map { try find($0, in: named) }
-    let id = try selection.idColumn.map { try find($0, in: named) }
+    idPlace = try idPlace(selection, named)
+    idName = idPlace.map { named[$0] }
     if let known = selection.schema {
       places = try known.columns.map { column in
         guard let place = named.firstIndex(of: column.name) else {
@@ -84,10 +89,11 @@ struct TableReader {
           "The column '\(named[labelPlace])' is one of the features that the run was trained with, so that it would be told by "
             + "itself: name other labels, or train anew with \(.drop, named[labelPlace]).")
       }
+      if selection.columns == nil { note(named, but: selection.drop) }
     } else {
       let dropped = try Set(selection.drop.map { try find($0, in: named) })
       let wanted = try selection.columns?.map { try find($0, in: named) } ?? Array(0..<width)
-      places = wanted.filter { $0 != labelPlace && $0 != id && !dropped.contains($0) }
+      places = wanted.filter { $0 != labelPlace && $0 != idPlace && !dropped.contains($0) }
       guard !places.isEmpty else {
         throw CinchError.usage("No column of '\(path)' is left as a feature: leave fewer out.")
       }
@@ -103,12 +109,36 @@ struct TableReader {
         throw CinchError.usage("\(.rare) says how often a text must occur: \(rare) means nothing, use 2 or more.")
       }
       schema = TableSchema(
-        columns: try kinds(&reader, named, categories, rare: selection.rare), idColumn: id.map { named[$0] },
+        columns: try kinds(&reader, named, categories, rare: selection.rare), idColumn: idPlace.map { named[$0] },
         missing: selection.missing)
       (reader, _) = try start()
     }
     rows = reader
     if readsCells { try read(&reader) }
+  }
+
+  /// Where the rows' names are: in the column that is named, or else in that of the run's table.
+  private func idPlace(_ selection: TableSelection, _ names: [String]) throws -> Int? {
+    if let column = selection.idColumn, selection.schema?.idColumn != column { return try find(column, in: names) }
+    guard let column = selection.schema?.idColumn ?? selection.idColumn, !selection.drop.contains(column) else {
+      return nil
+    }
+    guard selection.schema != nil else { return try find(column, in: names) }
+    guard let place = names.firstIndex(of: column) else {
+      throw CinchError.badData(
+        "'\(path)' has no column '\(column)', which names the rows of the run's table: add it, name another with \(.idColumn), "
+          + "or do without it by \(.drop, column).")
+    }
+    return place
+  }
+
+  /// Tells which columns are passed over.
+  private func note(_ names: [String], but expected: [String]) {
+    let used = Set(places + [labelPlace, idPlace].compactMap { $0 })
+    let ignored = names.indices.filter { !used.contains($0) && !expected.contains(names[$0]) }.map { names[$0] }
+    guard !ignored.isEmpty else { return }
+    let list = ignored.prefix(8).joined(separator: ", ") + (ignored.count > 8 ? ", …" : "")
+    LoadProgress.note("ignored the column\(ignored.count == 1 ? "" : "s") \(list) of '\(path)'")
   }
 
   /// Where in a file the columns of a schema are, without a look at its cells.
@@ -182,6 +212,7 @@ struct TableReader {
 
   private mutating func read(_ reader: inout CSVReader) throws {
     var labels = Labels.Builder()
+    var names = idPlace.map { _ in SampleNames(column: idName) }
     let codes = schema.columns.map { column in
       column.texts.map { texts in Dictionary(uniqueKeysWithValues: zip(texts, texts.indices)) }
     }
@@ -201,9 +232,11 @@ struct TableReader {
         }
         labels.append(cells[labelPlace])
       }
+      if let idPlace { try names?.append(cells[idPlace], path: path) }
     }
     guard !values.isEmpty else { throw CinchError.badData("'\(path)' has no rows: add at least one.") }
     if labelPlace != nil { self.labels = Labels(labels) }
+    self.names = names
   }
 
   private mutating func append(

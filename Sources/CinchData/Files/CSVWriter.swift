@@ -11,7 +11,7 @@ public struct CSVWriter: Sendable, Hashable {
   /// - Throws: `CinchError.usage` unless it has one field per column.
   public mutating func append(_ row: [String]) throws {
     guard row.count == columns.count else {
-      throw CinchError.usage("A row of \(row.count) fields does not fit \(columns.count) columns: give one per column.")
+      throw Self.misfit(row.count, columns.count)
     }
     rows.append(row)
   }
@@ -21,6 +21,36 @@ public struct CSVWriter: Sendable, Hashable {
   public func write(to path: String) throws {
     let lines = ([columns] + rows).map { row in row.map(Self.field).joined(separator: ",") + "\n" }
     try AtomicFile.write(lines.joined(), to: path)
+  }
+
+  /// Writes a table, atomically, a row at a time.
+  ///
+  /// - Parameters:
+  ///   - columns: their names.
+  ///   - count: of rows.
+  ///   - path: the file.
+  ///   - row: the fields of a row, counted from 0.
+  /// - Throws: `CinchError.usage` unless a row has one field per column, `.inputOutput`.
+  package static func write(
+    columns: [String], rows count: Int, to path: String, _ row: (Int) throws -> [String]
+  ) throws {
+    try AtomicFile.write(to: path) { file in
+      var text = columns.map(field).joined(separator: ",") + "\n"
+      for index in 0..<count {
+        let fields = try row(index)
+        guard fields.count == columns.count else { throw misfit(fields.count, columns.count) }
+        text += fields.map(field).joined(separator: ",") + "\n"
+        if text.utf8.count > 1 << 20 {
+          try file.write(text)
+          text.removeAll(keepingCapacity: true)
+        }
+      }
+      try file.write(text)
+    }
+  }
+
+  private static func misfit(_ fields: Int, _ columns: Int) -> CinchError {
+    .usage("A row of \(fields) fields does not fit \(columns) columns: give one per column.")
   }
 
   /// Writes a matrix, atomically, each number in the fewest digits that read back as the same float.
