@@ -105,4 +105,21 @@ import Testing
     #expect(try await sandbox.run(line: "classify classes -o c.csv").status == 0)
     #expect(try lines("c.csv")[0] == "id,class" && lines("c.csv")[90].hasPrefix("b89,"))
   }
+
+  /// A named recipe is as narrow as a table asks for, and what is wider on request is told.
+  @Test func layersFollowTheTable() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(columns: 3)
+    let train = "train deep --data data.csv --device reference --epochs 1"
+    let fitted = try await sandbox.run(line: train)
+    #expect(fitted.status == 0 && fitted.errors.contains("3 → 2 → 1 → 2 → 3"), "\(fitted.errors)")
+    #expect(!fitted.errors.contains("copying"))
+    let wide = try await sandbox.run(line: train + " --layers 3,8,4")
+    #expect(
+      wide.status == 0 && wide.errors.contains("4 units for 3 features, and nothing keeps the network from copying"))
+    for kept in ["--corruption masking --corruption-level 0.2", "--l1 0.01", "--activation sigmoid --rho 0.1"] {
+      let outcome = try await sandbox.run(line: train + " --layers 3,8,4 " + kept)
+      #expect(outcome.status == 0 && !outcome.errors.contains("copying"), "\(kept): \(outcome.errors)")
+    }
+  }
 }

@@ -102,14 +102,19 @@ struct TrainCommand: ParsableCommand {
     // As many classes as there are labels.
     if file == nil, let names = data.samples.classNames { recipe.classifier?.classes = names.count }
     var scale = new.scale
-    if file == nil, heldOutOptions.scale ?? .standard == .standard, recipeOptions.mixesColumns(recipe, of: data.samples)
-    {
-      recipe = try recipe.adopting(features: data.samples.features).adopting(columnsOf: data.samples)
+    if file == nil, heldOutOptions.scale ?? .standard == .standard, recipeOptions.mixesColumns(recipe, of: data.samples) {
+      recipe = try recipe.fitted(to: data.samples.features).adopting(columnsOf: data.samples)
       scale = .standard
     }
     let run = try Run.create(
       try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
       scaling: scale, zcaEpsilon: new.zcaEpsilon, in: new.folder, on: deviceOptions.device ?? .automatic)
+    if run.recipe.mayCopyItsInput, let units = try? run.recipe.resolved().codeUnits {
+      let sizes = "\(NumberText.counted(units, "unit")) for \(NumberText.counted(run.recipe.input, "feature"))"
+      reportOptions.log.notice(
+        "the code has \(sizes), and nothing keeps the network from copying its input: choose fewer by --layers, or add --corruption, --rho, --l1 or --contraction"
+      )
+    }
     if recipe.classifier == nil, let kind = run.config.scaling?.kind, kind == .standard || kind == .zca,
       run.recipe.decoder.last?.activation == .sigmoid
     {

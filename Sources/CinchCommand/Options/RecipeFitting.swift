@@ -40,7 +40,7 @@ extension RecipeOptions {
 }
 
 extension Recipe {
-  /// Fits the input and output to the data, the layers between staying as they are.
+  /// Fits the input and output to the data, and a named recipe's layers between them; a file's stay as they are.
   ///
   /// - Parameters:
   ///   - takesImages: whether the network is or will be one of images.
@@ -48,7 +48,7 @@ extension Recipe {
   /// - Throws: `CinchError.usage` where the data do not say what image a sample is.
   fileprivate mutating func adopt(_ data: Dataset, takesImages: Bool, isFromFile: Bool) throws {
     guard takesImages || isOfImages else {
-      self = adopting(features: data.features)
+      self = isFromFile ? adopting(features: data.features) : fitted(to: data.features)
       return
     }
     guard let shape = ImageShape(data.sampleShape) else {
