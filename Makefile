@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind bench peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind fuzz bench peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -48,6 +48,10 @@ selftest: build  ## Checks the ops of every device here against the reference
 oclgrind: build  ## Looks for data races and stray accesses in both kernel families (some minutes)
 	@Tools/need oclgrind
 	Tools/oclgrind $(CINCH)
+
+fuzz: need  ## Reads damaged files of every format: COUNT (100000) each, by SEED (1), of FORMATS (all)
+	$(SWIFT) build -c release --product Fuzz
+	.build/release/Fuzz --count $(or $(COUNT),100000) --seed $(or $(SEED),1) $(addprefix --format ,$(FORMATS))
 
 bench: build  ## Training throughput and the fraction of the roofline, on DEVICE (opencl)
 	$(CINCH) bench --device $(DEVICE)

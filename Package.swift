@@ -51,6 +51,11 @@ let package = Package(
     .testTarget(
       name: "ConformanceTests",
       dependencies: ["Conformance", "Cinch", "CPUBackend", "OpenCLBackend", "Kernels", "TestSupport"]),
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: [
+        "Cinch", "CinchData", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Tests/Fuzz"),
     .testTarget(name: "DataTests", dependencies: ["CinchData", "CinchBackend", "TestSupport"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "TestSupport"],

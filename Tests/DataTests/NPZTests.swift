@@ -4,65 +4,6 @@ import Testing
 
 @testable import CinchData
 
-/// A file of a .zip archive, as the tests write it.
-struct ZipMember {
-  var name: String
-  var bytes: [UInt8]
-  var isDeflated = false
-  var flags: UInt16 = 0
-  var method: UInt16?
-  /// Whether its sizes stand in ZIP64's extra fields.
-  var isWide = false
-
-  /// Of one stored block where it is deflated.
-  var packed: [UInt8] {
-    guard isDeflated else { return bytes }
-    let count = UInt16(bytes.count)
-    return [1] + little(count) + little(~count) + bytes
-  }
-}
-
-private func little<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
-  withUnsafeBytes(of: value.littleEndian) { Array($0) }
-}
-
-/// An archive as `numpy.savez` writes it.
-func zip(_ members: [ZipMember], isWide: Bool = false) -> [UInt8] {
-  var file: [UInt8] = []
-  var directory: [UInt8] = []
-  for member in members {
-    let packed = member.packed
-    let start = file.count
-    let method = member.method ?? (member.isDeflated ? 8 : 0)
-    let common: [UInt8] =
-      little(UInt16(45)) + little(member.flags) + little(method) + [0, 0, 0, 0] + little(crc32(member.bytes))
-    let sizes: [UInt8] =
-      member.isWide
-      ? [UInt8](repeating: 0xFF, count: 8) : little(UInt32(packed.count)) + little(UInt32(member.bytes.count))
-    let extra: [UInt8] =
-      [0xAD, 0xDE, 2, 0, 7, 7]
-      + (member.isWide
-        ? little(UInt16(1)) + little(UInt16(16)) + little(member.bytes.count) + little(packed.count) : [])
-    let lengths = little(UInt16(member.name.utf8.count)) + little(UInt16(extra.count))
-    file += [0x50, 0x4B, 3, 4] + common + sizes + lengths + Array(member.name.utf8) + extra + packed
-    directory += [0x50, 0x4B, 1, 2] + little(UInt16(45)) + common + sizes + lengths
-    directory += [UInt8](repeating: 0, count: 10) + little(UInt32(start)) + Array(member.name.utf8) + extra
-  }
-  let place = file.count
-  file += directory
-  if isWide {
-    let end = file.count
-    file += [0x50, 0x4B, 6, 6] + little(44) + [45, 0, 45, 0] + little(UInt32(0)) + little(UInt32(0))
-    file += little(members.count) + little(members.count) + little(directory.count) + little(place)
-    file += [0x50, 0x4B, 6, 7] + little(UInt32(0)) + little(end) + little(UInt32(1))
-  }
-  let counts =
-    isWide ? [UInt8](repeating: 0xFF, count: 4) : little(UInt16(members.count)) + little(UInt16(members.count))
-  let places =
-    isWide ? [UInt8](repeating: 0xFF, count: 8) : little(UInt32(directory.count)) + little(UInt32(place))
-  return file + [0x50, 0x4B, 5, 6, 0, 0, 0, 0] + counts + places + [0, 0]
-}
-
 @Suite struct NPZTests {
   static let values: [Float] = [1, -2, 0.5, 1e-20]
   static let array = npy(NPYTests.dictionary, data: littleEndian(values))

@@ -1,6 +1,6 @@
 import CinchBackend
 import Foundation
-import TestSupport
+@_exported import TestSupport
 import Testing
 
 @testable import CinchData
@@ -62,45 +62,4 @@ func throwsCinchError(_ note: @autoclosure () -> String = "", _ body: () throws 
     #expect((error as? CinchError).map { isSentence($0.description) } ?? false, "\(note()): \(error)")
     return true
   }
-}
-
-func bigEndian(_ value: Int) -> [UInt8] { [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) } }
-
-func idx(type: UInt8, extents: [Int], data: [UInt8]) -> [UInt8] {
-  [0, 0, type, UInt8(extents.count)] + extents.flatMap(bigEndian) + data
-}
-
-func npy(_ dictionary: String, data: [UInt8], version: UInt8 = 1) -> [UInt8] {
-  let header = Array(dictionary.utf8) + [0x0A]
-  let length = (0..<(version == 1 ? 2 : 4)).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
-  return [0x93] + Array("NUMPY".utf8) + [version, 0] + length + header + data
-}
-
-func littleEndian(_ values: [Float]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
-func littleEndian(_ values: [Double]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
-
-func crc32(_ bytes: [UInt8]) -> UInt32 {
-  var crc = ~UInt32(0)
-  for byte in bytes {
-    crc ^= UInt32(byte)
-    for _ in 0..<8 {
-      let isOdd = crc & 1 == 1
-      crc >>= 1
-      if isOdd { crc ^= 0xEDB8_8320 }
-    }
-  }
-  return ~crc
-}
-
-/// A gzip member of one stored (uncompressed) block, for up to 65,535 bytes.
-func gzip(_ bytes: [UInt8]) -> [UInt8] {
-  func little<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
-  let count = UInt16(bytes.count)
-  var file: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255, 1]
-  file += little(count)
-  file += little(~count)
-  file += bytes
-  file += little(crc32(bytes))
-  file += little(UInt32(count))
-  return file
 }

@@ -1,13 +1,13 @@
 import Foundation
 
 /// Image files of 9 × 7 pixels that other programs wrote: column x and row y of `gradient` is (28 x, 40 y, 15 (x + y)).
-enum ImageFixtures {
+public enum ImageFixtures {
   private static func bytes(_ text: String) -> [UInt8] { [UInt8](Data(base64Encoded: text) ?? Data()) }
 
-  static func gradient(_ x: Int, _ y: Int) -> [Int] { [28 * x, 40 * y, 15 * (x + y)] }
+  public static func gradient(_ x: Int, _ y: Int) -> [Int] { [28 * x, 40 * y, 15 * (x + y)] }
 
   /// The gradient as a JPEG file without subsampling, of quality 95.
-  static let colourJPEG = bytes(
+  public static let colourJPEG = bytes(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoK"
       + "BggLDAsKDAkKCgr/2wBDAQICAgICAgUDAwUKBwYHCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoK"
       + "Cgr/wAARCAAHAAkDAREAAhEBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQID"
@@ -19,7 +19,7 @@ enum ImageFixtures {
       + "/ZH/AOCK/h7/AEUDTLLt/GlfMZNxjU01Z8B4FfSXxn7r35dO59bf8OV9A/6Btl/32lfZf64VO7P7k/4mYxn88vxP/9k=")
 
   /// Its red channel.
-  static let greyJPEG = bytes(
+  public static let greyJPEG = bytes(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoK"
       + "BggLDAsKDAkKCgr/wAALCAAHAAkBAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9"
       + "AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZn"
@@ -27,7 +27,7 @@ enum ImageFixtures {
       + "9fb3+Pn6/9oACAEBAAA/APB/+CAP/ME/7Z/0r9+K/9k=")
 
   /// The gradient in several scans, subsampled.
-  static let progressiveJPEG = bytes(
+  public static let progressiveJPEG = bytes(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoK"
       + "BggLDAsKDAkKCgr/2wBDAQICAgICAgUDAwUKBwYHCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoK"
       + "Cgr/wgARCAAHAAkDASIAAhEBAxEB/8QAFgABAQEAAAAAAAAAAAAAAAAAAAUH/8QAFAEBAAAAAAAAAAAAAAAAAAAABf/aAAwDAQACEAMQ"
@@ -38,7 +38,7 @@ enum ImageFixtures {
       + "AAAAAAAAAAAAAAABECFB/9oACAEBAAE/EIQzWv8A/9k=")
 
   /// In four inks.
-  static let inkJPEG = bytes(
+  public static let inkJPEG = bytes(
     "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwANCQoLCggNCwoLDg4NDxMgFRMSEhMnHB4XIC4pMTAuKS0sMzpKPjM2RjcsLUBXQUZMTlJTUjI+"
       + "WmFaUGBKUVJP/8AAFAgABwAJBEMRAE0RAFkRAEsRAP/EAB8AAAEFAQEBAQEBAAAAAAAAAAABAgMEBQYHCAkKC//EALUQAAIBAwMCBAMF"
       + "BQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUtHwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZHSElKU1RVVldY"
@@ -46,28 +46,28 @@ enum ImageFixtures {
       + "6Onq8fLz9PX29/j5+v/aAA4EQwBNAFkASwAAPwDN8Df8s/wqT/hXkX9xP0qhoOjL8vAr06vTaP8AhXkX9xP0rqf7GX0FFf/Z")
 
   /// The gradient in 16 colours of a palette, and with the first of them transparent.
-  static let palettePNG = bytes(
+  public static let palettePNG = bytes(
     "iVBORw0KGgoAAAANSUhEUgAAAAkAAAAHBAMAAAAotXpTAAAAMFBMVEXE8MPEyLR+3JaooJY43HEA3FMqoFOoeIcqeETEUIfEKHh+PFqo"
       + "AFo4PDUAPBcqABec1jc9AAAAK0lEQVR4nGP8z3CW4QrL+/fv3zOw/GdgeP+dZTaD/j1JlnsMqxnuIokzAACmvRMsT3v2MQAAAABJRU5E"
       + "rkJggg==")
-  static let transparentPalettePNG = bytes(
+  public static let transparentPalettePNG = bytes(
     "iVBORw0KGgoAAAANSUhEUgAAAAkAAAAHBAMAAAAotXpTAAAAMFBMVEXE8MPEyLR+3JaooJY43HEA3FMqoFOoeIcqeETEUIfEKHh+PFqo"
       + "AFo4PDUAPBcqABec1jc9AAAAAXRSTlMAQObYZgAAACtJREFUeJxj/M9wluEKy/v3798zsPxnYHj/nWU2g/49SZZ7DKsZ7iKJMwAApr0T"
       + "LE979jEAAAAASUVORK5CYII=")
 
   /// 9000 y + 100 x in 16 bits.
-  static let deepPNG = bytes(
+  public static let deepPNG = bytes(
     "iVBORw0KGgoAAAANSUhEUgAAAAkAAAAHEAAAAACvYOT/AAAAP0lEQVR4nGNgYGBIYTjBqMM4gfELUwTTHmYFFmUNBg0GDUYITmHQYNRg"
       + "UUbiQFgwISRhFmUkDrIQikqoELJpAHMJDywOmwuMAAAAAElFTkSuQmCC")
 
   /// The gradient with 28 x as alpha, and its red channel with 40 y.
-  static let alphaPNG = bytes(
+  public static let alphaPNG = bytes(
     "iVBORw0KGgoAAAANSUhEUgAAAAkAAAAHCAYAAADam2dgAAAAHklEQVR4nGNkYGBgkGHgl8GHWRg0+BkYGPDjIasIAPRwBmyhDUxaAAAA"
       + "AElFTkSuQmCC")
-  static let greyAlphaPNG = bytes(
+  public static let greyAlphaPNG = bytes(
     "iVBORw0KGgoAAAANSUhEUgAAAAkAAAAHCAQAAABwkq/rAAAAFUlEQVR4nGNkYJBBgywMGgxogMZCAK9eAeoIK+ctAAAAAElFTkSuQmCC")
 
   /// One bit: black and white columns.
-  static let bitPNG = bytes(
+  public static let bitPNG = bytes(
     "iVBORw0KGgoAAAANSUhEUgAAAAkAAAAHAQAAAADy4FrNAAAADklEQVR4nGMIZWBiQEcABzcAYo28phoAAAAASUVORK5CYII=")
 }
