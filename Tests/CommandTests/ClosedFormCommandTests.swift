@@ -127,7 +127,7 @@ import Testing
     arguments: [
       ("pca -p 0", 64, "1 or more"), ("pca -p 17", 64, "--components of at most 16"),
       ("ppca -p 16", 64, "--components of at most 15"), ("pca -p 3 --layers 16,3", 64, "not both"),
-      ("pca", 64, "at most 16"), ("deep -p 3", 64, "with --layers"), ("pca -p x", 64, "x"),
+      ("pca -p 32", 64, "at most 16"), ("deep -p 3", 64, "with --layers"), ("pca -p x", 64, "x"),
       ("pca -p 3 --epochs 1", 64, "--epochs means nothing"), ("pca -p 3 --lr 0.1", 64, "--lr means nothing"),
       ("ppca -p 3 --batch-size 3", 64, "--batch-size means nothing"),
       ("ppca -p 3 --patience 3 --validation-split 0.2", 64, "--patience means nothing"),

@@ -167,7 +167,7 @@ import Testing
     let outcome = try await sandbox.run(
       line: "train denoising --data data.csv --device reference --epochs 1 --out run --json")
     #expect(try outcome.objects().first?["features"] as? Int == 16)
-    #expect(try RunFolder(sandbox.path("run")).config().recipe.resolved().widths == [16, 1024, 16])
+    #expect(try RunFolder(sandbox.path("run")).config().recipe.resolved().widths == [16, 21, 16])
   }
 
   @Test func aRecipeFileTrains() async throws {

@@ -1,11 +1,19 @@
+import Foundation
 import TestSupport
 import Testing
 
 @testable import CinchData
 
 @Suite struct CSVTests {
-  func read(_ text: String, header: CSVHeader = .automatic, label: String? = nil) throws -> CSV {
-    try CSV(Array(text.utf8), header: header, labelColumn: label, path: "a.csv")
+  func read(
+    _ text: String, header: CSVHeader = .automatic, label: String? = nil, blockSize: Int = TableBlocks.usualSize,
+    threads: Int = 2
+  ) throws -> TableReader {
+    var options = Dataset.LoadOptions()
+    options.labelColumn = label
+    return try TableReader(
+      FileContents(Array(text.utf8)), header: header, TableSelection(options), path: "a.csv", blockSize: blockSize,
+      threads: threads)
   }
 
   @Test func readsSeparatorsLineEndsAndBlanks() throws {
@@ -26,29 +34,31 @@ import Testing
     #expect(try read(",b\n1,2\n").columnNames == ["", "b"])
     #expect(try read("\"a, \"\"quoted\"\"\nname\" , b \r\n1,2\r\n").columnNames == ["a, \"quoted\"\nname", "b"])
     #expect(try read("1,2\n3,4\n", header: .present).columnNames == ["1", "2"])
-    expectError("line 1, column 1", "“a”", "not a number") { _ = try read("a,b\n1,2\n", header: .absent) }
+    expectError("line 1", "'a' in the column '1'", "other cells are numbers") {
+      _ = try read("a,b\n1,2\n", header: .absent)
+    }
     expectError("header but no rows") { _ = try read("a,b\n") }
     // A damaged cell in the first row must not cost that row.
-    expectError("line 1 mixes names and numbers", "header absent") { _ = try read("1,2,x\n4,5,6\n") }
+    expectError("line 1 holds 'x' in the column '3'", "other cells are numbers") { _ = try read("1,2,x\n4,5,6\n") }
     #expect(try read("a,1\n4,5\n", header: .present).columnNames == ["a", "1"])
     #expect(try read("a,,b\n4,5,6\n").columnNames?.count == 3)
   }
 
-  @Test func countsLinesThroughQuotedHeaders() {
-    expectError("line 4, column 2", "is empty") { _ = try read("\"a\nb\",c\n1,2\n3,\n") }
+  @Test func countsLinesThroughQuotes() {
+    expectError("line 4 has 1 columns") { _ = try read("\"a\nb\",c\n1,2\n3\n") }
+    expectError("line 5 has 1 columns") { _ = try read("a,c\n1,\"x\n\ny\"\n3\n") }
   }
 
   @Test func namesLineAndColumnOfWhatIsWrong() {
     expectError("line 3 has 1 columns where the first row has 2") { _ = try read("1,2\n3,4\n5\n6,7\n") }
-    expectError("line 2", "column 3", "one more than the 2") { _ = try read("1,2\n3,4,x\n") }
+    expectError("line 2 has 3 columns where the first row has 2") { _ = try read("1,2\n3,4,x\n") }
     expectError("line 2 has 3 columns where the first row has 2") { _ = try read("1,2\n3,4,5\n") }
-    expectError("line 2, column 2", "“two”") { _ = try read("1,2\n3,two\n") }
-    expectError("line 2, column 1", "is empty", "impute") { _ = try read("1,2\n,4\n") }
-    expectError("line 2, column 2", "is empty") { _ = try read("1,2\n3,") }
-    expectError("line 2, column 1", "“1 2”") { _ = try read("1,2\n1 2,3\n") }
-    expectError("line 2, column 2", "“0x10”") { _ = try read("1,2\n3,0x10\n") }
-    expectError("line 2, column 1", "“1,5”") { _ = try read("1;2\n1,5;2\n") }
-    expectError("line 2, column 1", "not a number") { _ = try read("1,2\n\"3,4\n") }
+    expectError("line 2 holds 'two' in the column '2'") { _ = try read("1,2\n3,two\n") }
+    expectError("line 2 holds '1 2' in the column '1'") { _ = try read("1,2\n1 2,3\n") }
+    expectError("line 2 holds '0x10' in the column '2'") { _ = try read("1,2\n3,0x10\n") }
+    expectError("line 2 holds '1,5' in the column '1'") { _ = try read("1;2\n1,5;2\n") }
+    expectError("line 2, column 1 opens a quote that is never closed") { _ = try read("1,2\n\"3,4\n") }
+    expectError("line 2, column 1 is followed by “x,4", "put a separator") { _ = try read("1,2\n\"3\"x,4\n") }
     expectError("line 2 is blank") { _ = try read("1,2\n\n3,4\n") }
     expectError("line 1 is blank") { _ = try read("\n1,2\n") }
     expectError("no rows") { _ = try read("   ") }
@@ -56,13 +66,51 @@ import Testing
   }
 
   @Test func refusesWhatIsNotFinite() {
-    for word in ["nan", "NaN", "-nan", "+NAN"] {
-      expectError("line 2, column 2", "NaN", "impute") { _ = try read("1,2\n3,\(word)\n") }
+    for word in ["inf", "-Infinity", "1e999", "1e39", "-nan", "NAN"] {
+      expectError("line 2, column '1' holds '\(word)', which is no number that fits 32 bits") {
+        _ = try read("1,2\n\(word),4\n")
+      }
     }
-    for word in ["inf", "-Infinity", "1e999"] {
-      expectError("line 1, column 1", "infinite") { _ = try read("\(word),2\n3,4\n") }
+    #expect(throws: Never.self) { try read("1,2\nnan,4\n") }
+  }
+
+  /// Blocks of any size, on any number of threads, packed or not: the same rows.
+  @Test(arguments: [1, 2, 3, 7, 40, 1000]) func blocksMakeNoDifference(blockSize: Int) throws {
+    var text = "id,x,\"kind, of\nbird\",y,label\r\n"
+    for row in 0..<200 {
+      let kind = ["\"a \"\"b\"\"\"", "\"c\nd\"", "e", ""][row % 4]
+      text += "r\(row),\(Double(row) / 8),\(kind), \(row % 5 == 0 ? "NA" : "1e\(row % 30)") ,\(["no", "yes"][row % 2])"
+      text += row % 3 == 0 ? "\r\n" : "\n"
     }
-    expectError("line 1, column 2", "too large for a 32-bit float") { _ = try read("1,1e39\n") }
+    text += "\n  \n"
+    func table(_ bytes: [UInt8], _ size: Int, _ threads: Int) throws -> TableReader {
+      var options = Dataset.LoadOptions()
+      options.idColumn = "id"
+      options.labelColumn = "label"
+      return try TableReader(
+        FileContents(bytes), header: .automatic, TableSelection(options), path: "a.csv", blockSize: size,
+        threads: threads)
+    }
+    let whole = try table(Array(text.utf8), 1 << 20, 1)
+    #expect(whole.features == 5 && whole.values.count == 1000 && whole.rowNames?.last == "r199")
+    #expect(whole.columnNames?[1...3] == ["kind, of\nbird=a \"b\"", "kind, of\nbird=c\nd", "kind, of\nbird=e"])
+    #expect(whole.observed?.count { $0 == 0 } == 50 * 3 + 40)
+    for bytes in [Array(text.utf8), gzip(Array(text.utf8))] {
+      for threads in [1, 3] {
+        let cut = try table(bytes, blockSize, threads)
+        #expect(cut.values == whole.values && cut.observed == whole.observed && cut.rowNames == whole.rowNames)
+        // A column's mean is added up block by block.
+        #expect(cut.labels == whole.labels && cut.columnNames == whole.columnNames)
+        let broken = Array((text.dropLast(4) + "1,2\n").utf8)
+        expectError("line 253 has 2 columns where the first row has 5") {
+          _ = try table(bytes.count == text.utf8.count ? broken : gzip(broken), blockSize, threads)
+        }
+      }
+    }
+    // A blank line in one block, and a row in another.
+    expectError("line 3 is blank but rows follow it") { _ = try read("1,2\n3,4\n\n5,6\n", blockSize: blockSize) }
+    // The first of what is wrong.
+    expectError("line 2 has 1 columns") { _ = try read("1,2\n3\n\n5,6\n7\n", blockSize: blockSize, threads: 3) }
   }
 
   @Test func keepsLabelsApart() throws {
@@ -77,10 +125,10 @@ import Testing
     #expect(named.labels == Labels([1, 0, 1], names: ["cat", "dog"]))
     #expect(named.columnNames == nil)
     #expect(try read("1,2.0\n3,2\n", label: "2").labels == Labels([2, 2]))
-    expectError("line 2, column 2", "no label") { _ = try read("1,2\n3,\n", label: "2") }
-    expectError("only its label column") { _ = try read("1\n", label: "1") }
-    expectError("no column z", exitCode: 64) { _ = try read("1,2\n", label: "z") }
-    expectError("no column 3", exitCode: 64) { _ = try read("1,2\n", label: "3") }
+    expectError("line 2 has no label") { _ = try read("1,2\n3,\n", label: "2") }
+    expectError("No column", exitCode: 64) { _ = try read("1\n", label: "1") }
+    expectError("no column 'z'", exitCode: 64) { _ = try read("1,2\n", label: "z") }
+    expectError("no column '3'", exitCode: 64) { _ = try read("1,2\n", label: "3") }
   }
 
   @Test func parsesNumbersAsStrtod() throws {
@@ -94,20 +142,20 @@ import Testing
       if bits.isFinite { texts.append(bits.description) }
       texts.append(Float.random(in: -1000...1000, using: &generator).description)
     }
-    for text in texts {
-      Array(text.utf8).withUnsafeBufferPointer { bytes in
-        var position = 0
-        let value = scanNumber(bytes, &position)
-        #expect(value?.bitPattern == Double(text)?.bitPattern, "\(text)")
-        #expect(position == bytes.count, "\(text)")
-      }
+    // Beside the middle of two doubles, and as many digits as there may be.
+    for _ in 0..<20_000 {
+      let digits = generator.next() % 10_000_000_000_000_000_000
+      let exponent = Int(generator.next() % 80) - 40
+      texts.append("\(digits)e\(exponent)")
+      let value = Double(bitPattern: generator.next() >> 2 | 0x3000_0000_0000_0000)
+      texts.append(String(format: "%.20g", value))
+      texts.append(String(format: "%.17g", (value + value.nextUp) / 2))
     }
-    for text in ["", "+", "-", ".", "e5", "-.", "na", "+-1"] {
-      Array(text.utf8).withUnsafeBufferPointer { bytes in
-        var position = 0
-        #expect(scanNumber(bytes, &position) == nil, "\(text)")
-        #expect(position == 0)
-      }
+    for text in texts {
+      #expect(number(text.utf8)?.bitPattern == Double(text)?.bitPattern, "\(text)")
+    }
+    for text in ["", "+", "-", ".", "e5", "-.", "na", "+-1", "1x", "1e", "0x1"] {
+      #expect(number(text.utf8) == nil, "\(text)")
     }
   }
 
@@ -118,14 +166,14 @@ import Testing
     try table.append(["1", "0.5"])
     try table.append(["2", "0.25"])
     try table.write(to: path)
-    let back = try CSV(try FileBytes.read(path), path: path)
+    let back = try Dataset.load(path)
     #expect(back.columnNames == table.columns)
     #expect(back.values == [1, 0.5, 2, 0.25])
     expectError("1 fields", exitCode: 64) { try table.append(["3"]) }
 
     let values: [Float] = [0.1, -1e-30, 3.4028235e38, 7]
     try CSVWriter.write(values: values, features: 2, columnNames: ["a", "b"], to: path)
-    #expect(try CSV(try FileBytes.read(path), path: path).values == values)
+    #expect(try Dataset.load(path).values == values)
     expectError("rows of 3", exitCode: 64) { try CSVWriter.write(values: values, features: 3, to: path) }
   }
 }

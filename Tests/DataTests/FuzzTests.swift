@@ -75,13 +75,14 @@ import Testing
   @Test func csvFiles() {
     let files = ["a,\"b \"\"c\"\"\",d\r\n1,-2.5e3,3\r\n4,5,6\r\n", "1;2\n3;4\n\n", "1\t\"2\"\n0.1\t1e-30\n"]
     for header in CSVHeader.allCases {
-      fuzz(files.map { Array($0.utf8) }, seed: 4) { _ = try CSV($0, header: header, path: "a") }
-      fuzz(files.map { Array($0.utf8) } + [Array("id,b\nx,1\n\"y\",2\nx,3\n".utf8)], seed: 12) { bytes in
-        try bytes.withUnsafeBufferPointer {
-          _ = try TableReader($0, header: header, TableSelection(Dataset.LoadOptions()), path: "a")
+      for (seed, label) in [nil, "1"].enumerated() {
+        var options = Dataset.LoadOptions()
+        options.labelColumn = label
+        fuzz(files.map { Array($0.utf8) } + [Array("id,b\nx,1\n\"y\",2\nx,3\n".utf8)], seed: UInt64(4 + seed)) {
+          bytes in
+          _ = try TableReader(FileContents(bytes), header: header, TableSelection(options), path: "a", blockSize: 5)
         }
       }
-      fuzz(files.map { Array($0.utf8) }, seed: 5) { _ = try CSV($0, header: header, labelColumn: "1", path: "a") }
     }
   }
 

@@ -12,9 +12,9 @@ struct Format {
   var read: (_ path: String) throws -> Void
 
   /// A file; half of the time what is inside is changed, and what is around it made right again.
-  struct Seed {
+  struct Seed: Sendable {
     var inner: [UInt8]
-    var wrap: ([UInt8]) -> [UInt8] = { $0 }
+    var wrap: @Sendable ([UInt8]) -> [UInt8] = { $0 }
 
     var file: [UInt8] { wrap(inner) }
   }

@@ -128,7 +128,9 @@ import TestSupport
       try read()
       return nil
     } catch let error as CinchError {
-      return isSentence(error.description) ? nil : "no sentence: \(error.description)"
+      // Whoever shows it words settings.
+      let text = error.message.worded { "'\($0.rawValue) \($1 ?? "")'" }
+      return isSentence(text) ? nil : "no sentence: \(text)"
     } catch { return "\(type(of: error)), no CinchError: \(error)" }
   }
 

@@ -97,3 +97,123 @@ void cinch_add_tile(
 /// What is missing of a plane of an image, filled by diffusion from around it: so many sweeps of over-relaxation towards the
 /// mean of each missing pixel's neighbours, from the values that are there.
 void cinch_diffuse(float *plane, const bool *missing, int64_t height, int64_t width, int64_t sweeps);
+
+// Tables of text.
+
+/// The number at the beginning of some bytes, correctly rounded; NaN and infinities included.
+/// Returns how many bytes it takes, 0 where there is none.
+int64_t cinch_scan_number(const uint8_t *bytes, int64_t count, double *value);
+
+/// What becomes of a column's cells.
+typedef enum {
+  cinch_skip,
+  /// Numbers, or texts where they are none.
+  cinch_number,
+  /// Texts, even where they are numbers.
+  cinch_text,
+  cinch_label,
+  cinch_name,
+} cinch_use;
+
+/// Texts one after the other: each ends where `ends` says.
+typedef struct {
+  uint8_t *bytes;
+  int64_t *ends;
+  /// How often, and where first; not of names.
+  int64_t *counts, *lines;
+  int64_t count;
+  int64_t byte_room, end_room, count_room, line_room;
+  /// Where a text is by its hash, or -1.
+  int32_t *slots;
+  int64_t slot_count;
+} cinch_texts;
+
+void cinch_texts_free(cinch_texts *texts);
+
+/// A cell that is no number has a NaN with these bits for a value, and behind them the number of its text, from 1; 0 where
+/// it is missing.
+#define CINCH_TAG 0xFFC00000u
+#define CINCH_MOST_TAGS 0x400000
+
+/// How a table's rows are read.
+typedef struct {
+  uint8_t separator;
+  int64_t columns;
+  /// Of each column; of numbers and texts the place of its cell in a row of `width` values.
+  const cinch_use *uses;
+  const int64_t *places;
+  int64_t width;
+  /// Texts that say that a cell has no value, one after the other; the bytes that any of them begins with.
+  const uint8_t *missing;
+  const int64_t *missing_ends;
+  int64_t missing_count, longest_missing;
+  bool begins_missing[256];
+} cinch_table;
+
+typedef struct {
+  cinch_texts texts;
+  int64_t numbers, missing;
+  /// Where the first is missing.
+  int64_t missing_line;
+  double sum;
+  /// The most digits after the point, of numbers without an exponent.
+  int64_t decimals;
+  /// Whether a number is neither 0 nor 1.
+  bool has_exponent, has_others;
+} cinch_table_column;
+
+typedef struct {
+  const uint8_t *bytes;
+  int64_t count;
+} cinch_cell;
+
+typedef enum {
+  cinch_no_error,
+  cinch_no_memory,
+  /// Other cells than the first row has, a quote that is not closed, or text behind one that is.
+  cinch_malformed_row,
+  /// Not finite as a 32-bit float.
+  cinch_unfit_number,
+  cinch_no_label,
+} cinch_table_error;
+
+/// Some rows of a table.
+typedef struct {
+  /// Rows of `width` values, and a label each; the caller has room for them.
+  float *values;
+  int32_t *labels;
+  int64_t rows;
+  /// Of each column of the table.
+  cinch_table_column *columns;
+  /// Of the first row, counted as the caller counts.
+  int64_t line;
+  /// The first line that is blank, 0 where none is; and whether a row follows it.
+  int64_t blank_line;
+  bool row_after_blank;
+  /// Where reading stopped: the row, and the cell in it.
+  int64_t error_position, error_line, error_column;
+  cinch_texts error_text;
+  cinch_cell cell;
+} cinch_table_part;
+
+/// The bytes of whole rows: as many as have begun before `wanted`, and end within `count` bytes, the last of a file at its
+/// end. `rows` counts blank ones, too.
+int64_t cinch_rows(
+    const uint8_t *bytes, int64_t count, int64_t wanted, bool is_last, uint8_t separator, int64_t *rows, int64_t *lines);
+
+/// Reads whole rows.
+cinch_table_error cinch_read_rows(
+    const cinch_table *table, const uint8_t *bytes, int64_t count, cinch_table_part *part);
+
+/// What a column's cells become: a number, or one of `width` that is 1.
+typedef struct {
+  int64_t width;
+  /// For a missing cell: a number, or a place; none is 1 where that is -1.
+  float fill;
+  /// Of each text.
+  const int32_t *places;
+} cinch_filling;
+
+/// Rows of `width` cells, as `cinch_read_rows` has them, as numbers. `observed` may be missing.
+void cinch_fill_rows(
+    const float *cells, int64_t rows, int64_t width, const cinch_filling *columns, float *values, uint8_t *observed);

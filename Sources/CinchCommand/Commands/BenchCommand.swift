@@ -26,6 +26,11 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Samples in a mini-batch. (default: the workload's, 256 or 128)", valueName: "n"))
   var batchSize: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Measures how fast this file is read, --repeats times, and nothing else. (default: none)", valueName: "file"))
+  var read: String?
+
   @Flag(help: "Prints one JSON object per line and workload.")
   var json = false
 
@@ -38,6 +43,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() throws {
+    if let read { return try ReadingBench(path: read, repeats: repeats).run(json: json) }
     let chosen = workloads.isEmpty ? Workload.all : try workloads.map(Workload.named)
     let data = try benchData()
     let backend = try (deviceOptions.device ?? .automatic).open().backend

@@ -102,7 +102,8 @@ struct TrainCommand: ParsableCommand {
     // As many classes as there are labels.
     if file == nil, let names = data.samples.classNames { recipe.classifier?.classes = names.count }
     var scale = new.scale
-    if file == nil, heldOutOptions.scale ?? .standard == .standard, recipeOptions.mixesColumns(recipe, of: data.samples) {
+    if file == nil, heldOutOptions.scale ?? .standard == .standard, recipeOptions.mixesColumns(recipe, of: data.samples)
+    {
       recipe = try recipe.fitted(to: data.samples.features).adopting(columnsOf: data.samples)
       scale = .standard
     }

@@ -129,7 +129,8 @@ struct ImageOutput {
     case .picture(let path): try Output.result("saved     \(path)   (\(image.map { "\($0)" } ?? ""))")
     case .array(let path):
       guard let image else { return }
-      try OutputOptions.write(values, shape: Shape([written] + image.shape(in: layout).dimensions),
+      try OutputOptions.write(
+        values, shape: Shape([written] + image.shape(in: layout).dimensions),
         names: names.isEmpty ? nil : SampleNames(names), to: path)
     }
   }

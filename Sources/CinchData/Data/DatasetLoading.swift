@@ -187,9 +187,7 @@ extension Dataset {
       guard options.labels == nil || options.labelColumn == nil else {
         throw CinchError.usage("Labels come from \(.labelColumn) or from \(.labels), not from both: leave one out.")
       }
-      return try inflated(file, path: source).withUnsafeBytes {
-        try table($0.assumingMemoryBound(to: UInt8.self), options, path: source)
-      }
+      return try table(file, options, path: source)
     }
   }
 
@@ -211,36 +209,15 @@ extension Dataset {
   }
 
   /// A table of numbers, or with text.
-  private static func table(
-    _ bytes: UnsafeBufferPointer<UInt8>, _ options: LoadOptions, path: String
-  ) throws -> Dataset {
-    func made(_ values: [Float], _ labels: Labels?, _ names: [String]?, features: Int) throws -> Dataset {
-      let data = try Dataset(
-        values: values, count: values.count / features, sampleShape: [features], name: FileBytes.name(path),
-        columnNames: names)
-      return try labels.map { try data.labelled($0, from: path) } ?? data
-    }
-    let isSelective = options.selection.contains { $0.given }
-    if !isSelective, options.schema?.isPlain ?? true {
-      do {
-        let table = try CSV(bytes, header: options.header, labelColumn: options.labelColumn, path: path)
-        if options.schema == nil || options.schema?.columns.map(\.name) == table.columnNames {
-          var data = try made(table.values, table.labels, table.columnNames, features: table.features)
-          data.schema = table.columnNames.map { names in
-            TableSchema(columns: zip(names, data.featureMeans()).map { TableColumn(name: $0, kind: .number, fill: $1) })
-          }
-          return data
-        }
-      } catch let error as CinchError {
-        // Text is what the other reader is for; what it finds wrong, too, is worded by it.
-        guard case .badData = error else { throw error }
-      }
-    }
-    let table = try TableReader(bytes, header: options.header, TableSelection(options), path: path)
-    var data = try made(table.values, table.labels, table.schema.featureNames, features: table.schema.features)
+  private static func table(_ file: FileContents, _ options: LoadOptions, path: String) throws -> Dataset {
+    let table = try TableReader(file, header: options.header, TableSelection(options), path: path)
+    // What is not finite was refused where it was read.
+    var data = Dataset(
+      unchecked: SampleRows(SampleStorage(table.values), features: table.features), sampleShape: [table.features],
+      labels: table.labels, name: FileBytes.name(path), scaling: nil, columnNames: table.columnNames,
+      sampleNames: table.rowNames)
     data.schema = table.schema
-    data.observed = try table.observed.map { try SampleRows(observed: $0, features: data.features) }
-    data.sampleNames = table.names
+    data.observed = try table.observed.map { try SampleRows(observed: $0, features: table.features) }
     return data
   }
 

@@ -31,13 +31,19 @@ package struct Labels: Sendable, Hashable {
     fileprivate var texts: [[UInt8]] = []
     private var known: [[UInt8]: Int] = [:]
 
-    mutating func append(_ text: [UInt8]) {
-      let value = known[text] ?? texts.count
-      if value == texts.count {
-        known[text] = value
-        texts.append(text)
-      }
-      values.append(value)
+    mutating func append(_ text: [UInt8]) { values.append(place(of: text)) }
+
+    /// - Parameter codes: places in `texts`.
+    mutating func append(_ codes: UnsafeBufferPointer<Int32>, of texts: [[UInt8]]) {
+      let places = texts.map { place(of: $0) }
+      values += codes.lazy.map { places[Int($0)] }
+    }
+
+    private mutating func place(of text: [UInt8]) -> Int {
+      if let value = known[text] { return value }
+      known[text] = texts.count
+      texts.append(text)
+      return texts.count - 1
     }
   }
 
@@ -111,7 +117,7 @@ extension Labels {
     if Zip.isZip(start) { return try Labels(NPZ(contents, path: path).labels(), path: path) }
     if NPY.isNPY(start) { return try Labels(NPY.read(contents, scalesBytes: false, path: path), path: path) }
     return try contents.withUnsafeBytes {
-      try CSV.labels($0.assumingMemoryBound(to: UInt8.self), path: path)
+      try Labels(text: $0.assumingMemoryBound(to: UInt8.self), path: path)
     }
   }
 

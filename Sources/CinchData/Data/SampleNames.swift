@@ -15,17 +15,17 @@ package struct SampleNames: Sendable, Hashable {
 
   init(column: String? = nil) { self.column = column }
 
-  /// - Throws: `CinchError.unavailable` where there is no room for it.
-  mutating func append(_ name: some Collection<UInt8>, path: String) throws {
-    let needed = bytes.count + name.count
-    if needed > bytes.capacity || ends.count == ends.capacity {
-      let (texts, places) = (Swift.max(1 << 12, 2 * needed), Swift.max(1 << 9, 2 * ends.count))
-      try HostMemory.require(texts + 8 * places, for: "the names of the rows of '\(path)'")
-      bytes.reserveCapacity(texts)
-      ends.reserveCapacity(places)
-    }
-    bytes += name
-    ends.append(bytes.count)
+  /// Names one after the other, each up to one of `ends`.
+  mutating func append(_ names: UnsafeBufferPointer<UInt8>, ends more: UnsafeBufferPointer<Int64>) {
+    let before = bytes.count
+    bytes += names
+    ends += more.lazy.map { before + Int($0) }
+  }
+
+  mutating func reserve(names: Int, bytes count: Int, path: String) throws {
+    try HostMemory.require(count + 8 * names, for: "the names of the rows of '\(path)'")
+    bytes.reserveCapacity(count)
+    ends.reserveCapacity(names)
   }
 
   private mutating func append(_ name: ArraySlice<UInt8>) {

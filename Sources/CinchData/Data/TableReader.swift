@@ -1,4 +1,6 @@
+import CSamples
 import CinchBackend
+import Dispatch
 
 /// Which columns of a table are read, and as what.
 struct TableSelection {
@@ -13,6 +15,8 @@ struct TableSelection {
   var missing: [String]?
   /// Texts that are rarer in their column are one category, `other`.
   var rare: Int?
+  /// Whether anything is said of which columns are features, or of what their cells mean.
+  var isSelective = false
   /// Of an earlier table, by whose names and texts this one is read.
   var schema: TableSchema?
 
@@ -25,56 +29,158 @@ struct TableSelection {
     missing = options.missing ?? options.schema?.missing
     rare = options.rare
     schema = options.schema
+    isSelective = options.selection.contains { $0.given }
   }
 }
 
-/// A table with columns of text: their texts become numbers.
+/// A table: numbers, and columns of text, whose texts become numbers.
 struct TableReader {
   private(set) var values: [Float] = []
   /// As `values`: 1 where a cell has a value, and 0 where it is missing. Nil where none is missing.
   private(set) var observed: [UInt8]?
   private(set) var labels: Labels?
   /// What the id column says of each row.
-  private(set) var names: SampleNames?
-  private(set) var schema = TableSchema(columns: [])
+  private(set) var rowNames: SampleNames?
+  /// What the columns mean; nil of a table that is nothing but numbers.
+  private(set) var schema: TableSchema?
+  /// Numbers in a row of `values`.
+  private(set) var features = 0
+  /// One name for each of them, where the table has some.
+  private(set) var columnNames: [String]?
   private let path: String
-  private let bytes: UnsafeBufferPointer<UInt8>
-  private let header: CSVHeader
-  /// Where in a row the feature columns are, in the order of the schema.
+  private let header: Header
+  /// Which columns are features, in the order of the schema.
   private var places: [Int] = []
   private var labelPlace: Int?
   private var idPlace: Int?
-  private var idName: String?
-  /// Columns of the file.
-  private(set) var width = 0
-  /// At the first row of cells.
-  private(set) var rows: CSVReader
-  private let missing: Set<String>
-  /// Bytes of the longest of them.
-  private let longestMissing: Int
 
   /// What a cell is that has no value, whatever else is said to be none.
   static let missing: Set<String> = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"]
   /// The most different texts of a column: each is an input of the network.
   static let mostTexts = 1000
 
+  /// - Parameters:
+  ///   - file: gzipped or not.
+  ///   - blockSize: bytes of the blocks that threads read at a time.
+  ///   - threads: how many.
   /// - Throws: `CinchError.badData` naming line and column; `.usage` where a column that is named is not there.
   init(
-    _ bytes: UnsafeBufferPointer<UInt8>, header: CSVHeader, _ selection: TableSelection, path: String,
-    readsCells: Bool = true
+    _ file: FileContents, header: CSVHeader, _ selection: TableSelection, path: String,
+    blockSize: Int = TableBlocks.usualSize, threads: Int = TableScan.usualThreads
   ) throws {
-    self.bytes = bytes
     self.path = path
-    self.header = header
-    missing = Self.missing.union(selection.missing ?? [])
-    longestMissing = missing.map(\.utf8.count).max() ?? 0
-    rows = CSVReader(bytes: bytes, path: path)
-    var (reader, names) = try start()
-    let named = names ?? (1...width).map { "\($0)" }
-    labelPlace = try selection.labelColumn.map { try find($0, in: named) }
-    idPlace = try idPlace(selection, named)
-    idName = idPlace.map { named[$0] }
+    self.header = try Header(file, header, path: path)
+    try choose(selection)
+    let scan = try TableScan(
+      names: self.header.named, uses: uses(selection), features: places,
+      missing: Self.missing.union(selection.missing ?? []), separator: self.header.separator, path: path)
+    let parts = try file.withUnsafeBytes { [start = self.header.start, separator = self.header.separator] source in
+      let blocks = try TableBlocks(file, source, from: start, separator: separator, size: blockSize, path: path)
+      let isSmall = source.count <= blockSize
+      return try scan.read(blocks, threads: isSmall ? 1 : threads)
+    }
+    guard parts.contains(where: { $0.rows > 0 }) else {
+      throw CinchError.badData("'\(path)' has a header but no rows: add at least one.")
+    }
+    let columns = try columns(of: parts, selection)
+    try take(parts, columns)
+    takeLabels(parts)
+    try takeNames(parts)
+  }
+
+  /// Where in a file, unpacked, the columns of a schema are, without a look at its cells.
+  /// - Throws: as the other initialiser.
+  init(places bytes: UnsafeBufferPointer<UInt8>, header: CSVHeader, _ selection: TableSelection, path: String) throws {
+    self.path = path
+    self.header = try Header(bytes, header, path: path)
+    try choose(selection, isToldOnce: true)
+  }
+
+  /// A reader at the first row of cells.
+  func rows(of bytes: UnsafeBufferPointer<UInt8>) -> CSVReader {
+    var reader = CSVReader(bytes: bytes, path: path)
+    reader.separator = header.separator
+    (reader.position, reader.line) = header.start
+    return reader
+  }
+
+  /// Columns of the file.
+  var width: Int { header.named.count }
+
+  /// The column of the schema that is at a place of a row.
+  func column(at place: Int) -> Int? { places.firstIndex(of: place) }
+
+  /// The first row.
+  private struct Header {
+    /// As the row has them, where it has names.
+    var names: [String]?
+    /// The names, or else numbers from 1.
+    var named: [String]
+    var separator: UInt8
+    /// Where rows of cells begin, in unpacked bytes, and which line that is.
+    var start: (position: Int, line: Int)
+
+    init(_ file: FileContents, _ header: CSVHeader, path: String) throws {
+      func read(_ bytes: UnsafeBufferPointer<UInt8>) throws -> Header { try Header(bytes, header, path: path) }
+      guard Gzip.isGzip(file) else {
+        self = try file.withUnsafeBytes { try read($0.assumingMemoryBound(to: UInt8.self)) }
+        return
+      }
+      // As much as its first row takes.
+      var count = 1 << 16
+      while true {
+        try HostMemory.require(2 * count, for: "the first row of '\(path)'")
+        let bytes = try Gzip.prefix(of: file, count: count, path: path)
+        if bytes.count < count || Self.hasWholeRow(bytes, path: path) {
+          self = try bytes.withUnsafeBufferPointer(read)
+          return
+        }
+        count *= 4
+      }
+    }
+
+    private static func hasWholeRow(_ bytes: [UInt8], path: String) -> Bool {
+      bytes.withUnsafeBufferPointer { bytes in
+        var reader = CSVReader(bytes: bytes, path: path)
+        reader.findSeparator()
+        var (rows, lines): (Int64, Int64) = (0, 0)
+        return cinch_rows(bytes.baseAddress, Int64(bytes.count), 1, false, reader.separator, &rows, &lines) > 0
+      }
+    }
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>, _ header: CSVHeader, path: String) throws {
+      var reader = CSVReader(bytes: bytes, path: path)
+      reader.skipByteOrderMark()
+      let first = try reader.firstRow()
+      let isHeader =
+        switch header {
+        case .present: true
+        case .absent: false
+        case .automatic: first.allSatisfy { $0.isEmpty || number($0) == nil }
+        }
+      if !isHeader { reader.rewind() }
+      names = isHeader ? first.map { String(decoding: $0, as: UTF8.self) } : nil
+      named = names ?? (1...first.count).map { "\($0)" }
+      separator = reader.separator
+      start = (reader.position, reader.line)
+    }
+  }
+
+  /// Finds the columns.
+  ///
+  /// - Parameter isToldOnce: whether what is passed over has been told.
+  private mutating func choose(_ selection: TableSelection, isToldOnce: Bool = false) throws {
+    let named = header.named
+    labelPlace = try selection.labelColumn.map { try find($0) }
+    idPlace = try idPlace(selection)
+    let others = named.indices.filter { $0 != labelPlace && $0 != idPlace }
     if let known = selection.schema {
+      schema = known
+      if known.columns.map(\.name) == others.map({ named[$0] }) {
+        places = others
+        return
+      }
+      try requireDifferentNames()
       places = try known.columns.map { column in
         guard let place = named.firstIndex(of: column.name) else {
           throw CinchError.badData(
@@ -83,48 +189,56 @@ struct TableReader {
         }
         return place
       }
-      schema = known
       if let labelPlace, places.contains(labelPlace) {
         throw CinchError.usage(
           "The column '\(named[labelPlace])' is one of the features that the run was trained with, so that it would be told by "
             + "itself: name other labels, or train anew with \(.drop, named[labelPlace]).")
       }
-      if selection.columns == nil { note(named, but: selection.drop) }
-    } else {
-      let dropped = try Set(selection.drop.map { try find($0, in: named) })
-      let wanted = try selection.columns?.map { try find($0, in: named) } ?? Array(0..<width)
-      places = wanted.filter { $0 != labelPlace && $0 != idPlace && !dropped.contains($0) }
-      guard !places.isEmpty else {
-        throw CinchError.usage("No column of '\(path)' is left as a feature: leave fewer out.")
-      }
-      guard Set(places).count == places.count else {
-        throw CinchError.usage("A column of '\(path)' is named twice in \(.columns): name each once.")
-      }
-      let categories = try Set(selection.categories.map { try find($0, in: named) })
-      if let lost = categories.subtracting(places).min() {
-        throw CinchError.usage(
-          "The column '\(named[lost])' is named in \(.categories), but is no feature: leave it out there, or add it.")
-      }
-      if let rare = selection.rare, rare < 2 {
-        throw CinchError.usage("\(.rare) says how often a text must occur: \(rare) means nothing, use 2 or more.")
-      }
-      schema = TableSchema(
-        columns: try kinds(&reader, named, categories, rare: selection.rare), idColumn: idPlace.map { named[$0] },
-        missing: selection.missing)
-      (reader, _) = try start()
+      if selection.columns == nil, !isToldOnce { note(but: selection.drop) }
+      return
     }
-    rows = reader
-    if readsCells { try read(&reader) }
+    let dropped = try Set(selection.drop.map { try find($0) })
+    let wanted = try selection.columns?.map { try find($0) } ?? Array(named.indices)
+    places = wanted.filter { $0 != labelPlace && $0 != idPlace && !dropped.contains($0) }
+    guard !places.isEmpty else {
+      throw CinchError.usage("No column of '\(path)' is left as a feature: leave fewer out.")
+    }
+    guard Set(places).count == places.count else {
+      throw CinchError.usage("A column of '\(path)' is named twice in \(.columns): name each once.")
+    }
+    let categories = try Set(selection.categories.map { try find($0) })
+    if let lost = categories.subtracting(places).min() {
+      throw CinchError.usage(
+        "The column '\(named[lost])' is named in \(.categories), but is no feature: leave it out there, or add it.")
+    }
+    if let rare = selection.rare, rare < 2 {
+      throw CinchError.usage("\(.rare) says how often a text must occur: \(rare) means nothing, use 2 or more.")
+    }
+  }
+
+  private func find(_ wanted: String) throws -> Int {
+    let names = header.named
+    if let index = names.firstIndex(of: wanted) { return index }
+    if let number = Int(wanted), names.indices.contains(number - 1) { return number - 1 }
+    throw CinchError.usage(
+      "'\(path)' has no column '\(wanted)': name one of \(names.prefix(8).joined(separator: ", "))"
+        + (names.count > 8 ? ", …" : "") + ", or a number from 1 to \(names.count).")
+  }
+
+  private func requireDifferentNames() throws {
+    if let twice = Dictionary(grouping: header.named, by: { $0 }).first(where: { $0.value.count > 1 })?.key {
+      throw CinchError.badData("'\(path)' has two columns '\(twice)': give each a name of its own.")
+    }
   }
 
   /// Where the rows' names are: in the column that is named, or else in that of the run's table.
-  private func idPlace(_ selection: TableSelection, _ names: [String]) throws -> Int? {
-    if let column = selection.idColumn, selection.schema?.idColumn != column { return try find(column, in: names) }
+  private func idPlace(_ selection: TableSelection) throws -> Int? {
+    if let column = selection.idColumn, selection.schema?.idColumn != column { return try find(column) }
     guard let column = selection.schema?.idColumn ?? selection.idColumn, !selection.drop.contains(column) else {
       return nil
     }
-    guard selection.schema != nil else { return try find(column, in: names) }
-    guard let place = names.firstIndex(of: column) else {
+    guard selection.schema != nil else { return try find(column) }
+    guard let place = header.named.firstIndex(of: column) else {
       throw CinchError.badData(
         "'\(path)' has no column '\(column)', which names the rows of the run's table: add it, name another with \(.idColumn), "
           + "or do without it by \(.drop, column).")
@@ -133,7 +247,8 @@ struct TableReader {
   }
 
   /// Tells which columns are passed over.
-  private func note(_ names: [String], but expected: [String]) {
+  private func note(but expected: [String]) {
+    let names = header.named
     let used = Set(places + [labelPlace, idPlace].compactMap { $0 })
     let ignored = names.indices.filter { !used.contains($0) && !expected.contains(names[$0]) }.map { names[$0] }
     guard !ignored.isEmpty else { return }
@@ -141,160 +256,184 @@ struct TableReader {
     LoadProgress.note("ignored the column\(ignored.count == 1 ? "" : "s") \(list) of '\(path)'")
   }
 
-  /// Where in a file the columns of a schema are, without a look at its cells.
-  /// - Throws: as the other initialiser.
-  init(places bytes: UnsafeBufferPointer<UInt8>, header: CSVHeader, _ selection: TableSelection, path: String) throws {
-    try self.init(bytes, header: header, selection, path: path, readsCells: false)
+  private func uses(_ selection: TableSelection) throws -> [cinch_use] {
+    var uses = [cinch_use](repeating: cinch_skip, count: header.named.count)
+    let categories = try Set(selection.categories.map { try find($0) })
+    for (index, place) in places.enumerated() {
+      let isText = selection.schema.map { $0.columns[index].texts != nil } ?? categories.contains(place)
+      uses[place] = isText ? cinch_text : cinch_number
+    }
+    if let labelPlace { uses[labelPlace] = cinch_label }
+    if let idPlace { uses[idPlace] = cinch_name }
+    return uses
   }
 
-  /// The column of the schema that is at a place of a row.
-  func column(at place: Int) -> Int? { places.firstIndex(of: place) }
-
-  func isMissing(_ cell: [UInt8]) -> Bool {
-    cell.count <= longestMissing && missing.contains(String(decoding: cell, as: UTF8.self))
+  /// What the columns are: as the run's table had them, or by all of their cells.
+  private mutating func columns(of parts: [TablePart], _ selection: TableSelection) throws -> [TableColumn] {
+    if let schema {
+      columnNames = schema.featureNames
+      return schema.columns
+    }
+    let categories = try Set(selection.categories.map { try find($0) })
+    let rows = parts.reduce(0) { $0 + $1.rows }
+    let cells = places.map { place in
+      var cells = ColumnCells(isCategory: categories.contains(place))
+      for part in parts { cells.add(part.column(place), part.texts(place)) }
+      return cells
+    }
+    // Numbers that nothing is said of stay numbers, 0 and 1 among them.
+    if !selection.isSelective, cells.allSatisfy({ $0.isPlain(rows: rows) }) {
+      let names = header.names.map { names in places.map { names[$0] } }
+      let columns = zip(places, cells).map { TableColumn(name: header.named[$0], kind: .number, fill: $1.mean) }
+      columnNames = names
+      if names != nil { schema = TableSchema(columns: columns) }
+      return columns
+    }
+    try requireDifferentNames()
+    let columns = try zip(cells, places).map {
+      try $0.column(header.named[$1], rows: rows, rare: selection.rare, path: path)
+    }
+    let schema = TableSchema(columns: columns, idColumn: idPlace.map { header.named[$0] }, missing: selection.missing)
+    self.schema = schema
+    columnNames = schema.featureNames
+    return columns
   }
 
-  /// A reader at the first row of cells, and the names of the columns.
-  private mutating func start() throws -> (CSVReader, [String]?) {
-    var reader = CSVReader(bytes: bytes, path: path)
-    reader.skipByteOrderMark()
-    let first = try reader.firstRow()
-    width = first.count
-    let isHeader =
-      switch header {
-      case .present: true
-      case .absent: false
-      // In a table with text a first row without numbers names the columns.
-      case .automatic: first.allSatisfy { $0.isEmpty || CSV.parse($0) == nil }
+  /// Puts the parts' cells together, as numbers.
+  private mutating func take(_ parts: [TablePart], _ columns: [TableColumn]) throws {
+    let features = columns.reduce(0) { $0 + $1.width }
+    self.features = features
+    let rows = parts.reduce(0) { $0 + $1.rows }
+    let isWhole = !parts.contains { part in places.contains { part.column($0).missing > 0 } }
+    let fillings = try parts.map { try self.fillings(of: $0, columns) }
+    guard let size = checkedProduct([rows, features, isWhole ? 4 : 5]), let count = checkedProduct([rows, features])
+    else { throw CinchError.badData("'\(path)' makes more numbers than there can be: use fewer rows.") }
+    // The parts give their own back one after the other.
+    let held = rows * places.count * 4
+    try HostMemory.require(max(size - held, 0), for: "the numbers in '\(path)'")
+    let starts = parts.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.rows * features) }
+    let isPlain = columns.allSatisfy { $0.width == 1 && $0.texts == nil } && isWhole
+    var observed = isWhole ? [] : [UInt8](repeating: 1, count: count)
+    values = observed.withUnsafeMutableBufferPointer { observed in
+      nonisolated(unsafe) let known = isWhole ? nil : observed.baseAddress
+      return [Float](unsafeUninitializedCapacity: count) { values, initialised in
+        nonisolated(unsafe) let values = values
+        // Each part has a place of its own.
+        DispatchQueue.concurrentPerform(iterations: parts.count) { index in
+          guard let start = values.baseAddress.map({ $0 + starts[index] }) else { return }
+          let part = parts[index]
+          if isPlain {
+            start.update(from: part.values, count: part.rows * features)
+          } else {
+            fillings[index].fill(part, start, known.map { $0 + starts[index] })
+          }
+          part.giveBack()
+        }
+        initialised = count
       }
-    guard isHeader else {
-      reader.rewind()
-      return (reader, nil)
     }
-    let names = first.map { String(decoding: $0, as: UTF8.self) }
-    if let twice = Dictionary(grouping: names, by: { $0 }).first(where: { $0.value.count > 1 })?.key {
-      throw CinchError.badData("'\(path)' has two columns '\(twice)': give each a name of its own.")
-    }
-    return (reader, names)
+    if !isWhole { self.observed = observed }
   }
 
-  private func find(_ wanted: String, in names: [String]) throws -> Int {
-    if let index = names.firstIndex(of: wanted) { return index }
-    if let number = Int(wanted), names.indices.contains(number - 1) { return number - 1 }
-    throw CinchError.usage(
-      "'\(path)' has no column '\(wanted)': name one of \(names.prefix(8).joined(separator: ", "))"
-        + (names.count > 8 ? ", …" : "") + ", or a number from 1 to \(names.count).")
-  }
+  /// What a part's cells become, column by column.
+  private final class Fillings: @unchecked Sendable {
+    private let columns: UnsafeMutableBufferPointer<cinch_filling>
+    private let places: UnsafeMutableBufferPointer<Int32>
 
-  /// What the columns' cells are, by a look at all of them.
-  private func kinds(
-    _ reader: inout CSVReader, _ names: [String], _ categories: Set<Int>, rare: Int?
-  ) throws -> [TableColumn] {
-    var found = places.map { ColumnCells(isCategory: categories.contains($0)) }
-    var rows = 0
-    while try reader.beginRow() {
-      let (line, cells) = (reader.line, try row(&reader))
-      rows += 1
-      for (index, place) in places.enumerated() where !isMissing(cells[place]) {
-        found[index].add(cells[place], line: line)
+    /// - Parameter columns: width and fill of each, and the place of each of its texts.
+    init(_ columns: [(width: Int, fill: Float, places: [Int32])]) {
+      self.columns = .allocate(capacity: columns.count)
+      places = .allocate(capacity: max(1, columns.reduce(0) { $0 + $1.places.count }))
+      _ = places.initialize(from: columns.lazy.flatMap(\.places))
+      var start = 0
+      for (index, column) in columns.enumerated() {
+        let places = places.baseAddress.map { UnsafePointer($0 + start) }
+        self.columns.initializeElement(
+          at: index, to: cinch_filling(width: Int64(column.width), fill: column.fill, places: places))
+        start += column.places.count
       }
     }
-    guard rows > 0 else { throw CinchError.badData("'\(path)' has a header but no rows: add at least one.") }
-    return try zip(found, places).map { try $0.column(names[$1], rows: rows, rare: rare, path: path) }
+
+    deinit {
+      columns.deallocate()
+      places.deallocate()
+    }
+
+    func fill(_ part: TablePart, _ values: UnsafeMutablePointer<Float>, _ observed: UnsafeMutablePointer<UInt8>?) {
+      cinch_fill_rows(
+        part.values, Int64(part.rows), Int64(columns.count), columns.baseAddress, values, observed)
+    }
   }
 
-  private func row(_ reader: inout CSVReader) throws -> [[UInt8]] {
-    var cells: [[UInt8]] = []
-    repeat { cells.append(try reader.text(column: cells.count)) } while reader.takeSeparator()
-    try reader.endRow(found: cells.count, expected: width)
-    return cells
+  private func fillings(of part: TablePart, _ columns: [TableColumn]) throws -> Fillings {
+    var refusal: (line: Int, error: CinchError)?
+    func refuse(_ line: Int, _ column: TableColumn, _ what: String) {
+      guard refusal.map({ line < $0.line }) ?? true else { return }
+      refusal = (line, .badData("'\(path)', line \(line), column '\(column.name)' \(what)"))
+    }
+    let fillings = zip(columns, places).map { column, place in
+      let cells = part.column(place)
+      if cells.missing > 0, column.kind == .number, column.fill == nil {
+        refuse(
+          Int(cells.missing_line), column,
+          "has a missing cell, which the run's table says nothing of: complete it, or train anew.")
+      }
+      let texts = part.texts(place)
+      let known = column.texts.map { Dictionary(uniqueKeysWithValues: zip($0, $0.indices)) }
+      let codes = texts.indices.map { index -> Int32 in
+        let text = texts[index]
+        guard let known, let all = column.texts else {
+          refuse(texts.uses(index).line, column, "holds '\(text)', which is no number that fits 32 bits: correct it.")
+          return 0
+        }
+        let code = known[text] ?? column.place(ofNumber: text) ?? (column.takesUnseen ? all.count - 1 : nil)
+        if code == nil {
+          refuse(
+            texts.uses(index).line, column,
+            "holds '\(text)', which is none of the run's \(all.prefix(8).joined(separator: ", "))\(all.count > 8 ? ", …" : ""): "
+              + "correct it, or train anew.")
+        }
+        return Int32(code ?? 0)
+      }
+      // No text stands for a missing one.
+      let fill: Float =
+        switch column.kind {
+        case .number: Float(column.fill ?? 0)
+        case .binary: 0.5
+        case .category: -1
+        }
+      return (width: column.width, fill: fill, places: codes)
+    }
+    if let refusal { throw refusal.error }
+    return Fillings(fillings)
   }
 
-  private mutating func read(_ reader: inout CSVReader) throws {
+  private mutating func takeLabels(_ parts: [TablePart]) {
+    guard let labelPlace else { return }
     var labels = Labels.Builder()
-    var names = idPlace.map { _ in SampleNames(column: idName) }
-    let codes = schema.columns.map { column in
-      column.texts.map { texts in Dictionary(uniqueKeysWithValues: zip(texts, texts.indices)) }
+    for part in parts {
+      let texts = part.texts(labelPlace)
+      labels.append(part.labels, of: texts.indices.map { Array(texts.bytes($0)) })
     }
-    var told = 0
-    while try reader.beginRow() {
-      if reader.position - told >= LoadProgress.step {
-        told = reader.position
-        LoadProgress.tell("reading", path, told, of: bytes.count)
-      }
-      let (line, cells) = (reader.line, try row(&reader))
-      for (column, (place, code)) in zip(schema.columns, zip(places, codes)) {
-        try append(cells[place], column, code, line)
-      }
-      if let labelPlace {
-        guard !cells[labelPlace].isEmpty else {
-          throw CinchError.badData("'\(path)', line \(line) has no label: complete it, or remove the row.")
-        }
-        labels.append(cells[labelPlace])
-      }
-      if let idPlace { try names?.append(cells[idPlace], path: path) }
-    }
-    guard !values.isEmpty else { throw CinchError.badData("'\(path)' has no rows: add at least one.") }
-    if labelPlace != nil { self.labels = Labels(labels) }
-    self.names = names
+    self.labels = Labels(labels)
   }
 
-  private mutating func append(
-    _ cell: [UInt8], _ column: TableColumn, _ code: [String: Int]?, _ line: Int
-  ) throws {
-    func refuse(_ what: String) -> CinchError { .badData("'\(path)', line \(line), column '\(column.name)' \(what)") }
-    if values.count + column.width > values.capacity {
-      let room = max(1 << 12, 2 * values.count)
-      try HostMemory.require(5 * (values.count + room), for: "the numbers in '\(path)'")
-      values.reserveCapacity(room)
-    }
-    if isMissing(cell) {
-      if observed == nil { observed = [UInt8](repeating: 1, count: values.count) }
-      observed? += repeatElement(0, count: column.width)
-      switch column.kind {
-      case .number:
-        guard let fill = column.fill else {
-          throw refuse("has a missing cell, which the run's table says nothing of: complete it, or train anew.")
-        }
-        values.append(Float(fill))
-      case .binary: values.append(0.5)
-      case .category(let texts): values += repeatElement(0, count: texts.count)
-      }
-      return
-    }
-    observed? += repeatElement(1, count: column.width)
-    guard let code else {
-      guard let value = CSV.parse(cell), Float(value).isFinite else {
-        throw refuse(
-          "holds '\(String(decoding: cell, as: UTF8.self))', which is no number that fits 32 bits: correct it.")
-      }
-      return values.append(Float(value))
-    }
-    let text = String(decoding: cell, as: UTF8.self)
-    let texts = column.texts ?? []
-    guard let index = code[text] ?? column.place(ofNumber: cell) ?? (column.takesUnseen ? texts.count - 1 : nil) else {
-      throw refuse(
-        "holds '\(text)', which is none of the run's \(texts.prefix(8).joined(separator: ", "))\(texts.count > 8 ? ", …" : ""): correct it, "
-          + "or train anew.")
-    }
-    append(Double(index), column)
-  }
-
-  /// A number, or the place of a text.
-  private mutating func append(_ value: Double, _ column: TableColumn) {
-    if column.width == 1 {
-      values.append(Float(value))
-    } else {
-      for place in 0..<column.width { values.append(place == Int(value) ? 1 : 0) }
-    }
+  private mutating func takeNames(_ parts: [TablePart]) throws {
+    guard let idPlace else { return }
+    var names = SampleNames(column: header.named[idPlace])
+    let all = parts.map { $0.texts(idPlace).all }
+    try names.reserve(
+      names: all.reduce(0) { $0 + $1.ends.count }, bytes: all.reduce(0) { $0 + $1.bytes.count }, path: path)
+    for (bytes, ends) in all { names.append(bytes, ends: ends) }
+    rowNames = names
   }
 }
 
 extension TableColumn {
   /// The place of a text that spells the same number: programs write 1 as 1.0 where a column has missing cells.
-  fileprivate func place(ofNumber cell: [UInt8]) -> Int? {
-    guard let value = CSV.parse(cell) else { return nil }
-    return texts?.firstIndex { CSV.parse(Array($0.utf8)) == value }
+  fileprivate func place(ofNumber text: String) -> Int? {
+    guard let value = number(text.utf8) else { return nil }
+    return texts?.firstIndex { number($0.utf8) == value }
   }
 }
 
@@ -310,24 +449,23 @@ private struct ColumnCells {
 
   init(isCategory: Bool) { self.isCategory = isCategory }
 
-  mutating func add(_ cell: [UInt8], line: Int) {
-    if !isCategory, let value = CSV.parse(cell) {
-      numbers += 1
-      sum += value
-      if decimals <= TableColumn.mostDecimals { decimals = max(decimals, Self.decimals(cell)) }
-      isBinary = isBinary && (value == 0 || value == 1)
-      return
+  /// Adds cells that follow those before.
+  mutating func add(_ column: cinch_table_column, _ more: TablePart.Texts) {
+    numbers += Int(column.numbers)
+    sum += column.sum
+    decimals = max(decimals, column.has_exponent ? TableColumn.mostDecimals + 1 : Int(column.decimals))
+    isBinary = isBinary && !column.has_others
+    for index in more.indices {
+      let (text, uses) = (more[index], more.uses(index))
+      if firstText == nil { firstText = (uses.line, text) }
+      if texts[text] != nil || texts.count <= TableReader.mostTexts { texts[text, default: 0] += uses.count }
     }
-    let text = String(decoding: cell, as: UTF8.self)
-    if firstText == nil { firstText = (line, text) }
-    if texts[text] != nil || texts.count <= TableReader.mostTexts { texts[text, default: 0] += 1 }
   }
 
-  /// Digits after the point; too many to be written where there is an exponent.
-  private static func decimals(_ cell: [UInt8]) -> Int {
-    guard !cell.contains(where: { $0 | 0x20 == UInt8(ascii: "e") }) else { return TableColumn.mostDecimals + 1 }
-    return cell.firstIndex(of: UInt8(ascii: ".")).map { cell.count - $0 - 1 } ?? 0
-  }
+  /// Whether every row has a number.
+  func isPlain(rows: Int) -> Bool { !isCategory && firstText == nil && numbers == rows }
+
+  var mean: Double { sum / Double(max(numbers, 1)) }
 
   /// - Throws: `CinchError.badData` where they are neither numbers nor categories.
   func column(_ name: String, rows: Int, rare: Int?, path: String) throws -> TableColumn {
@@ -336,7 +474,6 @@ private struct ColumnCells {
         throw CinchError.badData(
           "The column '\(name)' of '\(path)' has no value in any row: leave it out with \(.drop, name).")
       }
-      let mean = sum / Double(numbers)
       guard isBinary, decimals <= 1, sum > 0, sum < Double(numbers) else {
         return TableColumn(
           name: name, kind: .number, fill: mean, decimals: decimals > TableColumn.mostDecimals ? nil : decimals)

@@ -30,9 +30,10 @@ package struct TableRewriter {
       let bytes = raw.assumingMemoryBound(to: UInt8.self)
       var selection = TableSelection(options)
       selection.schema = schema
+      let missing = TableReader.missing.union(selection.missing ?? [])
       let table = try TableReader(places: bytes, header: options.header, selection, path: path)
       try AtomicFile.write(to: target) { file in
-        var reader = table.rows
+        var reader = table.rows(of: bytes)
         var copied = 0
         var row = 0
         var text: [UInt8] = []
@@ -41,7 +42,9 @@ package struct TableRewriter {
           repeat {
             let start = reader.position
             let old = try reader.text(column: found)
-            if let column = table.column(at: found), let new = try cell(row, column, table.isMissing(old)) {
+            if let column = table.column(at: found),
+              let new = try cell(row, column, missing.contains(String(decoding: old, as: UTF8.self)))
+            {
               text += bytes[copied..<start]
               text += Array(CSVWriter.field(new).utf8)
               copied = reader.position

@@ -65,6 +65,14 @@ final class FileContents: Sendable {
     }
   }
 
+  /// Says that a mapped file's bytes will not be looked at soon: they take no memory until then.
+  func release(_ range: Range<Int>) {
+    guard case .mapped(let bytes) = place, let start = bytes.baseAddress else { return }
+    let page = sysconf(Int32(_SC_PAGESIZE))
+    let (first, end) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
+    if first < end { madvise(UnsafeMutableRawPointer(mutating: start + first), end - first, MADV_DONTNEED) }
+  }
+
   /// A copy of some bytes, no more than there are.
   func prefix(_ count: Int) -> [UInt8] { withUnsafeBytes { Array($0.prefix(count)) } }
 }

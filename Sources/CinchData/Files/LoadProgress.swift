@@ -32,6 +32,12 @@ public struct LoadProgress: Sendable, Hashable {
     observer?(LoadProgress(path: path, work: work, fraction: Double(done) / Double(max(total, 1))))
   }
 
+  /// What tells whoever is told here, from any thread.
+  static var teller: @Sendable (_ work: String, _ path: String, _ done: Int, _ total: Int) -> Void {
+    let observer = observer
+    return { observer?(LoadProgress(path: $1, work: $0, fraction: Double($2) / Double(max($3, 1)))) }
+  }
+
   /// Between two reports.
   static let step = 8 << 20
 }
