@@ -16,6 +16,9 @@ import subprocess
 import sys
 import time
 
+# pandas imports a module csv, which is not this file.
+sys.path = [place for place in sys.path if os.path.abspath(place) != os.path.dirname(os.path.abspath(__file__))]
+
 TEXTS = {0: 2, 6: 3, 12: 5, 18: 8, 24: 12}
 
 
