@@ -1,6 +1,6 @@
 """Compares how fast Cinch and pandas' C parser read a CSV file of 2 GB, in turns.
 
-    python3 Benchmarks/csv.py [--cinch .build/release/cinch] [--size 2e9] [--rounds 5] [--folder /tmp]
+    python3 Benchmarks/read_csv.py [--cinch .build/release/cinch] [--size 2e9] [--rounds 5] [--folder /tmp]
 
 Needs numpy and pandas. Makes two files and deletes them: 30 columns of numbers of 6 digits, and the same with 5 columns of
 texts. Each reading is a process of its own, after one that fills the page cache. pandas is told what the columns are: float32,
@@ -15,9 +15,6 @@ import statistics
 import subprocess
 import sys
 import time
-
-# pandas imports a module csv, which is not this file.
-sys.path = [place for place in sys.path if os.path.abspath(place) != os.path.dirname(os.path.abspath(__file__))]
 
 TEXTS = {0: 2, 6: 3, 12: 5, 18: 8, 24: 12}
 
