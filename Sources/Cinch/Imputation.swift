@@ -83,13 +83,15 @@ extension Recipe {
     }
   }
 
-  /// `imputation` for a table: its columns, and as many epochs as make some thousands of updates.
+  /// `imputation` for a table: its columns, as many epochs as make some thousands of updates, and weight decay of 10 / rows, without
+  /// which small tables are learned by heart.
   ///
   /// - Parameter data: from a table with names; any other is taken to have numbers alone.
   public static func imputation(of data: Dataset) -> Recipe {
     var recipe = imputation(features: data.features, columns: data.columns)
     let updates = (data.count + recipe.batchSize - 1) / recipe.batchSize
     recipe.epochs = min(max(usualUpdates / updates, 20), 1000)
+    recipe.penalties.weightDecay = 10 / Double(data.count)
     return recipe
   }
 

@@ -131,13 +131,15 @@ import Testing
     (74, "impute --data none.csv -o x.csv", "none.csv"),
     (65, "impute --data holes.csv -o x.csv", "no value in any row"),
     (65, "impute --data same.csv -o x.csv", "every row"),
-    (64, "impute --data fashion-mnist -o x.csv", "images"),
+    (64, "impute --data images-idx3-ubyte -o x.csv", "images"),
   ])
   func refusalsSayWhatToDo(status: Int, line: String, part: String) async throws {
     let sandbox = try Sandbox()
     try sandbox.write("a,b\n1,2\n3,\n5,4\n", to: "t.csv")
     try sandbox.write("a,b\n1,\n3,NA\n", to: "holes.csv")
     try sandbox.write("a,b\n1,x\n3,x\n", to: "same.csv")
+    let images: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2] + [UInt8](repeating: 7, count: 8)
+    try Data(images).write(to: sandbox.folder.appendingPathComponent("images-idx3-ubyte"))
     let outcome = try await sandbox.run(line: line)
     #expect(outcome.refused(Int32(status)) && outcome.errors.contains(part), "\(outcome.errors)")
     #expect(!sandbox.exists("x.csv") && !sandbox.exists("runs"))
