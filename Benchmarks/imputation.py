@@ -264,7 +264,8 @@ def main():
     versions = ", ".join(f"{name} {importlib.metadata.version(package)}" for name, package in [
         ("scikit-learn", "scikit-learn"), ("MIDAS", "midasverse-midas"), ("PyTorch", "torch")])
     print("# Hidden cells of tables\n\nA fifth of the known cells is hidden. Mean ± half of the 95 % interval over five seeds, the best "
-          "in bold: see `Benchmarks/imputation.py`. The settings of `cinch impute` were chosen on the tables marked *. "
+          "in bold: see `Benchmarks/imputation.py`. The settings of `cinch impute` were chosen on the tables marked *, "
+          "its weight decay on others here too (see `Benchmarks/README.md`). "
           f"{versions}.")
     section("Numbers: RMSE in standard deviations of the column, less is better", numbers, min)
     section("Texts: share that is right, more is better", texts, max)
