@@ -89,7 +89,7 @@ extension TrainingSettings {
       throw CinchError.usage("\(.learningRate) must be a positive number, not \(optimizer.learningRate).")
     }
     let averages: [(CinchError.Message, Double)] = [
-      ("\(.momentum)", optimizer.momentum), ("beta1", optimizer.beta1), ("beta2", optimizer.beta2),
+      ("\(.momentum)", optimizer.momentum), ("Adam's beta1", optimizer.beta1), ("Adam's beta2", optimizer.beta2),
     ]
     for (name, value) in averages where !(0..<1).contains(value) {
       throw CinchError.usage("\(name) must be at least 0 and below 1, not \(value).")
