@@ -94,7 +94,8 @@ static const uint8_t *scan_number(const uint8_t *begin, const uint8_t *end, doub
   *decimals = 0;
   if (at < end && *at == '.') {
     const uint8_t *point = ++at;
-    if (mantissa == 0) {
+    // No digit yet that counts; a mantissa of many digits may have wrapped to 0.
+    if (places == 0) {
       while (at < end && *at == '0') at++;
       significant = at;
       places = 0;

@@ -29,6 +29,16 @@ import Testing
     #expect(try read("1\n2\n").features == 1)
   }
 
+  /// 2⁶⁴ is 0 in 64 bits, and is still 20 digits.
+  @Test func longNumbersDoNotWrap() throws {
+    let text =
+      "18446744073709551616.5,18446744073709551616,0.018446744073709551616,36893488147419103232.25e-3\n1,2,3,4\n"
+    let wanted: [Float] = [
+      18446744073709551616.5, 18446744073709551616, 0.018446744073709551616, 36893488147419103.23225,
+    ]
+    #expect(try read(text).values == wanted + [1, 2, 3, 4])
+  }
+
   @Test func findsTheHeader() throws {
     #expect(try read("a,b\n1,2\n").columnNames == ["a", "b"])
     #expect(try read(",b\n1,2\n").columnNames == ["", "b"])
@@ -37,6 +47,8 @@ import Testing
     expectError("line 1", "'a' in the column '1'", "other cells are numbers") {
       _ = try read("a,b\n1,2\n", header: .absent)
     }
+    // Years are numbers, so the first row may name columns or not: that is asked.
+    expectError("line 1 holds 'id'", "header", "present") { _ = try read("id,2019,2020\n1,2,3\n") }
     expectError("header but no rows") { _ = try read("a,b\n") }
     // A damaged cell in the first row must not cost that row.
     expectError("line 1 holds 'x' in the column '3'", "other cells are numbers") { _ = try read("1,2,x\n4,5,6\n") }

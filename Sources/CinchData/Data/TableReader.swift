@@ -482,9 +482,11 @@ private struct ColumnCells {
     }
     guard numbers == 0 else {
       throw CinchError.badData(
-        "'\(path)', line \(first.line) holds '\(first.text)' in the column '\(name)', whose other cells are numbers: correct "
-          + "it, say that it is a missing cell with \(.missing), take all of them as categories with \(.categories), or leave the "
-          + "column out with \(.drop).")
+        "'\(path)', line \(first.line) holds '\(first.text)' in the column '\(name)', whose other cells are numbers: "
+          + (first.line == 1
+            ? "say that line 1 names the columns with \(.header, CSVHeader.present.rawValue), or " : "")
+          + "correct it, say that it is a missing cell with \(.missing), take all of them as categories with "
+          + "\(.categories), or leave the column out with \(.drop).")
     }
     guard texts.count > 1 || rare != nil else {
       throw CinchError.badData(
