@@ -144,6 +144,10 @@ import Testing
     let scaled = try scaling.apply(to: data)
     #expect(scaled.observed?.values == observed.values && scaled.sample(4) == [0, 0, 1, 0, 0.5, 0])
 
+    #expect(try Scaling.fit(.minmax, to: data).scale == [3, 1, 1, 1, 1, 3])
+    let whitened = #expect(throws: CinchError.self) { try Scaling.fit(.zca, to: data) }
+    #expect(whitened?.description.contains("missing cells") == true)
+
     // Other cells that are missing are other data.
     var (whole, holed) = (Checksum(), Checksum())
     try load("a,b\n1,2\n3,4\n5,3\n").add(to: &whole)

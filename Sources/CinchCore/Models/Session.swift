@@ -199,7 +199,7 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func scores(_ data: Dataset, byFeature order: ImageLayout?) throws -> SampleScores {
-    var scoring = try Scoring(network)
+    let scoring = try Scoring(network)
     try recipe.validateRange(data)
     var scores = try scoring.run(input.channelsLast(data), byFeature: order != nil)
     if let row = scores.values.firstIndex(where: { !$0.isFinite }) {
@@ -246,7 +246,7 @@ final class ModelSession<B: Backend>: Session {
     case .sse: 2 * evaluation.reconstruction.perElement
     case .bce, .gaussian, .mixed:
       try inference().squaredError(input.channelsLast(data)) / Double(data.count) / Double(data.features)
-        / data.observedShare(nil)
+        / max(data.observedShare(nil), .leastNormalMagnitude)
     }
   }
 

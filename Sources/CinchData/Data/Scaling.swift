@@ -9,7 +9,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     case none
     /// Bytes 0…255 to [0, 1]: offset 0, scale 255.
     case bytes
-    /// Each feature's range to [0, 1]. New data may fall outside.
+    /// Each feature's range to [0, 1]; texts of a table stay 0 and 1. New data may fall outside.
     case minmax
     /// Each feature to mean 0 and (population) variance 1, those of which are observed; texts of a table stay 0 and 1.
     case standard
@@ -89,23 +89,35 @@ public struct Scaling: Sendable, Hashable, Codable {
       return .bytes
     case .minmax:
       let (low, high) = ranges(of: data)
-      return Scaling(kind: kind, offset: low, scale: zip(high, low).map { $0 - $1 })
+      return Scaling(kind: kind, offset: low, scale: zip(high, low).map { $0 - $1 }).leavingTexts(of: data)
     case .standard:
       let (low, high) = ranges(of: data)
       let (mean, deviation) = moments(of: data)
-      // Texts are told apart by numbers that mean nothing else.
-      if let isText = data.textFeatures {
-        return Scaling(
-          kind: kind, offset: mean.indices.map { isText[$0] ? 0 : mean[$0] },
-          scale: deviation.indices.map { isText[$0] ? 1 : low[$0] == high[$0] ? 0 : deviation[$0] })
-      }
       // Rounding gives a constant feature a tiny deviation; dividing by it would blow up.
       return Scaling(
-        kind: kind, offset: mean, scale: deviation.indices.map { low[$0] == high[$0] ? 0 : deviation[$0] })
+        kind: kind, offset: mean, scale: deviation.indices.map { low[$0] == high[$0] ? 0 : deviation[$0] }
+      ).leavingTexts(of: data)
     case .zca:
+      try requireWhole(data)
       let (mean, whitening) = try Whitening.fitted(to: data, epsilon: epsilon)
       return Scaling(kind: kind, offset: mean, scale: [], whitening: whitening)
     }
+  }
+
+  /// The same, but for texts of a table, which are told apart by 0 and 1 and no other numbers.
+  private func leavingTexts(of data: Dataset) -> Scaling {
+    guard let isText = data.textFeatures else { return self }
+    return Scaling(
+      kind: kind, offset: offset.indices.map { isText[$0] ? 0 : offset[$0] },
+      scale: scale.indices.map { isText[$0] ? 1 : scale[$0] })
+  }
+
+  /// - Throws: `CinchError.badData` where values are missing, which whitening would spread over all features.
+  private static func requireWhole(_ data: Dataset) throws {
+    guard data.observed != nil else { return }
+    throw CinchError.badData(
+      "'\(data.name)' has missing cells, which whitening would spread over all columns: impute them first, or use "
+        + "\(.scaling, "standard").")
   }
 
   /// Scales raw values.
@@ -174,6 +186,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     }
     let raw: Double = isBytes ? 255 : 1
     if let whitening {
+      try Self.requireWhole(data)
       rows.scaler = .whitening(whitening.ordered(features).map(from: perColumn(offset), raw: raw))
     } else {
       rows.scaler = .affine(SampleRows.Affine(offset: perColumn(offset), scale: perColumn(scale), raw: raw))
