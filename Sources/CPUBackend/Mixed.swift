@@ -5,7 +5,7 @@ extension CPUBackend: MixedOps {
   public func mixedOutput(
     _ a: Tensor<CPUBuffer>, _ columns: OutputColumns<CPUBuffer>, into output: Tensor<CPUBuffer>
   ) throws {
-    try checkMixed("mixedOutput", a, columns, [("the output", output)])
+    try checkMixedOutput(a, columns, into: output)
     var job = try cinch_mixed(a, columns)
     job.gradient = try output.pointer
     cinch_mixed_output(device, &job)
@@ -16,10 +16,7 @@ extension CPUBackend: MixedOps {
     _ a: Tensor<CPUBuffer>, _ columns: OutputColumns<CPUBuffer>, target: Tensor<CPUBuffer>, weight: Tensor<CPUBuffer>?,
     gradientScale: Double, gradient: Tensor<CPUBuffer>, losses: Tensor<CPUBuffer>
   ) throws {
-    try checkMixed(
-      "mixedLoss", a, columns,
-      [("the target", target), ("the gradient", gradient), ("the tensor of losses", losses)]
-        + (weight.map { [("the weight", $0)] } ?? []))
+    try checkMixedLoss(a, columns, target: target, weight: weight, gradient: gradient, losses: losses)
     var job = try cinch_mixed(a, columns)
     job.target = try target.input
     job.weight = try weight?.input

@@ -189,8 +189,24 @@ package func checkSoftmaxLoss<Buffer>(
   try checkCount(errors, logits.rows, "softmaxLoss", "the tensor of errors")
 }
 
+package func checkMixedOutput<Buffer>(
+  _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, into output: Tensor<Buffer>
+) throws {
+  try checkColumns("mixedOutput", a, columns, [("the output", output)])
+}
+
+package func checkMixedLoss<Buffer>(
+  _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, target: Tensor<Buffer>, weight: Tensor<Buffer>?,
+  gradient: Tensor<Buffer>, losses: Tensor<Buffer>
+) throws {
+  try checkColumns(
+    "mixedLoss", a, columns,
+    [("the target", target), ("the gradient", gradient), ("the tensor of losses", losses)]
+      + (weight.map { [("the weight", $0)] } ?? []))
+}
+
 /// The columns of rows, and what else is shaped as these are.
-package func checkMixed<Buffer>(
+private func checkColumns<Buffer>(
   _ op: String, _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, _ others: [(name: String, Tensor<Buffer>)]
 ) throws {
   guard columns.width == a.columns else {

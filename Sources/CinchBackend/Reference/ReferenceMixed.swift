@@ -4,7 +4,7 @@ extension ReferenceBackend: MixedOps {
   public func mixedOutput(
     _ a: Tensor<ReferenceBuffer>, _ columns: OutputColumns<ReferenceBuffer>, into output: Tensor<ReferenceBuffer>
   ) throws {
-    try checkMixed("mixedOutput", a, columns, [("the output", output)])
+    try checkMixedOutput(a, columns, into: output)
     counters.launches += 1
     let a = try view(a), result = try view(output)
     Self.forEachColumn(columns.kinds, of: a.count) { kind, place in
@@ -17,23 +17,19 @@ extension ReferenceBackend: MixedOps {
     weight: Tensor<ReferenceBuffer>?, gradientScale: Double, gradient: Tensor<ReferenceBuffer>,
     losses: Tensor<ReferenceBuffer>
   ) throws {
-    try checkMixed(
-      "mixedLoss", a, columns,
-      [("the target", target), ("the gradient", gradient), ("the tensor of losses", losses)]
-        + (weight.map { [("the weight", $0)] } ?? []))
+    try checkMixedLoss(a, columns, target: target, weight: weight, gradient: gradient, losses: losses)
     counters.launches += 1
     let a = try view(a), x = try view(target), w = try weight.map(view)
     let result = try view(gradient), loss = try view(losses)
     Self.forEachColumn(columns.kinds, of: a.count) { kind, place in
-      let logits = place.map { a[$0] }
-      let output = kind.output(logits)
+      let logits = place.map { a[$0] }, target = place.map { x[$0] }
+      let output = kind.output(logits), values = kind.losses(logits, target)
       var total = 1.0
-      if case .category = kind { total = place.reduce(0) { $0 + x[$1] } }
+      if case .category = kind { total = target.reduce(0, +) }
       for (index, place) in place.enumerated() {
         let weight = w?[place] ?? 1
-        let value = kind.loss(logits, index, x[place])
-        loss[place] = weight == 0 ? 0 : weight * value
-        result[place] = weight == 0 ? 0 : weight * (output[index] * total - x[place]) * gradientScale
+        loss[place] = weight == 0 ? 0 : weight * values[index]
+        result[place] = weight == 0 ? 0 : weight * (output[index] * total - target[index]) * gradientScale
       }
     }
   }
@@ -58,21 +54,22 @@ extension OutputColumn {
     case .number: return a
     case .binary: return a.map { Activation.sigmoid.value($0) }
     case .category:
-      let powers = a.map { exp($0 - Self.largest(a)) }
+      let largest = Self.largest(a)
+      let powers = a.map { exp($0 - largest) }
       let sum = powers.reduce(0, +)
       return powers.map { $0 / sum }
     }
   }
 
-  /// The loss at one output, x being its target.
-  fileprivate func loss(_ a: [Double], _ index: Int, _ x: Double) -> Double {
-    let own = a[index]
+  /// The loss at each output, x being the targets.
+  fileprivate func losses(_ a: [Double], _ x: [Double]) -> [Double] {
     switch self {
-    case .number: return (own - x) * (own - x) / 2
-    case .binary: return max(own, 0) - own * x + log1p(exp(-abs(own)))
+    case .number: return zip(a, x).map { ($0 - $1) * ($0 - $1) / 2 }
+    case .binary: return zip(a, x).map { max($0, 0) - $0 * $1 + log1p(exp(-abs($0))) }
     case .category:
       let largest = Self.largest(a)
-      return x == 0 ? 0 : x * (log(a.reduce(0) { $0 + exp($1 - largest) }) - (own - largest))
+      let logSum = log(a.reduce(0) { $0 + exp($1 - largest) })
+      return zip(a, x).map { $1 == 0 ? 0 : $1 * (logSum - ($0 - largest)) }
     }
   }
 
