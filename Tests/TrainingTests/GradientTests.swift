@@ -23,15 +23,7 @@ import Testing
     var values = try backend.read(parameters)
     for index in values.indices { values[index] += 0.02 * Double(1 + index % 7) }
 
-    // A learning rate of zero leaves the parameters alone, so an update is an evaluation.
-    let still = OptimizerStep(.sgd, learningRate: 0, weightDecay: 0, decayCount: fixture.network.weightCount)
-    func objective(_ values: [Double]) throws -> Double {
-      try backend.write(values, to: parameters)
-      return fixture.objective(try fixture.run(still))
-    }
-    _ = try objective(values)
-    var gradient = try backend.read(fixture.network.gradients)
-    for index in 0..<fixture.network.weightCount { gradient[index] += recipe.penalties.weightDecay * values[index] }
+    let gradient = try fixture.gradient(at: values)
 
     // A random cotangent: the derivative along it is ⟨gradient, direction⟩.
     for trial in 0..<6 {
@@ -42,8 +34,8 @@ import Testing
           ? 2 * Double(Philox.uniform(philox.word(element: index, step: 9))) - 1 : 0
       }
       let h = 1e-5
-      let up = try objective(zip(values, direction).map { $0 + h * $1 })
-      let down = try objective(zip(values, direction).map { $0 - h * $1 })
+      let up = try fixture.objective(at: zip(values, direction).map { $0 + h * $1 })
+      let down = try fixture.objective(at: zip(values, direction).map { $0 - h * $1 })
       let numeric = (up - down) / (2 * h)
       let analytic = zip(gradient, direction).reduce(0) { $0 + $1.0 * $1.1 }
       let scale = max(abs(numeric), abs(analytic), 1e-3)

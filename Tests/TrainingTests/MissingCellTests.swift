@@ -32,22 +32,14 @@ import Testing
     recipe.optimizer = Optimizer(.sgd)
     let fixture = try StepFixture(
       recipe, on: backend, x: data.values.map { Double($0) }, weight: weight)
-    let parameters = fixture.network.parameters
-    var values = try backend.read(parameters)
+    var values = try backend.read(fixture.network.parameters)
     for index in values.indices { values[index] += 0.02 * Double(1 + index % 7) }
-    let still = OptimizerStep(.sgd, learningRate: 0, weightDecay: 0, decayCount: fixture.network.weightCount)
-    func objective(_ values: [Double]) throws -> Double {
-      try backend.write(values, to: parameters)
-      return fixture.objective(try fixture.run(still))
-    }
-    _ = try objective(values)
-    var gradient = try backend.read(fixture.network.gradients)
-    for index in 0..<fixture.network.weightCount { gradient[index] += recipe.penalties.weightDecay * values[index] }
+    let gradient = try fixture.gradient(at: values)
     for index in stride(from: 0, to: fixture.network.layout.trainedCount, by: 5) {
       var (up, down) = (values, values)
       up[index] += 1e-5
       down[index] -= 1e-5
-      let numeric = (try objective(up) - objective(down)) / 2e-5
+      let numeric = (try fixture.objective(at: up) - fixture.objective(at: down)) / 2e-5
       let scale = max(abs(numeric), abs(gradient[index]), 1e-2)
       #expect(abs(numeric - gradient[index]) / scale < 1e-6, "\(recipe.name) \(index): \(gradient[index]) \(numeric)")
     }

@@ -288,6 +288,22 @@ struct StepFixture<B: Backend> {
     zip(learner.columns(.training), record).reduce(0) { $1.0.weight == nil ? $0 : $0 + $1.1 }
   }
 
+  /// The objective at other parameters: an update at a rate of 0, which leaves them alone.
+  func objective(at values: [B.Scalar]) throws -> B.Scalar {
+    try network.backend.write(values, to: network.parameters)
+    return objective(
+      try run(OptimizerStep(.sgd, learningRate: 0, weightDecay: 0, decayCount: network.weightCount)))
+  }
+
+  /// The gradient of all that is minimised, weight decay included.
+  func gradient(at values: [B.Scalar]) throws -> [B.Scalar] {
+    _ = try objective(at: values)
+    var gradient = try network.backend.read(network.gradients)
+    let decay = B.Scalar(network.recipe.penalties.weightDecay)
+    for index in 0..<network.weightCount { gradient[index] += decay * values[index] }
+    return gradient
+  }
+
   /// Runs one update and returns the objective's terms before it, and what is reported beside them.
   func run(_ optimizer: OptimizerStep, step: Int = 0) throws -> [B.Scalar] {
     try update(optimizer, step: step)

@@ -5,7 +5,8 @@ extension Recipe {
   /// From the input to the code, a layer keeps its width wᵢ where that is at most half of what comes before it; else it has
   /// half of that, rounded up, so that every layer of more than one unit is followed by fewer. Layers that are wider than
   /// the recipe's own input n, and those of a Boltzmann machine, have at most wᵢ/n of the input instead; so has a code that
-  /// must be wider than its input, which also grows with it. Those of `imputation` have as many units more than the input as ever. A classifier, and a network of images, keeps its widths.
+  /// must be wider than its input, which also grows with it. Those of `imputation` have as many units more than the input as
+  /// ever. A classifier, and a network of images, keeps its widths.
   ///
   /// - Parameter features: of one sample.
   public func fitted(to features: Int) -> Recipe {

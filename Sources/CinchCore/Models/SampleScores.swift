@@ -30,8 +30,6 @@ struct Scoring<B: Backend> {
   private let rows: Int
   private let x: Tensor<B.Buffer>
   private let parts: any ScoreParts<B>
-  /// What each value counts, where some are missing.
-  private var weight: Tensor<B.Buffer>?
 
   /// Samples that pass at a time; more of them make no device quicker, and a few samples wait for all.
   private static var mostRows: Int { 128 }
@@ -57,7 +55,7 @@ struct Scoring<B: Backend> {
   }
 
   /// - Parameter byFeature: whether the loss's summands are read, too.
-  mutating func run(_ data: Dataset, byFeature: Bool) throws -> SampleScores {
+  func run(_ data: Dataset, byFeature: Bool) throws -> SampleScores {
     var result = SampleScores()
     if byFeature {
       let (bytes, overflow) = data.count.multipliedReportingOverflow(by: 4 * data.features)
@@ -65,7 +63,7 @@ struct Scoring<B: Backend> {
       result.features = []
     }
     var staging = [B.Scalar](repeating: 0, count: rows * data.features)
-    weight = try data.observed.map { _ in try network.backend.tensor(x.shape) }
+    let weight = try data.observed.map { _ in try network.backend.tensor(x.shape) }
     for start in stride(from: 0, to: data.count, by: rows) {
       let n = min(rows, data.count - start)
       func write(_ rows: SampleRows, to tensor: Tensor<B.Buffer>) throws {
@@ -95,6 +93,21 @@ private protocol ScoreParts<B> {
   func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores
 }
 
+extension Network {
+  /// What comes out of the last of layers, each of which has a place for its output.
+  fileprivate func passing(
+    _ batch: Tensor<B.Buffer>, through layers: [any Layer<B>], _ outputs: [Tensor<B.Buffer>]
+  ) throws -> Tensor<B.Buffer> {
+    let pass = Pass(.inference, step: 0, seed: recipe.seed, batchRows: batch.rows)
+    var h = batch
+    for (layer, output) in zip(layers, outputs) {
+      try layer.forward(h, into: output, pass)
+      h = output
+    }
+    return h
+  }
+}
+
 /// Of a table whose columns are of several kinds.
 private struct MixedParts<B: Backend>: ScoreParts {
   private let network: Network<B>
@@ -111,12 +124,7 @@ private struct MixedParts<B: Backend>: ScoreParts {
   }
 
   func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores {
-    let pass = Pass(.inference, step: 0, seed: network.recipe.seed, batchRows: batch.rows)
-    var h = batch
-    for (layer, output) in zip(network.layers, outputs) {
-      try layer.forward(h, into: output, pass)
-      h = output
-    }
+    let h = try network.passing(batch, through: network.layers, outputs)
     try network.backend.mixedLoss(
       h, columns, target: batch, weight: weight, gradientScale: 1, gradient: h, losses: losses)
     let values = Scalars.doubles(try network.backend.read(losses))
@@ -155,12 +163,7 @@ private struct LossParts<B: Backend>: ScoreParts {
   }
 
   func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores {
-    let pass = Pass(.inference, step: 0, seed: network.recipe.seed, batchRows: batch.rows)
-    var h = batch
-    for (layer, output) in zip(layers, outputs) {
-      try layer.forward(h, into: output, pass)
-      h = output
-    }
+    let h = try network.passing(batch, through: layers, outputs)
     let flat: Shape = [batch.rows, network.input.count]
     var result = SampleScores()
     result.values = try measured(

@@ -35,7 +35,7 @@ final class ClosedFormRun<B: Backend>: TrainingRun {
     let limit = options.memoryLimit(backend)
     // The fit and the evaluation read it in batches of their own.
     let feed = try Feed(
-      .samples(training), on: backend, as: network.input, batchSize: 1, corruption: nil, objective: Objective(.sse),
+      .samples(training), on: backend, as: network.input, batchSize: 1, corruption: nil, objective: nil,
       memoryLimit: limit)
     self.feed = feed
     let learner = try recipe.makeLearner(network, memory: memory)

@@ -49,11 +49,11 @@ final class Feed<B: Backend> {
   /// - Parameters:
   ///   - shape: one sample as the first layer takes it.
   ///   - corruption: what is done to the input in training; nil for none.
-  ///   - objective: what the output is compared with, and how.
+  ///   - objective: what the output is compared with, and how; nil where nothing is compared.
   ///   - memoryLimit: bytes the data set may take on the device.
   init(
     _ source: FeedSource<B>, on backend: B, as shape: FeatureShape, batchSize: Int, corruption: Corruption?,
-    objective: Objective, memoryLimit: Int
+    objective: Objective?, memoryLimit: Int
   ) throws {
     self.backend = backend
     self.corruption = corruption
@@ -65,20 +65,22 @@ final class Feed<B: Backend> {
       case .samples(let data): try FeedRows(data.rows, on: backend, batch: batch, memoryLimit: memoryLimit)
       case .rows(let rows, _): try FeedRows(rows, on: backend, batch: batch)
       }
-    let data: Dataset? = if case .samples(let data) = source { data } else { nil }
-    let areCompared = objective.loss.target == .samples
-    let left = max(memoryLimit - samples.residentBytes, 0)
-    labels =
-      areCompared
-      ? nil
-      : try FeedRows(
+    var (labels, weights): (FeedRows<B>?, FeedRows<B>?) = (nil, nil)
+    var share = 1.0
+    switch (objective?.loss.target, source) {
+    case (.labels, _):
+      labels = try FeedRows(
         SampleRows(labels: labelValues ?? []), on: backend, batch: [batchSize, 1], memoryLimit: memoryLimit)
-    weights =
-      try areCompared
-      ? data?.observed.map {
-        try FeedRows($0, on: backend, batch: batch, memoryLimit: left)
-      } : nil
-    observedShare = areCompared ? data?.observedShare(objective.columns) ?? 1 : 1
+    case (.samples, .samples(let data)):
+      guard let observed = data.observed else { break }
+      weights = try FeedRows(
+        observed, on: backend, batch: batch, memoryLimit: max(memoryLimit - samples.residentBytes, 0))
+      share = data.observedShare(objective?.columns)
+    case (.samples, .rows), (nil, _): break
+    }
+    self.labels = labels
+    self.weights = weights
+    observedShare = share
     corrupted = corruption == nil ? nil : try backend.tensor(batch)
   }
 

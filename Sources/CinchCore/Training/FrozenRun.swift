@@ -34,7 +34,7 @@ final class FrozenRun<B: Backend>: TrainingRun {
     func outputs(_ data: Dataset, memoryLimit: Int) throws -> FeedSource<B> {
       // Each sample passes once, so none of them stays on the device.
       let feed = try Feed(
-        .samples(data), on: backend, as: network.input, batchSize: 1, corruption: nil, objective: Objective(.sse),
+        .samples(data), on: backend, as: network.input, batchSize: 1, corruption: nil, objective: nil,
         memoryLimit: 0)
       return try network.outputs(of: 0..<frozen, from: feed, memoryLimit: memoryLimit)
     }
