@@ -10,9 +10,11 @@ struct ImputationBaselines {
   private let count: Int
   private let features: Int
 
-  /// Rows that are looked at to find components and neighbours; more are drawn from.
+  /// Rows that components are fitted to, and that neighbours are looked for among; of more they are drawn.
   private static let mostRows = 5000
   private static let neighbourCount = 5
+  /// Differences of values that are looked at to find neighbours: of large tables these are found among fewer rows.
+  private static let mostDifferences = 4_000_000_000
 
   /// - Parameters:
   ///   - data: a table in which numbers are standardised, with something in the place of missing cells.
@@ -26,10 +28,10 @@ struct ImputationBaselines {
   }
 
   /// Rows to learn from, in the order of their numbers.
-  private func someRows(seed: UInt64) -> [Int] {
-    guard count > Self.mostRows, count <= Permutation.largestCount else { return Array(0..<min(count, Self.mostRows)) }
+  private func someRows(_ most: Int, seed: UInt64) -> [Int] {
+    guard count > most, count <= Permutation.largestCount else { return Array(0..<min(count, most)) }
     let permutation = Permutation(count: count, philox: Philox(seed: seed, stream: .imputation, site: 2), step: 0)
-    return (0..<Self.mostRows).map { permutation($0) }.sorted()
+    return (0..<most).map { permutation($0) }.sorted()
   }
 
   /// The mean of each number, and the most frequent text, of equals the first.
@@ -66,7 +68,7 @@ struct ImputationBaselines {
     var result = means()
     // Of a category two numbers differ.
     let weights = kinds.flatMap { [Float](repeating: $0.width > 1 ? 0.5 : 1, count: $0.width) }
-    let donors = someRows(seed: seed)
+    let donors = someRows(min(Self.mostRows, max(500, Self.mostDifferences / (count * features))), seed: seed)
     for row in 0..<count {
       let own = row * features..<(row + 1) * features
       guard own.contains(where: { !observed[$0] }) else { continue }
@@ -103,7 +105,7 @@ struct ImputationBaselines {
   ///
   /// - Throws: `CinchError.unavailable` where there is no room for the covariance.
   func principalComponents(seed: UInt64) throws -> [Float] {
-    let rows = someRows(seed: seed)
+    let rows = someRows(Self.mostRows, seed: seed)
     let philox = Philox(seed: seed, stream: .imputation, site: 3)
     let threshold = Philox.threshold(0.1)
     var known = observed
@@ -115,7 +117,8 @@ struct ImputationBaselines {
     let candidates = [1, 2, 3, 5, 8, 12, 20].filter { $0 < features && (features <= 100 || $0 % 4 == 0) }
     var best = (count: 0, error: Double.infinity)
     for count in candidates {
-      let filled = try fitted(left, known, components: count, rows)
+      var filled = left
+      _ = try fit(count, to: &filled, known, rows)
       var error = 0.0
       for row in rows {
         for place in row * features..<(row + 1) * features where observed[place] && !known[place] {
@@ -124,13 +127,27 @@ struct ImputationBaselines {
       }
       if error < best.error { best = (count, error) }
     }
-    return best.count == 0 ? values : try fitted(values, observed, components: best.count, rows)
+    var filled = values
+    guard best.count > 0 else { return filled }
+    let components = try fit(best.count, to: &filled, observed, rows)
+    let fitted = Set(rows)
+    for row in 0..<count where !fitted.contains(row) {
+      var steps = 0
+      while steps < Self.mostSteps, components.fill(row * features..<(row + 1) * features, of: &filled, observed) {
+        steps += 1
+      }
+    }
+    return filled
   }
 
-  private func fitted(_ start: [Float], _ known: [Bool], components: Int, _ rows: [Int]) throws -> [Float] {
-    var filled = start
-    let most = features <= 100 ? 50 : 10
-    for _ in 0..<most {
+  /// Steps after which what is put in is taken as it is.
+  private static let mostSteps = 50
+
+  /// Fits components to rows in which they fill in what is not known.
+  private func fit(_ count: Int, to filled: inout [Float], _ known: [Bool], _ rows: [Int]) throws -> Components {
+    var components = Components(mean: [], axes: [])
+    let steps = features <= 100 ? Self.mostSteps : 10
+    for _ in 0..<steps {
       var mean = [Double](repeating: 0, count: features)
       for row in rows { for feature in 0..<features { mean[feature] += Double(filled[row * features + feature]) } }
       for feature in 0..<features { mean[feature] /= Double(rows.count) }
@@ -143,26 +160,40 @@ struct ImputationBaselines {
         }
       }
       let eigen = try SymmetricEigen(covariance, order: features)
-      var change = 0.0
-      for row in 0..<count {
-        let own = row * features..<(row + 1) * features
-        guard own.contains(where: { !known[$0] }) else { continue }
-        var output = mean
-        for component in 0..<components {
-          let axis = eigen.vectors[component * features..<(component + 1) * features]
-          var projection = 0.0
-          for (feature, weight) in axis.enumerated() {
-            projection += weight * (Double(filled[own.lowerBound + feature]) - mean[feature])
-          }
-          for (feature, weight) in axis.enumerated() { output[feature] += projection * weight }
-        }
-        for (feature, place) in own.enumerated() where !known[place] {
-          change = max(change, abs(output[feature] - Double(filled[place])))
-          filled[place] = Float(output[feature])
-        }
+      components = Components(mean: mean, axes: Array(eigen.vectors.prefix(count * features)))
+      var changes = false
+      for row in rows {
+        changes = components.fill(row * features..<(row + 1) * features, of: &filled, known) || changes
       }
-      if change < 1e-3 { break }
+      if !changes { break }
     }
-    return filled
+    return components
+  }
+}
+
+/// A mean and the axes through it that most of the variance lies along.
+private struct Components {
+  let mean: [Double]
+  /// Each of length 1, one after the other.
+  let axes: [Double]
+
+  /// Puts what a row's projection has into the cells that are not known.
+  /// - Returns: whether one of them has changed by more than a thousandth.
+  func fill(_ row: Range<Int>, of values: inout [Float], _ known: [Bool]) -> Bool {
+    guard row.contains(where: { !known[$0] }) else { return false }
+    var output = mean
+    for start in stride(from: 0, to: axes.count, by: mean.count) {
+      var projection = 0.0
+      for feature in mean.indices {
+        projection += axes[start + feature] * (Double(values[row.lowerBound + feature]) - mean[feature])
+      }
+      for feature in mean.indices { output[feature] += projection * axes[start + feature] }
+    }
+    var changes = false
+    for (feature, place) in row.enumerated() where !known[place] {
+      changes = changes || abs(output[feature] - Double(values[place])) > 1e-3
+      values[place] = Float(output[feature])
+    }
+    return changes
   }
 }
