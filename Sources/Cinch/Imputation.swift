@@ -50,8 +50,9 @@ public struct Imputer: Sendable {
     return try restored(model.impute(run.prepare(loaded.samples)), of: loaded.samples)
   }
 
-  /// The same, several times: each time other values that the model sees are zeroed, as in training. Between the results lies what the model does not know (Rubin, "Multiple imputation for
-  /// nonresponse in surveys", 1987): see ``RubinEstimate``.
+  /// The same, several times: each time other values that the model sees are zeroed, as in training. Between the results
+  /// lies what the model does not know (Rubin, "Multiple imputation for nonresponse in surveys", 1987): see
+  /// ``RubinEstimate``.
   ///
   /// - Parameters:
   ///   - samples: a `DataSource`, or a `Dataset` that is not scaled.

@@ -118,6 +118,15 @@ import Testing
       line: "\(line.replacing("--out run", with: "--out other")) --scale minmax --loss sse")
     #expect(other.status == 0, "\(other.errors)")
     #expect(!other.errors.contains("mixed"))
+    // Of numbers alone where it is asked for.
+    try sandbox.write("a,b\n1,200\n3,NA\n5,400\n", to: "numbers.csv")
+    for (index, recipe) in ["imputation", "deep --loss mixed"].enumerated() {
+      let asked = try await sandbox.run(
+        line: "train \(recipe) --data numbers.csv --device reference --epochs 1 --out asked\(index)")
+      #expect(asked.status == 0, "\(asked.errors)")
+      let text = String(decoding: try sandbox.bytes("asked\(index)/config.json"), as: UTF8.self)
+      #expect(text.contains(#""kind" : "standard""#) && text.contains(#""loss" : "mixed""#))
+    }
   }
 
   @Test(arguments: [
@@ -132,12 +141,14 @@ import Testing
     (65, "impute --data holes.csv -o x.csv", "no value in any row"),
     (65, "impute --data same.csv -o x.csv", "every row"),
     (64, "impute --data images-idx3-ubyte -o x.csv", "images"),
+    (64, "impute --data bare.csv -o x.csv", "no table with names"),
   ])
   func refusalsSayWhatToDo(status: Int, line: String, part: String) async throws {
     let sandbox = try Sandbox()
     try sandbox.write("a,b\n1,2\n3,\n5,4\n", to: "t.csv")
     try sandbox.write("a,b\n1,\n3,NA\n", to: "holes.csv")
     try sandbox.write("a,b\n1,x\n3,x\n", to: "same.csv")
+    try sandbox.write("1,2\n3,4\n5,7\n", to: "bare.csv")
     let images: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2] + [UInt8](repeating: 7, count: 8)
     try Data(images).write(to: sandbox.folder.appendingPathComponent("images-idx3-ubyte"))
     let outcome = try await sandbox.run(line: line)

@@ -10,9 +10,9 @@ struct ImputeCommand: ParsableCommand {
       loss leaves missing cells out. It is a run like any other, and --run completes other tables with it, or with any \
       autoencoder of a table. What comes out for a row does not depend on the other rows of its table.
 
-      The completed table is the file with its missing cells filled, all else as it was, to the last digit. -m 5 writes five of \
+      The completed table is the file with its missing cells filled, all else as it was, to the last digit. -m 5 writes five \
       others, name-1.csv to name-5.csv, from passes that zero other values of a row, as in training, and in name-variance.csv how \
-      much these differ: the variance of a number, the share of others than the most frequent text.
+      much these differ: the variance of a number, the share of other texts than the most frequent one.
 
       --evaluate 0.2 hides a fifth of the known cells, trains on the others, and compares what the model puts there with means, \
       medians, principal components and nearest neighbours.
@@ -59,30 +59,39 @@ struct ImputeCommand: ParsableCommand {
 
   func run() throws {
     try check()
-    let imputer: Imputer
-    var source: DataSource
-    if let trained {
-      imputer = try Imputer(trained, on: deviceOptions.device)
-      if let note = imputer.model.deviceNote { reportOptions.log.notice("\(note)") }
-      guard let given = try sourceOptions.source() ?? imputer.run.data else {
-        throw CinchError.usage("This run does not say which table it was trained on: name one with --data.")
-      }
-      source = given
-      imputer.run.complete(&source, hasLayout: sourceOptions.layout != nil, hasCount: false)
-    } else {
-      guard let given = try sourceOptions.source() else {
-        throw CinchError.usage("No table is named: give --data table.csv.")
-      }
-      source = given
-      let loaded = try LoadReport.observing(quiet: reportOptions.quiet) { [source] in try source.loaded() }
-      try loaded.samples.requireTable()
-      let recipe = try recipe(for: loaded.samples)
-      if let evaluate { try compare(loaded.samples, recipe, hiding: evaluate) }
-      if evaluate != nil, output == nil, save == nil { return }
-      imputer = try train(recipe, loaded)
-      source = loaded.source ?? source
+    if let trained { return try complete(with: trained) }
+    guard let source = try sourceOptions.source() else {
+      throw CinchError.usage("No table is named: give --data table.csv.")
     }
-    try complete(source, with: imputer)
+    let table = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
+    try table.samples.requireTable()
+    let recipe = try recipe(for: table.samples)
+    if let evaluate { try compare(table.samples, recipe, hiding: evaluate) }
+    if evaluate != nil, output == nil, save == nil { return }
+    let writer = try writer(for: table)
+    try complete(table, with: try train(recipe, table), writer)
+  }
+
+  /// With a model that has been trained.
+  private func complete(with run: String) throws {
+    let imputer = try Imputer(run, on: deviceOptions.device)
+    if let note = imputer.model.deviceNote { reportOptions.log.notice("\(note)") }
+    guard var source = try sourceOptions.source() ?? imputer.run.data else {
+      throw CinchError.usage("This run does not say which table it was trained on: name one with --data.")
+    }
+    imputer.run.complete(&source, hasLayout: sourceOptions.layout != nil, hasCount: false)
+    let table = try LoadReport.observing(quiet: reportOptions.quiet) { [source] in try source.loaded() }
+    try complete(table, with: imputer, try writer(for: table))
+  }
+
+  /// What writes the table anew; nil where nobody wants it.
+  private func writer(for table: LoadedSamples) throws -> TableRewriter? {
+    guard output != nil else { return nil }
+    guard let schema = table.samples.schema, let source = table.source else {
+      throw CinchError.usage(
+        "'\(table.samples.name)' is no table with names: name a .csv or .tsv file that begins with some.")
+    }
+    return try TableRewriter(source, schema)
   }
 
   /// Before any work is done.
@@ -147,20 +156,13 @@ struct ImputeCommand: ParsableCommand {
     try Output.result(reportOptions.json ? report.json.description : report.text)
   }
 
-  private func complete(_ source: DataSource, with imputer: Imputer) throws {
-    guard let output else { return }
-    let loaded = try LoadReport.observing(quiet: reportOptions.quiet) {
-      try source.loaded()
-    }
-    let data = loaded.samples
-    guard let schema = data.schema else {
-      throw CinchError.usage("'\(source.source)' is no table of text: name a .csv or .tsv file.")
-    }
-    let writer = try TableRewriter(loaded.source ?? source, schema)
+  private func complete(_ table: LoadedSamples, with imputer: Imputer, _ writer: TableRewriter?) throws {
+    guard let output, let writer else { return }
+    let (data, schema) = (table.samples, writer.schema)
     let seed = recipeOptions.seed ?? imputer.run.recipe.seed
-    try write(try imputer.complete(loaded), schema, writer, to: output)
+    try write(try imputer.complete(table), schema, writer, to: output)
     guard let m = imputations, m > 1 else { return try tell(data, [], output) }
-    let draws = try imputer.complete(loaded, draws: m, seed: seed)
+    let draws = try imputer.complete(table, draws: m, seed: seed)
     for (index, draw) in draws.enumerated() {
       try write(draw, schema, writer, to: Self.name(output, "\(index + 1)"))
     }
@@ -190,7 +192,7 @@ struct ImputeCommand: ParsableCommand {
   }
 
   private func tell(_ data: Dataset, _ estimates: [RubinEstimate], _ output: String) throws {
-    let missing = ImputationReport.missing(data)
+    let missing = data.missingCells
     if reportOptions.json {
       return try Output.result(ImputationReport.json(saved: output, missing: missing, estimates).description)
     }

@@ -14,9 +14,11 @@ extension RecipeOptions {
     return try recipe.adopting(columnsOf: data)
   }
 
-  /// Whether a table with texts is told apart by column where nothing is said of the loss.
+  /// Whether the columns of a table are told apart: where that is asked for, and of a table with texts where nothing is said
+  /// of the loss.
   func mixesColumns(_ base: Recipe, of data: Dataset) -> Bool {
-    loss == nil && outputActivation == nil && base.takesMixedLoss && data.hasTexts
+    guard base.takesMixedLoss, outputActivation == nil else { return false }
+    return (loss ?? base.loss) == .mixed || loss == nil && data.hasTexts
   }
 
   private func fitLayers(_ base: Recipe, isFromFile: Bool, to data: Dataset) throws -> Recipe {

@@ -68,9 +68,6 @@ struct ImputationReport {
 
 // What several imputations say of columns.
 extension ImputationReport {
-  /// Cells of a table that are missing.
-  static func missing(_ data: Dataset) -> Int { data.missingCells }
-
   static func table(_ estimates: [RubinEstimate]) -> String {
     let names = estimates.map(\.name.count).max() ?? 0
     let table = Table([

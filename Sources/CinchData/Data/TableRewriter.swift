@@ -5,7 +5,8 @@ package struct TableRewriter {
   private let path: String
   private let contents: FileContents
   private let options: Dataset.LoadOptions
-  private let schema: TableSchema
+  /// What its feature columns are.
+  package let schema: TableSchema
 
   /// - Parameters:
   ///   - source: a CSV file, gzipped or not.
