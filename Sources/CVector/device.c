@@ -112,6 +112,37 @@ double cinch_peak_gflops(cinch_device *device) {
   return best;
 }
 
+typedef struct {
+  const cinch_device *device;
+  const float *x;
+  float *y;
+  int64_t count, rounds;
+} stream_job;
+
+static void stream_task(void *context, int64_t task) {
+  const stream_job *job = context;
+  int64_t start = job->count * task / job->device->threads, end = job->count * (task + 1) / job->device->threads;
+  job->device->kernels->stream(job->x + start, job->y + start, end - start, job->rounds);
+}
+
+double cinch_bandwidth(cinch_device *device, const float *x, float *y, int64_t count) {
+  stream_job job = {device, x, y, count, 1};
+  double best = 0;
+  for (int timed = 0; timed < 8;) {
+    double start = seconds();
+    cinch_pool_run(device->pool, stream_task, &job, device->threads);
+    double took = seconds() - start;
+    if (took < 0.004) {
+      job.rounds *= 4;
+      continue;
+    }
+    timed++;
+    double rate = 8.0 * (double)count * (double)job.rounds / took;
+    if (rate > best) best = rate;
+  }
+  return best;
+}
+
 // MARK: Memory
 
 float *cinch_allocate(int64_t count) {

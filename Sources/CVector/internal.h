@@ -116,6 +116,7 @@ typedef struct {
 
   /// Multiply-adds on registers alone; returns how many floating-point operations it did.
   double (*burn)(int64_t rounds, float *sink);
+  void (*stream)(const float *x, float *y, int64_t count, int64_t rounds);
 } cinch_kernels;
 
 extern const cinch_kernels cinch_kernels_base;

@@ -32,8 +32,8 @@ public final class Autoencoder: Sendable {
     try self.init(recipe, on: device, run: nil)
   }
 
-  init(_ recipe: Recipe, on device: Device, run: RunConfig?) throws {
-    let opened = try device.open()
+  init(_ recipe: Recipe, on device: Device, run: RunConfig?, profiler: Profiler? = nil) throws {
+    let opened = try device.open(profiler: profiler)
     let session = try Autoencoder.reporting { try openSession(recipe, on: opened.backend) }
     self.recipe = recipe
     network = session.resolved

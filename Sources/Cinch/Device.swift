@@ -88,16 +88,20 @@ package struct OpenedDevice {
 extension Device {
   /// With `CINCH_TRACE=1` in the environment it tells of every op on standard error; see `TracePrinter`.
   ///
+  /// - Parameter profiler: told of every op.
   /// - Throws: `CinchError.unavailable`, with what to install or name instead.
-  package func open() throws -> OpenedDevice {
+  package func open(profiler: Profiler? = nil) throws -> OpenedDevice {
     do {
-      guard TracePrinter.isWanted else { return try openPlain(profiling: false) }
+      guard profiler != nil || TracePrinter.isWanted else { return try openPlain(profiling: false) }
       let opened = try openPlain(profiling: true)
-      return OpenedDevice(backend: TracePrinter.tracing(opened.backend), note: opened.note)
+      let backend = profiler.map { profiling(opened.backend, by: $0) } ?? TracePrinter.tracing(opened.backend)
+      return OpenedDevice(backend: backend, note: opened.note)
     } catch let error as BackendError {
       throw CinchError(error)
     }
   }
+
+  private func profiling(_ backend: some Backend, by profiler: Profiler) -> any Backend { profiler.profiling(backend) }
 
   /// Without the trace.
   func openPlain(profiling: Bool) throws -> OpenedDevice {

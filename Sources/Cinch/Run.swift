@@ -26,6 +26,8 @@ public final class Run: Sendable {
     /// The most time without a checkpoint inside an epoch, so that a crash in a long one loses no more.
     public var longestInterval = Duration.seconds(60)
     public var training = TrainingOptions()
+    /// Told of every op of the run; nil for none. It takes some time of its own.
+    public var profiler: Profiler?
 
     public init() {}
   }
@@ -217,7 +219,7 @@ public final class Run: Sendable {
   private static func open(
     _ recipe: Recipe, _ parts: RunParts, on device: Device, _ settings: Settings, first: [NamedParameter]? = nil
   ) throws -> (Trainer, Int) {
-    let trainer = try Trainer(recipe, on: device)
+    let trainer = try Trainer(recipe, on: device, profiler: settings.profiler)
     if let first { try trainer.model.setParameters(try trainer.model.parameters().replaced(by: first)) }
     return (trainer, try trainer.prepare(parts.training, validation: parts.validation, options: settings.training))
   }

@@ -36,6 +36,7 @@ public struct RunFolder: Sendable, Hashable {
     case features = "features.png"
     case principalComponents = "pca.safetensors"
     case scores = "scores.safetensors"
+    case trace = "trace.json"
   }
 
   package func path(of file: File) -> String { path + "/" + file.rawValue }

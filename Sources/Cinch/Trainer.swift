@@ -22,8 +22,12 @@ public final class Trainer: Sendable {
 
   /// - Throws: `CinchError.usage` where the recipe makes no model, `CinchError.unavailable` where the device
   ///   does not exist.
-  public init(_ recipe: Recipe, on device: Device = .automatic) throws {
-    model = try Autoencoder(recipe, on: device)
+  public convenience init(_ recipe: Recipe, on device: Device = .automatic) throws {
+    try self.init(recipe, on: device, profiler: nil)
+  }
+
+  init(_ recipe: Recipe, on device: Device, profiler: Profiler?) throws {
+    model = try Autoencoder(recipe, on: device, run: nil, profiler: profiler)
   }
 
   /// Trains a model further from the weights it has, as a new run: moments, shuffles and counters start afresh.

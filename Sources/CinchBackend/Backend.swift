@@ -15,9 +15,13 @@ public protocol Backend: MemoryOps, MatmulOps, ActivationOps, ReductionOps, Loss
   /// The kernels that have run since the last call, in order, where the backend was opened for profiling; else none.
   /// Waits for them.
   func takeLaunches() throws -> [KernelLaunch]
+
+  /// How many `takeLaunches` would give; nil where ops are not timed one by one, or have run when they return.
+  var launchesToTake: Int? { get }
 }
 
 extension Backend {
+  public var launchesToTake: Int? { nil }
   public func takeLaunches() throws -> [KernelLaunch] { [] }
 }
 

@@ -56,4 +56,8 @@ public struct ConvolutionGeometry: Sendable, Hashable {
   /// `[kernelHeight, kernelWidth, channels, outputChannels]`: taps outermost, so that the channels of a tap are
   /// one contiguous matrix. Files keep PyTorch's `[outputChannels, channels, kernelHeight, kernelWidth]`.
   public var weightShape: Shape { [kernelHeight, kernelWidth, channels, outputChannels] }
+
+  /// Floating-point operations of a sample in any of the three modes, 2 for a multiply-add. Taps that lie in the padding
+  /// count.
+  public var flops: Double { 2 * Double(outputHeight * outputWidth) * Double(weightShape.count) }
 }

@@ -101,7 +101,7 @@ extension OpenCLBackend {
     }
     if status != 0 { throw failure("launching the kernel \(call.id.name) on \(grid.global)", status) }
     counters.launches += 1
-    if let event { profile.append((call.id, grid, event)) }
+    if let event { profile.append(TimedCommand(name: call.id.name, grid: grid, event: event)) }
     if device.compilesLate { try awaitFirst(call) }
   }
 

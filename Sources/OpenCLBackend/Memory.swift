@@ -88,8 +88,9 @@ extension OpenCLBackend {
     let bytes = values.count * MemoryLayout<Float>.stride
     let offset = tensor.offset * MemoryLayout<Float>.stride
     if bytes > Self.largestStaged {
-      let status = clEnqueueWriteBuffer(
-        queue, tensor.buffer.memory, cl_bool(CL_TRUE), offset, bytes, source, 0, nil, nil)
+      let status = timed("writeBuffer") {
+        clEnqueueWriteBuffer(queue, tensor.buffer.memory, cl_bool(CL_TRUE), offset, bytes, source, 0, nil, $0)
+      }
       guard status == CL_SUCCESS else { throw failure("writing \(byteText(bytes))", status) }
       counters.waits += 1
       counters.launches += 1
@@ -147,6 +148,10 @@ extension OpenCLBackend {
     let status = clEnqueueWriteBuffer(
       queue, buffer.memory, cl_bool(CL_FALSE), offset, bytes, mapped, 0, nil, &staging!.slots[index].copied)
     guard status == CL_SUCCESS else { throw failure("writing \(byteText(bytes))", status) }
+    if isProfiling, let event = staging!.slots[index].copied {
+      clRetainEvent(event)
+      profile.append(TimedCommand(name: "writeBuffer", grid: nil, event: event))
+    }
     counters.launches += 1
   }
 
@@ -171,9 +176,10 @@ extension OpenCLBackend {
     try checkBounds(tensor)
     guard let target = values.baseAddress, !values.isEmpty else { return }
     let bytes = values.count * MemoryLayout<Float>.stride
-    let status = clEnqueueReadBuffer(
-      queue, tensor.buffer.memory, cl_bool(CL_TRUE), tensor.offset * MemoryLayout<Float>.stride, bytes, target, 0, nil,
-      nil)
+    let offset = tensor.offset * MemoryLayout<Float>.stride
+    let status = timed("readBuffer") {
+      clEnqueueReadBuffer(queue, tensor.buffer.memory, cl_bool(CL_TRUE), offset, bytes, target, 0, nil, $0)
+    }
     counters.waits += 1
     guard status == CL_SUCCESS else { throw failure("reading \(byteText(bytes))", status) }
   }
@@ -195,9 +201,11 @@ extension OpenCLBackend {
     try checkBounds(destination)
     guard source.count > 0 else { return }
     let stride = MemoryLayout<Float>.stride
-    let status = clEnqueueCopyBuffer(
-      queue, source.buffer.memory, destination.buffer.memory, source.offset * stride, destination.offset * stride,
-      source.count * stride, 0, nil, nil)
+    let status = timed("copyBuffer") {
+      clEnqueueCopyBuffer(
+        queue, source.buffer.memory, destination.buffer.memory, source.offset * stride, destination.offset * stride,
+        source.count * stride, 0, nil, $0)
+    }
     guard status == CL_SUCCESS else { throw failure("copying \(source.shape)", status) }
     counters.launches += 1
   }

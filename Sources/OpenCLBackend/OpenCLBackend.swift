@@ -41,7 +41,7 @@ public final class OpenCLBackend: Backend {
   var clipPartials: OpenCLBuffer?
   /// Whether every launch leaves an event for `takeLaunches`.
   let isProfiling: Bool
-  var profile: [(id: KernelID, grid: Grid, event: cl_event)] = []
+  var profile: [TimedCommand] = []
 
   /// Opens a device.
   ///

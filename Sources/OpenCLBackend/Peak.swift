@@ -30,4 +30,34 @@ extension OpenCLBackend: MeasuresPeak {
     }
     return best
   }
+
+  public func measureBandwidth(bytes: Int) throws -> Double {
+    // Whole vectors for every work-item, so that none is cut short.
+    let grid = elements(max(bytes / 8, 1), multiple: vectorWidth)
+    let count = family == .cpu ? grid.groups * grid.chunk : bytes / 8
+    let (x, y) = (try tensor([count]), try tensor([count]))
+    var best = 0.0
+    var turns = 1
+    var timed = 0
+    while timed < 8 {
+      var call = try call(.stream)
+      call.add(x)
+      call.add(y)
+      call.add(grid.chunk)
+      call.add(long: count)
+      call.add(turns)
+      try synchronize()
+      let start = ProcessInfo.processInfo.systemUptime
+      try run(call, grid)
+      try synchronize()
+      let seconds = ProcessInfo.processInfo.systemUptime - start
+      if seconds < 0.005 {
+        turns *= 4
+      } else {
+        timed += 1
+        best = max(best, Double(8 * count) * Double(turns) / seconds)
+      }
+    }
+    return best
+  }
 }

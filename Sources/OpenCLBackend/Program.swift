@@ -30,7 +30,7 @@ enum KernelID: Int, CaseIterable {
   case gather, corrupt, gatherCorrupt, maskExactly, zeroBlocks
   case mixedOutput, mixedLoss
   case sample, sampleMeans, sampleGradient, priorDivergence
-  case peak
+  case peak, stream
   case correlate, correlatePlanes, gradientSlices, gradientSlicesOfFew, sumSlices, packWeights
   case convolveTiles, convolveTransposedTiles, convolutionGradientTiles, convolutionSlices
   case maxPool, unpool, pickSwitches, poolSum, poolSpread
@@ -58,7 +58,7 @@ enum KernelID: Int, CaseIterable {
       .reduction
     case .gather, .corrupt, .gatherCorrupt, .maskExactly, .zeroBlocks: .random
     case .sample, .sampleMeans, .sampleGradient, .priorDivergence: .sampling
-    case .peak: .peak
+    case .peak, .stream: .peak
     case .packWeights: .convolutionPacking
     case .convolveTiles, .convolveTransposedTiles, .convolutionGradientTiles, .convolutionSlices: .convolutionTiles
     case .correlate, .correlatePlanes, .gradientSlices, .gradientSlicesOfFew, .sumSlices: nil

@@ -261,6 +261,38 @@ import Testing
     #expect(table.output.hasPrefix("device    reference") && table.lines.last?.hasPrefix("sparse") == true)
   }
 
+  @Test func benchProfilesWorkloads() async throws {
+    let sandbox = try Sandbox()
+    let line = "bench sparse --device cpu --samples 8 --batch-size 4 --repeats 1 --profile"
+    let rows = try await sandbox.run(line: "\(line) --json --traces .").objects()
+    #expect(rows.count == 2 && rows[1]["profile"] as? String == "sparse" && rows[1]["updates"] as? Int == 2)
+    let ops = rows[1]["ops"] as? [[String: Any]] ?? []
+    #expect(ops.contains { $0["op"] as? String == "denseGradient" && $0["kind"] as? String == "product" })
+    #expect(ops.allSatisfy { $0["seconds"] as? Double ?? -1 >= 0 })
+    #expect(String(decoding: try sandbox.bytes("sparse.json"), as: UTF8.self).hasPrefix("{\"traceEvents\":["))
+    let table = try await sandbox.run(line: line)
+    #expect(table.output.contains("optimizerStep") && table.lines.contains { $0.hasPrefix("an update of ") })
+    for wrong in ["bench sparse --traces .", "\(line) --traces nowhere"] {
+      let outcome = try await sandbox.run(line: wrong)
+      #expect(outcome.refused(wrong.hasSuffix("nowhere") ? 74 : 64), "\(outcome.errors)")
+    }
+  }
+
+  @Test func trainTellsWhereTimeGoes() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    let line = "train sparse --layers 16,5 --data data.csv --epochs 2 --device cpu"
+    let human = try await sandbox.run(line: "\(line) --out one --profile")
+    #expect(human.status == 0 && human.output.contains("an update of "), "\(human.errors)")
+    #expect(String(decoding: try sandbox.bytes("one/trace.json"), as: UTF8.self).contains("optimizerStep"))
+    let events = try await sandbox.run(line: "\(line) --out two --profile --json").objects()
+    #expect(events.last?["event"] as? String == "profile" && events.last?["updates"] as? Int == 2)
+    // It is no part of the run.
+    let plain = try await sandbox.run(line: "\(line) --out three --json").objects()
+    #expect(plain.count == events.count - 1)
+    #expect(try sandbox.bytes("one/model.safetensors") == sandbox.bytes("three/model.safetensors"))
+  }
+
   @Test func selftestTimesOps() async throws {
     let sandbox = try Sandbox()
     let line = "selftest --perf --device reference --op total --op columnSums"

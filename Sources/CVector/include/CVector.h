@@ -31,6 +31,8 @@ void cinch_warm_up(cinch_device *device);
 void cinch_processor_name(char *name, size_t size);
 /// The best float32 multiply-add rate that all threads reach together on registers alone, in GFLOP/s.
 double cinch_peak_gflops(cinch_device *device);
+/// The best rate at which all threads pass together over x and y, y = x + 1, in bytes read and written a second.
+double cinch_bandwidth(cinch_device *device, const float *x, float *y, int64_t count);
 
 // MARK: Memory
 

@@ -1,4 +1,4 @@
-// The rate that no pass can exceed.
+// The rates that no pass can exceed.
 
 /// Chains of multiply-adds that never touch memory: the processor's ceiling.
 static double burn(int64_t rounds, float *sink) {
@@ -16,4 +16,13 @@ static double burn(int64_t rounds, float *sink) {
   for (int i = 0; i < chains; i++) sum += x[i];
   *sink = sum_lanes(sum);
   return 2.0 * chains * CINCH_WIDTH * (double)rounds;
+}
+
+/// y = x + round, again and again, as if a pass followed a pass.
+static void stream(const float *x, float *y, int64_t count, int64_t rounds) {
+  for (int64_t round = 0; round < rounds; round++) {
+    int64_t i = 0;
+    for (; i + CINCH_WIDTH <= count; i += CINCH_WIDTH) store(y + i, load(x + i) + (float)round);
+    for (; i < count; i++) y[i] = x[i] + (float)round;
+  }
 }

@@ -49,4 +49,5 @@ const cinch_kernels CINCH_KERNELS = {
     .merge_channels = merge_channels,
     .pool = pool_rows,
     .burn = burn,
+    .stream = stream,
 };

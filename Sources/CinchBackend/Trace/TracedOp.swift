@@ -3,12 +3,25 @@ public struct TracedOp<Buffer: AnyObject> {
   /// The method's name in the op protocols.
   public var name: String
   public var operands: [Operand]
-  /// The scalars: modes, flags and factors, in one line.
-  public var settings: String
-  /// The kernels that ran for it, where the device tells; see `Backend.takeLaunches`.
-  public var launches: [KernelLaunch]
-  /// What the call took on the host's clock. Where ops are queued, this is the time to queue it.
+  /// Floating-point operations of a product or a convolution, 2 for a multiply-add; taps that lie in the padding count.
+  /// 0 for everything else.
+  public var operations: Double
+  /// Bytes that pass between memory and the device at least: what is read, once, what is written, and both of what is updated.
+  public var bytes: Double
+  /// When the call began, and what it took, on the host's clock, in seconds since the first op. Where ops are queued, this
+  /// is the time to queue it.
+  public var start: Double
   public var seconds: Double
+  /// The kernels that ran for it, where the device tells and was asked at each op; see `Backend.takeLaunches`.
+  public var launches: [KernelLaunch] = []
+  /// The scalars: modes, flags and factors, in one line, without what is another at every update.
+  public var settings: String { describeSettings() }
+  /// The numbers that are others at every update: where in the epoch it is, and keys of draws.
+  public var progress: String { describeProgress() }
+
+  // Made only where somebody asks: texts take longer than queueing.
+  let describeSettings: () -> String
+  let describeProgress: () -> String
 
   /// A tensor by its role in the op.
   public struct Operand {
@@ -40,15 +53,25 @@ public struct KernelLaunch: Sendable, Hashable {
   /// Work-items, and those of one work-group.
   public var global: [Int]
   public var local: [Int]
-  /// On the device's own clock.
+  /// On the device's own clock, which begins anywhere: when the host queued it, and when it began.
+  public var queued: Double
+  public var start: Double
+  /// What it took on that clock.
   public var microseconds: Double
 
-  public init(kernel: String, global: [Int], local: [Int], microseconds: Double) {
+  public init(
+    kernel: String, global: [Int], local: [Int], queued: Double = 0, start: Double = 0, microseconds: Double
+  ) {
     self.kernel = kernel
     self.global = global
     self.local = local
+    self.queued = queued
+    self.start = start
     self.microseconds = microseconds
   }
+
+  /// When it ended.
+  public var end: Double { start + microseconds }
 }
 
 /// Writes traced ops as lines such as `matmul a=A[8×13] b=B[9×13] bias=B+117[9] → c=C[8×9] | bᵀ forward sigmoid`.
@@ -67,7 +90,8 @@ public struct TraceFormat {
     let writes = operands.filter { $0.0 != .read }.map(\.1)
     var parts = [op.name] + reads
     if !writes.isEmpty { parts += ["→"] + writes }
-    if !op.settings.isEmpty { parts += ["|", op.settings] }
+    let settings = [op.settings, op.progress].filter { !$0.isEmpty }
+    if !settings.isEmpty { parts += ["|"] + settings }
     return parts.joined(separator: " ")
   }
 

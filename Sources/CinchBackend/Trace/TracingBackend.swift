@@ -6,27 +6,58 @@ public final class TracingBackend<Base: Backend>: Backend {
   typealias Operand = TracedOp<Buffer>.Operand
 
   public let base: Base
+  private let timing: Timing
   /// Told of each op after it was queued; what it throws, the op throws.
   private let observer: (TracedOp<Base.Buffer>) throws -> Void
+  private let opened = ContinuousClock.now
 
-  public init(_ base: Base, observer: @escaping (TracedOp<Base.Buffer>) throws -> Void) {
+  /// When kernels are timed.
+  public enum Timing: Sendable {
+    /// Each op waits for its kernels and tells of them.
+    case eachOp
+    /// No op waits: the observer takes the launches when the device has come to rest.
+    case whenIdle
+  }
+
+  public init(
+    _ base: Base, timing: Timing = .eachOp, observer: @escaping (TracedOp<Base.Buffer>) throws -> Void
+  ) {
     self.base = base
+    self.timing = timing
     self.observer = observer
   }
 
   public var info: DeviceInfo { base.info }
   public var counters: BackendCounters { base.counters }
+  public var launchesToTake: Int? { base.launchesToTake }
   public func takeLaunches() throws -> [KernelLaunch] { try base.takeLaunches() }
 
-  func trace(_ name: String, _ operands: [Operand], _ settings: String = "", _ body: () throws -> Void) throws {
+  /// - Parameters:
+  ///   - bytes: what passes between memory and the device, where not all of the operands do.
+  ///   - progress: what of its numbers is another at every update.
+  func trace(
+    _ name: String, _ operands: [Operand], operations: Double = 0, bytes: Double? = nil,
+    _ settings: @autoclosure @escaping () -> String = "", progress: @autoclosure @escaping () -> String = "",
+    _ body: () throws -> Void
+  ) throws {
     let start = ContinuousClock.now
     try body()
-    let duration = (ContinuousClock.now - start).components
-    let launches = try base.takeLaunches()
-    try observer(
-      TracedOp(
-        name: name, operands: operands, settings: settings, launches: launches,
-        seconds: Double(duration.seconds) + Double(duration.attoseconds) * 1e-18))
+    let end = ContinuousClock.now
+    var op = TracedOp<Buffer>(
+      name: name, operands: operands, operations: operations, bytes: bytes ?? Self.bytes(operands),
+      start: seconds(start - opened), seconds: seconds(end - start),
+      describeSettings: settings, describeProgress: progress)
+    if timing == .eachOp { op.launches = try base.takeLaunches() }
+    try observer(op)
+  }
+
+  private static func bytes(_ operands: [Operand]) -> Double {
+    let elements = operands.reduce(0) { $0 + $1.tensor.count * ($1.access == .update ? 2 : 1) }
+    return Double(elements * MemoryLayout<Scalar>.stride)
+  }
+
+  private func seconds(_ duration: Duration) -> Double {
+    Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
   }
 }
 
@@ -53,7 +84,12 @@ extension TracingBackend {
     }
   }
 
-  public func synchronize() throws { try base.synchronize() }
+  public func synchronize() throws { try trace("synchronize", []) { try base.synchronize() } }
+}
+
+extension TracingBackend: MeasuresPeak where Base: MeasuresPeak {
+  public func measurePeakGFLOPS() throws -> Double { try base.measurePeakGFLOPS() }
+  public func measureBandwidth(bytes: Int) throws -> Double { try base.measureBandwidth(bytes: bytes) }
 }
 
 /// Six digits: enough to tell settings apart, and the same whatever the last bit of a library function is.

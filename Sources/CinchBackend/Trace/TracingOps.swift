@@ -5,9 +5,10 @@ extension TracingBackend {
     epilogue: Epilogue<Buffer>
   ) throws {
     let end = Ending(epilogue, result: "c", c)
-    let transposed = [transposeA ? "aᵀ" : nil, transposeB ? "bᵀ" : nil].compactMap { $0 }
+    let steps = transposeA ? a.rows : a.columns
     try trace(
-      "matmul", [.read("a", a), .read("b", b)] + end.operands, (transposed + [end.settings]).joined(separator: " ")
+      "matmul", [.read("a", a), .read("b", b)] + end.operands, operations: 2 * Double(c.count) * Double(steps),
+      (transposeA ? "aᵀ " : "") + (transposeB ? "bᵀ " : "") + end.settings
     ) {
       try base.matmul(a, transposeA: transposeA, b, transposeB: transposeB, into: c, epilogue: epilogue)
     }
@@ -21,8 +22,11 @@ extension TracingBackend {
     if let rowPull { operands += [.read("scale", rowPull.scale), .read("weight", rowPull.weight)] }
     operands.append(accumulate ? .update("dW", weightGradient) : .write("dW", weightGradient))
     operands.append(accumulateBias ? .update("db", biasGradient) : .write("db", biasGradient))
-    let settings = [scale == 1 ? nil : "scale \(number(scale))", rowPull.map { "pull \(number($0.factor))" }]
-    try trace("denseGradient", operands, settings.compactMap { $0 }.joined(separator: " ")) {
+    try trace(
+      "denseGradient", operands, operations: 2 * Double(delta.count) * Double(input.columns),
+      [scale == 1 ? nil : "scale \(number(scale))", rowPull.map { "pull \(number($0.factor))" }]
+        .compactMap { $0 }.joined(separator: " ")
+    ) {
       try base.denseGradient(
         delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, scale: scale,
         accumulate: accumulate, accumulateBias: accumulateBias, rowPull: rowPull)
@@ -55,7 +59,8 @@ extension TracingBackend {
   ) throws {
     let end = Ending(epilogue, result: "y", y)
     try trace(
-      "convolve", [.read("x", x), .read("weight", weight)] + end.operands, "\(text(geometry)) \(end.settings)"
+      "convolve", [.read("x", x), .read("weight", weight)] + end.operands,
+      operations: geometry.flops * Double(samples(y)), "\(text(geometry)) \(end.settings)"
     ) {
       try base.convolve(x, weight, geometry, into: y, epilogue: epilogue)
     }
@@ -67,7 +72,8 @@ extension TracingBackend {
   ) throws {
     let end = Ending(epilogue, result: "x", x)
     try trace(
-      "convolveTransposed", [.read("y", y), .read("weight", weight)] + end.operands, "\(text(geometry)) \(end.settings)"
+      "convolveTransposed", [.read("y", y), .read("weight", weight)] + end.operands,
+      operations: geometry.flops * Double(samples(x)), "\(text(geometry)) \(end.settings)"
     ) {
       try base.convolveTransposed(y, weight, geometry, into: x, epilogue: epilogue)
     }
@@ -81,7 +87,10 @@ extension TracingBackend {
       .read("x", x), .read("y", y), accumulate ? .update("dW", weightGradient) : .write("dW", weightGradient),
       accumulateBias ? .update("db", biasGradient) : .write("db", biasGradient),
     ]
-    try trace("convolutionGradient", operands, "\(text(geometry)) δ is \(delta)") {
+    try trace(
+      "convolutionGradient", operands, operations: geometry.flops * Double(samples(x)),
+      "\(text(geometry)) δ is \(delta)"
+    ) {
       try base.convolutionGradient(
         x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta,
         accumulate: accumulate, accumulateBias: accumulateBias)
@@ -276,13 +285,19 @@ extension TracingBackend {
   // MARK: Batches, draws and updates
 
   public func gather(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
-    try trace("gather", [.read("source", source), .write("batch", batch)], text(order)) {
+    try trace(
+      "gather", [.read("source", source), .write("batch", batch)], bytes: bytes(drawn: [batch, batch]),
+      progress: text(order)
+    ) {
       try base.gather(source, order, into: batch)
     }
   }
 
   public func gatherBytes(_ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
-    try trace("gatherBytes", [.read("source", source.packed), .write("batch", batch)], text(order)) {
+    try trace(
+      "gatherBytes", [.read("source", source.packed), .write("batch", batch)],
+      bytes: bytes(drawn: [batch]) + Double(batch.count), progress: text(order)
+    ) {
       try base.gatherBytes(source, order, into: batch)
     }
   }
@@ -290,7 +305,7 @@ extension TracingBackend {
   public func corrupt(
     _ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>
   ) throws {
-    try trace("corrupt", [.read("x", x), .write("corrupted", corrupted)], "\(corruption) \(text(draws))") {
+    try trace("corrupt", [.read("x", x), .write("corrupted", corrupted)], "\(corruption)", progress: text(draws)) {
       try base.corrupt(x, corruption, draws, into: corrupted)
     }
   }
@@ -300,7 +315,10 @@ extension TracingBackend {
     _ draws: Draws, corrupted: Tensor<Buffer>
   ) throws {
     let operands: [Operand] = [.read("source", source), .write("batch", batch), .write("corrupted", corrupted)]
-    try trace("gather", operands, "\(text(order)) \(corruption) \(text(draws))") {
+    try trace(
+      "gather", operands, bytes: bytes(drawn: [batch, batch, corrupted]), "\(corruption)",
+      progress: "\(text(order)) \(text(draws))"
+    ) {
       try base.gather(source, order, into: batch, corruption, draws, corrupted: corrupted)
     }
   }
@@ -310,19 +328,24 @@ extension TracingBackend {
     _ draws: Draws, corrupted: Tensor<Buffer>
   ) throws {
     let operands: [Operand] = [.read("source", source.packed), .write("batch", batch), .write("corrupted", corrupted)]
-    try trace("gatherBytes", operands, "\(text(order)) \(corruption) \(text(draws))") {
+    try trace(
+      "gatherBytes", operands, bytes: bytes(drawn: [batch, corrupted]) + Double(batch.count), "\(corruption)",
+      progress: "\(text(order)) \(text(draws))"
+    ) {
       try base.gatherBytes(source, order, into: batch, corruption, draws, corrupted: corrupted)
     }
   }
 
   public func bernoulli(_ p: Tensor<Buffer>, _ draws: Draws, into samples: Tensor<Buffer>) throws {
-    try trace("bernoulli", [.read("p", p), .write("samples", samples)], text(draws)) {
+    try trace("bernoulli", [.read("p", p), .write("samples", samples)], progress: text(draws)) {
       try base.bernoulli(p, draws, into: samples)
     }
   }
 
   public func sample(_ ms: Tensor<Buffer>, _ draws: Draws?, into z: Tensor<Buffer>) throws {
-    try trace("sample", [.read("ms", ms), .write("z", z)], draws.map(text) ?? "means") {
+    try trace(
+      "sample", [.read("ms", ms), .write("z", z)], draws == nil ? "means" : "", progress: draws.map(text) ?? ""
+    ) {
       try base.sample(ms, draws, into: z)
     }
   }
@@ -331,7 +354,7 @@ extension TracingBackend {
     _ delta: Tensor<Buffer>, _ ms: Tensor<Buffer>, _ draws: Draws, prior: Double, into result: Tensor<Buffer>
   ) throws {
     let operands: [Operand] = [.read("delta", delta), .read("ms", ms), .write("result", result)]
-    try trace("sampleGradient", operands, "prior \(number(prior)) \(text(draws))") {
+    try trace("sampleGradient", operands, "prior \(number(prior))", progress: text(draws)) {
       try base.sampleGradient(delta, ms, draws, prior: prior, into: result)
     }
   }
@@ -350,7 +373,7 @@ extension TracingBackend {
     operands.append(.update("parameters", parameters))
     if let first { operands.append(.update("first", first)) }
     if let second { operands.append(.update("second", second)) }
-    try trace("optimizerStep", operands, text(step)) {
+    try trace("optimizerStep", operands, text(step), progress: progress(step)) {
       try base.optimizerStep(
         step, parameters: parameters, gradients: gradients, first: first, second: second, gradientScale: gradientScale)
     }
@@ -363,7 +386,7 @@ extension TracingBackend {
     let operands: [Operand] = [
       .read("parameters", parameters), .read("gradients", gradients), .write("scale", scale),
     ]
-    try trace("clipScale", operands, "maximum \(number(maximum)) \(text(step))") {
+    try trace("clipScale", operands, "maximum \(number(maximum)) \(text(step))", progress: progress(step)) {
       try base.clipScale(maximum: maximum, step, parameters: parameters, gradients: gradients, into: scale)
     }
   }
@@ -373,7 +396,9 @@ extension TracingBackend {
   /// What an epilogue does to the result of its op.
   private struct Ending {
     let operands: [Operand]
-    let settings: String
+    private let describe: () -> String
+
+    var settings: String { describe() }
 
     init(_ epilogue: Epilogue<Buffer>, result: String, _ tensor: Tensor<Buffer>) {
       var operands: [Operand] = []
@@ -382,23 +407,27 @@ extension TracingBackend {
       }
       var end = Operand.write(result, tensor)
       switch epilogue {
-      case .none: settings = ""
+      case .none: describe = { "" }
       case .accumulate:
-        settings = ""
+        describe = { "" }
         end = .update(result, tensor)
       case .forward(let bias, let activation):
-        settings = "forward \(activation.rawValue)"
+        describe = { "forward \(activation.rawValue)" }
         add("bias", bias)
       case .backward(let below):
-        let l1 = below.l1 == 0 ? "" : " l1 \(number(below.l1))"
-        let curvature = below.curvature.map { " curvature \(number($0.factor))" } ?? ""
-        settings = "backward \(below.activation.rawValue)" + l1 + curvature
+        describe = {
+          let l1 = below.l1 == 0 ? "" : " l1 \(number(below.l1))"
+          let curvature = below.curvature.map { " curvature \(number($0.factor))" } ?? ""
+          return "backward \(below.activation.rawValue)" + l1 + curvature
+        }
         add("output", below.output)
         add("column", below.column)
         add("norms", below.curvature?.norms)
       case .loss(let loss):
         let terms = loss.terms
-        settings = "loss \(terms.loss.rawValue) \(terms.activation.rawValue) scale \(number(loss.gradientScale))"
+        describe = {
+          "loss \(terms.loss.rawValue) \(terms.activation.rawValue) scale \(number(loss.gradientScale))"
+        }
         add("bias", terms.bias)
         add("target", terms.target)
         add("weight", terms.weight)
@@ -411,35 +440,50 @@ extension TracingBackend {
 
   private func read(_ role: String, _ tensor: Tensor<Buffer>?) -> [Operand] { tensor.map { [.read(role, $0)] } ?? [] }
 
-  private func text(_ order: SampleOrder) -> String {
-    let permutation = order.permutation.map { " of a permutation of \($0.count), key \($0.key.x)" } ?? ""
-    return "from \(order.start)" + permutation
-  }
+  private func samples(_ image: Tensor<Buffer>) -> Int { image.shape.dimensions.first ?? 0 }
 
-  private func text(_ draws: Draws) -> String {
-    let start = draws.firstRow == 0 ? "" : " from row \(draws.firstRow)"
-    return "key \(draws.philox.key.x),\(draws.philox.key.y) step \(draws.step)" + start
+  /// Of gathering: the source is read only where samples are drawn.
+  private func bytes(drawn: [Tensor<Buffer>]) -> Double {
+    Double(drawn.reduce(0) { $0 + $1.count } * MemoryLayout<Scalar>.stride)
   }
+}
 
-  private func text(_ g: ConvolutionGeometry) -> String {
-    "\(g.kernelHeight)×\(g.kernelWidth) stride \(g.strideHeight)×\(g.strideWidth) "
-      + "dilation \(g.dilationHeight)×\(g.dilationWidth) at \(g.top),\(g.left)"
-  }
+// The numbers of an op as text.
 
-  private func text(_ g: PoolingGeometry) -> String {
-    "\(g.kernelHeight)×\(g.kernelWidth) stride \(g.strideHeight)×\(g.strideWidth) at \(g.top),\(g.left)"
-  }
+private func text(_ order: SampleOrder) -> String {
+  let permutation = order.permutation.map { " of a permutation of \($0.count), key \($0.key.x)" } ?? ""
+  return "from \(order.start)" + permutation
+}
 
-  private func text(_ step: OptimizerStep) -> String {
-    let rule =
-      switch step.rule {
-      case .sgd: "sgd"
-      case .momentum(let momentum): "momentum \(number(momentum))"
-      case .nesterov(let momentum): "nesterov \(number(momentum))"
-      case .adam(let beta1, let beta2, let epsilon, let step):
-        "adam \(number(beta1)) \(number(beta2)) \(number(epsilon)) step \(step)"
-      }
-    let decay = "decay \(number(step.weightDecay)) of \(step.decayCount)\(step.decoupled ? " decoupled" : "")"
-    return "\(rule) η \(number(step.learningRate)) \(decay)"
-  }
+private func text(_ draws: Draws) -> String {
+  let start = draws.firstRow == 0 ? "" : " from row \(draws.firstRow)"
+  return "key \(draws.philox.key.x),\(draws.philox.key.y) step \(draws.step)" + start
+}
+
+private func text(_ g: ConvolutionGeometry) -> String {
+  "\(g.kernelHeight)×\(g.kernelWidth) stride \(g.strideHeight)×\(g.strideWidth) "
+    + "dilation \(g.dilationHeight)×\(g.dilationWidth) at \(g.top),\(g.left)"
+}
+
+private func text(_ g: PoolingGeometry) -> String {
+  "\(g.kernelHeight)×\(g.kernelWidth) stride \(g.strideHeight)×\(g.strideWidth) at \(g.top),\(g.left)"
+}
+
+private func text(_ step: OptimizerStep) -> String {
+  let rule =
+    switch step.rule {
+    case .sgd: "sgd"
+    case .momentum(let momentum): "momentum \(number(momentum))"
+    case .nesterov(let momentum): "nesterov \(number(momentum))"
+    case .adam(let beta1, let beta2, let epsilon, _):
+      "adam \(number(beta1)) \(number(beta2)) \(number(epsilon))"
+    }
+  let decay = "decay \(number(step.weightDecay)) of \(step.decayCount)\(step.decoupled ? " decoupled" : "")"
+  return "\(rule) \(decay)"
+}
+
+private func progress(_ step: OptimizerStep) -> String {
+  let rate = "η \(number(step.learningRate))"
+  guard case .adam(_, _, _, let step) = step.rule else { return rate }
+  return "\(rate) step \(step)"
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cinch
+import FoundationEssentials
 
 /// Times whole training steps: drawing the batch, corruption, forward, loss, backward, update.
 struct BenchCommand: ParsableCommand {
@@ -31,6 +32,15 @@ struct BenchCommand: ParsableCommand {
       "Measures how fast this file is read, --repeats times, and nothing else. (default: none)", valueName: "file"))
   var read: String?
 
+  @Flag(help: "After each workload, what each op of a training step takes, in a pass that is not among the timed ones.")
+  var profile = false
+
+  @Option(
+    help: ArgumentHelp(
+      "With --profile: writes each workload's timeline here, as WORKLOAD.json, which ui.perfetto.dev opens. (default: none)",
+      valueName: "folder"))
+  var traces: String?
+
   @Flag(help: "Prints one JSON object per line and workload.")
   var json = false
 
@@ -43,13 +53,32 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() throws {
+    guard profile || traces == nil else {
+      throw CinchError.usage("--traces writes what --profile finds: give both, or neither.")
+    }
+    if let traces {
+      var isFolder = false
+      guard FileManager.default.fileExists(atPath: traces, isDirectory: &isFolder), isFolder else {
+        throw CinchError.inputOutput("There is no folder '\(traces)' for --traces: make it first, or name another.")
+      }
+    }
     if let read { return try ReadingBench(path: read, repeats: repeats).run(json: json) }
     let chosen = workloads.isEmpty ? Workload.all : try workloads.map(Workload.named)
     let data = try benchData()
-    let backend = try (deviceOptions.device ?? .automatic).open().backend
+    let device = deviceOptions.device ?? .automatic
+    let backend = try device.open().backend
     let report = BenchReport(json: json)
     try report.start(backend.info, data)
-    for workload in chosen { try report.add(try measure(workload, data, on: backend)) }
+    let ceilings = profile ? try (backend as? any MeasuresPeak).map { try Ceilings(of: $0) } : nil
+    for workload in chosen {
+      try report.add(try measure(workload, data, on: backend))
+      guard profile else { continue }
+      let profile = try profile(workload, data, on: device)
+      try report.add(ProfileReport(profile: profile, ceilings: ceilings), of: workload.name)
+      if let traces {
+        try AtomicFile.write(profile.trace(of: backend.info), to: "\(traces)/\(workload.name).json")
+      }
+    }
   }
 
   /// Fashion-MNIST, or uniform noise of the same shape where it is not installed or has fewer samples.
@@ -60,6 +89,25 @@ struct BenchCommand: ParsableCommand {
     return try Dataset(values: values, count: samples, features: 784, name: "uniform noise")
   }
 
+  private func recipe(_ workload: Workload, _ data: Dataset, epochs: Int) -> Recipe {
+    var recipe = workload.recipe
+    recipe.batchSize = min(batchSize ?? workload.batch, data.count)
+    recipe.epochs = epochs
+    return recipe
+  }
+
+  /// The ops of one pass after a warm-up pass, on a backend that is asked for the time of each.
+  private func profile(_ workload: Workload, _ data: Dataset, on device: Device) throws -> Profile {
+    let profiler = Profiler()
+    let session = try openSession(
+      recipe(workload, data, epochs: 2), on: try device.open(profiler: profiler).backend)
+    try session.prepare(training: data, validation: nil, options: TrainingOptions())
+    _ = try session.trainEpoch(epochs: 2) { _ in true }
+    profiler.reset()
+    _ = try session.trainEpoch(epochs: 2) { _ in true }
+    return profiler.profile
+  }
+
   private func peak(of backend: some Backend) throws -> Double? {
     try (backend as? any MeasuresPeak)?.measurePeakGFLOPS()
   }
@@ -67,9 +115,7 @@ struct BenchCommand: ParsableCommand {
   private func measure<B: Backend>(_ workload: Workload, _ data: Dataset, on backend: B) throws -> BenchRow {
     // Before and after: another program may take a core for a while.
     let before = try peak(of: backend)
-    var recipe = workload.recipe
-    recipe.batchSize = min(batchSize ?? workload.batch, data.count)
-    recipe.epochs = repeats + 1
+    let recipe = recipe(workload, data, epochs: repeats + 1)
     let session = try openSession(recipe, on: backend)
     try session.prepare(training: data, validation: nil, options: TrainingOptions())
     var rates: [Double] = []

@@ -54,6 +54,8 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The new run's folder. (default: runs/YYYY-MM-DD-RECIPE)", valueName: "folder"))
   var out: String?
 
+  @OptionGroup var profileOptions: ProfileOptions
+
   @OptionGroup var reportOptions: ReportOptions
 
   func run() throws {
@@ -73,7 +75,8 @@ struct FinetuneCommand: ParsableCommand {
     let validation = try HeldOutOptions.source(validation, "--validation", dataOptions, recipeOptions)
     let run = try LoadReport.observing(quiet: reportOptions.quiet) {
       try Run.fineTune(
-        origin, data: data, validation: validation, test: try testSource, in: out, on: deviceOptions.device
+        origin, data: data, validation: validation, test: try testSource, in: out, on: deviceOptions.device,
+        settings: profileOptions.settings
       ) { config, classes in
         var recipe = try recipeOptions.apply(to: try recipe(config.recipe, classes))
         recipe.epochs = epochs ?? 20

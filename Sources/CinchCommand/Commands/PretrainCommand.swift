@@ -49,6 +49,8 @@ struct PretrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The run's folder. (default: runs/YYYY-MM-DD-stacked-MODULE)", valueName: "folder"))
   var out: String?
 
+  @OptionGroup var profileOptions: ProfileOptions
+
   @OptionGroup var reportOptions: ReportOptions
 
   func run() throws {
@@ -57,7 +59,8 @@ struct PretrainCommand: ParsableCommand {
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     let run = try Run.create(
       try stack(for: data.samples), data: data, validation: validation, scaling: heldOutOptions.scale ?? .none,
-      zcaEpsilon: try heldOutOptions.epsilon, in: out, on: deviceOptions.device ?? .automatic)
+      zcaEpsilon: try heldOutOptions.epsilon, in: out, on: deviceOptions.device ?? .automatic,
+      settings: profileOptions.settings)
     try reportOptions.follow(run)
   }
 

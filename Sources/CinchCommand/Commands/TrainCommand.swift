@@ -49,6 +49,8 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "With --resume: goes on even where the data are not those that the run was started with.")
   var changedData = false
 
+  @OptionGroup var profileOptions: ProfileOptions
+
   @OptionGroup var reportOptions: ReportOptions
 
   func run() throws {
@@ -109,7 +111,8 @@ struct TrainCommand: ParsableCommand {
     }
     let run = try Run.create(
       try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
-      scaling: scale, zcaEpsilon: new.zcaEpsilon, in: new.folder, on: deviceOptions.device ?? .automatic)
+      scaling: scale, zcaEpsilon: new.zcaEpsilon, in: new.folder, on: deviceOptions.device ?? .automatic,
+      settings: profileOptions.settings)
     if run.recipe.mayCopyItsInput, let units = try? run.recipe.resolved().codeUnits {
       let sizes = "\(NumberText.counted(units, "unit")) for \(NumberText.counted(run.recipe.input, "feature"))"
       reportOptions.log.notice(
@@ -134,12 +137,25 @@ struct TrainCommand: ParsableCommand {
     }
     let started = try RunFolder(path).config().device
     let run = try LoadReport.observing(quiet: reportOptions.quiet) {
-      try Run.resume(path, epochs: epochs, on: deviceOptions.device, changedData: changedData)
+      try Run.resume(
+        path, epochs: epochs, on: deviceOptions.device, changedData: changedData, settings: profileOptions.settings)
     }
     if deviceOptions.device != nil, run.trainer.device.identifier != started.identifier {
       reportOptions.log.info("the run was started on \(started.identifier): another device rounds differently")
     }
     try reportOptions.follow(run)
+  }
+}
+
+struct ProfileOptions: ParsableArguments {
+  @Flag(help: "Prints what each op took at the end, and writes trace.json, which ui.perfetto.dev opens.")
+  var profile = false
+
+  /// Of a run that is looked at in this way, or not.
+  var settings: Run.Settings {
+    var settings = Run.Settings()
+    if profile { settings.profiler = Profiler() }
+    return settings
   }
 }
 
@@ -181,6 +197,21 @@ struct ReportOptions: ParsableArguments {
     if run.resumedFrom?.ended == .converged {
       log.notice("the run has converged: more epochs change nothing; a new run may begin elsewhere with another --seed")
     }
+    run.settings.profiler?.reset()
     try observer.train()
+    if let profile = run.settings.profiler?.profile { try tell(profile, of: run) }
+  }
+
+  private func tell(_ profile: Profile, of run: Run) throws {
+    let device = run.trainer.device
+    // On a backend of its own, which tells nobody.
+    let backend = try device.device.open().backend as? any MeasuresPeak
+    let report = ProfileReport(profile: profile, ceilings: try backend.map { try Ceilings(of: $0) })
+    try run.folder.writeTrace(profile.trace(of: device))
+    if json {
+      try Output.result(report.record("event", "profile").description)
+    } else {
+      for line in report.lines { try Output.result(line) }
+    }
   }
 }

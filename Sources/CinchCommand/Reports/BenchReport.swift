@@ -49,6 +49,11 @@ struct BenchReport {
     try Output.result("\(facts.text)\n\n\(Self.table.header)")
   }
 
+  func add(_ profile: ProfileReport, of workload: String) throws {
+    if json { return try Output.result(profile.record("profile", workload).description) }
+    try Output.result(([""] + profile.lines + [""]).joined(separator: "\n"))
+  }
+
   func add(_ row: BenchRow) throws {
     if json { return try Output.result(JSONCoding.line(row)) }
     func grouped(_ value: Double) -> String { NumberText.grouped(Int(value.rounded())) }

@@ -43,11 +43,6 @@ struct ConvolutionKind: ResolvedKind {
   }
 }
 
-extension ConvolutionGeometry {
-  /// Of a sample in any of the three modes, 2 for a multiply-add. Taps that lie in the padding count.
-  package var flops: Double { 2 * Double(outputHeight * outputWidth) * Double(weightShape.count) }
-}
-
 /// h = f(x ∗ W + b), or its adjoint where the layer is a transposed convolution. The two are each other's input
 /// gradient, so one geometry and one weight layout serve both; a tied decoder layer uses its mirror's weight as it is.
 struct ConvolutionLayer<B: Backend>: Layer {

@@ -1,0 +1,153 @@
+// A piece of a product: some rows of one panel of columns. A panel, two vectors wide, is packed once and stays in the
+// second-level cache; tiles of rows pass over it with all sums in registers: for each step of k, TILE_ROWS numbers of A,
+// which lies in place, are multiplied by two vectors. 12 rows of 32 registers' 24 sums, or 6 of 16 registers' 12.
+//
+// An element's sum is one chain of multiply-adds over k, in blocks of PRODUCT_STEPS: how a product is cut into pieces and
+// tiles changes no bit.
+
+#if CINCH_WIDTH == 16
+#define TILE_ROWS 12
+#else
+#define TILE_ROWS 6
+#endif
+#define PANEL (2 * CINCH_WIDTH)
+
+/// R rows × W vectors of A·B: scale·sum, or added to what C holds. `last` is the width of the last vector.
+#define PRODUCT_TILE(name, R, W)                                                                          \
+  static void name(                                                                                       \
+      const float *a, int64_t lda, const float *panel, int64_t k, float scale, bool add, float *c,        \
+      int64_t ldc, int64_t last) {                                                                        \
+    vf sum[R][W];                                                                                         \
+    for (int r = 0; r < R; r++)                                                                           \
+      for (int w = 0; w < W; w++) sum[r][w] = (vf)0.0f;                                                   \
+    /* The processor reaches two rows beyond a pointer by its own addressing. */                          \
+    const float *third[(R + 2) / 3];                                                                      \
+    for (int i = 0; i < (R + 2) / 3; i++) third[i] = a + 3 * i * lda;                                     \
+    _Pragma("clang loop unroll_count(2)") for (int64_t p = 0; p < k; p++) {                               \
+      vf b[W];                                                                                            \
+      for (int w = 0; w < W; w++) b[w] = load(panel + p * PANEL + w * CINCH_WIDTH);                       \
+      for (int r = 0; r < R; r++) {                                                                       \
+        vf x = third[r / 3][r % 3 * lda + p];                                                             \
+        for (int w = 0; w < W; w++) sum[r][w] = x * b[w] + sum[r][w];                                     \
+      }                                                                                                   \
+    }                                                                                                     \
+    for (int r = 0; r < R; r++)                                                                           \
+      for (int w = 0; w < W; w++) {                                                                       \
+        float *to = c + r * ldc + w * CINCH_WIDTH;                                                        \
+        int64_t n = w < W - 1 ? CINCH_WIDTH : last;                                                       \
+        vf x = scale == 1.0f ? sum[r][w] : sum[r][w] * scale;                                             \
+        store_some(to, add ? load_some(to, n) + x : x, n);                                                \
+      }                                                                                                   \
+  }
+
+PRODUCT_TILE(tile_12_2, 12, 2)
+PRODUCT_TILE(tile_12_1, 12, 1)
+PRODUCT_TILE(tile_8_2, 8, 2)
+PRODUCT_TILE(tile_8_1, 8, 1)
+PRODUCT_TILE(tile_6_2, 6, 2)
+PRODUCT_TILE(tile_6_1, 6, 1)
+PRODUCT_TILE(tile_4_2, 4, 2)
+PRODUCT_TILE(tile_4_1, 4, 1)
+PRODUCT_TILE(tile_2_2, 2, 2)
+PRODUCT_TILE(tile_2_1, 2, 1)
+PRODUCT_TILE(tile_1_2, 1, 2)
+PRODUCT_TILE(tile_1_1, 1, 1)
+
+typedef void (*product_tile)(
+    const float *, int64_t, const float *, int64_t, float, bool, float *, int64_t, int64_t);
+
+static const struct {
+  int64_t rows;
+  product_tile wide, narrow;
+} product_tiles[] = {
+#if CINCH_WIDTH == 16
+    {12, tile_12_2, tile_12_1}, {8, tile_8_2, tile_8_1},
+#else
+    {6, tile_6_2, tile_6_1},
+#endif
+    {4, tile_4_2, tile_4_1}, {2, tile_2_2, tile_2_1}, {1, tile_1_2, tile_1_1},
+};
+
+/// Rows of a square block become columns.
+INLINE void turn_block(vf x[CINCH_WIDTH]) {
+  // Each round interleaves the halves of the block: after log2(width) of them it is turned.
+  for (int round = 1; round < CINCH_WIDTH; round *= 2) {
+    vf y[CINCH_WIDTH];
+    for (int i = 0; i < CINCH_WIDTH / 2; i++) {
+      y[2 * i] = ZIP_LOW(x[i], x[i + CINCH_WIDTH / 2]);
+      y[2 * i + 1] = ZIP_HIGH(x[i], x[i + CINCH_WIDTH / 2]);
+    }
+    for (int i = 0; i < CINCH_WIDTH; i++) x[i] = y[i];
+  }
+}
+
+/// Columns c0 ..< c1 of x, `[rows, columns]`, become rows of y, `pitch` apart.
+static void turn(
+    const float *x, int64_t rows, int64_t columns, int64_t c0, int64_t c1, float *y, int64_t pitch) {
+  for (int64_t c = c0; c < c1; c += CINCH_WIDTH) {
+    const int64_t across = c1 - c < CINCH_WIDTH ? c1 - c : CINCH_WIDTH;
+    for (int64_t r = 0; r < rows; r += CINCH_WIDTH) {
+      const int64_t down = rows - r < CINCH_WIDTH ? rows - r : CINCH_WIDTH;
+      vf block[CINCH_WIDTH];
+      for (int i = 0; i < CINCH_WIDTH; i++)
+        block[i] = i < down ? load_some(x + (r + i) * columns + c, across) : (vf)0.0f;
+      turn_block(block);
+      for (int64_t i = 0; i < across; i++) store_some(y + (c - c0 + i) * pitch + r, block[i], down);
+    }
+  }
+}
+
+/// Steps p0 ..< p1 of columns c0 ..< c1, at most PANEL, of op(B), packed one step after the other. Columns beyond
+/// those are zeros.
+static void pack_panel(
+    const cinch_product *p, int64_t p0, int64_t p1, int64_t c0, int64_t c1, float *panel) {
+  if (p->transpose_b) {
+    for (int64_t w = 0; w < PANEL; w += CINCH_WIDTH) {
+      const int64_t rows = c1 - c0 - w;
+      for (int64_t s = p0; s < p1; s += CINCH_WIDTH) {
+        const int64_t steps = p1 - s < CINCH_WIDTH ? p1 - s : CINCH_WIDTH;
+        vf block[CINCH_WIDTH];
+        for (int64_t i = 0; i < CINCH_WIDTH; i++)
+          block[i] = i < rows ? load_some(p->b + (c0 + w + i) * p->k + s, steps) : (vf)0.0f;
+        turn_block(block);
+        for (int64_t i = 0; i < steps; i++) store(panel + (s - p0 + i) * PANEL + w, block[i]);
+      }
+    }
+    return;
+  }
+  const float *from = p->b + p0 * p->n + c0;
+  const int64_t columns = c1 - c0, low = columns < CINCH_WIDTH ? columns : CINCH_WIDTH;
+  for (int64_t s = 0; s < p1 - p0; s++, from += p->n) {
+    // Rows lie pages apart, where processors do not look ahead by themselves.
+    __builtin_prefetch(from + 16 * p->n);
+    __builtin_prefetch(from + 16 * p->n + CINCH_WIDTH);
+    store(panel + s * PANEL, load_some(from, low));
+    store(
+        panel + s * PANEL + CINCH_WIDTH,
+        columns > CINCH_WIDTH ? load_some(from + CINCH_WIDTH, columns - CINCH_WIDTH) : (vf)0.0f);
+  }
+}
+
+/// Rows r0 ..< r1 of columns c0 ..< c1, at most PANEL, with the epilogue. `a` is op(A) with its rows in place, `panel`
+/// room for PRODUCT_STEPS steps.
+static void product_piece(
+    const cinch_product *p, const cinch_epilogue *epilogue, const float *a, int64_t steps, int64_t r0, int64_t r1,
+    int64_t c0, int64_t c1, float *panel) {
+  const bool wide = c1 - c0 > CINCH_WIDTH;
+  const int64_t last = c1 - c0 - (wide ? CINCH_WIDTH : 0);
+  for (int64_t p0 = 0; p0 < p->k; p0 += steps) {
+    const int64_t p1 = p0 + steps < p->k ? p0 + steps : p->k;
+    const bool add = p->accumulate || p0 > 0;
+    pack_panel(p, p0, p1, c0, c1, panel);
+    // The epilogue follows while the rows are in the first-level cache.
+    for (int64_t b0 = r0; b0 < r1; b0 += cinch_product_rows) {
+      const int64_t b1 = b0 + cinch_product_rows < r1 ? b0 + cinch_product_rows : r1;
+      int64_t r = b0;
+      for (size_t t = 0; r < b1; t++)
+        for (; b1 - r >= product_tiles[t].rows; r += product_tiles[t].rows)
+          (wide ? product_tiles[t].wide : product_tiles[t].narrow)(
+              a + r * p->k + p0, p->k, panel, p1 - p0, p->scale, add, p->c + r * p->n + c0, p->n, last);
+      if (p1 == p->k) epilogue_block(epilogue, p->c, p->c, b0, b1, c0, c1);
+    }
+  }
+}
