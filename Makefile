@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind fuzz bench peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind fuzz bench profile peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -55,6 +55,11 @@ fuzz: need  ## Reads damaged files of every format: COUNT (100000) each, by SEED
 
 bench: build  ## Training throughput and the fraction of the roofline, on DEVICE (opencl)
 	$(CINCH) bench --device $(DEVICE)
+
+profile: DEVICE = opencl cpu
+profile: build  ## Writes where an update's time goes, op by op, to Benchmarks/results/profile.md
+	python3 Benchmarks/profile.py $(CINCH) --device $(DEVICE) > .build/profile.md
+	mv .build/profile.md Benchmarks/results/profile.md
 
 peers: DEVICE = opencl cpu
 peers: build  ## Compares with PyTorch, torch.compile and JAX in turns; ROUNDS (5)

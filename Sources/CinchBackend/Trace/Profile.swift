@@ -13,9 +13,16 @@ public struct Profile: Sendable {
     public var calls = 0
     /// On the device.
     public var seconds = 0.0
+    /// Of the quickest call: what it takes where nothing else runs.
+    public var fastest = Double.infinity
     /// Floating-point operations of products and convolutions, and bytes that must pass to and from memory.
     public var operations = 0.0
     public var bytes = 0.0
+
+    mutating func add(seconds: Double) {
+      self.seconds += seconds
+      fastest = min(fastest, seconds)
+    }
 
     public var kind: Kind {
       switch op {

@@ -77,7 +77,7 @@ private struct ProfileSums {
       pending.append(Pending(row: row, launches: launches - launchesSeen, start: op.start))
       launchesSeen = launches
     } else {
-      profile.rows[row].seconds += op.seconds
+      profile.rows[row].add(seconds: op.seconds)
     }
   }
 
@@ -86,8 +86,9 @@ private struct ProfileSums {
     var rest = launches[...]
     var last: KernelLaunch?
     for op in pending {
-      for launch in rest.prefix(op.launches) {
-        profile.rows[op.row].seconds += launch.microseconds * 1e-6
+      let own = rest.prefix(op.launches)
+      if !own.isEmpty { profile.rows[op.row].add(seconds: own.reduce(0) { $0 + $1.microseconds } * 1e-6) }
+      for launch in own {
         profile.rows[op.row].kernels.insert(launch.kernel)
         // A device that was waiting for the host does not count: it could not have begun.
         if let last { profile.launching += max(0, launch.start - max(last.end, launch.queued)) * 1e-6 }

@@ -73,7 +73,8 @@ struct ProfileReport {
       JSON.record([
         "op": .string(row.op), "what": .string(row.text), "kind": .string(row.kind.rawValue),
         "kernels": .array(row.kernels.sorted().map { .string($0) }), "calls": .number(Double(row.calls) / updates),
-        "seconds": .number(row.seconds / updates), "operations": .number(row.operations / updates),
+        "seconds": .number(row.seconds / updates), "fastest": .number(row.fastest),
+        "operations": .number(row.operations / updates),
         "bytes": .number(row.bytes / updates), "ceiling_fraction": .optional(ceilings.flatMap { row.fraction(of: $0) }),
       ])
     }
