@@ -145,6 +145,13 @@ INLINE V keep(V v, int count) {
 INTERLEAVE(interleave, V)
 INTERLEAVE(interleaveWords, VU)
 
+// Asks for a cache line before it is needed, where the compiler lets a kernel.
+#if CPU_FAMILY && defined(__clang__)
+#define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address))
+#else
+#define PREFETCH(address)
+#endif
+
 // The work-groups that a kernel asks for.
 #define GROUP_1D __attribute__((reqd_work_group_size(LINE_GROUP, 1, 1)))
 #define GROUP_2D __attribute__((reqd_work_group_size(MATRIX_GROUP_X, MATRIX_GROUP_Y, 1)))

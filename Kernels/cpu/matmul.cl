@@ -1,9 +1,9 @@
-// C = epilogue(op(A)·op(B)) on a CPU device, C [m,n].
+// C = epilogue(A·op(B)) on a CPU device, C [m,n] and A [m,k].
 //
 // A work-item makes `chunk` rows of one panel of PANEL columns, two vectors. It packs a block of B, KC × PANEL, into
-// private memory, where it stays in the first-level cache, and passes over its rows in tiles of MR with all sums in
-// registers: per step of k, MR broadcasts of A are multiplied by 2 vectors of B. Columns beyond n are computed from
-// copies of real ones and never stored. There is no local memory and no barrier: on a CPU local memory is ordinary
+// private memory, from which it streams through the second-level cache, and passes over its rows in tiles of MR with all
+// sums in registers: per step of k, MR broadcasts of A are multiplied by 2 vectors of B. Columns beyond n are computed
+// from copies of real ones and never stored. There is no local memory and no barrier: on a CPU local memory is ordinary
 // memory, and barriers take time.
 //
 // MR is 12 for 16 lanes (24 sums, 2 of B, 1 broadcast of 32 registers), 6 for 8 lanes (of 16 registers).
@@ -12,13 +12,13 @@
 #error "Tiles are two vectors wide, as a panel must be."
 #endif
 
-// R rows × W vectors of A·B over kc steps into `tile`, one row per PANEL floats. R, W and `transposed` are
-// constants at each call. A tail tile (R < MR) has `last`+1 real rows and reads the last one again for the
-// others. For a normal A there is a pointer to every third row; x86 reaches the two after it with the stride in
-// one register. With a pointer per row the compiler runs out of registers and spills the sums.
+// R rows × W vectors of A·B over kc steps into `tile`, one row per PANEL floats. R and W are constants at each call. A
+// tail tile (R < MR) has `last`+1 real rows and reads the last one again for the others. There is a pointer to every third
+// row; x86 reaches the two after it with the stride in one register. With a pointer per row the compiler runs out of
+// registers and spills the sums.
 #define TILE(NAME, R, W)                                                                                  \
   INLINE void NAME(                                                                                       \
-    const global float *a, size_t lda, const float *block, int kc, int last, float *tile, int transposed) { \
+    const global float *a, size_t lda, const float *block, int kc, int last, float *tile) {               \
     V sum[R][W];                                                                                          \
     const global float *third[(R + 2) / 3];                                                               \
     _Pragma("unroll") for (int r = 0; r < R; r++)                                                         \
@@ -30,7 +30,7 @@
       _Pragma("unroll") for (int r = 0; r < R; r++) {                                                     \
         int row = R == MR ? r : min(r, last);                                                             \
         int beyond = row - (R == MR ? r / 3 * 3 : min(r / 3 * 3, last));                                  \
-        V x = (V)(transposed ? a[(size_t)p * lda + row] : third[r / 3][beyond * lda]);                    \
+        V x = (V)third[r / 3][beyond * lda];                                                              \
         _Pragma("unroll") for (int w = 0; w < W; w++) sum[r][w] = fma(x, b[w], sum[r][w]);                \
       }                                                                                                   \
       _Pragma("unroll") for (int r = 0; r < R; r += 3) third[r / 3]++;                                    \
@@ -47,7 +47,25 @@ TILE(tileNarrowTail, TAIL_ROWS, 1)
 // Packs B[p0 ..< p0+kc, column ..< column+width·VW] of a [k,n] matrix. A vector may read on into the next
 // row, whose numbers are never stored, but not past the matrix.
 INLINE void packRows(const global float *b, int k, int n, int p0, int kc, int column, int width, float *block) {
-  for (int p = 0; p < kc; p++)
+  int p = 0;
+  // Whole panels without a branch, so that the misses of several rows, which lie pages apart, are waited for at once.
+  if (column + PANEL <= n)
+    for (const global float *row = b + (size_t)p0 * n + column; p + 8 <= kc; p += 8, row += (size_t)8 * n) {
+      V x[8][2];
+#pragma unroll
+      for (int q = 0; q < 8; q++) {
+        PREFETCH(row + (size_t)(q + 16) * n);
+        PREFETCH(row + (size_t)(q + 16) * n + VW);
+        x[q][0] = LOAD(row + (size_t)q * n);
+        x[q][1] = LOAD(row + (size_t)q * n + VW);
+      }
+#pragma unroll
+      for (int q = 0; q < 8; q++) {
+        STORE(x[q][0], block + (p + q) * PANEL);
+        STORE(x[q][1], block + (p + q) * PANEL + VW);
+      }
+    }
+  for (; p < kc; p++)
     for (int w = 0; w < width; w++) {
       long start = (long)(p0 + p) * n + column + w * VW;
       STORE(loadPart(b + start, (int)min((long)VW, (long)k * n - start), 0.0f), block + p * PANEL + w * VW);
@@ -92,11 +110,9 @@ INLINE void store(
 }
 
 INLINE void multiply(
-  const global float *a, const global float *b, const Epilogue *e, int k, int kBlock, int chunk, int transposeB,
-  int transposed) {
+  const global float *a, const global float *b, const Epilogue *e, int k, int kBlock, int chunk, int transposeB) {
   float block[KC * PANEL];
   float tile[MR * PANEL];
-  size_t lda = transposed ? e->m : k;
   // The narrow last panel comes first: drivers start work-groups in order, and its shorter work evens out the load.
   int column = (get_global_size(1) - 1 - get_global_id(1)) * PANEL;
   int start = get_global_id(0) * chunk;
@@ -117,18 +133,18 @@ INLINE void multiply(
 
     int i = start;
     while (i < end) {
-      const global float *rows = a + (transposed ? (size_t)p0 * lda + i : i * lda + p0);
+      const global float *rows = a + (size_t)i * k + p0;
       int count = end - i >= MR ? MR : min(end - i, TAIL_ROWS);
       if (count == MR) {
         if (width == 2)
-          tileWide(rows, lda, block, kc, 0, tile, transposed);
+          tileWide(rows, k, block, kc, 0, tile);
         else
-          tileNarrow(rows, lda, block, kc, 0, tile, transposed);
+          tileNarrow(rows, k, block, kc, 0, tile);
       } else {
         if (width == 2)
-          tileWideTail(rows, lda, block, kc, count - 1, tile, transposed);
+          tileWideTail(rows, k, block, kc, count - 1, tile);
         else
-          tileNarrowTail(rows, lda, block, kc, count - 1, tile, transposed);
+          tileNarrowTail(rows, k, block, kc, count - 1, tile);
       }
       store(e, tile, i, count, column, add, ends, &losses);
       i += count;
@@ -143,29 +159,33 @@ INLINE void multiply(
   }
 }
 
-#define MATMUL_ARGUMENTS                                                                                  \
-  const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,            \
-    int m, int n, int k, int kBlock, int chunk, int transposeB, EPILOGUE_ARGUMENTS
+kernel GROUP_1D void matmul(
+  const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0, int m, int n, int k,
+  int kBlock, int chunk, int transposeB, EPILOGUE_ARGUMENTS) {
+  Epilogue e = EPILOGUE(c + c0, m, n);
+  multiply(a + a0, b + b0, &e, k, kBlock, chunk, transposeB);
+}
 
-#define MATMUL_BODY(TRANSPOSED)                                                                           \
-  Epilogue e = EPILOGUE(c + c0, m, n);                                                                    \
-  multiply(a + a0, b + b0, &e, k, kBlock, chunk, transposeB, TRANSPOSED);
-
-// A is [m,k].
-kernel GROUP_1D void matmul(MATMUL_ARGUMENTS) { MATMUL_BODY(0) }
-
-// A is [k,m]. With `DENSE_GRADIENT`, A is δ [samples, out] and the work-items of one panel, the narrow one, also sum
-// its columns into the bias gradient, or add them to it.
-kernel GROUP_1D void matmulTransposed(MATMUL_ARGUMENTS) {
-  MATMUL_BODY(1)
-  if (mode == DENSE_GRADIENT && get_global_id(1) == 0) {
-    int end = min((int)(get_global_id(0) + 1) * chunk, m);
-    for (int i = get_global_id(0) * chunk; i < end; i += VW) {
-      Sum sums = NO_SUM;
-      for (int p = 0; p < k; p++) addTo(&sums, loadPart(a + a0 + (size_t)p * m + i, end - i, 0.0f));
-      V sum = sumOf(&sums) * e.productScale;
-      if (flags & ADD_TO_SUMS) sum += loadPart(e.biasGradient + i, end - i, 0.0f);
-      storePart(sum, e.biasGradient + i, end - i);
-    }
+// A [k,m] as [m,k], so that the numbers that follow one another in a sum lie so, too: worth more to a product than it
+// takes. A work-item takes VW columns of A; with `DENSE_GRADIENT`, where A is δ [samples, out], it also sums them into the
+// bias gradient, or adds them to it.
+kernel GROUP_1D void turn(
+  const global float *a, ulong a0, global float *turned, ulong turned0, int m, int k, EPILOGUE_ARGUMENTS) {
+  Epilogue e = EPILOGUE(turned + turned0, m, k);
+  int i = get_global_id(0) * VW, count = min(m - i, VW);
+  const global float *from = a + a0 + i;
+  Sum total = NO_SUM;
+  for (int p = 0; p < k; p += VW) {
+    V rows[VW];
+    for (int r = 0; r < VW; r++) rows[r] = p + r < k ? loadPart(from + (size_t)(p + r) * m, count, 0.0f) : (V)0.0f;
+    if (mode == DENSE_GRADIENT)
+      for (int r = 0; r < VW; r++) addTo(&total, rows[r]);
+    interleave(rows, VW);
+    for (int l = 0; l < count; l++) storePart(rows[l], e.c + (size_t)(i + l) * k + p, k - p);
+  }
+  if (mode == DENSE_GRADIENT) {
+    V sum = sumOf(&total) * e.productScale;
+    if (flags & ADD_TO_SUMS) sum += loadPart(e.biasGradient + i, count, 0.0f);
+    storePart(sum, e.biasGradient + i, count);
   }
 }

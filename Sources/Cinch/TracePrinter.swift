@@ -5,7 +5,7 @@ import Glibc
 /// each kernel with its grid; then the time.
 ///
 /// ```
-/// matmul a=A[256×784] b=B[196×784] bias=B+153664[196] → c=C[256×196] | bᵀ forward sigmoid   matmulTransposed 22   412.3 µs
+/// matmul a=A[256×784] b=B[196×784] bias=B+153664[196] → c=C[256×196] | bᵀ forward sigmoid   matmul 22   412.3 µs
 /// ```
 ///
 /// Times are the device's own, from OpenCL's events, and the host's clock on `cpu` and `reference`. To be timed, ops run

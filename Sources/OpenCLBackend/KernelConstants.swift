@@ -26,9 +26,9 @@ extension KernelFamily {
 }
 
 extension OpenCLBackend {
-  /// Steps of k that a CPU matmul packs at once: 64 KB with 16 lanes, which stream from the second-level cache as fast
-  /// as they are used. Half of it would lie in the first, but the sums would go to memory and back twice as often.
-  static let packedSteps = 512
+  /// Steps of k that a CPU matmul packs at once: 128 KB with 16 lanes, which stream from the second-level cache as fast
+  /// as they are used. Fewer would lie in the first, but the sums would go to memory and back more often.
+  static let packedSteps = 1024
 
   /// Rows of a register tile at the end of a CPU matmul's work-item.
   static let tailRows = 4

@@ -35,8 +35,8 @@ extension OpenCLBackend {
     let ending = EpilogueArguments.denseGradient(
       biasGradient: biasGradient, scale: scale, accumulate: accumulate, accumulateBias: accumulateBias, pull: rowPull)
     try product(delta, true, input, false, weightGradient, out, columns, samples, ending)
-    // The CPU's kernel sums δ's columns in passing.
-    if family == .gpu || out == 0 || columns == 0 {
+    // The CPU's sums δ's columns when it turns δ.
+    if family == .gpu || out == 0 || columns == 0 || samples == 0 {
       try columnSums(delta, scale: scale, accumulate: accumulateBias, into: biasGradient)
     }
   }
@@ -66,11 +66,23 @@ extension OpenCLBackend {
     _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
     _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
+    var a = a
+    if transposeA && k > 0 {
+      let turned = try turnedBuffer(m * k)
+      var call = try call(.turn)
+      call.add(a)
+      call.add(turned)
+      call.add(m)
+      call.add(k)
+      ending.add(to: &call, c: c)
+      try run(call, line((m + vectorWidth - 1) / vectorWidth))
+      a = Tensor(turned, offset: 0, shape: [m, k])
+    }
     let plan = plan(m, n, rows: ending.mode == .loss ? tileRows : Self.tailRows)
     // Blocks of k of one size, so that the last is not a sliver.
     let blocks = max((k + Self.packedSteps - 1) / Self.packedSteps, 1)
     let kBlock = max(((k + blocks - 1) / blocks + 15) / 16 * 16, 16)
-    var call = try call(transposeA ? .matmulTransposed : .matmul)
+    var call = try call(.matmul)
     call.add(a)
     call.add(b)
     call.add(c)
@@ -179,6 +191,14 @@ extension OpenCLBackend {
   /// Steps of a slice of k: whole copies to local memory.
   func wholeSteps(_ steps: Int) -> Int {
     max((steps + Self.tileSteps - 1) / Self.tileSteps * Self.tileSteps, Self.tileSteps)
+  }
+
+  /// Where a CPU product keeps its turned left factor.
+  private func turnedBuffer(_ count: Int) throws -> OpenCLBuffer {
+    if let turned, turned.count >= count { return turned }
+    let made = try allocate(count)
+    turned = made
+    return made
   }
 
   private func sliceBuffer(_ count: Int) throws -> OpenCLBuffer {

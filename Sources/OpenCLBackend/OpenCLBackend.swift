@@ -35,6 +35,8 @@ public final class OpenCLBackend: Backend {
   var plans: [MatmulKey: MatmulPlan] = [:]
   var convolutions = ConvolutionState()
   var staging: StagingRing?
+  /// The left factor of a product on a CPU device, its rows and columns exchanged.
+  var turned: OpenCLBuffer?
   /// Products in slices, on a GPU.
   var slices: OpenCLBuffer?
   /// What `clipScale` sums in.

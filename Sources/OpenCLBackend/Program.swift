@@ -22,7 +22,7 @@ enum Module: Hashable {
 
 /// Every kernel. The raw value indexes `OpenCLBackend.kernels`.
 enum KernelID: Int, CaseIterable {
-  case matmul, matmulTransposed
+  case matmul, turn
   case matmul32, matmul64, matmul128, matmulSlices
   case fill, activateRows, activationGradient, reconstructionLoss, sampleLosses, softmaxLoss, optimizerStep
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
@@ -46,7 +46,7 @@ enum KernelID: Int, CaseIterable {
   /// module.
   var module: Module? {
     switch self {
-    case .matmul, .matmulTransposed: .matmul
+    case .matmul, .turn: .matmul
     case .matmul32, .matmulSlices: .matmulTile(32)
     case .matmul64: .matmulTile(64)
     case .matmul128: .matmulTile(128)
