@@ -2,10 +2,11 @@ import COpenBLAS
 import CVector
 import CinchBackend
 
-/// The host's processor: OpenBLAS for products, vectorised C for everything else, on a thread pool of its own.
+/// The host's processor: vectorised C on a thread pool of its own, and OpenBLAS for products on processors that have neither
+/// AVX2 nor AVX-512.
 ///
-/// Ops run at once and have run when they return. How work is cut depends on shapes alone, and for products on how many
-/// processors the machine is configured with, so any number of threads gives the same bits.
+/// Ops run at once and have run when they return. Where sums are cut depends on shapes alone, and for OpenBLAS's products on
+/// how many processors the machine is configured with, so any number of threads gives the same bits.
 public final class CPUBackend: Backend {
   public typealias Scalar = Float
   public typealias Buffer = CPUBuffer
@@ -17,13 +18,13 @@ public final class CPUBackend: Backend {
   let device: OpaquePointer
 
   /// - Parameter threads: nil for as many as the process may use.
-  /// - Throws: `BackendError.unavailable` where OpenBLAS is not installed.
+  /// - Throws: `BackendError.unavailable` where products are OpenBLAS's and it is not installed.
   public init(threads: Int? = nil) throws {
     let blas = cinch_blas_load().pointee
-    guard let sgemm = blas.sgemm else {
+    guard blas.sgemm != nil || cinch_multiplies() else {
       let reason = blas.error.map { String(cString: $0) } ?? "no reason given"
       throw BackendError.unavailable(
-        "The cpu device needs OpenBLAS, which could not be loaded (\(reason)). "
+        "The cpu device needs OpenBLAS on this processor, and it could not be loaded (\(reason)). "
           + "Install libopenblas0-pthread or libopenblas-dev.")
     }
     if let threads, threads < 1 {
@@ -32,25 +33,32 @@ public final class CPUBackend: Backend {
     // Each thread may be inside OpenBLAS, which has a limited number of work areas.
     let count = try Self.room(for: min(threads ?? Int(cinch_processor_count()), 64))
     blas.set_num_threads?(1)
-    guard let device = cinch_device_create(Int32(count), sgemm) else {
+    guard let device = cinch_device_create(Int32(count), blas.sgemm) else {
       throw BackendError.unavailable("The cpu device could not start \(count) threads: give fewer.")
     }
     self.device = device
     self.threads = count
     // While there is room for its work areas, which nothing may take before it does. Products of all threads at once make
     // them, too, but only where the processors are free for that.
-    if HostMemory.addressSpaceLeft != nil, !cinch_blas_reserve(Int32(count)) { cinch_warm_up(device) }
+    if blas.sgemm != nil, HostMemory.addressSpaceLeft != nil, !cinch_blas_reserve(Int32(count)) {
+      cinch_warm_up(device)
+    }
 
     var name = [CChar](repeating: 0, count: 128)
     cinch_processor_name(&name, name.count)
-    let version = String(cString: blas.config).split(separator: " ").prefix(2).joined(separator: " ")
     let instructions = String(cString: cinch_device_instructions(device))
+    let products = cinch_multiplies() ? "" : Self.name(of: blas) + ", "
     info = DeviceInfo(
       identifier: "cpu", name: name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) },
-      detail: "\(version) (\(String(cString: blas.core_name))), \(instructions), "
-        + "\(count) thread\(count == 1 ? "" : "s")",
+      detail: "\(products)\(instructions), \(count) thread\(count == 1 ? "" : "s")",
       // Room for the program and its host copies.
       memory: HostMemory.total / 2, largestBuffer: 4 * DeviceInfo.mostElements)
+  }
+
+  /// "OpenBLAS 0.3.21 (Haswell)".
+  private static func name(of blas: cinch_blas) -> String {
+    let version = String(cString: blas.config).split(separator: " ").prefix(2).joined(separator: " ")
+    return "\(version) (\(String(cString: blas.core_name)))"
   }
 
   /// Address space that OpenBLAS takes for each thread that multiplies: 128 MiB on x86, less elsewhere.

@@ -50,9 +50,13 @@ extension CPUBackend {
     Int(cinch_loss_partial_count(Int64(rows), Int64(columns)))
   }
 
-  private func run(_ product: inout cinch_product, _ epilogue: cinch_epilogue) {
+  private func run(_ product: inout cinch_product, _ epilogue: cinch_epilogue) throws {
     var epilogue = epilogue
     counters.launches += 1
-    cinch_matmul(device, &product, &epilogue)
+    guard cinch_matmul(device, &product, &epilogue) else {
+      throw BackendError.outOfMemory(
+        "There is no memory for the scratch space of a product of \(product.m) × \(product.n) × \(product.k): use smaller "
+          + "batches.")
+    }
   }
 }

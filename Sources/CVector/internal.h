@@ -72,6 +72,16 @@ typedef struct {
   void (*mixed_output)(const cinch_mixed *m, int64_t r0, int64_t r1);
   void (*mixed_loss)(const cinch_mixed *m, int64_t r0, int64_t r1);
 
+  /// Columns of a panel; 0 where products are OpenBLAS's.
+  int64_t panel;
+  /// Rows r0 ..< r1 of columns c0 ..< c1, at most one panel's, of a product with its epilogue. `a` is op(A), its rows in
+  /// place; `room` has space for a panel of `steps` steps of k, the length of a block of k.
+  void (*product)(
+      const cinch_product *p, const cinch_epilogue *epilogue, const float *a, int64_t steps, int64_t r0, int64_t r1,
+      int64_t c0, int64_t c1, float *room);
+  /// Columns c0 ..< c1 of x, `[rows, columns]`, as rows, `pitch` apart.
+  void (*turn)(const float *x, int64_t rows, int64_t columns, int64_t c0, int64_t c1, float *y, int64_t pitch);
+
   void (*column_sums)(
       const float *x, int64_t rows, int64_t columns, float scale, bool accumulate, float *sums, int64_t c0, int64_t c1);
   void (*row_squares)(const float *x, int64_t columns, float *sums, int64_t r0, int64_t r1);
@@ -147,6 +157,8 @@ struct cinch_device {
 
 /// Columns of one sum's task: two cache lines, so no line of a result is shared by two threads.
 enum { cinch_column_block = 32 };
+/// Rows of a product whose epilogue follows at once: whole tiles and whole cells of losses.
+enum { cinch_product_rows = 96 };
 /// The cells that loss sums are taken over.
 enum { cinch_cell_rows = 32, cinch_cell_columns = 16 };
 

@@ -3,10 +3,142 @@
 
 #include "internal.h"
 
-// A product is cut into pieces of C, each one single-threaded sgemm followed by its epilogue while the piece
-// is still in the core's cache. That beats sgemm's own threads: one pool instead of two that compete for the
-// cores, and no second pass over C. The cuts depend on the shape and on how many processors the machine is
-// configured with, not on threads: sgemm may sum in another order at a piece's edges than inside.
+// A product is cut into pieces of C, each followed by its epilogue while it is still in the core's cache. With AVX2 and
+// AVX-512 a piece is made by kernels of our own (kernels/product.h), whose sums do not depend on the cut; elsewhere it is a
+// single-threaded sgemm. Either way there is one pool of threads, and no second pass over C.
+
+enum {
+  // Steps of k in a block: a panel of so many is streamed from the second-level cache.
+  most_steps = 1024,
+  // Operations that are not worth a second thread.
+  smallest_work = 500000,
+  // Rows that a piece has a multiple of: whole tiles.
+  row_unit = 24,
+  // What packing a panel costs, in rows of its product.
+  packing_rows = 10,
+};
+
+// MARK: Our own kernels
+
+typedef struct {
+  cinch_device *device;
+  const cinch_product *product;
+  const cinch_epilogue *epilogue;
+  /// op(A), its rows in place.
+  const float *a;
+  int64_t steps, rows, down, panels, sums;
+  /// Rooms for a panel, one for each thread, and which are free.
+  float *rooms;
+  int64_t room;
+  _Atomic uint64_t free_rooms;
+} product_job;
+
+/// A room that nobody else has. There are as many as threads.
+static int take_room(product_job *job) {
+  uint64_t free = atomic_load_explicit(&job->free_rooms, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(
+      &job->free_rooms, &free, free & (free - 1), memory_order_acquire, memory_order_relaxed)) {
+  }
+  return __builtin_ctzll(free);
+}
+
+static void give_room(product_job *job, int room) {
+  atomic_fetch_or_explicit(&job->free_rooms, UINT64_C(1) << room, memory_order_release);
+}
+
+static void product_task(void *context, int64_t task) {
+  product_job *job = context;
+  const cinch_product *p = job->product;
+  const cinch_kernels *kernels = job->device->kernels;
+  if (task < job->sums) {
+    int64_t c0 = task * cinch_column_block, c1 = cinch_min(c0 + cinch_column_block, p->m);
+    kernels->column_sums(p->a, p->k, p->m, p->scale, p->accumulate_sums, p->column_sums, c0, c1);
+    return;
+  }
+  task -= job->sums;
+  // The last panel, which may be narrow, comes last: the shortest piece evens out the load.
+  const int64_t c0 = task / job->down * kernels->panel, c1 = cinch_min(c0 + kernels->panel, p->n);
+  const int64_t r0 = task % job->down * job->rows, r1 = cinch_min(r0 + job->rows, p->m);
+  const int room = take_room(job);
+  kernels->product(p, job->epilogue, job->a, job->steps, r0, r1, c0, c1, job->rooms + room * job->room);
+  give_room(job, room);
+}
+
+/// Cuts the rows so that all threads end at the same time, as far as may be: more pieces even out the load, and each
+/// packs its panel anew. No sum depends on it.
+static void cut_rows(product_job *job, int64_t unit) {
+  const cinch_product *p = job->product;
+  const int64_t threads = job->device->threads, panel = job->device->kernels->panel;
+  // A panel of half the width takes little more than half the time.
+  const bool narrow = p->n - (job->panels - 1) * panel <= panel / 2;
+  double best = 0;
+  for (int64_t down = 1; down <= 16 && (down - 1) * unit < p->m; down++) {
+    const int64_t rows = cinch_round_up(cinch_blocks(p->m, down), unit), pieces = cinch_blocks(p->m, rows);
+    const double work = ((double)job->panels - (narrow ? 0.45 : 0)) * ((double)p->m + (double)(pieces * packing_rows));
+    const double each = (double)(rows + packing_rows);
+    // Threads take pieces as they fall idle; those that find none wait for the last one.
+    const int64_t idle = (threads - job->panels * pieces % threads) % threads;
+    const double time = (work + each * (double)idle) / (double)threads;
+    if (down == 1 || time < best) {
+      best = time;
+      job->rows = rows;
+      job->down = pieces;
+    }
+  }
+}
+
+typedef struct {
+  const cinch_device *device;
+  const cinch_product *product;
+  float *turned;
+} turn_job;
+
+enum { turn_columns = 64 };
+
+static void turn_task(void *context, int64_t task) {
+  const turn_job *job = context;
+  const cinch_product *p = job->product;
+  const int64_t c0 = task * turn_columns, c1 = cinch_min(c0 + turn_columns, p->m);
+  job->device->kernels->turn(p->a, p->k, p->m, c0, c1, job->turned + c0 * p->k, p->k);
+}
+
+/// Runs tasks on every thread, or on this one where they are soon done.
+static void run_tasks(cinch_device *device, cinch_task task, void *context, int64_t count, bool alone) {
+  if (alone)
+    for (int64_t i = 0; i < count; i++) task(context, i);
+  else
+    cinch_pool_run(device->pool, task, context, count);
+}
+
+static bool product_by_tiles(cinch_device *device, const cinch_product *p, const cinch_epilogue *epilogue) {
+  const int64_t panel = device->kernels->panel, blocks = cinch_max(cinch_blocks(p->k, most_steps), 1);
+  product_job job = {.device = device, .product = p, .epilogue = epilogue, .a = p->a};
+  // Blocks of one length, so that the last is not a sliver.
+  job.steps = cinch_round_up(cinch_blocks(p->k, blocks), 16);
+  job.panels = cinch_blocks(p->n, panel);
+  job.room = job.steps * panel;
+  const int64_t turned = p->transpose_a ? cinch_round_up(p->m * p->k, 16) : 0;
+  float *scratch = cinch_scratch(device, turned + device->threads * job.room);
+  if (!scratch) return false;
+  job.rooms = scratch + turned;
+  job.free_rooms = device->threads < 64 ? (UINT64_C(1) << device->threads) - 1 : UINT64_MAX;
+  const bool alone = 2.0 * (double)p->m * (double)p->n * (double)p->k < smallest_work;
+  if (p->transpose_a) {
+    // Numbers that are multiplied one after the other lie so, too: worth more than it takes.
+    turn_job turn = {device, p, scratch};
+    run_tasks(device, turn_task, &turn, cinch_blocks(p->m, turn_columns), alone);
+    job.a = scratch;
+  }
+  cut_rows(&job, epilogue->kind == cinch_epilogue_loss ? cinch_cell_rows : row_unit);
+  job.sums = p->column_sums ? cinch_blocks(p->m, cinch_column_block) : 0;
+  run_tasks(device, product_task, &job, job.sums + job.down * job.panels, alone);
+  return true;
+}
+
+// MARK: OpenBLAS
+//
+// The cuts depend on the shape and on how many processors the machine is configured with, not on threads: sgemm may sum in
+// another order at a piece's edges than inside.
 
 enum {
   row_major = 101,
@@ -126,11 +258,19 @@ void cinch_warm_up(cinch_device *device) {
   free(memory);
 }
 
-void cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue) {
+static void product_by_sgemm(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue) {
   matmul_job job = {.device = device, .product = product, .epilogue = epilogue};
   const bool loss = epilogue->kind == cinch_epilogue_loss;
   job.row_unit = loss ? cinch_cell_rows : unit;
   arrange(&job, piece_count(device, product->m, product->n, product->k));
   job.sums = product->column_sums ? cinch_blocks(product->m, cinch_column_block) : 0;
   cinch_pool_run(device->pool, matmul_task, &job, job.sums + job.down * job.across);
+}
+
+bool cinch_matmul(cinch_device *device, const cinch_product *p, const cinch_epilogue *epilogue) {
+  // What has no elements, or sums of nothing, multiplies nothing.
+  const bool empty = p->m == 0 || p->n == 0 || p->k == 0;
+  if (device->kernels->panel && !empty) return product_by_tiles(device, p, epilogue);
+  product_by_sgemm(device, p, epilogue);
+  return true;
 }

@@ -10,7 +10,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
   case automatic
   /// Plain loops in Double: what the others are compared with, and slow.
   case reference
-  /// OpenBLAS and vectorised passes.
+  /// The processor itself: C for its instruction set, OpenBLAS where that has no AVX2.
   case cpu
   /// An OpenCL device by its numbers in `cinch devices`. Without `device` it is the first GPU, or else the first device,
   /// of that platform or of all; without `platform` alone it is a device of platform 0. `family` forces the kernels

@@ -189,6 +189,11 @@ extension MatmulCase {
       // A large batch of few features.
       MatmulCase(m: 60_000, n: 1, k: 1, transposeB: true, kind: .loss(.bce, .sigmoid, bias: false), alike: true),
       MatmulCase(m: 3, n: 2, k: 150_000, transposeA: true),
+      // Beyond a block of k, a panel of columns, and the rows that end together.
+      MatmulCase(m: 101, n: 71, k: 1_030, transposeB: true, kind: .forward(.tanh, bias: true)),
+      MatmulCase(m: 200, n: 40, k: 2_050, kind: .loss(.bce, .sigmoid, bias: true)),
+      MatmulCase(m: 97, n: 33, k: 1_100, transposeA: true, transposeB: true, kind: .accumulate),
+      MatmulCase(m: 260, n: 97, k: 17, transposeA: true, kind: .backward(terms)),
     ]
   }
 

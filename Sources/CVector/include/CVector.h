@@ -18,7 +18,10 @@ typedef void (*cinch_sgemm)(
 /// Threads, scratch memory and the kernels for this processor's instruction set.
 typedef struct cinch_device cinch_device;
 
-/// A device with `threads` threads, the caller's included; NULL where they cannot be started.
+/// Whether this processor's products are our own; otherwise a device needs sgemm.
+bool cinch_multiplies(void);
+/// A device with `threads` threads, the caller's included; NULL where they cannot be started. `sgemm` may be NULL where
+/// `cinch_multiplies`.
 cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm);
 void cinch_device_destroy(cinch_device *device);
 /// "AVX-512", "AVX2" or "baseline".
@@ -132,8 +135,8 @@ typedef struct {
   float *column_sums;
 } cinch_product;
 
-/// The epilogue's extents are m and n.
-void cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue);
+/// The epilogue's extents are m and n. False where there is no memory.
+bool cinch_matmul(cinch_device *device, const cinch_product *product, const cinch_epilogue *epilogue);
 
 // MARK: Convolutions
 

@@ -12,32 +12,31 @@
 #endif
 #define PANEL (2 * CINCH_WIDTH)
 
-/// R rows × W vectors of A·B: scale·sum, or added to what C holds. `last` is the width of the last vector.
+// The sums of R rows × W vectors of A·B, one row of the tile per PANEL floats. Loops over a tile are unrolled, or its sums
+// would lie in memory.
+#define TILE_LOOP(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < count; i++)
+
 #define PRODUCT_TILE(name, R, W)                                                                          \
-  static void name(                                                                                       \
-      const float *a, int64_t lda, const float *panel, int64_t k, float scale, bool add, float *c,        \
-      int64_t ldc, int64_t last) {                                                                        \
+  __attribute__((unused)) static void name(                                                               \
+      const float *a, int64_t lda, const float *panel, int64_t k, float *tile) {                          \
     vf sum[R][W];                                                                                         \
-    for (int r = 0; r < R; r++)                                                                           \
-      for (int w = 0; w < W; w++) sum[r][w] = (vf)0.0f;                                                   \
+    TILE_LOOP(r, R) TILE_LOOP(w, W) sum[r][w] = (vf)0.0f;                                                 \
     /* The processor reaches two rows beyond a pointer by its own addressing. */                          \
     const float *third[(R + 2) / 3];                                                                      \
-    for (int i = 0; i < (R + 2) / 3; i++) third[i] = a + 3 * i * lda;                                     \
-    _Pragma("clang loop unroll_count(2)") for (int64_t p = 0; p < k; p++) {                               \
+    TILE_LOOP(i, (R + 2) / 3) third[i] = a + 3 * i * lda;                                                 \
+    TILE_LOOP(i, (R + 2) / 3) __asm__("" : "+r"(third[i]));                                               \
+    for (int64_t p = 0; p < k; p++, panel += PANEL) {                                                     \
       vf b[W];                                                                                            \
-      for (int w = 0; w < W; w++) b[w] = load(panel + p * PANEL + w * CINCH_WIDTH);                       \
-      for (int r = 0; r < R; r++) {                                                                       \
-        vf x = third[r / 3][r % 3 * lda + p];                                                             \
-        for (int w = 0; w < W; w++) sum[r][w] = x * b[w] + sum[r][w];                                     \
+      TILE_LOOP(w, W) b[w] = load(panel + w * CINCH_WIDTH);                                               \
+      TILE_LOOP(r, R) {                                                                                   \
+        vf x = third[r / 3][r % 3 * lda];                                                                 \
+        TILE_LOOP(w, W) sum[r][w] = x * b[w] + sum[r][w];                                                 \
+        /* Row by row, or the compiler loads all numbers of A first and has no registers for them. */     \
+        __asm__ volatile("" ::: "memory");                                                                \
       }                                                                                                   \
+      TILE_LOOP(i, (R + 2) / 3) third[i]++;                                                               \
     }                                                                                                     \
-    for (int r = 0; r < R; r++)                                                                           \
-      for (int w = 0; w < W; w++) {                                                                       \
-        float *to = c + r * ldc + w * CINCH_WIDTH;                                                        \
-        int64_t n = w < W - 1 ? CINCH_WIDTH : last;                                                       \
-        vf x = scale == 1.0f ? sum[r][w] : sum[r][w] * scale;                                             \
-        store_some(to, add ? load_some(to, n) + x : x, n);                                                \
-      }                                                                                                   \
+    TILE_LOOP(r, R) TILE_LOOP(w, W) store(tile + r * PANEL + w * CINCH_WIDTH, sum[r][w]);                 \
   }
 
 PRODUCT_TILE(tile_12_2, 12, 2)
@@ -53,8 +52,7 @@ PRODUCT_TILE(tile_2_1, 2, 1)
 PRODUCT_TILE(tile_1_2, 1, 2)
 PRODUCT_TILE(tile_1_1, 1, 1)
 
-typedef void (*product_tile)(
-    const float *, int64_t, const float *, int64_t, float, bool, float *, int64_t, int64_t);
+typedef void (*product_tile)(const float *, int64_t, const float *, int64_t, float *);
 
 static const struct {
   int64_t rows;
@@ -128,13 +126,25 @@ static void pack_panel(
   }
 }
 
+/// Stores a tile's sums in C, or adds them to what C holds.
+INLINE void store_tile(
+    const cinch_product *p, const float *tile, bool add, int64_t r, int64_t rows, int64_t c0, int64_t columns) {
+  for (int64_t i = 0; i < rows; i++) {
+    float *c = p->c + (r + i) * p->n + c0;
+    for (int64_t w = 0; w < columns; w += CINCH_WIDTH) {
+      vf x = load(tile + i * PANEL + w) * p->scale;
+      store_some(c + w, add ? load_some(c + w, columns - w) + x : x, columns - w);
+    }
+  }
+}
+
 /// Rows r0 ..< r1 of columns c0 ..< c1, at most PANEL, with the epilogue. `a` is op(A) with its rows in place, `panel`
 /// room for PRODUCT_STEPS steps.
 static void product_piece(
     const cinch_product *p, const cinch_epilogue *epilogue, const float *a, int64_t steps, int64_t r0, int64_t r1,
     int64_t c0, int64_t c1, float *panel) {
   const bool wide = c1 - c0 > CINCH_WIDTH;
-  const int64_t last = c1 - c0 - (wide ? CINCH_WIDTH : 0);
+  float tile[TILE_ROWS * PANEL];
   for (int64_t p0 = 0; p0 < p->k; p0 += steps) {
     const int64_t p1 = p0 + steps < p->k ? p0 + steps : p->k;
     const bool add = p->accumulate || p0 > 0;
@@ -144,9 +154,16 @@ static void product_piece(
       const int64_t b1 = b0 + cinch_product_rows < r1 ? b0 + cinch_product_rows : r1;
       int64_t r = b0;
       for (size_t t = 0; r < b1; t++)
-        for (; b1 - r >= product_tiles[t].rows; r += product_tiles[t].rows)
+        for (const int64_t rows = product_tiles[t].rows; b1 - r >= rows; r += rows) {
+          for (int64_t i = r; i < r + rows; i++) {
+            // Nobody looks ahead for what is written.
+            __builtin_prefetch(p->c + i * p->n + c0, 1);
+            __builtin_prefetch(p->c + i * p->n + c0 + CINCH_WIDTH, 1);
+          }
           (wide ? product_tiles[t].wide : product_tiles[t].narrow)(
-              a + r * p->k + p0, p->k, panel, p1 - p0, p->scale, add, p->c + r * p->n + c0, p->n, last);
+              a + r * p->k + p0, p->k, panel, p1 - p0, tile);
+          store_tile(p, tile, add, r, rows, c0, c1 - c0);
+        }
       if (p1 == p->k) epilogue_block(epilogue, p->c, p->c, b0, b1, c0, c1);
     }
   }

@@ -8,6 +8,9 @@
 #include "loss.h"
 
 #include "epilogue.h"
+#if CINCH_WIDTH > 4
+#include "product.h"
+#endif
 #include "mixed.h"
 #include "optimizer.h"
 #include "penalty.h"
@@ -27,6 +30,11 @@ const cinch_kernels CINCH_KERNELS = {
     .softmax = softmax_rows,
     .mixed_output = mixed_output_rows,
     .mixed_loss = mixed_loss_rows,
+#if CINCH_WIDTH > 4
+    .panel = PANEL,
+    .product = product_piece,
+    .turn = turn,
+#endif
     .column_sums = column_sums,
     .row_squares = row_squares,
     .sum_squares = sum_squares,
