@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind fuzz bench profile peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind fuzz bench profile gpu-report peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -58,8 +58,11 @@ bench: build  ## Training throughput and the fraction of the roofline, on DEVICE
 
 profile: DEVICE = opencl cpu
 profile: build  ## Writes where an update's time goes, op by op, to Benchmarks/results/profile.md
-	python3 Benchmarks/profile.py $(CINCH) --device $(DEVICE) > .build/profile.md
+	python3 Benchmarks/profile_table.py $(CINCH) --device $(DEVICE) > .build/profile.md
 	mv .build/profile.md Benchmarks/results/profile.md
+
+gpu-report: build  ## Everything about Cinch on DEVICE (opencl), beside peers where PYTHON has PyTorch, in gpu-report.md: 10 minutes
+	python3 Benchmarks/gpu_report.py --cinch $(CINCH) --device $(DEVICE) $(if $(PYTHON),--python $(PYTHON)) --output gpu-report.md
 
 peers: DEVICE = opencl cpu
 peers: build  ## Compares with PyTorch, torch.compile and JAX in turns; ROUNDS (5)

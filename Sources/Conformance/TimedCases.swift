@@ -20,7 +20,7 @@ extension Conformance {
       MatmulCase(m: batch, n: 784, k: 196, transposeB: true, kind: .loss(.sse, .sigmoid, bias: true)),
       MatmulCase(m: batch, n: 196, k: 784, kind: .backward(sparse)),
       MatmulCase(m: batch, n: 30, k: 250, transposeB: true, kind: .forward(.linear, bias: true)),
-      MatmulCase(m: 1024, n: 1024, k: 1024),
+      MatmulCase(m: 1024, n: 1024, k: 1024), MatmulCase(m: 4096, n: 4096, k: 4096),
     ]
     let gradients = [
       DenseGradientCase(samples: batch, inputs: 784, outputs: 1024, accumulate: false, pull: false),

@@ -2,7 +2,7 @@
 
 A table of all workloads by what they spend their time on, then one for each of them, op by op.
 
-    python3 Benchmarks/profile.py .build/release/cinch --device opencl cpu > Benchmarks/results/profile.md
+    python3 Benchmarks/profile_table.py .build/release/cinch --device opencl cpu > Benchmarks/results/profile.md
 """
 
 import argparse
