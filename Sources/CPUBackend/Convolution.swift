@@ -40,6 +40,22 @@ extension CPUBackend: ConvolutionOps {
     else { throw noRoom() }
   }
 
+  public func tapSums(
+    _ weight: Tensor<CPUBuffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<CPUBuffer>
+  ) throws {
+    let (top, left) = try checkTapSums(weight, box: box, turned: turned, into: result)
+    try require(
+      !result.overlaps(weight), "Sums of taps of \(result.shape) cannot be stored over the weight they are made of.")
+    let from = weight.shape.dimensions, to = result.shape.dimensions
+    var job = cinch_tap_sums(
+      rows: Int64(from[0]), columns: Int64(from[1]), channels: Int64(from[2]), outputs: Int64(from[3]),
+      result_rows: Int64(to[0]), result_columns: Int64(to[1]), box_rows: Int64(box.height),
+      box_columns: Int64(box.width), top: Int64(top), left: Int64(left), turned: turned, weight: try weight.input,
+      result: try result.pointer)
+    counters.launches += 1
+    cinch_sum_taps(device, &job)
+  }
+
   public func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
     var shape = cinch_convolution(geometry)
     return Int(cinch_convolution_partial_count(&shape, side == .large, Int64(samples)))

@@ -471,6 +471,27 @@ package func checkConvolutionGradient<Buffer>(
   return samples
 }
 
+/// For `tapSums`. Returns how many taps of zeros lie before the weight's.
+package func checkTapSums<Buffer>(
+  _ weight: Tensor<Buffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<Buffer>
+) throws -> (top: Int, left: Int) {
+  let (from, to) = (weight.shape.dimensions, result.shape.dimensions)
+  guard from.count == 4, to.count == 4, weight.count > 0, min(box.height, box.width) > 0,
+    to[2] == from[turned ? 3 : 2], to[3] == from[turned ? 2 : 3]
+  else {
+    throw fail(
+      "'tapSums': sums over boxes of \(box.height) × \(box.width) taps of \(weight.shape) do not give "
+        + "\(result.shape): both are [rows, columns, channels, channels]\(turned ? ", the channels in turn" : "").")
+  }
+  if to[0] - from[0] == box.height - 1, to[1] - from[1] == box.width - 1 { return (box.height - 1, box.width - 1) }
+  guard from[0] - to[0] == box.height - 1, from[1] - to[1] == box.width - 1 else {
+    throw fail(
+      "'tapSums': sums over boxes of \(box.height) × \(box.width) have \(box.height - 1) rows and \(box.width - 1) columns "
+        + "of taps more than \(weight.shape), or as many fewer, but the result is \(result.shape).")
+  }
+  return (0, 0)
+}
+
 /// Every window must hold a pixel: what is the largest value, or the mean, of none?
 private func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
   guard min(g.height, g.width, g.channels) > 0, min(g.outputHeight, g.outputWidth) > 0,

@@ -3,7 +3,7 @@ import CinchBackend
 extension Conformance {
   static var convolutionCases: [any ConformanceCase] {
     ConvolutionCase.plain + ConvolutionCase.epilogues + ConvolutionCase.notNumbers + ConvolutionGradientCase.all
-      + ImageRejection.convolutionRows
+      + TapSumsCase.all + ImageRejection.convolutionRows
   }
 }
 

@@ -7,6 +7,7 @@ struct ImageRejection: ConformanceCase {
     case convolve(Shape, weight: Shape, Shape, Terms = .none)
     case convolveTransposed(Shape, weight: Shape, Shape)
     case gradient(Shape, Shape, weight: Shape, bias: Shape)
+    case tapSums(Shape, box: Int, turned: Bool, Shape)
     case maxPool(Shape, Shape, switches: Shape)
     case unpool(Shape, switches: Shape, Shape)
     case poolSum(Shape, Shape, below: Shape)
@@ -24,6 +25,7 @@ struct ImageRejection: ConformanceCase {
     case .convolve: "convolve"
     case .convolveTransposed: "convolveTransposed"
     case .gradient: "convolutionGradient"
+    case .tapSums: "tapSums"
     case .maxPool: "maxPool"
     case .unpool: "unpool"
     case .poolSum: "poolSum"
@@ -79,6 +81,8 @@ struct ImageRejection: ConformanceCase {
       try backend.convolutionGradient(
         x: t(x), y: t(y), convolution, weightGradient: t(weight), biasGradient: t(bias), delta: .small,
         accumulate: false)
+    case .tapSums(let weight, let box, let turned, let result):
+      try backend.tapSums(t(weight), box: (box, box), turned: turned, into: t(result))
     case .maxPool(let x, let y, let switches): try backend.maxPool(t(x), pooling, into: t(y), switches: t(switches))
     case .unpool(let y, let switches, let x):
       try backend.unpool(t(y), switches: t(switches), pooling, into: t(x), below: nil)
@@ -120,6 +124,14 @@ struct ImageRejection: ConformanceCase {
       ImageRejection(name: "rejects images the wrong way round", call: .convolveTransposed(x, weight: w, y)),
       ImageRejection(name: "rejects a flat weight gradient", call: .gradient(x, y, weight: [54], bias: [3])),
       ImageRejection(name: "rejects a bias gradient of the other side", call: .gradient(x, y, weight: w, bias: [2])),
+      ImageRejection(name: "rejects a flat weight", call: .tapSums([54], box: 2, turned: false, [4, 4, 2, 3])),
+      ImageRejection(name: "rejects a box of 0", call: .tapSums(w, box: 0, turned: false, [2, 2, 2, 3])),
+      ImageRejection(
+        name: "rejects channels that do not turn", call: .tapSums(w, box: 2, turned: true, [4, 4, 2, 3])),
+      ImageRejection(
+        name: "rejects another number of taps", call: .tapSums(w, box: 2, turned: false, [3, 3, 2, 3])),
+      ImageRejection(
+        name: "rejects more rows and fewer columns", call: .tapSums(w, box: 2, turned: false, [4, 2, 2, 3])),
       convolution("rejects a stride of 0") { $0.strideWidth = 0 },
       convolution("rejects a dilation of 0") { $0.dilationHeight = 0 },
       convolution("rejects a negative padding") { $0.top = -1 },

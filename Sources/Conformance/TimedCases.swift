@@ -4,7 +4,7 @@ import CinchCore
 extension Conformance {
   /// The calls of training steps on Fashion-MNIST: 256 samples of dense networks, 128 of convolutional ones.
   static func timedCases() throws -> [TimedCase] {
-    try timedProducts + timedPasses + timedRandomOps + timedUpdates + timedConvolutions() + timedPoolings
+    try timedProducts + timedPasses + timedRandomOps + timedUpdates + timedConvolutions() + timedTapSums + timedPoolings
   }
 
   private static let batch = 256
@@ -128,11 +128,19 @@ extension Conformance {
     }
   }
 
+  /// The weight of `conv-pool`'s decoder.2, and its gradient.
+  private static var timedTapSums: [TimedCase] {
+    [([3, 3, 8, 8], true), ([4, 4, 8, 8], false)].map { (weight: Shape, isUp: Bool) in
+      TimedCase(TapSumsCase(weight: weight, box: (2, 2), isUp: isUp, turned: true))
+    }
+  }
+
   private static var timedPoolings: [TimedCase] {
     let image = pooling(28, 28, 16, kernel: (2, 2), stride: (2, 2), samples: 128)
     let below = GradientTerms(activation: .relu, column: false, l1: 0, curvature: false)
     return [
-      TimedCase(MaxPoolCase(image: image)), TimedCase(PoolingCase(kind: .unpool, image: image, below: below)),
+      TimedCase(MaxPoolCase(image: image)), TimedCase(PoolingCase(kind: .unpool, image: image)),
+      TimedCase(PoolingCase(kind: .unpool, image: image, below: below)),
       TimedCase(PoolingCase(kind: .pickSwitches, image: image)),
       TimedCase(PoolingCase(kind: .poolSum(mean: true), image: image)),
       TimedCase(PoolingCase(kind: .poolSum(mean: false), image: image, below: below)),

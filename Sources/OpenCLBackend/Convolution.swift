@@ -98,6 +98,24 @@ extension OpenCLBackend: ConvolutionOps {
     try run(call, line(plan.items))
   }
 
+  public func tapSums(
+    _ weight: Tensor<OpenCLBuffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<OpenCLBuffer>
+  ) throws {
+    let (top, left) = try checkTapSums(weight, box: box, turned: turned, into: result)
+    let from = weight.shape.dimensions, to = result.shape.dimensions
+    let grid = elements(result.count)
+    var call = try call(.tapSums)
+    call.add(weight)
+    call.add(result)
+    for number in [
+      from[0], from[1], from[2], from[3], to[0], to[1], box.height, box.width, top, left,
+    ] { call.add(number) }
+    call.add(turned)
+    call.add(grid.chunk)
+    call.add(long: result.count)
+    try run(call, grid)
+  }
+
   private func gradientOnCPU(
     _ x: Tensor<OpenCLBuffer>, _ y: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry, _ samples: Int,
     _ weightGradient: Tensor<OpenCLBuffer>, _ biasGradient: Tensor<OpenCLBuffer>, _ delta: ConvolutionSide,

@@ -76,7 +76,7 @@ extension OpenCLBackend {
   /// What a module is compiled for. 0 stands for a number that its kernels learn at run time.
   private func macros(_ module: Module) -> [Macro] {
     switch module {
-    case .elementwise, .reduction, .mixed: []
+    case .elementwise, .reduction, .mixed, .taps: []
     case .matmul: [("MR", tileRows), ("TAIL_ROWS", Self.tailRows), ("PANEL", panelWidth), ("KC", Self.packedSteps)]
     case .matmulTile(let size): productTile(size)
     case .convolutionTiles: productTile(Self.imageTile)

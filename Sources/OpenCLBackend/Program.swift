@@ -16,6 +16,8 @@ enum Module: Hashable {
   case convolutionPacking
   /// The GPU family's convolutions.
   case convolutionTiles
+  /// Sums over a weight's taps.
+  case taps
   /// Pooling by vectors of so many channels. A tile of 0 stands for windows that do not tile the image.
   case pooling(width: Int, tileHeight: Int, tileWidth: Int)
 }
@@ -33,6 +35,7 @@ enum KernelID: Int, CaseIterable {
   case peak, stream
   case correlate, correlatePlanes, gradientSlices, gradientSlicesOfFew, sumSlices, packWeights
   case convolveTiles, convolveTransposedTiles, convolutionGradientTiles, convolutionSlices
+  case tapSums
   case maxPool, unpool, pickSwitches, poolSum, poolSpread
 
   var name: String {
@@ -61,6 +64,7 @@ enum KernelID: Int, CaseIterable {
     case .peak, .stream: .peak
     case .packWeights: .convolutionPacking
     case .convolveTiles, .convolveTransposedTiles, .convolutionGradientTiles, .convolutionSlices: .convolutionTiles
+    case .tapSums: .taps
     case .correlate, .correlatePlanes, .gradientSlices, .gradientSlicesOfFew, .sumSlices: nil
     case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: nil
     }
@@ -123,6 +127,7 @@ extension OpenCLBackend {
     case .gradient, .gradientOfFew: return ["common/prelude", "cpu/image", "cpu/convolutionGradient"]
     case .convolutionPacking: return ["common/prelude", "cpu/image", "cpu/packing"]
     case .convolutionTiles: return functions + ["common/epilogue", "gpu/tile", "gpu/convolution"]
+    case .taps: return ["common/prelude", "common/taps"]
     case .pooling: return functions + ["common/pooling"]
     }
   }

@@ -23,6 +23,11 @@ extension SaboteurBackend: ConvolutionOps, PoolingOps {
         accumulate: accumulate, accumulateBias: accumulateBias)
     }
   }
+  func tapSums(
+    _ weight: Tensor<Buffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<Buffer>
+  ) throws {
+    try run(result, inputs: [weight]) { try reference.tapSums(weight, box: box, turned: turned, into: result) }
+  }
   func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
     reference.lossPartialCount(geometry, samples: samples, result: side)
   }

@@ -160,6 +160,20 @@ bool cinch_convolution_gradient(
     cinch_device *device, const cinch_convolution *geometry, int64_t samples, const float *x, const float *y,
     bool delta_large, bool accumulate, bool accumulate_bias, float *weight_gradient, float *bias_gradient);
 
+/// Sums of a weight's taps over boxes: see Swift's `tapSums`.
+typedef struct {
+  /// Of the weight.
+  int64_t rows, columns, channels, outputs;
+  int64_t result_rows, result_columns, box_rows, box_columns;
+  /// Taps of zeros before the weight's.
+  int64_t top, left;
+  bool turned;
+  const float *weight;
+  float *result;
+} cinch_tap_sums;
+
+void cinch_sum_taps(cinch_device *device, const cinch_tap_sums *sums);
+
 // MARK: Pooling
 
 typedef enum {

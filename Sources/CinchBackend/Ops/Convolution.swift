@@ -35,6 +35,23 @@ public protocol ConvolutionOps: MatmulOps {
     x: Tensor<Buffer>, y: Tensor<Buffer>, _ geometry: ConvolutionGeometry, weightGradient: Tensor<Buffer>,
     biasGradient: Tensor<Buffer>, delta: ConvolutionSide, accumulate: Bool, accumulateBias: Bool) throws
 
+  /// Sums of a kernel's taps over a box of sʸ × sˣ of them, a matrix of channels each, 0 outside:
+  ///
+  ///     result[u, v] = Σ_{a < sʸ, b < sˣ} weight[u + a − pʸ, v + b − pˣ]
+  ///
+  /// p = s − 1 where the result has s − 1 taps more than the weight, and 0 where it has as many fewer: the adjoint of the
+  /// former. Nearest-neighbour upsampling by s and a convolution of stride 1 behind it are one transposed convolution of
+  /// stride s whose weight this makes, and whose gradient this takes back.
+  ///
+  /// - Parameters:
+  ///   - weight: `[rows, columns, channels, outputChannels]`.
+  ///   - turned: whether the sum goes to `[U − 1 − u, V − 1 − v, outputChannels, channels]` of a result of U × V taps: to
+  ///     the weight that makes the adjoint's outputs where this one makes a convolution's.
+  ///   - result: does not overlap the weight.
+  /// - Throws: `BackendError.invalidArgument` where shapes do not fit.
+  func tapSums(
+    _ weight: Tensor<Buffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<Buffer>) throws
+
   /// How many partial sums the `loss` epilogue writes: for `convolve` (`side` is `.small`) or `convolveTransposed`.
   func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int
 }

@@ -64,6 +64,35 @@ extension ReferenceBackend: ConvolutionOps {
     for (i, value) in (delta == .large ? large : small).enumerated() { db[i % db.count] += value }
   }
 
+  public func tapSums(
+    _ weight: Tensor<ReferenceBuffer>, box: (height: Int, width: Int), turned: Bool,
+    into result: Tensor<ReferenceBuffer>
+  ) throws {
+    let (top, left) = try checkTapSums(weight, box: box, turned: turned, into: result)
+    counters.launches += 1
+    let from = weight.shape.dimensions, to = result.shape.dimensions
+    let taps = try view(weight), sums = try view(result)
+    for u in 0..<to[0] {
+      for v in 0..<to[1] {
+        for c in 0..<from[2] {
+          for k in 0..<from[3] {
+            var sum = 0.0
+            for row in u - top..<u - top + box.height where (0..<from[0]).contains(row) {
+              for column in v - left..<v - left + box.width where (0..<from[1]).contains(column) {
+                sum += taps[((row * from[1] + column) * from[2] + c) * from[3] + k]
+              }
+            }
+            if turned {
+              sums[(((to[0] - 1 - u) * to[1] + to[1] - 1 - v) * from[3] + k) * from[2] + c] = sum
+            } else {
+              sums[((u * to[1] + v) * from[2] + c) * from[3] + k] = sum
+            }
+          }
+        }
+      }
+    }
+  }
+
   /// One partial sum per sample.
   public func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
     samples

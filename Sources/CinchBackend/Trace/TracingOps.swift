@@ -97,6 +97,17 @@ extension TracingBackend {
     }
   }
 
+  public func tapSums(
+    _ weight: Tensor<Buffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<Buffer>
+  ) throws {
+    try trace(
+      "tapSums", [.read("weight", weight), .write("result", result)],
+      "\(box.height)×\(box.width)\(turned ? " turned" : "")"
+    ) {
+      try base.tapSums(weight, box: box, turned: turned, into: result)
+    }
+  }
+
   public func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
     base.lossPartialCount(geometry, samples: samples, result: side)
   }

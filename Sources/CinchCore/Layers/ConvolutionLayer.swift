@@ -36,6 +36,10 @@ struct ConvolutionKind: ResolvedKind {
     return Self.fileAxes
   }
 
+  func joined(with below: any ResolvedKind) -> (any ResolvedKind)? {
+    (below as? UpsampleKind).flatMap { UpsampledConvolutionKind($0, self) }
+  }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     ConvolutionLayer(
       resolved: layer, geometry: geometry, isTransposed: isTransposed, weight: site.parameters[0],

@@ -106,6 +106,10 @@ protocol ResolvedKind: Sendable {
   /// What its output has nothing of, such as "1 row"; nil where it covers its input.
   var leftOut: String? { get }
 
+  /// What computes it and the layer below it in one, from that layer's input, with its own parameters; nil where nothing
+  /// does with less work.
+  func joined(with below: any ResolvedKind) -> (any ResolvedKind)?
+
   /// The layer on a backend.
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B>
 }
@@ -119,6 +123,7 @@ extension ResolvedKind {
   var draws: Bool { false }
   var source: Int? { nil }
   var leftOut: String? { nil }
+  func joined(with below: any ResolvedKind) -> (any ResolvedKind)? { nil }
 }
 
 /// Where a layer is made.

@@ -13,8 +13,10 @@ struct ImportanceWeightedBound<B: Backend> {
   private let x: Tensor<B.Buffer>
   private let outputs: [Tensor<B.Buffer>]
   private let losses: Tensor<B.Buffer>
-  /// The decoder, its output without an activation: the loss takes logits.
-  private let decoder: [any Layer<B>]
+  /// Up to the code's distribution.
+  private let encoder: [Stage<B>]
+  /// Its output without an activation: the loss takes logits.
+  private let decoder: [Stage<B>]
 
   init(_ network: Network<B>) throws {
     self.network = network
@@ -24,9 +26,9 @@ struct ImportanceWeightedBound<B: Backend> {
     x = try backend.tensor(network.input.shape(rows: rows))
     outputs = try network.layers.map { try backend.tensor($0.resolved.output.shape(rows: rows)) }
     losses = try backend.tensor([rows])
-    let output = try network.linearOutput()
-    try output.reserve(rows: rows)
-    decoder = network.layers[network.encoderCount...].dropLast() + [output]
+    encoder = try network.stages(of: 0..<network.encoderCount - 1)
+    decoder = try network.stages(of: network.encoderCount..<network.layers.count, endsLinear: true)
+    for stage in decoder { try stage.layer.reserve(rows: rows) }
   }
 
   /// The mean over samples.
@@ -44,13 +46,7 @@ struct ImportanceWeightedBound<B: Backend> {
 
   private func sum(over batch: Tensor<B.Buffer>, step: Int, draws: Int) throws -> Double {
     let (n, code) = (batch.rows, network.encoderCount - 1)
-    let pass = Pass(.inference, step: 0, seed: network.recipe.seed, batchRows: n)
-    let ms = outputs[code - 1].prefix(rows: n)
-    var h = batch
-    for layer in 0..<code {
-      try network.layers[layer].forward(h, into: outputs[layer].prefix(rows: n), pass)
-      h = outputs[layer].prefix(rows: n)
-    }
+    let ms = try network.passing(batch, through: encoder, outputs)
     let moments = Scalars.doubles(try network.backend.read(ms))
     // log Σ_k of the weights so far, each as a largest one and a sum in units of that.
     var largest = [Double](repeating: -.infinity, count: n)
@@ -59,7 +55,7 @@ struct ImportanceWeightedBound<B: Backend> {
       let z = outputs[code].prefix(rows: n)
       let philox = Philox(seed: network.recipe.seed, stream: .sampling, site: code)
       try network.backend.sample(ms, Draws(philox, step: UInt64(step + draw)), into: z)
-      let losses = try decoded(z, target: batch, pass)
+      let losses = try decoded(z, target: batch)
       let codes = Scalars.doubles(try network.backend.read(z))
       for row in 0..<n {
         let weight = Self.priorRatio(codes, moments, row, units: z.columns) - losses[row]
@@ -84,12 +80,8 @@ struct ImportanceWeightedBound<B: Backend> {
   }
 
   /// −log p(x|z) of each sample.
-  private func decoded(_ z: Tensor<B.Buffer>, target: Tensor<B.Buffer>, _ pass: Pass) throws -> [Double] {
-    var h = z
-    for (layer, output) in zip(decoder, outputs[network.encoderCount...]) {
-      try layer.forward(h, into: output.prefix(rows: z.rows), pass)
-      h = output.prefix(rows: z.rows)
-    }
+  private func decoded(_ z: Tensor<B.Buffer>, target: Tensor<B.Buffer>) throws -> [Double] {
+    let h = try network.passing(z, through: decoder, outputs)
     let flat: Shape = [z.rows, h.count / z.rows]
     let part = losses.prefix(rows: z.rows)
     let terms = LossTerms(

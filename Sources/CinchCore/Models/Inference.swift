@@ -9,6 +9,8 @@ final class Inference<B: Backend> {
   private let rows: Int
   private let x: Tensor<B.Buffer>
   private let outputs: [Tensor<B.Buffer>]
+  /// How the layers that have been asked for are computed.
+  private var stages: [Range<Int>: [Stage<B>]] = [:]
   /// Of a network whose columns have activations of their own.
   private let columns: OutputColumns<B.Buffer>?
   /// What each value counts, where some are missing.
@@ -23,9 +25,14 @@ final class Inference<B: Backend> {
     backend = network.backend
     x = try backend.tensor(network.input.shape(rows: rows))
     columns = try network.recipe.objective.columns.map(backend.outputColumns)
+    // Each until the layers that read it are done, whether these are computed in one or, as part of a range, apart.
+    let readers = network.resolved.stages(of: network.layers.indices).flatMap { stage in
+      stage.layers.map { _ in stage.layers.upperBound - 1 }
+    }
     outputs = try backend.tensors(
-      network.layers.enumerated().map {
-        PlannedTensor(shape: $1.resolved.output.shape(rows: rows), life: $0...$0 + 1)
+      network.layers.enumerated().map { index, layer in
+        PlannedTensor(
+          shape: layer.resolved.output.shape(rows: rows), life: index...(readers + [readers.count])[index + 1])
       })
   }
 
@@ -84,12 +91,19 @@ final class Inference<B: Backend> {
     }
   }
 
+  private func stages(of layers: Range<Int>) throws -> [Stage<B>] {
+    if let made = stages[layers] { return made }
+    let made = try network.stages(of: layers)
+    stages[layers] = made
+    return made
+  }
+
   private func forward(_ input: Tensor<B.Buffer>, _ layers: Range<Int>) throws -> Tensor<B.Buffer> {
     let pass = Pass(.inference, step: 0, seed: network.recipe.seed, batchRows: input.rows)
     var h = input
-    for index in layers {
-      let output = outputs[index].prefix(rows: input.rows)
-      try network.layers[index].forward(h, into: output, pass)
+    for stage in try stages(of: layers) {
+      let output = outputs[stage.layers.upperBound - 1].prefix(rows: input.rows)
+      try stage.layer.forward(h, into: output, pass)
       h = output
     }
     if let columns, layers.upperBound == network.layers.count { try backend.mixedOutput(h, columns, into: h) }

@@ -44,9 +44,9 @@ extension Recipe {
     guard let batch else { return }
     // A sample itself, its corrupted copy, and what passes between the layers.
     let sample = (corruption == nil ? 1 : 2) * Double(input)
-    let schedule = StepSchedule(
-      layers: network.layers.count, sites: penalties.active.map { $0.sites(encoderCount: network.encoderCount) },
-      mode: .training)
+    let sites = penalties.active.map { $0.sites(encoderCount: network.encoderCount) }
+    let stages = network.stages(of: network.layers.indices, keeping: Set(sites.joined()))
+    let schedule = StepSchedule(stages: stages.map(\.layers), sites: sites, mode: .training)
     let passing = MemoryPlan(schedule.planned(network.layers.map(\.output), rows: 1)).count
     let needed = arenas + (sample + Double(passing)) * Double(batch)
     let widest = Double(network.widths.max() ?? 0) * Double(batch)

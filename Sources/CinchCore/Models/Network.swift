@@ -56,15 +56,11 @@ final class Network<B: Backend> {
     }
   }
 
-  /// The output layer without its activation, with the same parameters: what losses of single samples are taken of.
-  func linearOutput() throws -> any Layer<B> {
-    var layer = last.resolved
-    layer.spec = layer.spec.definition.ending(with: .linear)
-    return try layer.kind.make(
-      layer,
-      at: LayerSite(
-        backend: backend, index: layers.count - 1,
-        parameters: Self.views(layout, layers.count - 1, parameters, gradients), layers: Array(layers.dropLast())))
+  /// Where a layer is made, or what computes it together with layers below.
+  func site(of index: Int) -> LayerSite<B> {
+    LayerSite(
+      backend: backend, index: index, parameters: Self.views(layout, index, parameters, gradients),
+      layers: Array(layers[..<index]))
   }
 
   /// The layers of a restricted Boltzmann machine: from visible to hidden units, and back by the same weight.

@@ -40,13 +40,17 @@ public struct ResolvedNetwork: Sendable {
     return 3 * products.reduce(0, +) - products[0]
   }
 
-  /// Its convolutions, each by itself.
+  /// Its convolutions as they are computed, each by itself.
   package var convolutions: [ConvolutionLayerShape] {
-    layers.compactMap { layer in
-      (layer.kind as? ConvolutionKind).map { kind in
-        ConvolutionLayerShape(
-          name: layer.name, geometry: kind.geometry, isTransposed: kind.isTransposed, activation: layer.spec.activation)
+    stages(of: layers.indices).compactMap { _, layer in
+      let (geometry, isTransposed): (ConvolutionGeometry, Bool)
+      switch layer.kind {
+      case let kind as ConvolutionKind: (geometry, isTransposed) = (kind.geometry, kind.isTransposed)
+      case let kind as UpsampledConvolutionKind: (geometry, isTransposed) = (kind.geometry, true)
+      default: return nil
       }
+      return ConvolutionLayerShape(
+        name: layer.name, geometry: geometry, isTransposed: isTransposed, activation: layer.spec.activation)
     }
   }
 }

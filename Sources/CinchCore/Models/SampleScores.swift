@@ -95,13 +95,14 @@ private protocol ScoreParts<B> {
 
 extension Network {
   /// What comes out of the last of layers, each of which has a place for its output.
-  fileprivate func passing(
-    _ batch: Tensor<B.Buffer>, through layers: [any Layer<B>], _ outputs: [Tensor<B.Buffer>]
+  func passing(
+    _ batch: Tensor<B.Buffer>, through stages: [Stage<B>], _ outputs: [Tensor<B.Buffer>]
   ) throws -> Tensor<B.Buffer> {
     let pass = Pass(.inference, step: 0, seed: recipe.seed, batchRows: batch.rows)
     var h = batch
-    for (layer, output) in zip(layers, outputs) {
-      try layer.forward(h, into: output, pass)
+    for stage in stages {
+      let output = outputs[stage.layers.upperBound - 1].prefix(rows: batch.rows)
+      try stage.layer.forward(h, into: output, pass)
       h = output
     }
     return h
@@ -112,6 +113,7 @@ extension Network {
 private struct MixedParts<B: Backend>: ScoreParts {
   private let network: Network<B>
   private let columns: OutputColumns<B.Buffer>
+  private let stages: [Stage<B>]
   private let outputs: [Tensor<B.Buffer>]
   /// The loss's summands.
   private let losses: Tensor<B.Buffer>
@@ -119,12 +121,13 @@ private struct MixedParts<B: Backend>: ScoreParts {
   init(_ network: Network<B>, _ columns: [OutputColumn], rows: Int) throws {
     self.network = network
     self.columns = try network.backend.outputColumns(columns)
+    stages = try network.stages()
     outputs = try network.layers.map { try network.backend.tensor($0.resolved.output.shape(rows: rows)) }
     losses = try network.backend.tensor([rows, network.input.count])
   }
 
   func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores {
-    let h = try network.passing(batch, through: network.layers, outputs)
+    let h = try network.passing(batch, through: stages, outputs)
     try network.backend.mixedLoss(
       h, columns, target: batch, weight: weight, gradientScale: 1, gradient: h, losses: losses)
     let values = Scalars.doubles(try network.backend.read(losses))
@@ -142,7 +145,7 @@ private struct LossParts<B: Backend>: ScoreParts {
   private let network: Network<B>
   private let loss: ReconstructionLoss
   /// The last one without its activation: the loss takes logits.
-  private let layers: [any Layer<B>]
+  private let stages: [Stage<B>]
   private let outputs: [Tensor<B.Buffer>]
   private let losses: Tensor<B.Buffer>
   /// The loss's summands.
@@ -153,9 +156,8 @@ private struct LossParts<B: Backend>: ScoreParts {
   init(_ network: Network<B>, _ loss: ReconstructionLoss, rows: Int) throws {
     self.network = network
     self.loss = loss
-    let output = try network.linearOutput()
-    try output.reserve(rows: rows)
-    layers = network.layers.dropLast() + [output]
+    stages = try network.stages(endsLinear: true)
+    for stage in stages { try stage.layer.reserve(rows: rows) }
     outputs = try network.layers.map { try network.backend.tensor($0.resolved.output.shape(rows: rows)) }
     losses = try network.backend.tensor([rows])
     elements = try network.backend.tensor([rows * network.input.count])
@@ -163,7 +165,7 @@ private struct LossParts<B: Backend>: ScoreParts {
   }
 
   func scores(of batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, byFeature: Bool) throws -> SampleScores {
-    let h = try network.passing(batch, through: layers, outputs)
+    let h = try network.passing(batch, through: stages, outputs)
     let flat: Shape = [batch.rows, network.input.count]
     var result = SampleScores()
     result.values = try measured(

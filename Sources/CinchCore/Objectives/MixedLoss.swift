@@ -5,20 +5,21 @@ import CinchData
 /// is known.
 struct MixedOutputLoss<B: Backend>: OutputLoss {
   private let network: Network<B>
+  private let stage: Stage<B>
   private let outputs: OutputColumns<B.Buffer>
   let columns = [Column("reconstruction")]
 
-  init(network: Network<B>, columns: [OutputColumn]) throws {
+  init(network: Network<B>, _ stage: Stage<B>, columns: [OutputColumn]) throws {
     self.network = network
+    self.stage = stage
     outputs = try network.backend.outputColumns(columns)
   }
 
   func partialCount(rows: Int) -> Int { rows * outputs.width }
 
   func run(_ view: PassView<B>) throws {
-    let last = network.layers.count - 1
-    let delta = try view.delta(of: last)
-    try network.layers[last].forward(try view.input(of: last), into: delta, view.pass)
+    let delta = try view.delta(of: stage.layers.upperBound - 1)
+    try stage.layer.forward(try view.input(of: stage.layers.lowerBound), into: delta, view.pass)
     try network.backend.mixedLoss(
       delta, outputs, target: view.batch.target, weight: view.batch.weight, gradientScale: 1 / view.samples,
       gradient: delta, losses: view.activations.lossPartials.reshaped(delta.shape))

@@ -29,13 +29,14 @@ extension OutputLoss {
 }
 
 extension Network {
-  func outputLoss() throws -> any OutputLoss<B> {
+  /// - Parameter stage: the last one.
+  func outputLoss(of stage: Stage<B>) throws -> any OutputLoss<B> {
     if let loss = recipe.loss.reconstruction {
-      try FusedOutputLoss(loss, network: self)
+      try FusedOutputLoss(loss, network: self, stage)
     } else if let columns = recipe.objective.columns {
-      try MixedOutputLoss(network: self, columns: columns)
+      try MixedOutputLoss(network: self, stage, columns: columns)
     } else {
-      SoftmaxOutputLoss(network: self)
+      SoftmaxOutputLoss(network: self, stage: stage)
     }
   }
 }
@@ -44,6 +45,7 @@ extension Network {
 struct FusedOutputLoss<B: Backend>: OutputLoss {
   private let loss: ReconstructionLoss
   private let network: Network<B>
+  private let stage: Stage<B>
   /// log σ² of the gaussian loss.
   private let logVariance: Tensor<B.Buffer>?
   /// Where its gradient goes, if it is learned.
@@ -52,27 +54,26 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
   private let totalWeight: Tensor<B.Buffer>?
   let columns = [Column("reconstruction")]
 
-  init(_ loss: ReconstructionLoss, network: Network<B>) throws {
+  init(_ loss: ReconstructionLoss, network: Network<B>, _ stage: Stage<B>) throws {
     self.loss = loss
     self.network = network
+    self.stage = stage
     let parameter = network.parameter("loss.log_variance")
     logVariance = parameter?.value
     logVarianceGradient = parameter?.gradient
     totalWeight = parameter?.gradient == nil ? nil : try network.backend.tensor([1])
   }
 
-  func partialCount(rows: Int) -> Int { network.last.lossPartialCount(samples: rows) }
+  func partialCount(rows: Int) -> Int { stage.layer.lossPartialCount(samples: rows) }
 
   func run(_ view: PassView<B>) throws {
-    let last = network.layers.count - 1
-    let layer = network.layers[last]
-    try layer.forward(
-      try view.input(of: last),
+    try stage.layer.forward(
+      try view.input(of: stage.layers.lowerBound),
       loss: FusedLoss(
-        loss, activation: layer.resolved.spec.activation, bias: nil, target: view.batch.target,
+        loss, activation: stage.layer.resolved.spec.activation, bias: nil, target: view.batch.target,
         weight: view.batch.weight, logVariance: logVariance, gradientScale: 1 / view.samples,
         partials: view.activations.lossPartials),
-      delta: try view.delta(of: last))
+      delta: try view.delta(of: stage.layers.upperBound - 1))
   }
 
   func gradients(_ view: PassView<B>) throws {
@@ -88,6 +89,7 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
 /// Softmax needs whole rows, which no product's epilogue has: the logits lie in δ's place until the loss is known.
 struct SoftmaxOutputLoss<B: Backend>: OutputLoss {
   let network: Network<B>
+  let stage: Stage<B>
   let columns = [Column(Loss.crossEntropyName), Column(Metrics.errorName, weight: nil)]
 
   func partialCount(rows: Int) -> Int { 2 * rows }
@@ -104,10 +106,9 @@ struct SoftmaxOutputLoss<B: Backend>: OutputLoss {
   }
 
   func run(_ view: PassView<B>) throws {
-    let last = network.layers.count - 1
-    let delta = try view.delta(of: last)
+    let delta = try view.delta(of: stage.layers.upperBound - 1)
     let (losses, errors) = partials(view)
-    try network.layers[last].forward(try view.input(of: last), into: delta, view.pass)
+    try stage.layer.forward(try view.input(of: stage.layers.lowerBound), into: delta, view.pass)
     try network.backend.softmaxLoss(
       delta, labels: view.batch.target.reshaped([view.batch.rows]), gradientScale: 1 / view.samples, gradient: delta,
       losses: losses, errors: errors)

@@ -4,6 +4,7 @@ import CinchBackend
 /// returns; nothing in it waits for the device.
 final class Backpropagation<B: Backend>: Learner {
   private let network: Network<B>
+  private let stages: [Stage<B>]
   private let loss: any OutputLoss<B>
   private let training: Side
   private let evaluation: Side
@@ -20,9 +21,11 @@ final class Backpropagation<B: Backend>: Learner {
     let columns: [Column]
     let memory: PassMemory<B>
 
-    init(_ terms: [any Term<B>], _ network: Network<B>, _ loss: any OutputLoss<B>, _ mode: Pass.Mode) {
+    init(
+      _ terms: [any Term<B>], _ network: Network<B>, _ stages: [Stage<B>], _ loss: any OutputLoss<B>, _ mode: Pass.Mode
+    ) {
       self.terms = terms
-      schedule = StepSchedule(layers: network.layers.count, sites: terms.map(\.sites), mode: mode)
+      schedule = StepSchedule(stages: stages.map(\.layers), sites: terms.map(\.sites), mode: mode)
       columns = loss.columns + terms.map(\.column)
       memory = PassMemory(network, schedule, loss)
     }
@@ -36,18 +39,21 @@ final class Backpropagation<B: Backend>: Learner {
   ) throws {
     self.network = network
     let count = network.layers.count
-    loss = try network.outputLoss()
     let penalties = penalties ?? network.recipe.penalties.active
     let terms = try penalties.flatMap { try $0.terms(on: network, memory: memory) }
-    training = Side(terms, network, loss, .training)
-    let reports = try penalties.flatMap { try $0.reports(on: network, memory: memory) } + others
-    evaluation = Side([try CodeActivation(network, memory: memory)] + reports, network, loss, .evaluation)
+    let reports =
+      try [try CodeActivation(network, memory: memory)]
+      + penalties.flatMap { try $0.reports(on: network, memory: memory) } + others
+    sites = Set(terms.flatMap(\.sites))
+    stages = try network.stages(keeping: sites.union(reports.flatMap(\.sites)))
+    loss = try network.outputLoss(of: stages[stages.count - 1])
+    training = Side(terms, network, stages, loss, .training)
+    evaluation = Side(reports, network, stages, loss, .evaluation)
     var slots = network.layers.enumerated().map { ActivationSlots($1, isOutput: $0 == count - 1) }
     for term in terms {
       for site in term.sites { try term.claim(&slots[site], at: site) }
     }
     self.slots = slots
-    sites = Set(terms.flatMap(\.sites))
     statistics = terms.flatMap { $0.statistics }
   }
 
@@ -80,8 +86,9 @@ final class Backpropagation<B: Backend>: Learner {
   private func run(_ step: StepSchedule.Step, _ view: PassView<B>, _ side: Side) throws {
     switch step {
     case .forward(let index):
-      guard let output = view.activations.outputs[index] else { return }
-      try network.layers[index].forward(try view.input(of: index), into: output, view.pass)
+      let stage = stages[index]
+      guard let output = view.activations.outputs[stage.layers.upperBound - 1] else { return }
+      try stage.layer.forward(try view.input(of: stage.layers.lowerBound), into: output, view.pass)
     case .measure(let term): try side.terms[term].measure(view)
     case .output: try loss.run(view)
     case .derive(let term): try side.terms[term].derive(view)
@@ -91,20 +98,26 @@ final class Backpropagation<B: Backend>: Learner {
         try term.add(to: try view.delta(of: last), at: last, view)
       }
     case .inputGradient(let index):
-      let delta = try view.delta(of: index - 1)
-      try network.layers[index].inputGradient(
-        delta: try view.delta(of: index), below: try activationGradient(at: index - 1, view), into: delta, view.pass)
-      for term in side.terms where term.addsToDelta && term.sites.contains(index - 1) {
-        try term.add(to: delta, at: index - 1, view)
+      let stage = stages[index]
+      let (last, below) = (stage.layers.upperBound - 1, stage.layers.lowerBound - 1)
+      let delta = try view.delta(of: below)
+      try stage.layer.inputGradient(
+        delta: try view.delta(of: last), below: try activationGradient(at: below, view), into: delta, view.pass)
+      for term in side.terms where term.addsToDelta && term.sites.contains(below) {
+        try term.add(to: delta, at: below, view)
       }
     case .gradients(let index):
+      let stage = stages[index]
+      let last = stage.layers.upperBound - 1
       // Its scale is a mean over the part.
-      let rowPull = slots[index].rowPull.map {
+      let rowPull = slots[last].rowPull.map {
         RowPull(scale: $0.scale, weight: $0.weight, factor: $0.factor * view.share)
       }
-      try network.layers[index].gradients(
-        delta: try view.delta(of: index), input: try view.input(of: index), rowPull: rowPull)
-      for term in side.terms where term.addsToGradients { try term.addGradients(at: index, view) }
+      try stage.layer.gradients(
+        delta: try view.delta(of: last), input: try view.input(of: stage.layers.lowerBound), rowPull: rowPull)
+      for term in side.terms where term.addsToGradients {
+        for layer in stage.layers.reversed() { try term.addGradients(at: layer, view) }
+      }
     }
   }
 

@@ -45,14 +45,14 @@ extension Network {
   }
 }
 
-/// Some layers of a network, with room for what passes between them.
+/// Some layers of a network, as they are computed, with room for what passes between them.
 private struct FrozenLayers<B: Backend> {
   private let layers: [any Layer<B>]
   private let between: [Tensor<B.Buffer>]
   private let seed: UInt64
 
   init(_ network: Network<B>, _ range: Range<Int>, rows: Int) throws {
-    layers = Array(network.layers[range])
+    layers = try network.stages(of: range).map(\.layer)
     between = try layers.dropLast().map { try network.backend.tensor($0.resolved.output.shape(rows: rows)) }
     seed = network.recipe.seed
   }
