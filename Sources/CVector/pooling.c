@@ -25,6 +25,8 @@ bool cinch_pool_images(cinch_device *device, const cinch_pooling *p, const cinch
   // The same number of elements of the large image per task in both directions.
   const int64_t each = p->width * p->channels * (up ? 1 : p->stride_height);
   job.rows_each = cinch_max(1, pooled_elements / each);
+  // Rows of windows stay whole.
+  if (up) job.rows_each = cinch_round_up(job.rows_each, p->stride_height);
   float *memory = cinch_scratch(device, cinch_image_epilogue_floats(p->channels));
   if (!memory) return false;
   job.below = cinch_prepare_epilogue(below, p->channels, 0, memory);

@@ -1,7 +1,6 @@
 // Correlations of one tile of an image. Two mappings: lanes over output channels, for images channels last, and
 // lanes over pixels, for images split into one plane per channel, where channels are too few to fill a vector.
 
-#define UNROLL _Pragma("clang loop unroll(full)")
 
 #if CINCH_WIDTH == 16
 enum { plane_outputs = 8, plane_sums = 24 };

@@ -64,6 +64,63 @@ INLINE void pool_down_rows(const cinch_pooling_kind kind, const cinch_pooling *p
   }
 }
 
+/// Whether windows of 2 × 2 tile the large images and channels fill vectors: then nothing is cut, and loops over a window
+/// are short and known.
+INLINE bool pool_squares(const cinch_pooling *p) {
+  return p->kernel_height == 2 && p->kernel_width == 2 && p->stride_height == 2 && p->stride_width == 2 &&
+         p->top == 0 && p->left == 0 && p->height == 2 * p->output_height && p->width == 2 * p->output_width &&
+         p->channels % CINCH_WIDTH == 0;
+}
+
+/// Rows r0 ..< r1 of the small images, each of two rows of the large ones.
+INLINE void pool_down_squares(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
+  const int64_t channels = p->channels, row = p->width * channels;
+  int64_t at = r0 * p->output_width * channels;
+  for (int64_t r = r0; r < r1; r++)
+    for (int64_t j = 0; j < p->output_width; j++)
+      for (int64_t c = 0; c < channels; c += CINCH_WIDTH, at += CINCH_WIDTH) {
+        const float *corner = p->large + 2 * (r * row + j * channels) + c;
+        vf x[4], result, where = 0.0f;
+        UNROLL for (int q = 0; q < 4; q++) x[q] = load(corner + q / 2 * row + q % 2 * channels);
+        result = x[0];
+        if (kind == cinch_max_pool) {
+          UNROLL for (int q = 1; q < 4; q++) {
+            // As in `pool_down_rows`.
+            const vi take = ~(x[q] <= result) & (result == result);
+            result = take ? x[q] : result;
+            where = take ? (vf)(float)q : where;
+          }
+          store(p->found + at, where);
+        } else if (kind == cinch_pick_switches) {
+          const vf chosen = load(p->switches + at);
+          result = 0.0f;
+          UNROLL for (int q = 0; q < 4; q++) result = chosen == (float)q ? x[q] : result;
+        } else {
+          UNROLL for (int q = 1; q < 4; q++) result += x[q];
+          if (kind == cinch_pool_mean) result /= 4.0f;
+        }
+        store(p->result + at, result);
+      }
+}
+
+/// Rows r0 ..< r1 of the large images, both of them even: two for each row of windows, which is read once.
+INLINE void pool_up_squares(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
+  const int64_t channels = p->channels, row = p->width * channels;
+  int64_t at = r0 / 2 * p->output_width * channels;
+  for (int64_t r = r0 / 2; r < r1 / 2; r++)
+    for (int64_t j = 0; j < p->output_width; j++)
+      for (int64_t c = 0; c < channels; c += CINCH_WIDTH, at += CINCH_WIDTH) {
+        float *corner = p->result + 2 * (r * row + j * channels) + c;
+        vf value = load(p->small + at);
+        if (kind == cinch_spread_mean) value /= 4.0f;
+        const vf chosen = kind == cinch_unpool ? load(p->switches + at) : (vf)0.0f;
+        UNROLL for (int q = 0; q < 4; q++)
+          store(
+              corner + q / 2 * row + q % 2 * channels,
+              kind != cinch_unpool ? value : chosen == (float)q ? value : (vf)0.0f);
+      }
+}
+
 /// Rows of the large images where windows tile them from the first pixel on: each window is read once per row.
 INLINE void pool_up_tiles(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
   const int64_t channels = p->channels, stride = p->stride_width;
@@ -127,14 +184,28 @@ INLINE void pool_up_rows(const cinch_pooling_kind kind, const cinch_pooling *p, 
   }
 }
 
+INLINE void pool_down(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
+  if (pool_squares(p))
+    pool_down_squares(kind, p, r0, r1);
+  else
+    pool_down_rows(kind, p, r0, r1);
+}
+
+INLINE void pool_up(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
+  if (pool_squares(p))
+    pool_up_squares(kind, p, r0, r1);
+  else
+    pool_up_rows(kind, p, r0, r1);
+}
+
 static void pool_rows(const cinch_pooling *p, int64_t r0, int64_t r1) {
   switch (p->kind) {
-    case cinch_max_pool: pool_down_rows(cinch_max_pool, p, r0, r1); break;
-    case cinch_pick_switches: pool_down_rows(cinch_pick_switches, p, r0, r1); break;
-    case cinch_pool_sum: pool_down_rows(cinch_pool_sum, p, r0, r1); break;
-    case cinch_pool_mean: pool_down_rows(cinch_pool_mean, p, r0, r1); break;
-    case cinch_unpool: pool_up_rows(cinch_unpool, p, r0, r1); break;
-    case cinch_spread: pool_up_rows(cinch_spread, p, r0, r1); break;
-    case cinch_spread_mean: pool_up_rows(cinch_spread_mean, p, r0, r1); break;
+    case cinch_max_pool: pool_down(cinch_max_pool, p, r0, r1); break;
+    case cinch_pick_switches: pool_down(cinch_pick_switches, p, r0, r1); break;
+    case cinch_pool_sum: pool_down(cinch_pool_sum, p, r0, r1); break;
+    case cinch_pool_mean: pool_down(cinch_pool_mean, p, r0, r1); break;
+    case cinch_unpool: pool_up(cinch_unpool, p, r0, r1); break;
+    case cinch_spread: pool_up(cinch_spread, p, r0, r1); break;
+    case cinch_spread_mean: pool_up(cinch_spread_mean, p, r0, r1); break;
   }
 }

@@ -2,6 +2,7 @@
 // set, inside a region that allows its instructions; CINCH_WIDTH is the number of lanes.
 
 #define INLINE static inline __attribute__((always_inline, unused))
+#define UNROLL _Pragma("clang loop unroll(full)")
 
 typedef float vf __attribute__((ext_vector_type(CINCH_WIDTH)));
 typedef int32_t vi __attribute__((ext_vector_type(CINCH_WIDTH)));
