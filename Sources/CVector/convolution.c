@@ -8,6 +8,8 @@
 
 typedef struct {
   const cinch_device *device;
+  /// For the correlations.
+  const cinch_kernels *kernels;
   cinch_tiling t;
   /// What is done while the result is stored, and what afterwards.
   cinch_ending ending;
@@ -32,6 +34,8 @@ static int64_t pixels_of(const cinch_axis *y, const cinch_axis *x) { return y->r
 
 /// How much of the lanes' work is used: over output channels, and over pixels with what splitting costs.
 static bool prefer_planes(const cinch_tiling *t, int64_t width) {
+  // Planes of a source that is strided through are split number by number, which half a vector of channels repays.
+  if ((t->y.step > 1 || t->x.step > 1) && 2 * t->outputs >= width) return false;
   const int64_t rows = t->band, columns = cinch_axis_results(&t->x, 0);
   const int64_t flat = (rows - 1) * cinch_blocks(t->columns, t->x.step) + columns;
   const double lanes = (double)t->outputs / (double)cinch_round_up(t->outputs, width);
@@ -46,7 +50,7 @@ static void pack_weights(
     const convolution_job *job, const cinch_convolution *g, bool transposed, const float *weight, int64_t py,
     int64_t px, int64_t taps, float *packed) {
   const cinch_tiling *t = &job->t;
-  const int64_t inputs = t->inputs, outputs = t->outputs, lanes = job->device->kernels->width;
+  const int64_t inputs = t->inputs, outputs = t->outputs, lanes = job->kernels->width;
   const int64_t block = job->planes ? (lanes == 16 ? 8 : 4) : 2 * lanes;
   for (int64_t k0 = 0; k0 < outputs;) {
     int64_t width = block;
@@ -139,7 +143,7 @@ static void fill_planes(const convolution_job *job, const float *image, int64_t 
     float *to = planes + i % t->y.step * t->x.step * job->plane_part + i / t->y.step * width;
     if (t->x.step == 1 && t->y.step == 1) {
       // Rows go downwards: what lies past one is written again or stays zero.
-      job->device->kernels->split_channels(from, last - first, t->inputs, to + first, job->plane);
+      job->kernels->split_channels(from, last - first, t->inputs, to + first, job->plane);
       continue;
     }
     for (int64_t c = 0; c < t->inputs; c++)
@@ -159,13 +163,13 @@ static void merge_row(
     cinch_ending e = job->ending;
     if (e.gate) e.gate = job->ending.gate + at;
     if (groups > 0)
-      job->device->kernels->merge_channels(planes, job->out_plane, groups, together, together, &e, result + at);
+      job->kernels->merge_channels(planes, job->out_plane, groups, together, together, &e, result + at);
     for (int64_t px = 0; px < phases; px++) {
       const int64_t left = cinch_axis_results(&t->x, px) - groups;
       const int64_t start = at + (groups * phases + px) * channels;
       if (e.gate) e.gate = job->ending.gate + start;
       if (left > 0)
-        job->device->kernels->merge_channels(
+        job->kernels->merge_channels(
             planes + px * channels * job->out_plane + groups, job->out_plane, left, channels, together, &e,
             result + start);
     }
@@ -175,7 +179,7 @@ static void merge_row(
 /// One band of one sample.
 static void convolve_item(const convolution_job *job, int64_t item, float *area) {
   const cinch_tiling *t = &job->t;
-  const cinch_kernels *kernels = job->device->kernels;
+  const cinch_kernels *kernels = job->kernels;
   const int64_t sample = item / t->bands, a0 = item % t->bands * t->band;
   const int64_t width = t->x.result, channels = t->outputs;
   const int64_t end = cinch_min(a0 + t->band, cinch_axis_results(&t->y, 0));
@@ -265,14 +269,16 @@ bool cinch_convolve(
   convolution_job job = {.device = device, .source = source, .result = result};
   cinch_tiling *t = &job.t;
   *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
-  const int64_t width = device->kernels->width, taps = (t->y.end - t->y.first) * (t->x.end - t->x.first);
+  job.kernels = device->kernels;
+  job.planes = prefer_planes(t, job.kernels->width);
+  if (!job.planes) job.kernels = cinch_kernels_for(device, t->outputs);
+  const int64_t width = job.kernels->width, taps = (t->y.end - t->y.first) * (t->x.end - t->x.first);
   const int64_t phases = t->y.phases * t->x.phases;
   job.samples = samples;
   job.items = samples * t->bands;
   const double work = 2.0 * (double)(g->output_height * g->output_width * taps) *
                       (double)(g->channels * g->output_channels) / (double)t->bands;
   job.items_each = cinch_max(1, cinch_min((int64_t)(4e5 / cinch_max((int64_t)work, 1)), job.items / 32));
-  job.planes = prefer_planes(t, width);
   job.padded = job.planes ? t->outputs : cinch_round_up(t->outputs, width);
   job.area = t->tile + 64;
   if (job.planes) {

@@ -10,6 +10,8 @@ enum { most_chunks = 16, chunk_floats = 1 << 21, total_block = 1 << 11, map_bloc
 
 typedef struct {
   const cinch_device *device;
+  /// For the tiles.
+  const cinch_kernels *kernels;
   const cinch_convolution *g;
   cinch_tiling t;
   const float *x, *y;
@@ -96,7 +98,7 @@ static void gradient_items(
     tile.row_pitch = job->run_pitch * job->run_count;
     tile.run_pitch = job->run_pitch;
     tile.sums = sums + k0 * tile.row_pitch;
-    job->device->kernels->gradient_runs(&tile);
+    job->kernels->gradient_runs(&tile);
     return;
   }
   if (job->padded != outputs) {
@@ -109,7 +111,7 @@ static void gradient_items(
   }
   tile.sums = sums + k0;
   tile.row_pitch = job->padded;
-  job->device->kernels->gradient_lanes(&tile);
+  job->kernels->gradient_lanes(&tile);
 }
 
 static void gradient_task(void *context, int64_t task) {
@@ -186,6 +188,11 @@ bool cinch_convolution_gradient(
   job.run_pitch = cinch_round_up(job.run_length, lanes);
   job.padded = cinch_round_up(outputs, lanes);
   job.by_runs = (double)job.run_length / (double)job.run_pitch > (double)outputs / (double)job.padded;
+  job.kernels = device->kernels;
+  if (!job.by_runs) {
+    job.kernels = cinch_kernels_for(device, outputs);
+    job.padded = cinch_round_up(outputs, job.kernels->width);
+  }
   job.sums = job.by_runs ? outputs * job.run_count * job.run_pitch : job.run_count * job.run_length * job.padded;
   job.bias = cinch_round_up(job.sums, 16);
   job.errors = job.bias + cinch_round_up(job.channels, 16);

@@ -26,6 +26,13 @@ static const cinch_kernels *best_kernels(void) {
 
 bool cinch_multiplies(void) { return best_kernels()->panel > 0; }
 
+const cinch_kernels *cinch_kernels_for(const cinch_device *device, int64_t channels) {
+#if defined(__x86_64__)
+  if (device->kernels == &cinch_kernels_avx512 && channels <= cinch_kernels_avx2.width) return &cinch_kernels_avx2;
+#endif
+  return device->kernels;
+}
+
 cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm) {
   cinch_device *device = calloc(1, sizeof *device);
   if (!device) return NULL;

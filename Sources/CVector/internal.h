@@ -167,6 +167,10 @@ static inline int64_t cinch_round_up(int64_t count, int64_t size) { return cinch
 static inline int64_t cinch_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t cinch_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/// The kernels for lanes over so many channels: those of vectors half as wide where these leave no lane empty that they
+/// would not leave empty, too.
+const cinch_kernels *cinch_kernels_for(const cinch_device *device, int64_t channels);
+
 /// At least `count` floats of the device's scratch memory, which stay until the next call; NULL where there is no
 /// memory.
 float *cinch_scratch(cinch_device *device, int64_t count);

@@ -41,7 +41,8 @@ static __attribute__((noinline)) void lane_ending(
     UNROLL for (int j = 0; j < across; j++)                                     \
       UNROLL for (int v = 0; v < vectors; v++) {                                \
         const vf sum = sums[i * across + j][v];                                 \
-        store(y + i * c->y_row + j * c->y_pixel + k + v * CINCH_WIDTH, result); \
+        const int64_t at = i * c->y_row + j * c->y_pixel + k + v * CINCH_WIDTH; \
+        store(y + at, result);                                                  \
       }
 
 /// `down` rows of `across` pixels × `vectors` of channels, held in registers through every tap.
@@ -65,11 +66,14 @@ INLINE void lane_tile(
           UNROLL for (int v = 0; v < vectors; v++) sums[i * across + j][v] += p[i * row + j * step] * weight[v];
     }
   }
-  if (c->outputs - k < vectors * CINCH_WIDTH || e->accumulate || e->gate) {
+  if (c->outputs - k < vectors * CINCH_WIDTH || e->accumulate) {
     vf held[28];
     UNROLL for (int i = 0; i < down * across; i++)
       UNROLL for (int v = 0; v < vectors; v++) held[i * vectors + v] = sums[i][v];
     lane_ending(c, held, down, across, vectors, y, k);
+  } else if (e->gate) {
+    const float *gate = e->gate + (y - c->y);
+    LANE_STORE(sum * (load(gate + at) <= 0.0f ? (vf)0.0f : (vf)1.0f))
   } else if (e->rectify) {
     LANE_STORE(sum <= 0.0f ? (vf)0.0f : sum)
   } else {
