@@ -33,9 +33,10 @@ typedef struct {
 static int64_t pixels_of(const cinch_axis *y, const cinch_axis *x) { return y->result * x->result; }
 
 /// How much of the lanes' work is used: over output channels, and over pixels with what splitting costs.
-static bool prefer_planes(const cinch_tiling *t, int64_t width) {
-  // Planes of a source that is strided through are split number by number, which half a vector of channels repays.
-  if ((t->y.step > 1 || t->x.step > 1) && 2 * t->outputs >= width) return false;
+static bool prefer_planes(const cinch_device *device, const cinch_tiling *t) {
+  const int64_t width = device->kernels->width;
+  // A source that is strided through is split number by number: narrow vectors of channels, more than half full, beat that.
+  if ((t->y.step > 1 || t->x.step > 1) && 2 * t->outputs > cinch_kernels_for(device, t->outputs)->width) return false;
   const int64_t rows = t->band, columns = cinch_axis_results(&t->x, 0);
   const int64_t flat = (rows - 1) * cinch_blocks(t->columns, t->x.step) + columns;
   const double lanes = (double)t->outputs / (double)cinch_round_up(t->outputs, width);
@@ -269,9 +270,8 @@ bool cinch_convolve(
   convolution_job job = {.device = device, .source = source, .result = result};
   cinch_tiling *t = &job.t;
   *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
-  job.kernels = device->kernels;
-  job.planes = prefer_planes(t, job.kernels->width);
-  if (!job.planes) job.kernels = cinch_kernels_for(device, t->outputs);
+  job.planes = prefer_planes(device, t);
+  job.kernels = job.planes ? device->kernels : cinch_kernels_for(device, t->outputs);
   const int64_t width = job.kernels->width, taps = (t->y.end - t->y.first) * (t->x.end - t->x.first);
   const int64_t phases = t->y.phases * t->x.phases;
   job.samples = samples;

@@ -31,6 +31,11 @@ extension OpenCLBackend {
   /// Results of fewer channels put pixels in the lanes.
   private var fewChannels: Int { vectorWidth / 2 }
 
+  /// The lanes over channels: of 16, half leave none empty that 16 would not.
+  private func channelLanes(_ channels: Int) -> Int {
+    vectorWidth == 16 && channels <= fewChannels ? fewChannels : vectorWidth
+  }
+
   /// Multiply-adds of an op that repay compiling kernels for its very shape: some microseconds of work.
   private static let fewSums = 1 << 20
 
@@ -72,13 +77,16 @@ extension OpenCLBackend {
       padHeight: down.padded(cut.band), small: samples * sums(g) < Self.fewSums)
     let few = outputs <= fewChannels
     if mode == .gradient { return try planGradient(job, few: few) }
-    return few ? try planPlanes(job, adjoint: adjoint) : try planCorrelation(job, adjoint: adjoint)
+    // An image that is strided through is split number by number: narrow vectors, more than half full, beat that.
+    let width = channelLanes(outputs), strides = max(down.a, across.a) > 1
+    return few && !(strides && 2 * outputs > width)
+      ? try planPlanes(job, adjoint: adjoint) : try planCorrelation(job, adjoint: adjoint, width: width)
   }
 
   /// A convolution or its adjoint with channels in the lanes.
-  private func planCorrelation(_ job: CorrelationJob, adjoint: Bool) throws -> ConvolutionPlan {
-    let packed = wholeVectors(job.outputs), wide = packed > vectorWidth ? 2 : 1
-    let scratch = job.image(vectorWidth)
+  private func planCorrelation(_ job: CorrelationJob, adjoint: Bool, width: Int) throws -> ConvolutionPlan {
+    let packed = (job.outputs + width - 1) / width * width, wide = packed > width ? 2 : 1
+    let scratch = job.image(width)
     let (chunk, items) = share(job.cut)
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     let steps = table.addSteps(of: job)
@@ -91,7 +99,8 @@ extension OpenCLBackend {
     let run = inputs * (across.phases.first?.count ?? 0)
     let short = !job.small && across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
     let module = Module.correlation(
-      rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0, step: job.small ? 0 : across.a * inputs)
+      width: width, rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0,
+      step: job.small ? 0 : across.a * inputs)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
       other: try packing(job, adjoint: adjoint, packed: packed), items: items, otherItems: packingItems(job),

@@ -65,7 +65,10 @@ extension OpenCLBackend {
   private func commonMacros(_ module: Module) -> [Macro] {
     let groups = family.groups
     var width = vectorWidth
-    if case .pooling(let narrower, _, _) = module { width = narrower }
+    switch module {
+    case .pooling(let narrower, _, _), .correlation(let narrower, _, _, _, _, _): width = narrower
+    default: break
+    }
     return [
       ("VW", width), ("CPU_FAMILY", family == .cpu ? 1 : 0), ("LINE_GROUP", groups.line.0),
       ("MATRIX_GROUP_X", groups.matrix.0), ("MATRIX_GROUP_Y", groups.matrix.1), ("COLUMNS_GROUP_X", groups.columns.0),
@@ -82,7 +85,7 @@ extension OpenCLBackend {
     case .convolutionTiles: productTile(Self.imageTile)
     case .random, .sampling: [("BLOCK_WORDS", Self.blockWords)]
     case .peak: [("CHAINS", Self.peakChains)]
-    case .correlation(let rows, let pixels, let wide, let run, let step):
+    case .correlation(_, let rows, let pixels, let wide, let run, let step):
       [
         ("PHASE", PhaseField.allCases.count), ("ROWS", rows), ("PIXELS", pixels), ("WIDE", wide), ("RUN", run),
         ("STEP", step),

@@ -8,8 +8,8 @@ enum Module: Hashable {
   /// The GPU family's matmul for one block size.
   case matmulTile(Int)
   case elementwise, reduction, random, sampling, mixed, peak
-  /// The CPU family's convolutions, for one register tile each. A step or run of 0 is known at run time alone.
-  case correlation(rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
+  /// The CPU family's convolutions, for vectors of so many channels and one register tile each. A step or run of 0 is known at run time alone.
+  case correlation(width: Int, rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
   case gradient(wide: Int)
   case gradientOfFew(outputs: Int)

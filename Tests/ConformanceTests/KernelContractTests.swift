@@ -26,7 +26,7 @@ import Testing
     switch family {
     case .cpu:
       return common + [
-        .matmul, .correlation(rows: 2, pixels: 3, wide: 1, run: 4, step: 5),
+        .matmul, .correlation(width: 8, rows: 2, pixels: 3, wide: 1, run: 4, step: 5),
         .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5), .gradient(wide: 1), .gradientOfFew(outputs: 2),
         .convolutionPacking,
       ]

@@ -98,7 +98,7 @@ INLINE void lane_pixels(
 }
 
 INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float *w, int64_t k0) {
-  const int most = CINCH_WIDTH == 16 ? 14 : vectors == 2 ? 6 : 12;
+  const int most = CINCH_WIDTH == 16 || vectors == 1 ? 14 : 6;
   const int64_t parts = cinch_blocks(c->pixels, most), widest = cinch_blocks(c->pixels, parts);
   // Narrow images fill the registers with several rows.
   const int64_t tall = cinch_min(most / widest, 3);
