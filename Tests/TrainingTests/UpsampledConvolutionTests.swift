@@ -146,6 +146,8 @@ import Testing
       #expect(try !joins(Pair(spec: ConvolutionSpec(filters: 3, stride: Extent(2)), isTransposed: isTransposed)))
       #expect(try !joins(Pair(spec: ConvolutionSpec(filters: 3, dilation: Extent(2)), isTransposed: isTransposed)))
       #expect(try !joins(Pair(size: Extent(1), isTransposed: isTransposed)))
+      // Blocks larger than the kernel: a weight of 18×18 taps, most of them alike.
+      #expect(try !joins(Pair(size: Extent(16), isTransposed: isTransposed)))
     }
     let joining = try network(Pair())
     #expect(try joining.stages(keeping: [1]).map(\.layers) == [0..<1, 1..<2, 2..<3, 3..<4])

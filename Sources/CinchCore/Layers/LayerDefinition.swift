@@ -106,6 +106,9 @@ protocol ResolvedKind: Sendable {
   /// What its output has nothing of, such as "1 row"; nil where it covers its input.
   var leftOut: String? { get }
 
+  /// Elements that it keeps on a device beside its parameters, whatever the batch.
+  var keptCount: Int { get }
+
   /// What computes it and the layer below it in one, from that layer's input, with its own parameters; nil where nothing
   /// does with less work.
   func joined(with below: any ResolvedKind) -> (any ResolvedKind)?
@@ -123,6 +126,7 @@ extension ResolvedKind {
   var draws: Bool { false }
   var source: Int? { nil }
   var leftOut: String? { nil }
+  var keptCount: Int { 0 }
   func joined(with below: any ResolvedKind) -> (any ResolvedKind)? { nil }
 }
 

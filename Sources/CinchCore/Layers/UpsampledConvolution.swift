@@ -15,14 +15,16 @@ struct UpsampledConvolutionKind: ResolvedKind {
   let convolution: ConvolutionKind
   let size: (height: Int, width: Int)
 
-  /// Nil where the layer strides or leaves taps out, or where one transposed convolution is no less work.
+  /// Nil where the layer strides or leaves taps out, where one transposed convolution is no less work, or where blocks are
+  /// larger than the kernel, whose taps would be many and most of them alike.
   init?(_ upsampling: UpsampleKind, _ layer: ConvolutionKind) {
     let (up, g) = (upsampling.geometry, layer.geometry)
     let (tall, wide) = (up.strideHeight, up.strideWidth)
     // The taps of a convolution meet the image the other way round.
     let (top, left) =
       layer.isTransposed ? (g.top, g.left) : (g.kernelHeight - 1 - g.top, g.kernelWidth - 1 - g.left)
-    guard (g.strideHeight, g.strideWidth) == (1, 1), (g.dilationHeight, g.dilationWidth) == (1, 1), top >= 0, left >= 0
+    guard (g.strideHeight, g.strideWidth) == (1, 1), (g.dilationHeight, g.dilationWidth) == (1, 1), top >= 0, left >= 0,
+      tall <= g.kernelHeight, wide <= g.kernelWidth
     else { return nil }
     geometry = ConvolutionGeometry(
       height: layer.isTransposed ? g.height : g.outputHeight, width: layer.isTransposed ? g.width : g.outputWidth,
@@ -35,6 +37,7 @@ struct UpsampledConvolutionKind: ResolvedKind {
   }
 
   func flops(of layer: ResolvedLayer) -> Double { geometry.flops }
+  var keptCount: Int { 2 * geometry.weightShape.count }
 
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     let weight = site.parameters[0]

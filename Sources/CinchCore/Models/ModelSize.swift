@@ -30,7 +30,10 @@ extension Recipe {
       optimizer.rule == .lbfgs
       ? LBFGS<B>.arenaCount(historySize: optimizer.historySize) + (batch == nil ? 0 : 1) : optimizer.momentCount
     let copies = 2 + Double(held) + (patience == nil ? 0 : 1)
-    let arenas = copies * Double(network.parameters.count)
+    let sites = penalties.active.map { $0.sites(encoderCount: network.encoderCount) }
+    let stages = network.stages(of: network.layers.indices, keeping: Set(sites.joined()))
+    let kept = stages.reduce(0) { $0 + Double($1.layer.kind.keptCount) }
+    let arenas = copies * Double(network.parameters.count) + kept
     let smallest = arenas + network.widths.reduce(0) { $0 + Double($1) }
     // Parameters lie in one buffer, as do what L-BFGS keeps of its last updates.
     let longest =
@@ -44,8 +47,6 @@ extension Recipe {
     guard let batch else { return }
     // A sample itself, its corrupted copy, and what passes between the layers.
     let sample = (corruption == nil ? 1 : 2) * Double(input)
-    let sites = penalties.active.map { $0.sites(encoderCount: network.encoderCount) }
-    let stages = network.stages(of: network.layers.indices, keeping: Set(sites.joined()))
     let schedule = StepSchedule(stages: stages.map(\.layers), sites: sites, mode: .training)
     let passing = MemoryPlan(schedule.planned(network.layers.map(\.output), rows: 1)).count
     let needed = arenas + (sample + Double(passing)) * Double(batch)
