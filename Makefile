@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind fuzz bench profile gpu-report peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind gpu-isa fuzz bench profile gpu-report peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -48,6 +48,13 @@ selftest: build  ## Checks the ops of every device here against the reference
 oclgrind: build  ## Looks for data races and stray accesses in both kernel families (some minutes)
 	@Tools/need oclgrind
 	Tools/oclgrind $(CINCH)
+
+gpu-isa: need  ## What compilers of NVIDIA, AMD and Intel make of the GPU family, held to its table; WRITE=1 makes that anew
+	@Tools/gpu-isa/setup .build/gpu-isa
+	$(SWIFT) build -c release --product ExportKernels
+	rm -rf .build/gpu-programs
+	.build/release/ExportKernels .build/gpu-programs
+	python3 Tools/gpu-isa/report.py .build/gpu-isa .build/gpu-programs Benchmarks/results/gpu-isa.md $(if $(WRITE),--write)
 
 fuzz: need  ## Reads damaged files of every format: COUNT (100000) each, by SEED (1), of FORMATS (all)
 	$(SWIFT) build -c release --product Fuzz

@@ -28,6 +28,7 @@ let package = Package(
       name: "Kernels", path: "Kernels", exclude: ["README.md", "common", "cpu", "gpu"], plugins: ["EmbedKernelsPlugin"]),
     .target(name: "OpenCLBackend", dependencies: ["CinchBackend", "COpenCL", "Kernels"]),
     .executableTarget(name: "EmbedKernels"),
+    .executableTarget(name: "ExportKernels", dependencies: ["OpenCLBackend"]),
     .plugin(
       name: "EmbedKernelsPlugin", capability: .buildTool(), dependencies: ["EmbedKernels"],
       path: "Sources/EmbedKernelsPlugin"),

@@ -1,123 +1,118 @@
-// The three modes of a convolution on a GPU, each a product of matrices that are never built. As in the matmul, a
-// work-group of TILE_GROUP × TILE_GROUP items makes a TILE × TILE block of the result. It copies TILE_STEPS steps at a
-// time to local memory, and finds the address of each element as it copies.
+// A convolution on a GPU, or a transposed one, as a product of matrices that are never built: see tile.cl. A work-item
+// finds the addresses of what it copies by additions.
 //
-//     convolve             pixels of the small image × outputs    over (tap, channel)
-//     convolveTransposed   pixels of the large image × channels   over (tap, output); taps that miss count as 0
-//     convolutionGradient  (tap, channel) × outputs               over pixels of the small image
+//     TRANSPOSED 0   pixels of the small image × outputs    over (tap, channel)
+//     TRANSPOSED 1   pixels of the large image × channels   over (tap, output)
 //
-// Neighbouring work-items read neighbouring channels.
+// With a stride, only some taps of a transposed convolution meet a pixel of the large image, and pixels that are a stride
+// apart meet the same ones. Such pixels are a phase, get_group_id(2) counts phases, and each is a product over its own
+// taps: none is made with a hole, which for stride 2 leaves a quarter.
 
+// Along one axis, a window of the source for pixel i = 0 ..< count of the phase: `taps` pixels, `move` apart, from
+// i·stride + offset on. The first of them meets tap `first`, the next ones every `step`-th.
 typedef struct {
-  int height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth;
-  int strideY, strideX, dilationY, dilationX, top, left;
-} Geometry;
+  int count, stride, offset, taps, move, first, step;
+} Axis;
 
-// The pixel of the large image at which a tap meets a pixel of the small one, or −1.
-INLINE long largePixel(const Geometry *g, int small, int tap) {
-  int n = small / (g->outputHeight * g->outputWidth), rest = small % (g->outputHeight * g->outputWidth);
-  int y = rest / g->outputWidth * g->strideY + tap / g->kernelWidth * g->dilationY - g->top;
-  int x = rest % g->outputWidth * g->strideX + tap % g->kernelWidth * g->dilationX - g->left;
-  if (y < 0 || y >= g->height || x < 0 || x >= g->width) return -1;
-  return ((long)n * g->height + y) * g->width + x;
+INLINE Axis axis(int large, int small, int kernelSize, int stride, int dilation, int pad, int phase) {
+#if TRANSPOSED
+  Axis x = {max((large - phase + stride - 1) / stride, 0), 1, 0, 0, 0, 0, 1};
+  while (x.first < stride && (phase + pad - x.first * dilation) % stride != 0) x.first++;
+  while (x.step * dilation % stride != 0) x.step++;
+  x.offset = (phase + pad - x.first * dilation) / stride;
+  x.move = -(x.step * dilation / stride);
+  if (x.first < stride) x.taps = max((kernelSize - x.first + x.step - 1) / x.step, 0);
+  return x;
+#else
+  Axis x = {small, stride, -pad, kernelSize, dilation, 0, 1};
+  return x;
+#endif
 }
 
-// The reverse.
-INLINE long smallPixel(const Geometry *g, int large, int tap) {
-  int n = large / (g->height * g->width), rest = large % (g->height * g->width);
-  int y = rest / g->width + g->top - tap / g->kernelWidth * g->dilationY;
-  int x = rest % g->width + g->left - tap % g->kernelWidth * g->dilationX;
-  if (y < 0 || x < 0 || y % g->strideY != 0 || x % g->strideX != 0) return -1;
-  y /= g->strideY;
-  x /= g->strideX;
-  if (y >= g->outputHeight || x >= g->outputWidth) return -1;
-  return ((long)n * g->outputHeight + y) * g->outputWidth + x;
-}
+kernel GROUP_TILE void convolveTiles(
+  const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0, GEOMETRY_ARGUMENTS,
+  int images, EPILOGUE_ARGUMENTS) {
+  local float4 memory[(TILE_FLOATS + 3) / 4];
+  local float *tiles = (local float *)memory;
+  int item = get_local_id(0), i0 = get_group_id(0) * TILE_ROWS, j0 = get_group_id(1) * TILE_COLUMNS;
+  // A stride wider than the image has a phase for each of its columns.
+  int phase = get_group_id(2), phaseY = phase / min(strideX, width), phaseX = phase % min(strideX, width);
+  Axis y = axis(height, outputHeight, kernelHeight, strideY, dilationY, top, phaseY);
+  Axis x = axis(width, outputWidth, kernelWidth, strideX, dilationX, left, phaseX);
+  int n = TRANSPOSED ? channels : outputs, inner = TRANSPOSED ? outputs : channels;
+  int sourceHeight = TRANSPOSED ? outputHeight : height, sourceWidth = TRANSPOSED ? outputWidth : width;
+  int pixels = y.count * x.count, m = images * pixels, k = y.taps * x.taps * inner, last = 0;
+  Epilogue e = EPILOGUE(c + c0, m, n);
+  e.mode = MODE;
+  Place own = ownPlace(item);
+  a += a0;
+  b += b0;
+  if (i0 >= m) k = 0;
 
-#define ARGUMENTS                                                                                         \
-  const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,            \
-    int height, int width, int channels, int outputHeight, int outputWidth, int outputs,                  \
-    int kernelHeight, int kernelWidth, int strideY, int strideX, int dilationY, int dilationX, int top,   \
-    int left, int m, int n, int k, int kBlock, EPILOGUE_ARGUMENTS
+#if TRANSPOSED
+  // Where the block's rows lie in C.
+  local int rows[TILE_ROWS];
+  for (int s = item; s < TILE_ROWS && i0 + s < m; s += TILE_ITEMS) {
+    Digits at = digitsOf(i0 + s, x.count, y.count);
+    rows[s] = (at.high * height + at.middle * strideY + phaseY) * width + at.low * strideX + phaseX;
+  }
+#else
+  const local int *rows = 0;
+#endif
 
-// FETCH_A and FETCH_B give elements (row, p) and (p, column), whose indices lie inside. P_FIRST says which index
-// neighbouring work-items differ in.
-#define PRODUCT(FETCH_A, A_P_FIRST, FETCH_B, B_P_FIRST)                                                   \
-  local float tiles[2 * TILE_STEPS * (TILE + 1)];                                                         \
-  local float *as = tiles, *bs = tiles + TILE_STEPS * (TILE + 1);                                         \
-  Geometry g = {height, width, channels, outputHeight, outputWidth, outputs, kernelHeight, kernelWidth,   \
-                strideY, strideX, dilationY, dilationX, top, left};                                       \
-  Epilogue e = EPILOGUE(c + c0, m, n);                                                                    \
-  a += a0;                                                                                                \
-  b += b0;                                                                                                \
-  int x = get_local_id(0), y = get_local_id(1), item = y * TILE_GROUP + x;                                \
-  int j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;                                           \
-  int start = get_group_id(2) * kBlock, end = min(start + kBlock, k);                                     \
-  bool slices = get_num_groups(2) > 1, adds = !slices && (flags & ADD_TO_C);                              \
-  global float *out = e.c + (slices ? get_group_id(2) * (size_t)m * n : 0);                               \
-  float sum[SIDE][SIDE];                                                                                  \
-  for (int first = start, last;; first = last, adds = true) {                                             \
-    last = min(first + SUM_STEPS, end);                                                                   \
-    FOR_OWN(r, s) sum[r][s] = 0.0f;                                                                       \
-    for (int p0 = first; p0 < last; p0 += TILE_STEPS) {                                                   \
-      for (int s = item; s < TILE * TILE_STEPS; s += LINE_GROUP) {                                        \
-        int p = A_P_FIRST ? s % TILE_STEPS : s / TILE, i = A_P_FIRST ? s / TILE_STEPS : s % TILE;         \
-        as[p * (TILE + 1) + i] = i0 + i < m && p0 + p < last ? FETCH_A(&g, a, i0 + i, p0 + p) : 0.0f;     \
-        p = B_P_FIRST ? s % TILE_STEPS : s / TILE, i = B_P_FIRST ? s / TILE_STEPS : s % TILE;             \
-        bs[p * (TILE + 1) + i] = j0 + i < n && p0 + p < last ? FETCH_B(&g, b, j0 + i, p0 + p) : 0.0f;     \
-      }                                                                                                   \
-      barrier(CLK_LOCAL_MEM_FENCE);                                                                       \
-      for (int p = 0; p < TILE_STEPS; p++)                                                                \
-        for (int r = 0; r < SIDE; r++)                                                                    \
-          for (int s = 0; s < SIDE; s++)                                                                  \
-            sum[r][s] = fma(                                                                              \
-              as[p * (TILE + 1) + y + TILE_GROUP * r], bs[p * (TILE + 1) + x + TILE_GROUP * s], sum[r][s]);\
-      barrier(CLK_LOCAL_MEM_FENCE);                                                                       \
+  // The pixels that a work-item copies the windows of, and where those begin.
+  int startY[COPIES(TILE_ROWS)], startX[COPIES(TILE_ROWS)];
+  uint startAt[COPIES(TILE_ROWS)];
+  FOR_COPIES(t, s, TILE_ROWS) {
+    Digits at = digitsOf(max(min(i0 + COPY_I(s, true, TILE_ROWS), m - 1), 0), max(x.count, 1), max(y.count, 1));
+    startY[t] = at.middle * y.stride + y.offset;
+    startX[t] = at.low * x.stride + x.offset;
+    startAt[t] = (((uint)at.high * sourceHeight + startY[t]) * sourceWidth + startX[t]) * inner;
+  }
+  // Its p, the same in each copy: channel, column and row of a tap.
+  int ownP = COPY_P(item, true, TILE_ROWS), across = max(x.taps, 1);
+  Digits tap = digitsOf(ownP, inner, across), stepBy = digitsOf(TILE_STEPS, inner, across);
+  Load heldA[COPIES(TILE_ROWS)], heldB[COPIES(TILE_COLUMNS)];
+  const global float *fromB[COPIES(TILE_COLUMNS)];
+#if TRANSPOSED
+  // Weights are [tap][channel][output], along p.
+  FOR_COPIES(t, s, TILE_COLUMNS) fromB[t] = b + (size_t)min(j0 + COPY_I(s, true, TILE_COLUMNS), n - 1) * inner;
+#define FETCH_B(there)                                                                                    \
+  uint weight = (y.first + tap.high * y.step) * kernelWidth + x.first + tap.middle * x.step;                     \
+  uint wayB = weight * n * inner + tap.low;                                                                    \
+  FOR_COPIES(t, s, TILE_COLUMNS) heldB[t] = ownP < (there) ? READ(fromB[t] + wayB) : (Load)0.0f;
+#else
+  begin(b, n, n, j0, 0, false, TILE_COLUMNS, item, fromB);
+#define FETCH_B(there) fetch(fromB, n, there, false, TILE_COLUMNS, item, heldB);
+#endif
+#define FETCH(there)                                                                                      \
+  {                                                                                                       \
+    int wayY = tap.high * y.move, wayX = tap.middle * x.move;                                                 \
+    uint way = (wayY * sourceWidth + wayX) * inner + tap.low;                                               \
+    FOR_COPIES(t, s, TILE_ROWS) {                                                                         \
+      bool inside = ownP < (there) && within(startY[t] + wayY, sourceHeight) && within(startX[t] + wayX, sourceWidth); \
+      heldA[t] = inside ? READ(a + (startAt[t] + way)) : (Load)0.0f;                                      \
     }                                                                                                     \
-    storeTile(sum, &e, out, adds, slices, last >= end, i0, j0, tiles);                                    \
-    if (last >= end) break;                                                                               \
-  }                                                                                                       \
-  if (mode == LOSS) sumCells(&e, tiles);
+    FETCH_B(there)                                                                                        \
+    advance(&tap, stepBy, inner, across);                                                                   \
+  }
+#define PUT                                                                                               \
+  put(tiles, true, TILE_ROWS, item, heldA);                                                               \
+  put(tiles + TILE_STEPS * A_LINE, TRANSPOSED, TILE_COLUMNS, item, heldB);
 
-INLINE float windowOfLarge(const Geometry *g, const global float *x, int pixel, int p) {
-  long at = largePixel(g, pixel, p / g->channels);
-  return at < 0 ? 0.0f : x[at * g->channels + p % g->channels];
-}
-
-INLINE float weightOfOutput(const Geometry *g, const global float *w, int output, int p) {
-  return w[(size_t)p * g->outputs + output];
-}
-
-INLINE float windowOfSmall(const Geometry *g, const global float *y, int pixel, int p) {
-  long at = smallPixel(g, pixel, p / g->outputs);
-  return at < 0 ? 0.0f : y[at * g->outputs + p % g->outputs];
-}
-
-INLINE float weightOfChannel(const Geometry *g, const global float *w, int channel, int p) {
-  return w[((size_t)(p / g->outputs) * g->channels + channel) * g->outputs + p % g->outputs];
-}
-
-INLINE float tapOfLarge(const Geometry *g, const global float *x, int row, int pixel) {
-  return windowOfLarge(g, x, pixel, row);
-}
-
-INLINE float smallOf(const Geometry *g, const global float *y, int output, int pixel) {
-  return y[(size_t)pixel * g->outputs + output];
-}
-
-kernel GROUP_TILE void convolveTiles(ARGUMENTS) { PRODUCT(windowOfLarge, true, weightOfOutput, false) }
-
-kernel GROUP_TILE void convolveTransposedTiles(ARGUMENTS) { PRODUCT(windowOfSmall, true, weightOfChannel, true) }
-
-kernel GROUP_TILE void convolutionGradientTiles(ARGUMENTS) { PRODUCT(tapOfLarge, false, smallOf, false) }
-
-// dW = Σ slices (+ dW), added in order.
-kernel GROUP_1D void convolutionSlices(
-  const global float *slices, ulong slices0, global float *gradient, ulong gradient0, int size, int count,
-  int accumulate) {
-  FOR_ITEMS(i, size, 0) {
-    float sum = 0.0f;
-    for (int s = 0; s < count; s++) sum += slices[slices0 + (size_t)s * size + i];
-    gradient[gradient0 + i] = accumulate ? gradient[gradient0 + i] + sum : sum;
+  Sums block;
+  bool adds = flags & ADD_TO_C;
+  do {
+    int first = last;
+    last = min(first + SUM_STEPS, k);
+    PRODUCT(first, last, tiles, own, &block, FETCH, PUT)
+    storeBlock(&block, &e, FOUR, adds, last >= k, i0, j0, m, own, item, rows, tiles);
+    adds = true;
+  } while (last < k);
+  if (MODE == LOSS) {
+    // The first phase has most pixels, and each has cells for as many.
+    int most = TRANSPOSED ? ((height - 1) / strideY + 1) * ((width - 1) / strideX + 1) : pixels;
+    int cellRows = (images * most + CELL - 1) / CELL;
+    sumCells(&e, i0, j0, cellRows, phase * cellRows * ((n + CELL - 1) / CELL), item, tiles);
   }
 }

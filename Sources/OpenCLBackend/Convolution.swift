@@ -11,7 +11,7 @@ extension OpenCLBackend: ConvolutionOps {
     let ending = EpilogueArguments(epilogue, features: y.count / samples)
     switch family {
     case .cpu: try correlate(.convolve, x, weight, geometry, samples, into: y, ending)
-    case .gpu: try product(.convolveTiles, x, weight, geometry, samples, into: y, ending)
+    case .gpu: try convolveOnGPU(x, weight, geometry, transposed: false, samples, into: y, ending)
     }
   }
 
@@ -25,7 +25,7 @@ extension OpenCLBackend: ConvolutionOps {
     let ending = EpilogueArguments(epilogue, features: x.count / samples)
     switch family {
     case .cpu: try correlate(.adjoint, y, weight, geometry, samples, into: x, ending)
-    case .gpu: try product(.convolveTransposedTiles, y, weight, geometry, samples, into: x, ending)
+    case .gpu: try convolveOnGPU(y, weight, geometry, transposed: true, samples, into: x, ending)
     }
   }
 
@@ -58,8 +58,8 @@ extension OpenCLBackend: ConvolutionOps {
     switch family {
     case .cpu: return correlationBands(side == .small ? .convolve : .adjoint, geometry, samples)
     case .gpu:
-      let (m, n, _) = extents(side == .small ? .convolveTiles : .convolveTransposedTiles, geometry, samples)
-      return ((m + Self.lossCell - 1) / Self.lossCell) * ((n + Self.lossCell - 1) / Self.lossCell)
+      let (m, n, layers) = extents(geometry, transposed: side == .large, samples)
+      return layers * cells(m, n)
     }
   }
 
@@ -150,59 +150,71 @@ extension OpenCLBackend: ConvolutionOps {
 
   // MARK: - GPUs
 
-  /// The rows, columns and steps of the product that a mode is.
-  private func extents(_ id: KernelID, _ g: ConvolutionGeometry, _ samples: Int) -> (m: Int, n: Int, k: Int) {
-    let taps = g.kernelHeight * g.kernelWidth
-    let pixels = samples * g.outputHeight * g.outputWidth
-    switch id {
-    case .convolveTiles: return (pixels, g.outputChannels, taps * g.channels)
-    case .convolveTransposedTiles: return (samples * g.height * g.width, g.channels, taps * g.outputChannels)
-    default: return (taps * g.channels, g.outputChannels, pixels)
-    }
+  /// A convolution as a product: its rows are pixels of the result, its columns the result's channels. A transposed one has
+  /// a layer for each phase of the stride, of as many rows as the first has.
+  private func extents(_ g: ConvolutionGeometry, transposed: Bool, _ samples: Int) -> (m: Int, n: Int, layers: Int) {
+    guard transposed else { return (samples * g.outputHeight * g.outputWidth, g.outputChannels, 1) }
+    let (down, across) = ((g.height - 1) / g.strideHeight + 1, (g.width - 1) / g.strideWidth + 1)
+    return (samples * down * across, g.channels, min(g.strideHeight, g.height) * min(g.strideWidth, g.width))
   }
 
-  private func product(
-    _ id: KernelID, _ a: Tensor<OpenCLBuffer>, _ b: Tensor<OpenCLBuffer>, _ g: ConvolutionGeometry, _ samples: Int,
-    into c: Tensor<OpenCLBuffer>, _ ending: EpilogueArguments, kBlock: Int? = nil
-  ) throws {
-    let (m, n, k) = extents(id, g, samples)
-    let kBlock = kBlock ?? k
-    var call = try call(id)
-    call.add(a)
-    call.add(b)
-    call.add(c)
+  /// The tile for n channels.
+  private func imageTile(_ n: Int, loadWidth: Int) -> GPUTile {
+    let tiles = choice.tiles(loadWidth: loadWidth)
+    if let narrow = tiles.narrowImages, n <= narrow.columns { return narrow }
+    return tiles.images
+  }
+
+  private func add(_ g: ConvolutionGeometry, _ samples: Int, to call: inout Call) {
     for number in [
       g.height, g.width, g.channels, g.outputHeight, g.outputWidth, g.outputChannels, g.kernelHeight, g.kernelWidth,
-      g.strideHeight, g.strideWidth, g.dilationHeight, g.dilationWidth, g.top, g.left, m, n, k, kBlock,
+      g.strideHeight, g.strideWidth, g.dilationHeight, g.dilationWidth, g.top, g.left, samples,
     ] { call.add(number) }
-    ending.add(to: &call, c: c)
-    let (across, down) = ((n + Self.imageTile - 1) / Self.imageTile, (m + Self.imageTile - 1) / Self.imageTile)
-    try run(call, Grid(groups: (across, down, (k + kBlock - 1) / kBlock), of: family.groups.tile))
+  }
+
+  private func convolveOnGPU(
+    _ x: Tensor<OpenCLBuffer>, _ weight: Tensor<OpenCLBuffer>, _ g: ConvolutionGeometry, transposed: Bool,
+    _ samples: Int, into result: Tensor<OpenCLBuffer>, _ ending: EpilogueArguments
+  ) throws {
+    let (m, n, layers) = extents(g, transposed: transposed, samples)
+    let width = loadWidth([x, weight], transposed ? [g.outputChannels] : [g.channels, g.outputChannels])
+    let tile = imageTile(n, loadWidth: width)
+    let program = TileProgram(tile: tile, loadWidth: width, mode: ending.mode)
+    let (id, kernel) = try variant(.convolveTiles, .convolveTiles(program, transposed: transposed))
+    var call = Call(id, kernel)
+    call.add(x)
+    call.add(weight)
+    call.add(result)
+    add(g, samples, to: &call)
+    ending.add(to: &call, c: result)
+    try run(call, grid(tile, m, n, layers))
   }
 
   private func gradientOnGPU(
     _ x: Tensor<OpenCLBuffer>, _ y: Tensor<OpenCLBuffer>, _ g: ConvolutionGeometry, _ samples: Int,
     _ weightGradient: Tensor<OpenCLBuffer>, _ accumulate: Bool
   ) throws {
-    let (m, n, k) = extents(.convolutionGradientTiles, g, samples)
-    // Few blocks over very many pixels: slices of these keep a large GPU busy, and are the same on any.
-    let blocks = ((m + Self.imageTile - 1) / Self.imageTile) * ((n + Self.imageTile - 1) / Self.imageTile)
-    let wanted = max(1, min(2 * Self.manyBlocks / blocks, k / 64, 128))
+    let (m, n) = (g.kernelHeight * g.kernelWidth * g.channels, g.outputChannels)
+    let k = samples * g.outputHeight * g.outputWidth
+    // Few cells over very many pixels: slices of these keep a large GPU busy, and are the same on any.
+    let wanted = max(1, min(2 * Self.manyBlocks / cells(m, n), k / 64, 128))
     let kBlock = wholeSteps((k + wanted - 1) / wanted)
     let count = (k + kBlock - 1) / kBlock
-    if count == 1 {
-      let ending = accumulate ? EpilogueArguments.accumulate : .none
-      try product(.convolutionGradientTiles, x, y, g, samples, into: weightGradient, ending, kBlock: kBlock)
-      return
-    }
-    let slices = Tensor(try reserve(\.slices, count * m * n), shape: [count * m * n])
-    try product(.convolutionGradientTiles, x, y, g, samples, into: slices, .none, kBlock: kBlock)
-    var second = try call(.convolutionSlices)
-    second.add(slices)
-    second.add(weightGradient)
-    second.add(m * n)
-    second.add(count)
-    second.add(accumulate)
-    try run(second, elements(m * n))
+    let width = loadWidth([x, y], [g.channels, g.outputChannels])
+    let tile = imageTile(n, loadWidth: width)
+    let ending = accumulate ? EpilogueArguments.accumulate : .none
+    let target = count == 1 ? weightGradient : Tensor(try sliceBuffer(count * m * n), shape: [count * m * n])
+    let (id, kernel) = try variant(
+      .convolutionGradientTiles,
+      .convolutionGradientTiles(TileProgram(tile: tile, loadWidth: width, mode: ending.mode)))
+    var call = Call(id, kernel)
+    call.add(x)
+    call.add(y)
+    call.add(target)
+    add(g, samples, to: &call)
+    call.add(kBlock)
+    (count == 1 ? ending : .none).add(to: &call, c: target)
+    try run(call, grid(tile, m, n, count))
+    if count > 1 { try addSlices(target, count, into: weightGradient, m, n, ending) }
   }
 }

@@ -150,7 +150,7 @@ extension OpenCLBackend {
     let joined = g.dilationWidth == 1 || columns == 1
     let runs = joined ? rows : rows * columns
     let runLength = joined ? columns * inputs : inputs
-    let tile = gradientTile(outputs: packed, few: few)
+    let tile = target.gradientTile(outputs: packed, few: few)
     let wide = vectorWidth == 16 && packed > vectorWidth ? 2 : 1
     let runGroups = (runLength + tile.length - 1) / tile.length
     let groups = (runs * runGroups + tile.groups - 1) / tile.groups * tile.groups

@@ -13,12 +13,10 @@ struct WorkGroups {
   let matrix: Extents
   /// Columns that are summed, and the rows that are read at once; the latter a power of two.
   let columns: Extents
-  /// A block of a product; as many work-items as a line has.
-  let tile: Extents
 
   /// A CPU runs the work-items of a group one after the other, so they come one by one.
-  static let cpu = WorkGroups(line: (1, 1, 1), matrix: (1, 1, 1), columns: (1, 1, 1), tile: (1, 1, 1))
-  static let gpu = WorkGroups(line: (256, 1, 1), matrix: (64, 4, 1), columns: (32, 8, 1), tile: (16, 16, 1))
+  static let cpu = WorkGroups(line: (1, 1, 1), matrix: (1, 1, 1), columns: (1, 1, 1))
+  static let gpu = WorkGroups(line: (256, 1, 1), matrix: (64, 4, 1), columns: (32, 8, 1))
 }
 
 extension KernelFamily {
@@ -33,23 +31,23 @@ extension OpenCLBackend {
   /// Rows of a register tile at the end of a CPU matmul's work-item.
   static let tailRows = 4
 
-  /// Columns of C that a CPU matmul's work-item makes: two vectors.
-  var panelWidth: Int { 2 * vectorWidth }
-
-  /// Steps of k that a GPU's work-group copies to local memory at once.
-  static let tileSteps = 16
+  /// Slices of k on a GPU are multiples of this, hence of what any work-group copies to local memory at once.
+  static let sliceSteps = 16
 
   /// Products that a GPU's work-item sums before it adds them to what it has in memory.
   static let sumSteps = 2048
 
-  /// The side of the cells that a GPU sums losses over, of which blocks of C consist.
+  /// The side of the cells that a GPU sums losses over, of which blocks of C consist, and of which a product's slices
+  /// follow.
   static let lossCell = 32
-
-  /// The side of a block of C in a GPU's convolutions.
-  static let imageTile = 32
 
   /// Words of a block of Philox4x32.
   static let blockWords = 4
+}
+
+extension KernelTarget {
+  /// Columns of C that a CPU matmul's work-item makes: two vectors.
+  var panelWidth: Int { 2 * vectorWidth }
 
   /// How a weight gradient on a CPU device cuts runs of neighbours: the length of a group, and groups of a tile of sums.
   /// With few outputs a group is a vector, and the tile leaves room for their sums in the registers.
@@ -79,12 +77,18 @@ extension OpenCLBackend {
   /// What a module is compiled for. 0 stands for a number that its kernels learn at run time.
   private func macros(_ module: Module) -> [Macro] {
     switch module {
-    case .elementwise, .reduction, .mixed, .taps: []
-    case .matmul: [("MR", tileRows), ("TAIL_ROWS", Self.tailRows), ("PANEL", panelWidth), ("KC", Self.packedSteps)]
-    case .matmulTile(let size): productTile(size)
-    case .convolutionTiles: productTile(Self.imageTile)
-    case .random, .sampling: [("BLOCK_WORDS", Self.blockWords)]
-    case .peak: [("CHAINS", Self.peakChains)]
+    case .elementwise, .reduction, .mixed, .taps, .slices: []
+    case .matmul:
+      [
+        ("MR", tileRows), ("TAIL_ROWS", OpenCLBackend.tailRows), ("PANEL", panelWidth),
+        ("KC", OpenCLBackend.packedSteps),
+      ]
+    case .matmulTiles(let program, let transposeA, let transposeB):
+      program.macros + [("TRANSPOSE_A", transposeA ? 1 : 0), ("TRANSPOSE_B", transposeB ? 1 : 0)]
+    case .convolveTiles(let program, let transposed): program.macros + [("TRANSPOSED", transposed ? 1 : 0)]
+    case .convolutionGradientTiles(let program): program.macros
+    case .random, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
+    case .peak: [("CHAINS", OpenCLBackend.peakChains)]
     case .correlation(_, let rows, let pixels, let wide, let run, let step):
       [
         ("PHASE", PhaseField.allCases.count), ("ROWS", rows), ("PIXELS", pixels), ("WIDE", wide), ("RUN", run),
@@ -100,14 +104,6 @@ extension OpenCLBackend {
     case .convolutionPacking: [("PHASE", PhaseField.allCases.count)]
     case .pooling(_, let height, let width): [("TILE_HEIGHT", height), ("TILE_WIDTH", width)]
     }
-  }
-
-  private func productTile(_ size: Int) -> [Macro] {
-    [
-      ("TILE", size), ("TILE_GROUP", family.groups.tile.0), ("TILE_STEPS", Self.tileSteps),
-      ("SUM_STEPS", Self.sumSteps),
-      ("CELL", Self.lossCell),
-    ]
   }
 
   private func gradientMacros(outputs: Int, wide: Int) -> [Macro] {

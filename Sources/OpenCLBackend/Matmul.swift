@@ -44,8 +44,8 @@ extension OpenCLBackend {
   public func lossPartialCount(rows: Int, columns: Int) -> Int {
     guard rows > 0 && columns > 0 else { return 1 }
     switch family {
-    case .cpu: return ((rows + tileRows - 1) / tileRows) * ((columns + panelWidth - 1) / panelWidth)
-    case .gpu: return blocks(rows, columns, of: Self.lossCell)
+    case .cpu: return ((rows + tileRows - 1) / tileRows) * ((columns + target.panelWidth - 1) / target.panelWidth)
+    case .gpu: return cells(rows, columns)
     }
   }
 
@@ -101,8 +101,8 @@ extension OpenCLBackend {
   func plan(_ m: Int, _ n: Int, rows unit: Int) -> MatmulPlan {
     let key = MatmulKey(m: m, n: n, unit: unit)
     if let plan = plans[key] { return plan }
-    let panels = (n + panelWidth - 1) / panelWidth
-    let lastIsNarrow = n - (panels - 1) * panelWidth <= vectorWidth
+    let panels = (n + target.panelWidth - 1) / target.panelWidth
+    let lastIsNarrow = n - (panels - 1) * target.panelWidth <= vectorWidth
     let units = computeUnits
     var best = MatmulPlan(chunk: m, chunks: 1, panels: panels)
     var bestCost = Double.infinity
@@ -136,15 +136,12 @@ extension OpenCLBackend {
 
   // MARK: - GPUs
 
-  /// Enough work-groups to fill a large GPU twice over. Where a product has fewer blocks it is cut along k, for every
+  /// Enough work-groups to fill a large GPU twice over. Where a product has fewer cells it is cut along k, for every
   /// device alike.
   static let manyBlocks = 256
 
-  private func blocks(_ m: Int, _ n: Int, of size: Int) -> Int { ((m + size - 1) / size) * ((n + size - 1) / size) }
-
-  /// The largest block of which there are enough to give every compute unit one of a slice of k.
-  private func tile(_ m: Int, _ n: Int, slices: Int) -> Int {
-    [128, 64].first { blocks(m, n, of: $0) * slices >= computeUnits } ?? 32
+  func cells(_ m: Int, _ n: Int) -> Int {
+    ((m + Self.lossCell - 1) / Self.lossCell) * ((n + Self.lossCell - 1) / Self.lossCell)
   }
 
   private func productOnGPU(
@@ -152,45 +149,62 @@ extension OpenCLBackend {
     _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
     // A loss is taken in one pass; anything else may be cut along k.
-    let wanted = ending.mode == .loss ? 1 : max(1, min(Self.manyBlocks / blocks(m, n, of: 32), k / 64, 32))
+    let wanted = ending.mode == .loss ? 1 : max(1, min(Self.manyBlocks / cells(m, n), k / 64, 32))
     let kBlock = wholeSteps((k + wanted - 1) / wanted)
     let count = max((k + kBlock - 1) / kBlock, 1)
-    let tile = tile(m, n, slices: count)
-    let across = (n + tile - 1) / tile
-    let down = (m + tile - 1) / tile
 
-    var call = try call(tile == 128 ? .matmul128 : tile == 64 ? .matmul64 : .matmul32)
+    let width = loadWidth([a, b], [transposeA ? m : k, transposeB ? k : n])
+    let tiles = choice.tiles(loadWidth: width).products
+    let tile = tiles.first { $0.blocks(m, n) * count >= computeUnits } ?? tiles[tiles.count - 1]
+    // A slice ends as it is.
+    let first = count == 1 ? ending : .none
+    let program = TileProgram(tile: tile, loadWidth: width, mode: first.mode)
+    let (id, kernel) = try variant(
+      .matmulTiles, .matmulTiles(program, transposeA: transposeA, transposeB: transposeB))
+    let target = count == 1 ? c : Tensor(try sliceBuffer(count * m * n), shape: [count * m * n])
+    var call = Call(id, kernel)
     call.add(a)
     call.add(b)
-    if count == 1 {
-      call.add(c)
-    } else {
-      call.add(try sliceBuffer(count * m * n))
-    }
+    call.add(target)
     call.add(m)
     call.add(n)
     call.add(k)
     call.add(kBlock)
-    call.add(transposeA)
-    call.add(transposeB)
-    ending.add(to: &call, c: c)
-    try run(call, Grid(groups: (across, down, count), of: family.groups.tile))
+    first.add(to: &call, c: target)
+    try run(call, grid(tile, m, n, count))
+    if count > 1 { try addSlices(target, count, into: c, m, n, ending) }
+  }
 
-    if count > 1 {
-      var second = try self.call(.matmulSlices)
-      second.add(try sliceBuffer(count * m * n))
-      second.add(c)
-      second.add(m)
-      second.add(n)
-      second.add(count)
-      ending.add(to: &second, c: c)
-      try run(second, elements(m * n))
-    }
+  /// The width of global loads: 4 where every tensor and its rows begin at multiples of 4 elements.
+  func loadWidth(_ tensors: [Tensor<OpenCLBuffer>], _ rows: [Int]) -> Int {
+    tensors.allSatisfy { $0.offset % 4 == 0 } && rows.allSatisfy { $0 % 4 == 0 } ? 4 : 1
+  }
+
+  /// So many layers of an m × n product's blocks. Rows come first: there may be more than 65,535 blocks of them, which is
+  /// what some devices allow of the others.
+  func grid(_ tile: GPUTile, _ m: Int, _ n: Int, _ layers: Int) -> Grid {
+    Grid(
+      groups: ((m + tile.rows - 1) / tile.rows, (n + tile.columns - 1) / tile.columns, layers), of: (tile.items, 1, 1))
+  }
+
+  /// C = epilogue(Σ slices).
+  func addSlices(
+    _ slices: Tensor<OpenCLBuffer>, _ count: Int, into c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int,
+    _ ending: EpilogueArguments
+  ) throws {
+    var call = try call(.addSlices)
+    call.add(slices)
+    call.add(c)
+    call.add(m)
+    call.add(n)
+    call.add(count)
+    ending.add(to: &call, c: c)
+    try run(call, elements(m * n))
   }
 
   /// Steps of a slice of k: whole copies to local memory.
   func wholeSteps(_ steps: Int) -> Int {
-    max((steps + Self.tileSteps - 1) / Self.tileSteps * Self.tileSteps, Self.tileSteps)
+    max((steps + Self.sliceSteps - 1) / Self.sliceSteps * Self.sliceSteps, Self.sliceSteps)
   }
 
   /// Where a CPU product keeps its turned left factor.
@@ -201,7 +215,7 @@ extension OpenCLBackend {
     return made
   }
 
-  private func sliceBuffer(_ count: Int) throws -> OpenCLBuffer {
+  func sliceBuffer(_ count: Int) throws -> OpenCLBuffer {
     if let slices, slices.count >= count { return slices }
     let made = try allocate(count)
     slices = made

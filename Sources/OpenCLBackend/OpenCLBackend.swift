@@ -9,7 +9,6 @@ public final class OpenCLBackend: Backend {
   public typealias Buffer = OpenCLBuffer
 
   public let device: OpenCLDevice
-  public let family: KernelFamily
   public let info: DeviceInfo
   public internal(set) var counters = BackendCounters()
 
@@ -17,13 +16,12 @@ public final class OpenCLBackend: Backend {
   let queue: cl_command_queue
   let handle: cl_device_id
   let account: MemoryAccount
-  /// Floats in the device's own vectors; 1 for the GPU family, whose work-items are scalar.
-  let vectorWidth: Int
+  let target: KernelTarget
+  /// Which of the GPU family's kernels run. No result depends on it.
+  let choice: GPUChoice
   /// How many pieces of work keep the device busy. It decides how work is dealt out, and never where a sum is cut: so one
   /// family's sums come out alike on any number of cores. Tests change it.
   var computeUnits: Int
-  /// Rows of a CPU matmul's register tile: 2·rows + 3 vectors must fit the registers.
-  let tileRows: Int
 
   var kernels = KernelCache()
   /// Kernels that have run, where drivers compile at the first launch.
@@ -51,7 +49,14 @@ public final class OpenCLBackend: Backend {
   ///   - family: which kernels run; by default those for the device's type.
   ///   - profiling: keeps the time of every kernel for `takeLaunches`.
   /// - Throws: `BackendError.unavailable` where there is no such device.
-  public init(platform: Int, device index: Int, family: KernelFamily? = nil, profiling: Bool = false) throws {
+  public convenience init(
+    platform: Int, device index: Int, family: KernelFamily? = nil, profiling: Bool = false
+  ) throws {
+    try self.init(platform: platform, device: index, family: family, profiling: profiling, choice: nil)
+  }
+
+  /// - Parameter choice: which of the GPU family's kernels run; by default those that are shipped for the device.
+  init(platform: Int, device index: Int, family: KernelFamily?, profiling: Bool = false, choice: GPUChoice?) throws {
     isProfiling = profiling
     Self.setUp.lock()
     defer { Self.setUp.unlock() }
@@ -63,12 +68,10 @@ public final class OpenCLBackend: Backend {
     }
     handle = handles[index]
     device = Self.describe(handle, platform: platforms[platform], at: (platform, index))
-    self.family = family ?? device.naturalFamily
-
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
-    vectorWidth = self.family == .gpu ? 1 : width >= 16 ? 16 : width >= 8 ? 8 : 4
+    target = KernelTarget(family: family ?? device.naturalFamily, nativeWidth: Int(width))
+    self.choice = choice ?? .shipped(for: device)
     computeUnits = device.computeUnits
-    tileRows = vectorWidth == 16 ? 12 : vectorWidth == 8 ? 6 : 8
 
     var status = CL_SUCCESS
     var properties: [cl_context_properties] = [
@@ -92,14 +95,19 @@ public final class OpenCLBackend: Backend {
     account = MemoryAccount()
 
     info = DeviceInfo(
-      identifier: self.device.identifier + (self.family == self.device.naturalFamily ? "" : "/\(self.family.rawValue)"),
+      identifier: self.device.identifier
+        + (target.family == self.device.naturalFamily ? "" : "/\(target.family.rawValue)"),
       name: self.device.name,
-      detail: "\(self.device.platformName), driver \(self.device.driver), \(self.family.rawValue) kernels",
+      detail: "\(self.device.platformName), driver \(self.device.driver), \(target.family.rawValue) kernels",
       memory: self.device.sharesMemory
         ? min(self.device.globalMemory, HostMemory.total) / 4 * 3 : self.device.globalMemory / 4 * 3,
       largestBuffer: min(self.device.largestBuffer, 4 * DeviceInfo.mostElements),
       sharesMemory: self.device.sharesMemory)
   }
+
+  public var family: KernelFamily { target.family }
+  var vectorWidth: Int { target.vectorWidth }
+  var tileRows: Int { target.tileRows }
 
   deinit {
     guard !hasGivenUp else { return }

@@ -1,12 +1,15 @@
 import COpenCL
 import CinchBackend
-import Kernels
 
 /// Kernels that are built together, at the first use of any of them: start-up pays for what a model needs.
 enum Module: Hashable {
   case matmul
-  /// The GPU family's matmul for one block size.
-  case matmulTile(Int)
+  /// The GPU family's matmul and convolutions.
+  case matmulTiles(TileProgram, transposeA: Bool, transposeB: Bool)
+  case convolveTiles(TileProgram, transposed: Bool)
+  case convolutionGradientTiles(TileProgram)
+  /// What adds up their products in slices.
+  case slices
   case elementwise, reduction, random, sampling, mixed, peak
   /// The CPU family's convolutions, for vectors of so many channels and one register tile each. A step or run of 0 is known at run time alone.
   case correlation(width: Int, rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
@@ -14,8 +17,6 @@ enum Module: Hashable {
   case gradient(wide: Int)
   case gradientOfFew(outputs: Int)
   case convolutionPacking
-  /// The GPU family's convolutions.
-  case convolutionTiles
   /// Sums over a weight's taps.
   case taps
   /// Pooling by vectors of so many channels. A tile of 0 stands for windows that do not tile the image.
@@ -25,7 +26,7 @@ enum Module: Hashable {
 /// Every kernel. The raw value indexes `OpenCLBackend.kernels`.
 enum KernelID: Int, CaseIterable {
   case matmul, turn
-  case matmul32, matmul64, matmul128, matmulSlices
+  case matmulTiles, addSlices
   case fill, activateRows, activationGradient, reconstructionLoss, sampleLosses, softmaxLoss, optimizerStep
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
   case logVarianceGradient
@@ -34,13 +35,13 @@ enum KernelID: Int, CaseIterable {
   case sample, sampleMeans, sampleGradient, priorDivergence
   case peak, stream
   case correlate, correlatePlanes, gradientSlices, gradientSlicesOfFew, sumSlices, packWeights
-  case convolveTiles, convolveTransposedTiles, convolutionGradientTiles, convolutionSlices
+  case convolveTiles, convolutionGradientTiles
   case tapSums
   case maxPool, unpool, pickSwitches, poolSum, poolSpread
 
   var name: String {
     switch self {
-    case .matmul32, .matmul64, .matmul128: "matmul"
+    case .matmulTiles: "matmul"
     default: "\(self)"
     }
   }
@@ -50,9 +51,7 @@ enum KernelID: Int, CaseIterable {
   var module: Module? {
     switch self {
     case .matmul, .turn: .matmul
-    case .matmul32, .matmulSlices: .matmulTile(32)
-    case .matmul64: .matmulTile(64)
-    case .matmul128: .matmulTile(128)
+    case .addSlices: .slices
     case .fill, .activateRows, .activationGradient, .reconstructionLoss, .sampleLosses, .softmaxLoss, .optimizerStep:
       .elementwise
     case .mixedOutput, .mixedLoss: .mixed
@@ -63,7 +62,7 @@ enum KernelID: Int, CaseIterable {
     case .sample, .sampleMeans, .sampleGradient, .priorDivergence: .sampling
     case .peak, .stream: .peak
     case .packWeights: .convolutionPacking
-    case .convolveTiles, .convolveTransposedTiles, .convolutionGradientTiles, .convolutionSlices: .convolutionTiles
+    case .matmulTiles, .convolveTiles, .convolutionGradientTiles: nil
     case .tapSums: .taps
     case .correlate, .correlatePlanes, .gradientSlices, .gradientSlicesOfFew, .sumSlices: nil
     case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: nil
@@ -105,13 +104,18 @@ struct Handle<Value>: @unchecked Sendable {
   init(_ value: Value) { self.value = value }
 }
 
-extension OpenCLBackend {
+extension KernelTarget {
+  /// The files of a module, without their ending, in order.
   func sources(_ module: Module) -> [String] {
-    let family = self.family.rawValue
+    let family = family.rawValue
     let functions = ["common/prelude", "common/functions"]
     switch module {
     case .matmul: return functions + ["common/epilogue", "cpu/matmul"]
-    case .matmulTile: return functions + ["common/epilogue", "gpu/tile", "gpu/matmul"]
+    case .matmulTiles: return functions + ["common/epilogue", "gpu/tile", "gpu/matmul"]
+    case .convolveTiles: return functions + ["common/epilogue", "gpu/tile", "gpu/image", "gpu/convolution"]
+    case .convolutionGradientTiles:
+      return functions + ["common/epilogue", "gpu/tile", "gpu/image", "gpu/convolutionGradient"]
+    case .slices: return functions + ["common/epilogue", "gpu/slices"]
     case .elementwise:
       return [
         "common/prelude", "common/functions", "common/memory", "common/activation", "common/loss", "common/optimizer",
@@ -126,15 +130,16 @@ extension OpenCLBackend {
       return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolutionPlanes"]
     case .gradient, .gradientOfFew: return ["common/prelude", "cpu/image", "cpu/convolutionGradient"]
     case .convolutionPacking: return ["common/prelude", "cpu/image", "cpu/packing"]
-    case .convolutionTiles: return functions + ["common/epilogue", "gpu/tile", "gpu/convolution"]
     case .taps: return ["common/prelude", "common/taps"]
     case .pooling: return functions + ["common/pooling"]
     }
   }
+}
 
+extension OpenCLBackend {
   private func program(_ module: Module) throws -> cl_program {
     if let program = programs[module] { return program }
-    let program = try build(module, prefix: prefix(module))
+    let program = try build(module, prefix: target.prefix(module))
     programs[module] = program
     return program
   }
@@ -142,8 +147,7 @@ extension OpenCLBackend {
   /// A program that the caller owns.
   func build(_ module: Module, prefix: String) throws -> cl_program {
     if hasGivenUp { throw givenUp(on: "kernels") }
-    let embedded = Kernels.sources
-    let text = ([prefix] + sources(module).map { embedded[$0 + ".cl"] ?? "" }).joined(separator: "\n")
+    let text = target.text(module, prefix: prefix)
     var status = CL_SUCCESS
     let created = text.withCString { pointer in
       var pointer: UnsafePointer<CChar>? = pointer
@@ -155,9 +159,11 @@ extension OpenCLBackend {
     let handles = Handle((program, handle))
     let built = try BuildLimit.run(onNotice: tellOnce) {
       var device: cl_device_id? = handles.value.1
-      return clBuildProgram(handles.value.0, 1, &device, "-cl-std=CL1.2 -cl-mad-enable", nil, nil)
+      return clBuildProgram(handles.value.0, 1, &device, KernelTarget.options, nil, nil)
     }
-    guard let status = built else { throw givenUp(on: "the kernels of \(sources(module).joined(separator: ", "))") }
+    guard let status = built else {
+      throw givenUp(on: "the kernels of \(target.sources(module).joined(separator: ", "))")
+    }
     clReleaseProgram(program)
     guard status == CL_SUCCESS else {
       let key = cl_program_build_info(CL_PROGRAM_BUILD_LOG)
@@ -165,7 +171,7 @@ extension OpenCLBackend {
       clReleaseProgram(program)
       throw BackendError.device(
         """
-        \(deviceText) does not compile the kernels of \(sources(module).joined(separator: ", ")) \
+        \(deviceText) does not compile the kernels of \(target.sources(module).joined(separator: ", ")) \
         (\(errorName(status))). The compiler says:
         \(log)
         Try another driver or device.

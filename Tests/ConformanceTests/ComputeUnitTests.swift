@@ -19,10 +19,36 @@ import Testing
       })
   }
 
+  /// Whatever tile a device, a measurement or a person chooses for the GPU family, the bits are the same.
+  @Test func sumsDoNotFollowTiles() throws {
+    try check(
+      GPUChoice.candidates.map { tile in
+        let tiles = [4, 1].map { width in
+          let tile = tile.suits(loadWidth: width) ? tile : .middle
+          return GPUChoice.Tiles(products: [tile], images: tile)
+        }
+        return try OpenCLBackend(
+          platform: 0, device: 0, family: .gpu, choice: GPUChoice(aligned: tiles[0], unaligned: tiles[1]))
+      }, Self.productCases)
+  }
+
+  /// The choices that are shipped are among the candidates, and so are tested here.
+  @Test func everyShippedTileIsACandidate() {
+    for (name, choice) in GPUChoice.all + [("emulated", GPUChoice.emulated)] {
+      for width in [4, 1] {
+        let tiles = choice.tiles(loadWidth: width)
+        let all = tiles.products + [tiles.images] + [tiles.narrowImages].compactMap(\.self)
+        #expect(all.allSatisfy(GPUChoice.candidates.contains), "\(name) has \(all)")
+        #expect(all.allSatisfy { $0.suits(loadWidth: width) }, "\(name) has \(all) for loads of \(width)")
+        #expect(!tiles.products.isEmpty, "\(name) has no tile for products")
+      }
+    }
+  }
+
   @Test func sumsDoNotFollowThreads() throws { try check([1, 2, 5].map { try CPUBackend(threads: $0) }) }
 
-  private func check<B: Backend>(_ backends: [B]) throws {
-    for row in try Self.cases {
+  private func check<B: Backend>(_ backends: [B], _ cases: [any OpCase]? = nil) throws {
+    for row in try cases ?? Self.cases {
       var first: [[Double]]?
       for (index, backend) in backends.enumerated() {
         let arguments = row.arguments(for: backend)
@@ -37,6 +63,26 @@ import Testing
         }
       }
     }
+  }
+
+  /// One of each kind of product, few because each is a program to compile for every tile: aligned and not, one longer
+  /// than a register sums, in slices, with losses, and with phases of a stride that fill no tile.
+  private static var productCases: [any OpCase] {
+    let backward = GradientTerms(activation: .sigmoid, column: true, l1: 0.01, curvature: true)
+    let image = { (channels: Int, outputs: Int) in
+      ImageGeometry(
+        geometry: ConvolutionGeometry(
+          height: 11, width: 14, channels: channels, outputHeight: 5, outputWidth: 4, outputChannels: outputs,
+          kernel: (3, 4), stride: (2, 3), dilation: (1, 2), top: 1, left: 2), samples: 9)
+    }
+    return [
+      MatmulCase(m: 250, n: 196, k: 84, transposeB: true, kind: .loss(.bce, .sigmoid, bias: true)),
+      MatmulCase(m: 33, n: 131, k: 5001, transposeB: true, kind: .loss(.sse, .tanh, bias: true)),
+      MatmulCase(m: 33, n: 197, k: 783, kind: .backward(backward)),
+      ConvolutionCase(side: .small, image: image(8, 36), kind: .loss(.bce, .sigmoid, bias: true)),
+      ConvolutionCase(side: .large, image: image(35, 4), kind: .loss(.sse, .sigmoid, bias: true)),
+      ConvolutionGradientCase(image: image(8, 36), delta: .large, accumulate: true),
+    ]
   }
 
   private static var cases: [any OpCase] {

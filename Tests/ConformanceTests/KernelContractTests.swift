@@ -30,7 +30,11 @@ import Testing
         .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5), .gradient(wide: 1), .gradientOfFew(outputs: 2),
         .convolutionPacking,
       ]
-    case .gpu: return common + [.matmulTile(32), .convolutionTiles]
+    case .gpu:
+      // Each width of loads has lines of its own.
+      let tiles = [4, 1].map { TileProgram(tile: .small, loadWidth: $0, mode: .loss) }
+      return common + [.matmulTiles(tiles[0], transposeA: true, transposeB: false), .slices]
+        + [.convolveTiles(tiles[1], transposed: true), .convolutionGradientTiles(tiles[0])]
     }
   }
 
@@ -38,7 +42,7 @@ import Testing
   func prefix(_ family: KernelFamily) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
     for module in Self.modules(family) {
-      let found = definitions(backend.prefix(module))
+      let found = definitions(backend.target.prefix(module))
       let names = found.map(\.name)
       #expect(Set(names).count == names.count, "\(module) defines a name twice")
       for code in kernelCodes {
@@ -53,8 +57,8 @@ import Testing
   func sources(_ family: KernelFamily) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
     for module in Self.modules(family) {
-      let shared = Set(definitions(backend.prefix(module)).map(\.name))
-      for name in backend.sources(module) {
+      let shared = Set(definitions(backend.target.prefix(module)).map(\.name))
+      for name in backend.target.sources(module) {
         let source = try #require(Kernels.sources[name + ".cl"], "there is no source \(name)")
         let own = definitions(source).map(\.name).filter(shared.contains)
         #expect(own == [], "\(name).cl defines \(own), which \(module) has from the host")
@@ -66,8 +70,8 @@ import Testing
   func absence(_ family: KernelFamily) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
     for module in Self.modules(family) {
-      let prefix = backend.prefix(module)
-      let sources = try backend.sources(module).map { try #require(Kernels.sources[$0 + ".cl"]) }.joined()
+      let prefix = backend.target.prefix(module)
+      let sources = try backend.target.sources(module).map { try #require(Kernels.sources[$0 + ".cl"]) }.joined()
       let code = sources.replacing(/\/\/[^\n]*/, with: "")
       clReleaseProgram(try backend.build(module, prefix: prefix))
       for line in prefix.split(separator: "\n") where line.hasPrefix("#define ") {
@@ -84,10 +88,10 @@ import Testing
   func use(_ family: KernelFamily) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
     // Every program has the common ones.
-    let common = Set(definitions(backend.prefix(.elementwise)).map(\.name))
+    let common = Set(definitions(backend.target.prefix(.elementwise)).map(\.name))
     for module in Self.modules(family) {
-      let code = try backend.sources(module).map { try #require(Kernels.sources[$0 + ".cl"]) }.joined()
-      for name in definitions(backend.prefix(module)).map(\.name) where !common.contains(name) {
+      let code = try backend.target.sources(module).map { try #require(Kernels.sources[$0 + ".cl"]) }.joined()
+      for name in definitions(backend.target.prefix(module)).map(\.name) where !common.contains(name) {
         #expect(try code.contains(Regex("\\b\(name)\\b")), "\(module) has no use for \(name)")
       }
     }

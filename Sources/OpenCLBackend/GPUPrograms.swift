@@ -1,0 +1,54 @@
+/// A program of the GPU family, as a device's compiler gets it.
+package struct GPUProgram {
+  /// What it is, such as `matmul-128x128x8-float4-at-loss`; a file's name.
+  package let name: String
+  package let source: String
+
+  /// How it is compiled.
+  package static let options = KernelTarget.options
+
+  /// Every program that a device may ask for with the choice of kernels that is shipped under a name.
+  private static func programs(_ choice: GPUChoice) -> [GPUProgram] {
+    let target = KernelTarget(family: .gpu, nativeWidth: 1)
+    let single: [(String, Module)] = [
+      ("elementwise", .elementwise), ("reduction", .reduction), ("random", .random), ("sampling", .sampling),
+      ("mixed", .mixed), ("peak", .peak), ("pooling", .pooling(width: 1, tileHeight: 0, tileWidth: 0)),
+      ("slices", .slices),
+    ]
+    var modules = single
+    for loadWidth in [4, 1] {
+      let tiles = choice.tiles(loadWidth: loadWidth)
+      func add(_ kernel: String, _ tile: GPUTile, _ mode: EpilogueArguments.Mode, _ module: (TileProgram) -> Module) {
+        modules.append(
+          (
+            "\(kernel)-\(tile.rows)x\(tile.columns)x\(tile.steps)-float\(loadWidth)-\(mode)",
+            module(TileProgram(tile: tile, loadWidth: loadWidth, mode: mode))
+          ))
+      }
+      for tile in tiles.products {
+        // What a layer asks for: forward, through its weights, and its gradient; and their slices.
+        for (mode, a, b) in [
+          (EpilogueArguments.Mode.forward, false, true), (.loss, false, true), (.backward, false, false),
+          (.denseGradient, true, false),
+        ] {
+          let way = (a ? "t" : "n") + (b ? "t" : "n")
+          add("matmul-\(way)", tile, mode) { .matmulTiles($0, transposeA: a, transposeB: b) }
+          if mode != .loss { add("matmul-\(way)", tile, .none) { .matmulTiles($0, transposeA: a, transposeB: b) } }
+        }
+      }
+      for tile in [tiles.images] + (tiles.narrowImages.map { [$0] } ?? []) {
+        for mode in [EpilogueArguments.Mode.forward, .backward, .loss] {
+          add("convolve", tile, mode) { .convolveTiles($0, transposed: false) }
+          add("convolveTransposed", tile, mode) { .convolveTiles($0, transposed: true) }
+        }
+        add("convolutionGradient", tile, .none) { .convolutionGradientTiles($0) }
+      }
+    }
+    return modules.map { GPUProgram(name: $0, source: target.text($1)) }
+  }
+
+  /// Every program of each choice that is shipped, by its name.
+  package static var all: [(choice: String, programs: [GPUProgram])] {
+    GPUChoice.all.map { ($0.name, programs($0.choice)) }
+  }
+}

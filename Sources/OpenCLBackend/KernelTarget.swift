@@ -1,0 +1,28 @@
+import Kernels
+
+/// What the text of a program follows from, besides its module.
+struct KernelTarget {
+  let family: KernelFamily
+  /// Floats in the device's own vectors; 1 for the GPU family, whose work-items are scalar.
+  let vectorWidth: Int
+  /// Rows of a CPU matmul's register tile: 2·rows + 3 vectors must fit the registers.
+  let tileRows: Int
+
+  /// - Parameter nativeWidth: floats in a vector, as the device reports it.
+  init(family: KernelFamily, nativeWidth: Int) {
+    self.family = family
+    vectorWidth = family == .gpu ? 1 : nativeWidth >= 16 ? 16 : nativeWidth >= 8 ? 8 : 4
+    tileRows = vectorWidth == 16 ? 12 : vectorWidth == 8 ? 6 : 8
+  }
+
+  /// How every program is compiled.
+  static let options = "-cl-std=CL1.2 -cl-mad-enable"
+
+  /// A program's source.
+  func text(_ module: Module) -> String { text(module, prefix: prefix(module)) }
+
+  func text(_ module: Module, prefix: String) -> String {
+    let embedded = Kernels.sources
+    return ([prefix] + sources(module).map { embedded[$0 + ".cl"] ?? "" }).joined(separator: "\n")
+  }
+}
