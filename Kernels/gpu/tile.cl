@@ -204,6 +204,8 @@ INLINE void storeBlock(
       }
     }
   }
+  // Steps of a next sum pass through the same memory.
+  barrier(CLK_LOCAL_MEM_FENCE);
 }
 
 // Adds up the strips of each cell, in a tree. Cells are numbered along rows, `cellRows` of them from `firstCell` on; rows
@@ -211,15 +213,14 @@ INLINE void storeBlock(
 INLINE void sumCells(const Epilogue *e, int i0, int j0, int cellRows, int firstCell, int item, local float *tiles) {
   local float *strips = tiles + STAGED;
   for (int step = CELL; step > 0; step /= 2) {
-    barrier(CLK_LOCAL_MEM_FENCE);
     // First the two strips of a column meet, then columns.
     for (int s = item; s < TILE_ROWS / CELL * (TILE_COLUMNS / CELL) * step; s += TILE_ITEMS) {
       int cell = s / step, down = cell / (TILE_COLUMNS / CELL), across = cell % (TILE_COLUMNS / CELL);
       local float *sum = strips + 2 * down * TILE_COLUMNS + across * CELL + s % step;
       *sum += sum[step == CELL ? TILE_COLUMNS : step];
     }
+    barrier(CLK_LOCAL_MEM_FENCE);
   }
-  barrier(CLK_LOCAL_MEM_FENCE);
   int columns = (e->n + CELL - 1) / CELL;
   int down = item / (TILE_COLUMNS / CELL), across = item % (TILE_COLUMNS / CELL);
   int cellRow = i0 / CELL + down, cellColumn = j0 / CELL + across;
