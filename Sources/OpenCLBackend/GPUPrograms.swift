@@ -1,6 +1,6 @@
 /// A program of the GPU family, as a device's compiler gets it.
 package struct GPUProgram {
-  /// What it is, such as `matmul-128x128x8-float4-at-loss`; a file's name.
+  /// What it is, such as `matmul-nt-128x128x8-float4-loss`; a file's name.
   package let name: String
   package let source: String
 
@@ -13,7 +13,7 @@ package struct GPUProgram {
     let single: [(String, Module)] = [
       ("elementwise", .elementwise), ("reduction", .reduction), ("random", .random), ("sampling", .sampling),
       ("mixed", .mixed), ("peak", .peak), ("pooling", .pooling(width: 1, tileHeight: 0, tileWidth: 0)),
-      ("slices", .slices),
+      ("slices", .slices), ("taps", .taps),
     ]
     var modules = single
     for loadWidth in [4, 1] {
