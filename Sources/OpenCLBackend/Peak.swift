@@ -12,23 +12,14 @@ extension OpenCLBackend: MeasuresPeak {
     let grid = line(device.computeUnits * (family == .cpu ? 1 : 8))
     // A step of a chain is two operations on a vector.
     let flopsPerTurn = Double(grid.global.0 * Self.peakChains * vectorWidth * 2)
-    var best = 0.0
-    var turns = 1000
-    for _ in 0..<24 {
+    return try fastest(work: flopsPerTurn, turns: 1000) { turns in
       var call = try call(.peak)
       call.add(result)
       call.add(Float(0.999))
       call.add(Float(0.001))
       call.add(turns)
-      try synchronize()
-      let start = ProcessInfo.processInfo.systemUptime
       try run(call, grid)
-      try synchronize()
-      let seconds = ProcessInfo.processInfo.systemUptime - start
-      // The first run compiles; a run should last some milliseconds, or the launch counts.
-      if seconds < 0.005 { turns *= 4 } else { best = max(best, flopsPerTurn * Double(turns) / seconds / 1e9) }
-    }
-    return best
+    } / 1e9
   }
 
   public func measureBandwidth(bytes: Int) throws -> Double {
@@ -36,27 +27,32 @@ extension OpenCLBackend: MeasuresPeak {
     let grid = elements(max(bytes / 8, 1), multiple: vectorWidth)
     let count = family == .cpu ? grid.groups * grid.chunk : bytes / 8
     let (x, y) = (try tensor([count]), try tensor([count]))
-    var best = 0.0
-    var turns = 1
-    var timed = 0
-    while timed < 8 {
+    return try fastest(work: Double(8 * count), turns: 1) { turns in
       var call = try call(.stream)
       call.add(x)
       call.add(y)
       call.add(grid.chunk)
       call.add(long: count)
       call.add(turns)
+      try run(call, grid)
+    }
+  }
+
+  /// The best rate of several runs of a kernel that does the same `turns` times: units of work a second.
+  ///
+  /// - Parameters:
+  ///   - work: units of a turn.
+  ///   - first: turns of the first run.
+  private func fastest(work: Double, turns first: Int, _ launch: (Int) throws -> Void) throws -> Double {
+    var (best, turns) = (0.0, first)
+    for _ in 0..<24 {
       try synchronize()
       let start = ProcessInfo.processInfo.systemUptime
-      try run(call, grid)
+      try launch(turns)
       try synchronize()
       let seconds = ProcessInfo.processInfo.systemUptime - start
-      if seconds < 0.005 {
-        turns *= 4
-      } else {
-        timed += 1
-        best = max(best, Double(8 * count) * Double(turns) / seconds)
-      }
+      // The first run compiles; a run should last some milliseconds, or the launch counts.
+      if seconds < 0.005, turns < 1 << 28 { turns *= 4 } else { best = max(best, work * Double(turns) / seconds) }
     }
     return best
   }

@@ -99,11 +99,13 @@ public struct Ceilings: Sendable, Hashable {
     public var bytesPerSecond: Double
   }
 
-  /// Measures a device. Takes a second.
+  /// Measures a device. Takes some seconds, and up to 256 MB of its memory; sizes that it has no room for are left out.
   public init(of device: some MeasuresPeak) throws {
     gflops = try device.measurePeakGFLOPS()
     for bytes in [1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 28] {
-      bandwidths.append(Bandwidth(bytes: bytes, bytesPerSecond: try device.measureBandwidth(bytes: bytes)))
+      do {
+        bandwidths.append(Bandwidth(bytes: bytes, bytesPerSecond: try device.measureBandwidth(bytes: bytes)))
+      } catch BackendError.outOfMemory { break }
     }
   }
 
