@@ -6,7 +6,8 @@ import OpenCLBackend
 
 /// Where a model trains.
 public enum Device: Sendable, Hashable, CustomStringConvertible {
-  /// An OpenCL GPU if there is one, or else `cpu`, or, without OpenBLAS, what other device OpenCL has.
+  /// An OpenCL GPU if there is one, or else `cpu`, or, where that needs OpenBLAS and has none,
+  /// what other device OpenCL has.
   case automatic
   /// Plain loops in Double: what the others are compared with, and slow.
   case reference

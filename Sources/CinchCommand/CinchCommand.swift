@@ -7,7 +7,7 @@ import Glibc
 struct CinchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cinch",
-    abstract: "Trains autoencoders on any OpenCL device, or on the CPU with OpenBLAS.",
+    abstract: "Trains autoencoders on any OpenCL device, or on the CPU.",
     discussion: """
       Results go to standard output, progress to standard error.
 
