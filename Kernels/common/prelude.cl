@@ -2,11 +2,11 @@
 //
 // The host defines every number that it shares with the kernels; see Sources/OpenCLBackend/KernelConstants.swift. Here
 // these are VW, the floats of a vector, which is the native width on a CPU device and 1 on a GPU; CPU_FAMILY, which is
-// 1 or 0; and the extents of work-groups. A tensor arrives as a buffer and the index of its first element.
+// 1 or 0, as is PREFETCHES; and the extents of work-groups. A tensor arrives as a buffer and the index of its first element.
 
-#if !defined(VW) || !defined(CPU_FAMILY) || !defined(LINE_GROUP) || !defined(MATRIX_GROUP_X) || \
-  !defined(MATRIX_GROUP_Y) || !defined(COLUMNS_GROUP_X) || !defined(COLUMNS_GROUP_Y)
-#error "The host must define the width of vectors, the kernel family and the extents of work-groups."
+#if !defined(VW) || !defined(CPU_FAMILY) || !defined(PREFETCHES) || !defined(LINE_GROUP) || \
+  !defined(MATRIX_GROUP_X) || !defined(MATRIX_GROUP_Y) || !defined(COLUMNS_GROUP_X) || !defined(COLUMNS_GROUP_Y)
+#error "The host must define vectors' width, the kernel family, whether to prefetch, and work-groups' extents."
 #endif
 
 #pragma OPENCL FP_CONTRACT ON
@@ -145,8 +145,8 @@ INLINE V keep(V v, int count) {
 INTERLEAVE(interleave, V)
 INTERLEAVE(interleaveWords, VU)
 
-// Asks for a cache line before it is needed, where the compiler lets a kernel.
-#if CPU_FAMILY && defined(__clang__)
+// Asks for a cache line before it is needed. The builtin is clang's, and interpreters of kernels do not know it.
+#if PREFETCHES && defined(__clang__)
 #define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address))
 #else
 #define PREFETCH(address)

@@ -9,7 +9,7 @@ package struct GPUProgram {
 
   /// Every program that a device may ask for with the choice of kernels that is shipped under a name.
   private static func programs(_ choice: GPUChoice) -> [GPUProgram] {
-    let target = KernelTarget(family: .gpu, nativeWidth: 1)
+    let target = KernelTarget(family: .gpu, nativeWidth: 1, isProcessor: false)
     let single: [(String, Module)] = [
       ("elementwise", .elementwise), ("reduction", .reduction), ("random", .random), ("sampling", .sampling),
       ("mixed", .mixed), ("peak", .peak), ("pooling", .pooling(width: 1, tileHeight: 0, tileWidth: 0)),

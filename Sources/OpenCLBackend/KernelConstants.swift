@@ -68,7 +68,8 @@ extension KernelTarget {
     default: break
     }
     return [
-      ("VW", width), ("CPU_FAMILY", family == .cpu ? 1 : 0), ("LINE_GROUP", groups.line.0),
+      ("VW", width), ("CPU_FAMILY", family == .cpu ? 1 : 0), ("PREFETCHES", prefetches ? 1 : 0),
+      ("LINE_GROUP", groups.line.0),
       ("MATRIX_GROUP_X", groups.matrix.0), ("MATRIX_GROUP_Y", groups.matrix.1), ("COLUMNS_GROUP_X", groups.columns.0),
       ("COLUMNS_GROUP_Y", groups.columns.1),
     ]

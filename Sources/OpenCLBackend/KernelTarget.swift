@@ -7,10 +7,15 @@ struct KernelTarget {
   let vectorWidth: Int
   /// Rows of a CPU matmul's register tile: 2·rows + 3 vectors must fit the registers.
   let tileRows: Int
+  /// Whether kernels ask for cache lines ahead of their use: processors' compilers know how, which is no part of OpenCL.
+  let prefetches: Bool
 
-  /// - Parameter nativeWidth: floats in a vector, as the device reports it.
-  init(family: KernelFamily, nativeWidth: Int) {
+  /// - Parameters:
+  ///   - nativeWidth: floats in a vector, as the device reports it.
+  ///   - isProcessor: whether the device calls itself a CPU.
+  init(family: KernelFamily, nativeWidth: Int, isProcessor: Bool) {
     self.family = family
+    prefetches = family == .cpu && isProcessor
     vectorWidth = family == .gpu ? 1 : nativeWidth >= 16 ? 16 : nativeWidth >= 8 ? 8 : 4
     tileRows = vectorWidth == 16 ? 12 : vectorWidth == 8 ? 6 : 8
   }

@@ -69,7 +69,8 @@ public final class OpenCLBackend: Backend {
     handle = handles[index]
     device = Self.describe(handle, platform: platforms[platform], at: (platform, index))
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
-    target = KernelTarget(family: family ?? device.naturalFamily, nativeWidth: Int(width))
+    target = KernelTarget(
+      family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu)
     self.choice = choice ?? .shipped(for: device)
     computeUnits = device.computeUnits
 
