@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdatomic.h>
+
 #include "CVector.h"
 
 /// Numbers of x that lie in one piece (or, in planes, `x_plane` apart) and are multiplied by successive weights.
@@ -180,4 +182,19 @@ static inline float *cinch_take(float **memory, int64_t count) {
   float *start = *memory;
   *memory += cinch_round_up(count, 16);
   return start;
+}
+
+/// Work areas for tasks: as many as threads, at most 64, so that a task always finds a free one.
+static inline int cinch_claim(_Atomic uint64_t *taken) {
+  uint64_t seen = atomic_load_explicit(taken, memory_order_relaxed);
+  for (;;) {
+    const int free = __builtin_ctzll(~seen);
+    if (atomic_compare_exchange_weak_explicit(
+            taken, &seen, seen | UINT64_C(1) << free, memory_order_acquire, memory_order_relaxed))
+      return free;
+  }
+}
+
+static inline void cinch_release(_Atomic uint64_t *taken, int area) {
+  atomic_fetch_and_explicit(taken, ~(UINT64_C(1) << area), memory_order_release);
 }

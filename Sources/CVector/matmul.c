@@ -1,4 +1,3 @@
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "internal.h"
@@ -27,24 +26,11 @@ typedef struct {
   /// op(A), its rows in place.
   const float *a;
   int64_t steps, rows, down, panels, sums;
-  /// Rooms for a panel, one for each thread, and which are free.
-  float *rooms;
-  int64_t room;
-  _Atomic uint64_t free_rooms;
+  /// Room for a panel for each thread, and which are taken.
+  float *areas;
+  int64_t area;
+  _Atomic uint64_t taken;
 } product_job;
-
-/// A room that nobody else has. There are as many as threads.
-static int take_room(product_job *job) {
-  uint64_t free = atomic_load_explicit(&job->free_rooms, memory_order_relaxed);
-  while (!atomic_compare_exchange_weak_explicit(
-      &job->free_rooms, &free, free & (free - 1), memory_order_acquire, memory_order_relaxed)) {
-  }
-  return __builtin_ctzll(free);
-}
-
-static void give_room(product_job *job, int room) {
-  atomic_fetch_or_explicit(&job->free_rooms, UINT64_C(1) << room, memory_order_release);
-}
 
 static void product_task(void *context, int64_t task) {
   product_job *job = context;
@@ -59,9 +45,9 @@ static void product_task(void *context, int64_t task) {
   // The last panel, which may be narrow, comes last: the shortest piece evens out the load.
   const int64_t c0 = task / job->down * kernels->panel, c1 = cinch_min(c0 + kernels->panel, p->n);
   const int64_t r0 = task % job->down * job->rows, r1 = cinch_min(r0 + job->rows, p->m);
-  const int room = take_room(job);
-  kernels->product(p, job->epilogue, job->a, job->steps, r0, r1, c0, c1, job->rooms + room * job->room);
-  give_room(job, room);
+  const int area = cinch_claim(&job->taken);
+  kernels->product(p, job->epilogue, job->a, job->steps, r0, r1, c0, c1, job->areas + area * job->area);
+  cinch_release(&job->taken, area);
 }
 
 /// Cuts the rows so that all threads end at the same time, as far as may be: more pieces even out the load, and each
@@ -116,12 +102,11 @@ static bool product_by_tiles(cinch_device *device, const cinch_product *p, const
   // Blocks of one length, so that the last is not a sliver.
   job.steps = cinch_round_up(cinch_blocks(p->k, blocks), 16);
   job.panels = cinch_blocks(p->n, panel);
-  job.room = job.steps * panel;
+  job.area = job.steps * panel;
   const int64_t turned = p->transpose_a ? cinch_round_up(p->m * p->k, 16) : 0;
-  float *scratch = cinch_scratch(device, turned + device->threads * job.room);
+  float *scratch = cinch_scratch(device, turned + device->threads * job.area);
   if (!scratch) return false;
-  job.rooms = scratch + turned;
-  job.free_rooms = device->threads < 64 ? (UINT64_C(1) << device->threads) - 1 : UINT64_MAX;
+  job.areas = scratch + turned;
   const bool alone = 2.0 * (double)p->m * (double)p->n * (double)p->k < smallest_work;
   if (p->transpose_a) {
     // Numbers that are multiplied one after the other lie so, too: worth more than it takes.

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <stdatomic.h>
-
 #include "internal.h"
 
 // What the three modes of a convolution share: which taps make a pixel of the result, how an image is cut into
@@ -62,18 +60,3 @@ static inline int64_t cinch_axis_rows(const cinch_axis *a, int64_t results) {
 void cinch_fill_tile(
     const cinch_tiling *t, const float *image, int64_t row, int64_t rows, int64_t column, int64_t columns,
     float *tile);
-
-/// Work areas for tasks: as many as threads, at most 64, so that a task always finds a free one.
-static inline int cinch_claim(_Atomic uint64_t *taken) {
-  uint64_t seen = atomic_load_explicit(taken, memory_order_relaxed);
-  for (;;) {
-    const int free = __builtin_ctzll(~seen);
-    if (atomic_compare_exchange_weak_explicit(
-            taken, &seen, seen | UINT64_C(1) << free, memory_order_acquire, memory_order_relaxed))
-      return free;
-  }
-}
-
-static inline void cinch_release(_Atomic uint64_t *taken, int area) {
-  atomic_fetch_and_explicit(taken, ~(UINT64_C(1) << area), memory_order_release);
-}
