@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind gpu-isa fuzz bench profile gpu-report peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile gpu-report peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -48,6 +48,12 @@ selftest: build  ## Checks the ops of every device here against the reference
 oclgrind: build  ## Looks for data races and stray accesses in both kernel families (some minutes)
 	@Tools/need oclgrind
 	Tools/oclgrind $(CINCH)
+
+# Address space that a test limits is too little for the sanitizer's own.
+sanitize: need  ## Runs the tests with AddressSanitizer, but for those that limit memory (half an hour)
+	$(SWIFT) build --build-tests $(TEST_FLAGS) --sanitize=address --scratch-path .build/sanitize
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --skip-build $(TEST_FLAGS) --sanitize=address --scratch-path .build/sanitize \
+	  --skip 'MemoryTests|manyPatchesAreNoTrap'
 
 gpu-isa: need  ## What compilers of NVIDIA, AMD and Intel make of the GPU family, held to its table; WRITE=1 makes that anew
 	@Tools/gpu-isa/setup .build/gpu-isa

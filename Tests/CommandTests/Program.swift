@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -89,12 +90,24 @@ final class Sandbox: Sendable {
     try write(text.joined(separator: "\n") + "\n", to: name)
   }
 
-  /// Starts the program; what it prints goes to files, so that no pipe can fill up.
+  /// Starts the program when it is its turn; what it prints goes to files, so that no pipe can fill up.
   ///
   /// - Parameter kibibytes: of address space that it may have; nil for no limit.
   func start(
     _ arguments: [String], output: FileHandle? = nil, environment additions: [String: String] = [:],
     kibibytes: Int? = nil
+  ) async throws -> Running {
+    await Turns.take()
+    do {
+      return try begin(arguments, output: output, environment: additions, kibibytes: kibibytes)
+    } catch {
+      Turns.give()
+      throw error
+    }
+  }
+
+  private func begin(
+    _ arguments: [String], output: FileHandle?, environment additions: [String: String], kibibytes: Int?
   ) throws -> Running {
     let process = Process()
     process.executableURL = kibibytes == nil ? Self.program : URL(filePath: "/bin/sh")
@@ -112,7 +125,10 @@ final class Sandbox: Sendable {
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
     process.standardInput = FileHandle.nullDevice
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-    process.terminationHandler = { _ in continuation.finish() }
+    process.terminationHandler = { _ in
+      continuation.finish()
+      Turns.give()
+    }
     try process.run()
     return Running(process: process, ended: stream, output: out, errors: errors)
   }
@@ -126,6 +142,37 @@ final class Sandbox: Sendable {
   @discardableResult
   func run(line: String, environment: [String: String] = [:]) async throws -> Outcome {
     try await start(line.split(separator: " ").map(String.init), environment: environment).wait()
+  }
+}
+
+/// How many programs run at a time. Each holds files of this process, and where these are more than a thousand,
+/// Foundation's `Process` reads beyond its list of them (Swift 6.3, `findMaximumOpenFromProcSelfFD`).
+///
+/// A test may start programs beside one that waits for them, so there are more turns than such tests have programs.
+private enum Turns {
+  private static let state = Mutex((free: 8, waiting: [CheckedContinuation<Void, Never>]()))
+
+  static func take() async {
+    await withCheckedContinuation { turn in
+      let begins = state.withLock { state in
+        if state.free == 0 {
+          state.waiting.append(turn)
+          return false
+        }
+        state.free -= 1
+        return true
+      }
+      if begins { turn.resume() }
+    }
+  }
+
+  static func give() {
+    let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+      if !state.waiting.isEmpty { return state.waiting.removeFirst() }
+      state.free += 1
+      return nil
+    }
+    next?.resume()
   }
 }
 

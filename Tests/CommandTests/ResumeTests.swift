@@ -16,7 +16,7 @@ import Testing
   /// A run that goes on until it is stopped, after a few lines.
   private func endless(_ sandbox: Sandbox) async throws -> Running {
     let line = "\(recipe) --device reference --epochs 100000 --out run"
-    let running = try sandbox.start(line.split(separator: " ").map(String.init))
+    let running = try await sandbox.start(line.split(separator: " ").map(String.init))
     try await running.waitForLines(3)
     return running
   }
@@ -30,7 +30,7 @@ import Testing
     let line = "\(recipe) --device \(device) --epochs 60"
     #expect(try await sandbox.run(line: "\(line) --out straight").status == 0)
 
-    let running = try sandbox.start("\(line) --out stopped".split(separator: " ").map(String.init))
+    let running = try await sandbox.start("\(line) --out stopped".split(separator: " ").map(String.init))
     try await running.waitForLines(4, thenSend: SIGINT)
     let stopped = try await running.wait()
     #expect(stopped.status == 130)
@@ -107,7 +107,7 @@ import Testing
     #expect(try await running.wait().status == 137)
     #expect(try await sandbox.run(line: "eval run --device reference").refused(74), "there is no model yet")
 
-    let resumed = try sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
+    let resumed = try await sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
     try await resumed.waitForLines(3, thenSend: SIGTERM)
     #expect(try await resumed.wait().status == 130)
     #expect(try await sandbox.run(line: "eval run --device reference").status == 0)
@@ -203,7 +203,7 @@ import Testing
     #expect(try await sandbox.run(line: "info run").status == 0)
     kill(running.process.processIdentifier, SIGKILL)
     #expect(try await running.wait().status == 137)
-    let third = try sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
+    let third = try await sandbox.start("train --resume run --json".split(separator: " ").map(String.init))
     try await third.waitForLines(2, thenSend: SIGTERM)
     #expect(try await third.wait().status == 130)
     #expect(!sandbox.exists("run/.cinch-lock"))
@@ -214,7 +214,10 @@ import Testing
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 40)
     let line = "train linear --data data.csv --layers 16,4 --device reference --epochs 3 --quiet --out run --seed "
-    let started = try (1...4).map { try sandbox.start("\(line)\($0)".split(separator: " ").map(String.init)) }
+    var started: [Running] = []
+    for seed in 1...4 {
+      started.append(try await sandbox.start("\(line)\(seed)".split(separator: " ").map(String.init)))
+    }
     var made = 0
     for running in started {
       let outcome = try await running.wait()

@@ -64,7 +64,7 @@ import Testing
     try writeFlowers(sandbox, rows: 2000)
     let line = "\(pretrain) --module rbm --persistent --epochs 3,40 --json"
     #expect(try await sandbox.run(line: line).status == 0)
-    let running = try sandbox.start(
+    let running = try await sandbox.start(
       line.replacing("--out stack", with: "--out stopped").split(separator: " ").map(String.init))
     try await running.waitForLines(6, thenSend: SIGINT)
     let stopped = try await running.wait()
@@ -76,7 +76,7 @@ import Testing
 
     let tune = "finetune stack --freeze 1 --epochs 40 --json"
     #expect(try await sandbox.run(line: "\(tune) --out tuned").status == 0)
-    let tuning = try sandbox.start("\(tune) --out half".split(separator: " ").map(String.init))
+    let tuning = try await sandbox.start("\(tune) --out half".split(separator: " ").map(String.init))
     try await tuning.waitForLines(4, thenSend: SIGINT)
     #expect(try await tuning.wait().status == 130)
     // Its first weights are its own by now.
