@@ -121,8 +121,11 @@ final class Sandbox: Sendable {
     let name = UUID().uuidString
     let (out, errors) = (path(name + ".out"), path(name + ".err"))
     for file in [out, errors] { try Data().write(to: URL(fileURLWithPath: file)) }
-    process.standardOutput = try output ?? FileHandle(forWritingTo: URL(fileURLWithPath: out))
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
+    let written = try [out, errors].map { try FileHandle(forWritingTo: URL(fileURLWithPath: $0)) }
+    // The program has its own of them; what ended processes hold stays open.
+    defer { for file in written { try? file.close() } }
+    process.standardOutput = output ?? written[0]
+    process.standardError = written[1]
     process.standardInput = FileHandle.nullDevice
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
     process.terminationHandler = { _ in
@@ -145,7 +148,7 @@ final class Sandbox: Sendable {
   }
 }
 
-/// How many programs run at a time. Each holds files of this process, and where these are more than a thousand,
+/// How many programs run at a time. Each holds open files of this process; where these are more than a thousand,
 /// Foundation's `Process` reads beyond its list of them (Swift 6.3, `findMaximumOpenFromProcSelfFD`).
 ///
 /// A test may start programs beside one that waits for them, so there are more turns than such tests have programs.
