@@ -30,6 +30,7 @@ snapshots: need  ## Writes the help texts, launch logs and article on ops that t
 	CINCH_UPDATE_SNAPSHOTS=1 $(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'HelpTests|OpTableTests|LaunchLogTests'
 
 build: need  ## Builds the program cinch, optimised
+	@Tools/commit
 	$(SWIFT) build -c release --product cinch
 
 example: need  ## Builds and runs the example of the README, for one epoch

@@ -25,6 +25,7 @@ extension Autoencoder {
     defer { withExtendedLifetime(lock) {} }
     var config = run ?? RunConfig(recipe: recipe, device: device)
     config.cinch = CinchVersion.current
+    config.provenance = config.provenance ?? [Provenance(on: device, commandLine: nil)]
     config.recipe = recipe
     config.device = device
     if let data {

@@ -28,8 +28,13 @@ public final class Run: Sendable {
     public var training = TrainingOptions()
     /// Told of every op of the run; nil for none. It takes some time of its own.
     public var profiler: Profiler?
+    /// The command line that the folder keeps, as ``Provenance`` has it; nil keeps none.
+    public var commandLine: [String]?
 
     public init() {}
+
+    /// This process.
+    func provenance(on device: DeviceInfo) -> Provenance { Provenance(on: device, commandLine: commandLine) }
   }
 
   public let folder: RunFolder
@@ -122,6 +127,7 @@ public final class Run: Sendable {
       identity: try RunIdentity(
         recipe, fingerprint: fingerprint, scaling: scaling, first: start.origin?.parameters),
       samples: parts.counted(isGiven: heldOut != nil, fingerprint: fingerprint), isFinal: false)
+    config.provenance = [settings.provenance(on: trainer.device)]
     config.classes = start.classes
     config.origin = start.origin?.run
     config.test = start.test?.source
@@ -190,6 +196,7 @@ public final class Run: Sendable {
     var own = RunConfig(
       recipe: recipe, data: config.data, validation: config.validation, scaling: scaling, sampleShape: config.shape,
       device: trainer.device, identity: config.identity, samples: samples, isFinal: false)
+    own.provenance = (config.provenance ?? []) + [settings.provenance(on: trainer.device)]
     own.classes = config.classes
     own.origin = config.origin
     own.test = config.test

@@ -18,6 +18,8 @@ public struct RunConfig: Sendable, Hashable {
   /// One sample's shape, for pictures and decoded files.
   public var sampleShape: [Int]
   public var device: DeviceInfo
+  /// Each process that trained it, the first one first; nil in runs of 0.1.
+  public var provenance: [Provenance]?
   /// What its files have in common; nil in runs of 0.1.
   public var identity: RunIdentity?
   /// How many samples it was started with; nil where a model was saved without a run, and in runs of 0.1.
@@ -206,8 +208,8 @@ extension RunConfig: Codable {
   public static let format = 2
 
   private enum CodingKeys: String, CodingKey {
-    case format, cinch, recipe, data, validation, scaling, sampleShape, device, identity, samples, classes, origin,
-      test, code, isFinal
+    case format, cinch, recipe, data, validation, scaling, sampleShape, device, provenance, identity, samples,
+      classes, origin, test, code, isFinal
   }
 
   public init(from decoder: any Decoder) throws {
@@ -220,6 +222,7 @@ extension RunConfig: Codable {
     scaling = try container.decodeIfPresent(Scaling.self, forKey: .scaling)
     sampleShape = try container.decode([Int].self, forKey: .sampleShape)
     device = try container.decode(DeviceInfo.self, forKey: .device)
+    provenance = try container.decodeIfPresent([Provenance].self, forKey: .provenance)
     identity = try container.decodeIfPresent(RunIdentity.self, forKey: .identity)
     samples = try container.decodeIfPresent(Samples.self, forKey: .samples)
     classes = try container.decodeIfPresent([String].self, forKey: .classes)
@@ -239,6 +242,7 @@ extension RunConfig: Codable {
     try container.encodeIfPresent(scaling, forKey: .scaling)
     try container.encode(sampleShape, forKey: .sampleShape)
     try container.encode(device, forKey: .device)
+    try container.encodeIfPresent(provenance, forKey: .provenance)
     try container.encodeIfPresent(identity, forKey: .identity)
     try container.encodeIfPresent(samples, forKey: .samples)
     try container.encodeIfPresent(classes, forKey: .classes)

@@ -137,7 +137,8 @@ struct ImputeCommand: ParsableCommand {
 
   private func train(_ recipe: Recipe, _ data: LoadedSamples) throws -> Imputer {
     let run = try Run.create(
-      recipe, data: data, scaling: .standard, in: save, on: deviceOptions.device ?? .automatic)
+      recipe, data: data, scaling: .standard, in: save, on: deviceOptions.device ?? .automatic,
+      settings: .ofProgram)
     try reportOptions.follow(run, brief: true)
     return try Imputer(run.trainer.model, run.config)
   }

@@ -3,13 +3,20 @@ import Cinch
 
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "info", abstract: "Shows what a run is and how far it came.",
-    discussion: "Opens no device.")
+    commandName: "info", abstract: "Shows what a run is and how far it came, or how runs differ.",
+    discussion: """
+      Opens no device. Of several runs it shows the settings, data, devices and versions that are not the same, and what \
+      each came to.
+      """)
 
-  @Argument(help: ArgumentHelp("The run's folder.", valueName: "run"))
-  var path: String
+  @Argument(help: ArgumentHelp("The run's folder; several to compare.", valueName: "run"))
+  var paths: [String]
 
-  @Flag(help: "Prints one JSON object: config.json, finished epochs and the last one.")
+  @Flag(
+    help: """
+      Prints one JSON object: config.json, finished epochs and the last one; of several runs what differs, and the last \
+      epochs.
+      """)
   var json = false
 
   private struct Document: Encodable {
@@ -44,10 +51,58 @@ struct InfoCommand: ParsableCommand {
     }
   }
 
+  private struct ComparedRun: Encodable {
+    var run: String
+    var epochs: Int
+    var last: Last?
+  }
+
+  private struct Compared: Encodable {
+    var runs: [ComparedRun]
+    var differences: [RunComparison.Difference]
+  }
+
   func run() throws {
+    if let path = paths.first, paths.count == 1 { try show(path) } else { try compare() }
+  }
+
+  private func compare() throws {
+    let configs = try paths.map { try RunFolder($0).config() }
+    let states = try zip(paths, configs).map { try Self.state(of: RunFolder($0), $1) }
+    let comparison = try RunComparison(configs)
+    if json {
+      let runs = zip(paths, states).map {
+        ComparedRun(run: $0, epochs: $1.epoch, last: $1.history.last.map(Last.init))
+      }
+      return try Output.result(JSONCoding.document(Compared(runs: runs, differences: comparison.differences)))
+    }
+    var rows = comparison.differences.map { difference in
+      [difference.name] + difference.values.map { Self.shortened($0 ?? "–") }
+    }
+    rows.append(["epochs"] + states.map { "\($0.epoch)" })
+    rows.append(["last loss"] + states.map { $0.history.last.map { NumberText.short($0.loss) } ?? "–" })
+    rows.append(
+      ["last mse_per_element"]
+        + states.map { $0.history.last.map { NumberText.short($0.reconstruction.perElement) } ?? "–" })
+    let header = [""] + paths
+    let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
+    let table = Table(zip(header, widths).map { .text($0, width: $1) })
+    try Output.result(([table.header] + rows.map(table.line)).joined(separator: "\n"))
+  }
+
+  /// Long lists, such as the means of a scaling, are told by their beginning.
+  private static func shortened(_ text: String) -> String {
+    text.count <= 40 ? text : text.prefix(39) + "…"
+  }
+
+  private static func state(of folder: RunFolder, _ config: RunConfig) throws -> TrainingState {
+    try folder.has(.checkpoint) ? folder.checkpoint(of: config).state : TrainingState()
+  }
+
+  private func show(_ path: String) throws {
     let folder = RunFolder(path)
     let config = try folder.config()
-    let state = try folder.has(.checkpoint) ? folder.checkpoint(of: config).state : TrainingState()
+    let state = try Self.state(of: folder, config)
     let files = RunFolder.File.allCases.filter(folder.has).map(\.rawValue)
     if json {
       return try Output.result(
@@ -83,6 +138,12 @@ struct InfoCommand: ParsableCommand {
       facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held)
     }
     facts.add("warning", config.code?.warning)
+    for (index, provenance) in (config.provenance ?? []).enumerated() {
+      let version = "Cinch \(provenance.cinch)" + (provenance.commit.map { " at \($0)" } ?? "")
+      facts.add(index == 0 ? "trained" : "resumed", "\(provenance.date) on \(provenance.host), by \(version)")
+      facts.add("", provenance.commandText)
+    }
+    facts.add("fingerprint", config.samples?.fingerprint)
     facts.add("files", files.joined(separator: ", "))
     try Output.result(facts.text)
   }

@@ -20,7 +20,7 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     name: .customLong("recipe"),
-    help: ArgumentHelp("A recipe as JSON, as 'cinch recipes --json' prints them.", valueName: "file.json"))
+    help: ArgumentHelp("A recipe as JSON, as 'cinch recipes --json' prints them, or a run's.", valueName: "file.json"))
   var file: String?
 
   @OptionGroup(title: "Data") var dataOptions: DataOptions
@@ -153,8 +153,17 @@ struct ProfileOptions: ParsableArguments {
 
   /// Of a run that is looked at in this way, or not.
   var settings: Run.Settings {
-    var settings = Run.Settings()
+    var settings = Run.Settings.ofProgram
     if profile { settings.profiler = Profiler() }
+    return settings
+  }
+}
+
+extension Run.Settings {
+  /// A run keeps what this program was told.
+  static var ofProgram: Run.Settings {
+    var settings = Run.Settings()
+    settings.commandLine = ["cinch"] + CommandLine.arguments.dropFirst()
     return settings
   }
 }

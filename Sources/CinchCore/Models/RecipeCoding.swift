@@ -58,9 +58,12 @@ extension Recipe: Codable {
   /// A run's `config.json` has its recipe as a member.
   private struct Run: Decodable { var recipe: Recipe }
 
-  /// Reads a recipe file, or the recipe in a run's `config.json`.
+  /// Reads a recipe file, or the recipe of a run: from its folder, or its `config.json`.
   /// - Throws: `CinchError.inputOutput` where it cannot be read, `CinchError.badData` where it is no recipe.
   public static func load(_ path: String) throws -> Recipe {
+    var isFolder = false
+    let isThere = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    let path = isThere && isFolder ? path + "/config.json" : path
     let data: Data
     do { data = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
       throw CinchError.inputOutput("Cannot read the recipe file '\(path)': check that it exists and is readable.")

@@ -27,6 +27,9 @@ public enum JSONCoding {
     return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
+  /// `value` as its members, likewise.
+  package static func tree(_ value: some Encodable) throws -> JSON { try JSON(withoutMatrices.encode(value)) }
+
   private static var withoutMatrices: JSONEncoder {
     let encoder = encoder
     if let key = Whitening.Elsewhere.key { encoder.userInfo[key] = Whitening.Elsewhere(nil, path: "") }
