@@ -37,7 +37,8 @@ let package = Package(
     // Data sets and files; autoencoders, generic over a backend; and the library that picks the device.
     .target(name: "CinchData", dependencies: ["CinchBackend", "CJPEG", "CPNG", "CSamples", "CZlib"]),
     .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS"]),
-    .target(name: "Cinch", dependencies: ["CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend", "CBuild"]),
+    .target(
+      name: "Cinch", dependencies: ["CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend", "CBuild"]),
     .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"]),
     .executableTarget(
       name: "CinchCommand",
