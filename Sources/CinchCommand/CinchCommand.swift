@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cinch
+import CinchData
 import Glibc
 
 /// The `cinch` program: arguments in, reports out. What they ask for is done by the library.
@@ -65,6 +66,10 @@ struct CinchCommand: ParsableCommand {
     while text.last == "." { text.removeLast() }
     // The usage ends with how to ask the command in question for help.
     let help = fullMessage(for: error).firstMatch(of: /See '(.+?)'/).map { String($0.1) } ?? "cinch --help"
+    let names = configuration.subcommands.map { $0.configuration.commandName ?? "" }
+    if let word = CommandLine.arguments.dropFirst().first, !names.contains(word), text.contains("nexpected argument") {
+      text = "There is no command '\(word)'\(Suggestion.text(for: word, among: names))"
+    }
     text = text.replacing(". Please", with: "; please").replacing(/\. Did (you mean .+\?)/) { " (did \($0.1))" }
     return "\(text); see '\(help)'."
   }

@@ -247,7 +247,10 @@ extension Recipe {
   /// - Throws: `CinchError.usage`, listing the names there are.
   public static func named(_ name: String) throws -> Recipe {
     guard let recipe = all.first(where: { $0.name == name }) else {
-      throw CinchError.usage("There is no recipe '\(name)': choose one of \(all.map(\.name).joined(separator: ", ")).")
+      let names = all.map(\.name)
+      throw CinchError.usage(
+        "There is no recipe '\(name)'\(Suggestion.text(for: name, among: names)): choose one of "
+          + "\(names.joined(separator: ", ")).")
     }
     return recipe
   }

@@ -1,4 +1,5 @@
 import CinchBackend
+import FoundationEssentials
 import Glibc
 
 extension Dataset {
@@ -138,7 +139,8 @@ extension Dataset {
     }
     guard FileBytes.exists(source) else {
       throw CinchError.inputOutput(
-        "There is no file or data set named '\(source)': give a path, fashion-mnist or fashion-mnist-test.")
+        "There is no file or data set named '\(source)'\(nearest(to: source)): give a path, fashion-mnist or "
+          + "fashion-mnist-test.")
     }
     if FileBytes.isFolder(source) { try requireNoArray(options, source) }
     if FileBytes.isFolder(source), mnistImages(in: source, split: options.split) != nil {
@@ -232,6 +234,14 @@ extension Dataset {
     }
     guard let setting = options.selection.first(where: { $0.given })?.setting else { return }
     throw CinchError.usage("'\(source)' is no table: only CSV files have columns, so leave \(setting) out.")
+  }
+
+  /// A data set, or a file beside where this one was looked for, that may have been meant.
+  private static func nearest(to source: String) -> String {
+    let parts = source.split(separator: "/", omittingEmptySubsequences: false)
+    let folder = parts.count > 1 ? parts.dropLast().joined(separator: "/") + "/" : "."
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: folder))?.sorted() ?? []
+    return Suggestion.text(for: String(parts.last ?? ""), among: ["fashion-mnist", "fashion-mnist-test"] + files)
   }
 
   /// - Throws: `CinchError.usage` where an array of a file that holds none is named.

@@ -220,9 +220,10 @@ struct TableReader {
     let names = header.named
     if let index = names.firstIndex(of: wanted) { return index }
     if let number = Int(wanted), names.indices.contains(number - 1) { return number - 1 }
+    let some = names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
     throw CinchError.usage(
-      "'\(path)' has no column '\(wanted)': name one of \(names.prefix(8).joined(separator: ", "))"
-        + (names.count > 8 ? ", …" : "") + ", or a number from 1 to \(names.count).")
+      "'\(path)' has no column '\(wanted)'\(Suggestion.text(for: wanted, among: names)): name one of \(some), or a number "
+        + "from 1 to \(names.count).")
   }
 
   private func requireDifferentNames() throws {
