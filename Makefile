@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile gpu-report peers golden pytorch-check rbm-check patches-check bundle bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile gpu-report peers golden pytorch-check rbm-check patches-check bundle install uninstall deb deb-test bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -110,6 +110,19 @@ patches-check: build  ## Learns edges from photographs' patches by L-BFGS, and m
 
 bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on other machines
 	SWIFT="$(SWIFT)" Tools/bundle
+
+install: bundle  ## Installs that below PREFIX (/usr/local), with man pages and completions
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" Tools/install
+
+uninstall:  ## Removes what install put below PREFIX
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" Tools/install remove
+
+deb: bundle  ## Makes dist/cinch_VERSION_ARCHITECTURE.deb of it
+	Tools/deb
+
+deb-test:  ## Installs the package in a fresh Debian 12 without Swift, and uses it there
+	@Tools/need debootstrap
+	Tools/deb-test
 
 bundle-test:  ## Unpacks the bundle elsewhere and runs it in an empty environment
 	Tools/bundle-test

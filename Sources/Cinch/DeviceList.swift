@@ -48,6 +48,7 @@ extension Device {
       hints.append(
         OpenCLBackend.hint ?? "No OpenCL device found: install a driver, such as pocl-opencl-icd for the processor.")
     }
+    hints += OpenCLBackend.cardHints(beside: opencl)
     do { devices.append(summary(of: try CPUBackend().info, type: "cpu")) } catch let error as BackendError {
       hints.append(error.description)
     }

@@ -38,7 +38,7 @@ struct CinchCommand: ParsableCommand {
     }
     BuildLimit.onNotice { device in
       guard !Diagnostics.isQuiet.load(ordering: .relaxed) else { return }
-      Output.note("compiling kernels for \(device)")
+      Output.note("compiling kernels for \(device) (once)")
     }
     do {
       var command = try parseAsRoot()

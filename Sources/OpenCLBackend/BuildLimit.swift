@@ -6,7 +6,7 @@ import Synchronization
 /// is left behind when its time is up.
 public enum BuildLimit {
   /// When somebody is told that it takes long.
-  static let notice = Duration.seconds(3)
+  static let notice = Duration.seconds(1)
 
   /// `CINCH_COMPILE_LIMIT` in seconds, or else five minutes: most drivers take seconds, Mesa on a busy processor more than
   /// one minute.
