@@ -16,6 +16,7 @@ public final class CPUBackend: Backend {
   public let threads: Int
   public internal(set) var counters = BackendCounters()
   let device: OpaquePointer
+  let account = MemoryAccount()
 
   /// - Parameter threads: nil for as many as the process may use.
   /// - Throws: `BackendError.unavailable` where products are OpenBLAS's and it is not installed.
@@ -75,6 +76,12 @@ public final class CPUBackend: Backend {
           + "the limit (ulimit -v).")
     }
     return min(threads, room)
+  }
+
+  public var memory: MemoryUse {
+    var use = account.use
+    use.scratch = Int(cinch_scratch_bytes(device))
+    return use
   }
 
   deinit { cinch_device_destroy(device) }

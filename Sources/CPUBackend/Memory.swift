@@ -7,7 +7,7 @@ extension CPUBackend {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
     // Past physical memory the system would grant the pages and kill the process when they are touched.
     guard !overflow, count <= DeviceInfo.mostElements, HostMemory.fits(bytes),
-      let buffer = CPUBuffer(count: max(count, 1))
+      let buffer = CPUBuffer(count: max(count, 1), account: account)
     else {
       throw BackendError.outOfMemory(
         "The cpu device cannot allocate \(count) floats; there are \(byteText(HostMemory.available)) of memory left, and "

@@ -181,6 +181,10 @@ float *cinch_scratch(cinch_device *device, int64_t count) {
   return device->scratch;
 }
 
+int64_t cinch_scratch_bytes(const cinch_device *device) {
+  return device->scratch_count * (int64_t)sizeof(float);
+}
+
 enum { copy_block = 1 << 16 };
 
 typedef struct {

@@ -1,3 +1,4 @@
+import CinchBackend
 import CinchCore
 import CinchData
 
@@ -28,6 +29,8 @@ extension Run {
     public let isHeldOut: Bool
     /// Of a classifier: its errors on each set of samples that it has.
     public let errors: [SampleSet: ErrorRate]
+    /// What it took on its device.
+    public let memory: MemoryUse
   }
 
   /// What a classifier is judged on.
@@ -198,7 +201,8 @@ extension Run {
     let summary = Summary(
       ended: reason, state: try state,
       evaluation: try inRun { try $0.evaluateRun(heldOut: validation != nil, on: samples) },
-      code: usage, isHeldOut: validation != nil, errors: try errors())
+      code: usage, isHeldOut: validation != nil, errors: try errors(),
+      memory: try inRun { $0.memory })
     progress.withLock { $0.summary = summary }
     letGo()
     return events + [.ended(summary)]

@@ -66,7 +66,7 @@ extension OpenCLBackend: ConvolutionOps {
   /// Scratch memory of at least `count` floats, kept under `path`.
   private func reserve(_ path: WritableKeyPath<ConvolutionState, OpenCLBuffer?>, _ count: Int) throws -> OpenCLBuffer {
     if let buffer = convolutions[keyPath: path], buffer.count >= count { return buffer }
-    let made = try allocate(count)
+    let made = try allocate(count, isScratch: true)
     convolutions[keyPath: path] = made
     return made
   }

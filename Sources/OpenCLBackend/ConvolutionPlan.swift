@@ -197,7 +197,7 @@ extension OpenCLBackend {
 
   private func upload(_ table: PlanTable) throws -> OpenCLBuffer {
     let bits = table.bits
-    let buffer = try allocate(bits.count)
+    let buffer = try allocate(bits.count, isScratch: true)
     try bits.withUnsafeBufferPointer { try write($0, to: Tensor(buffer, shape: [$0.count])) }
     return buffer
   }

@@ -210,14 +210,14 @@ extension OpenCLBackend {
   /// Where a CPU product keeps its turned left factor.
   private func turnedBuffer(_ count: Int) throws -> OpenCLBuffer {
     if let turned, turned.count >= count { return turned }
-    let made = try allocate(count)
+    let made = try allocate(count, isScratch: true)
     turned = made
     return made
   }
 
   func sliceBuffer(_ count: Int) throws -> OpenCLBuffer {
     if let slices, slices.count >= count { return slices }
-    let made = try allocate(count)
+    let made = try allocate(count, isScratch: true)
     slices = made
     return made
   }

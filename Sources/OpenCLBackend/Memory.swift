@@ -1,26 +1,24 @@
 import COpenCL
 import CinchBackend
 
-/// How many bytes a backend's buffers hold together.
-final class MemoryAccount {
-  var bytes = 0
-}
-
 /// Device memory, given back with its last reference.
 public final class OpenCLBuffer {
   let memory: cl_mem?
   let count: Int
+  private let isScratch: Bool
   private let account: MemoryAccount
 
-  init(_ memory: cl_mem, count: Int, account: MemoryAccount) {
+  /// - Parameter isScratch: whether it is the backend's own.
+  init(_ memory: cl_mem, count: Int, isScratch: Bool, account: MemoryAccount) {
     self.memory = memory
     self.count = count
+    self.isScratch = isScratch
     self.account = account
-    account.bytes += count * MemoryLayout<Float>.stride
+    account.add(count * MemoryLayout<Float>.stride, isScratch: isScratch)
   }
 
   deinit {
-    account.bytes -= count * MemoryLayout<Float>.stride
+    account.add(-count * MemoryLayout<Float>.stride, isScratch: isScratch)
     clReleaseMemObject(memory)
   }
 }
@@ -50,7 +48,17 @@ struct StagingRing {
 }
 
 extension OpenCLBackend {
-  public func allocate(_ count: Int) throws -> OpenCLBuffer {
+  public var memory: MemoryUse {
+    var use = account.use
+    // Pinned memory is the host's.
+    if let staging, device.sharesMemory { use.scratch += staging.slots.count * StagingRing.slotBytes }
+    return use
+  }
+
+  public func allocate(_ count: Int) throws -> OpenCLBuffer { try allocate(count, isScratch: false) }
+
+  /// - Parameter isScratch: whether it is for the backend's own work.
+  func allocate(_ count: Int, isScratch: Bool) throws -> OpenCLBuffer {
     try require(count > 0, "A buffer of \(count) elements: ask for at least one.")
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
     if overflow || bytes > info.largestBuffer || account.bytes + bytes > device.globalMemory {
@@ -71,7 +79,7 @@ extension OpenCLBackend {
       throw failure("making a buffer of \(byteText(bytes))", status)
     }
     counters.allocations += 1
-    let buffer = OpenCLBuffer(memory, count: count, account: account)
+    let buffer = OpenCLBuffer(memory, count: count, isScratch: isScratch, account: account)
     var zero: Float = 0
     status = clEnqueueFillBuffer(queue, memory, &zero, 4, 0, bytes, 0, nil, nil)
     guard status == CL_SUCCESS else { throw failure("zeroing a buffer of \(byteText(bytes))", status) }

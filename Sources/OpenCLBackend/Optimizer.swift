@@ -59,7 +59,9 @@ extension OpenCLBackend {
     let count = gradients.count
     try checkClipScale(maximum: maximum, step, parameters: parameters, gradients: gradients, into: scale)
     let pieces = sumPartialCount(count)
-    if clipPartials == nil || clipPartials!.count < pieces { clipPartials = try allocate(max(pieces, 256)) }
+    if clipPartials == nil || clipPartials!.count < pieces {
+      clipPartials = try allocate(max(pieces, 256), isScratch: true)
+    }
     let partials = Tensor(clipPartials!, shape: [pieces])
     let decayed = step.decoupled || step.weightDecay == 0 ? 0 : step.decayCount
     try sumPartials(gradients, .objective, into: partials, objective: (parameters, decayed, step.weightDecay))

@@ -28,6 +28,7 @@ final class SaboteurBackend: Backend {
   init(_ fault: Fault? = nil) { self.fault = fault }
 
   var info: DeviceInfo { reference.info }
+  var memory: MemoryUse { reference.memory }
   var counters: BackendCounters {
     var counters = reference.counters
     counters.allocations += extra.allocations

@@ -41,6 +41,8 @@ double cinch_bandwidth(cinch_device *device, const float *x, float *y, int64_t c
 
 /// Zeroed, 64-byte-aligned memory for `count` floats; NULL where there is none. Released with free().
 float *cinch_allocate(int64_t count);
+/// What the ops so far have needed for themselves.
+int64_t cinch_scratch_bytes(const cinch_device *device);
 void cinch_fill(cinch_device *device, float *x, int64_t count, float value);
 void cinch_copy(cinch_device *device, const float *source, float *destination, int64_t count);
 

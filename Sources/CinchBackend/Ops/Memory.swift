@@ -6,6 +6,8 @@ public protocol MemoryOps: AnyObject {
   associatedtype Buffer: AnyObject
 
   var counters: BackendCounters { get }
+  /// Device memory that is held, and the most that there was.
+  var memory: MemoryUse { get }
 
   /// A zeroed buffer of `count` scalars.
   /// - Throws: `BackendError.outOfMemory`.

@@ -8,6 +8,8 @@ public final class ReferenceBackend: Backend {
   public typealias Buffer = ReferenceBuffer
 
   public internal(set) var counters = BackendCounters()
+  public var memory: MemoryUse { account.use }
+  let account = MemoryAccount()
 
   public init() {}
 
@@ -31,9 +33,10 @@ public final class ReferenceBackend: Backend {
 public final class ReferenceBuffer {
   public let count: Int
   let start: UnsafeMutablePointer<Double>
+  private let account: MemoryAccount
 
   /// - Throws: `BackendError.outOfMemory`.
-  init(count: Int) throws {
+  init(count: Int, account: MemoryAccount) throws {
     // Past physical memory the system would grant the pages and kill the process when they are touched.
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Double>.stride)
     guard !overflow, HostMemory.fits(bytes), let memory = calloc(max(count, 1), MemoryLayout<Double>.stride)
@@ -43,8 +46,13 @@ public final class ReferenceBuffer {
           + "\(byteText(HostMemory.available)) of memory left. Use a smaller batch or model, or fewer samples.")
     }
     self.count = count
+    self.account = account
+    account.add(bytes)
     start = memory.bindMemory(to: Double.self, capacity: max(count, 1))
   }
 
-  deinit { free(start) }
+  deinit {
+    account.add(-count * MemoryLayout<Double>.stride)
+    free(start)
+  }
 }

@@ -2,7 +2,7 @@ extension ReferenceBackend {
   public func allocate(_ count: Int) throws -> ReferenceBuffer {
     guard count >= 0 else { throw BackendError.invalidArgument("A buffer cannot have \(count) elements.") }
     counters.allocations += 1
-    return try ReferenceBuffer(count: count)
+    return try ReferenceBuffer(count: count, account: account)
   }
 
   public func write(_ values: UnsafeBufferPointer<Double>, to tensor: Tensor<ReferenceBuffer>) throws {

@@ -29,6 +29,7 @@ public final class TracingBackend<Base: Backend>: Backend {
 
   public var info: DeviceInfo { base.info }
   public var counters: BackendCounters { base.counters }
+  public var memory: MemoryUse { base.memory }
   public var launchesToTake: Int? { base.launchesToTake }
   public func takeLaunches() throws -> [KernelLaunch] { try base.takeLaunches() }
 

@@ -106,7 +106,7 @@ struct TrainingReport {
         "reconstruction_per_element": .optional(result.evaluation.metrics[Reconstruction.perElementName]),
         "errors": result.errors.isEmpty ? nil : result.errorsJSON,
         "mean_activation": .number(result.evaluation.meanActivation), "dead_units": .integer(result.code.dead),
-        "constant_units": .integer(result.code.constant),
+        "constant_units": .integer(result.code.constant), "device_bytes": .integer(result.memory.most),
       ]).description)
   }
 

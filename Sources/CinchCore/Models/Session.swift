@@ -7,6 +7,8 @@ package protocol Session: AnyObject {
   var resolved: ResolvedNetwork { get }
   var device: DeviceInfo { get }
   var counters: BackendCounters { get }
+  /// What the device holds, other models on it included.
+  var memory: MemoryUse { get }
   var state: TrainingState { get }
   /// Every update's loss, where `TrainingOptions.keepsStepLosses` asked for it.
   var stepLosses: [Double] { get }
@@ -131,6 +133,7 @@ final class ModelSession<B: Backend>: Session {
   var resolved: ResolvedNetwork { network.resolved }
   var device: DeviceInfo { backend.info }
   var counters: BackendCounters { backend.counters }
+  var memory: MemoryUse { backend.memory }
   var state: TrainingState { run?.state ?? TrainingState() }
   var stepLosses: [Double] { run?.stepLosses ?? [] }
   var isStreamed: Bool { run?.isStreamed ?? false }
