@@ -85,8 +85,8 @@ public final class Run: Sendable {
     var start = Start(data: try data.loaded())
     start.validation = try validation?.loaded(as: start.data.samples.schema)
     start.classes = recipe.classNames(of: start.data.samples)
-    return try begin(recipe, start, in: path, on: device, settings: settings) { data in
-      kind == .none ? data.scaling ?? .identity : try Scaling.fit(kind, to: data, epsilon: zcaEpsilon)
+    return try begin(recipe, start, in: path, on: device, settings: settings) {
+      try $0.scaling(kind, epsilon: zcaEpsilon)
     }
   }
 
@@ -106,12 +106,7 @@ public final class Run: Sendable {
     scaling: (Dataset) throws -> Scaling
   ) throws -> Run {
     let (data, heldOut) = (start.data, start.validation)
-    if let heldOut = heldOut?.samples, heldOut.features != data.samples.features {
-      throw CinchError.badData(
-        "'\(heldOut.name)' has \(heldOut.features) features per sample, but the training data have "
-          + "\(data.samples.features): "
-          + "pass held-out samples of as many.")
-    }
+    try heldOut?.samples.requireFeatures(of: data.samples)
     let scaling = try scaling(data.samples)
     let parts = try recipe.checkedParts(
       of: data.samples, validation: heldOut?.samples, test: start.test?.samples, scaling, start.classes)
@@ -245,7 +240,7 @@ public final class Run: Sendable {
 }
 
 /// The samples of a run, as its model takes them.
-private struct RunParts {
+struct RunParts {
   var training: Dataset
   var validation: Dataset?
   var test: Dataset?
@@ -256,9 +251,24 @@ private struct RunParts {
   }
 }
 
+extension Dataset {
+  /// The scaling of a run on these samples.
+  func scaling(_ kind: Scaling.Kind, epsilon: Double) throws -> Scaling {
+    kind == .none ? scaling ?? .identity : try Scaling.fit(kind, to: self, epsilon: epsilon)
+  }
+
+  /// - Throws: `CinchError.badData` where these held-out samples are no such samples.
+  func requireFeatures(of training: Dataset) throws {
+    guard features != training.features else { return }
+    throw CinchError.badData(
+      "'\(name)' has \(features) features per sample, but the training data have \(training.features): "
+        + "pass held-out samples of as many.")
+  }
+}
+
 extension Recipe {
   /// Samples as the model takes them, all that can be refused of them refused.
-  fileprivate func checkedParts(
+  func checkedParts(
     of data: Dataset, validation: Dataset?, test: Dataset?, _ scaling: Scaling, _ classes: [String]?
   ) throws -> RunParts {
     try validate()
@@ -278,7 +288,7 @@ extension Recipe {
   }
 
   /// What a classifier's classes are called in the data; nil where they are 0 ..< classes there, too.
-  fileprivate func classNames(of data: Dataset) -> [String]? {
+  func classNames(of data: Dataset) -> [String]? {
     guard let classifier, let labels = data.classLabels else { return nil }
     guard labels.names != nil || !labels.values.allSatisfy((0..<classifier.classes).contains) else { return nil }
     return data.classNames

@@ -36,7 +36,7 @@ extension DataSource: RunSamples {
 extension RunSamples {
   /// The samples of a table read as an earlier one was.
   /// - Throws: as `loaded`.
-  func loaded(as schema: TableSchema?) throws -> LoadedSamples {
+  package func loaded(as schema: TableSchema?) throws -> LoadedSamples {
     guard let schema, var source = self as? DataSource, source.options.schema == nil else { return try loaded() }
     source.options.schema = schema
     return try source.loaded()

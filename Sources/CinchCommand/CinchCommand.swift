@@ -21,7 +21,8 @@ struct CinchCommand: ParsableCommand {
       DecodeCommand.self, ReconstructCommand.self, DenoiseCommand.self, InpaintCommand.self,
       ScoreCommand.self, ImputeCommand.self, CompressCommand.self, DecompressCommand.self, SampleCommand.self,
       ClassifyCommand.self,
-      InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self, BenchCommand.self,
+      PlanCommand.self, InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self,
+      BenchCommand.self,
     ])
 
   static func main() {

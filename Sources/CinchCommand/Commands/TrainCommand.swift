@@ -65,7 +65,7 @@ struct TrainCommand: ParsableCommand {
   private struct NewRun {
     var recipe: Recipe?
     var validation: DataSource?
-    var scale = Scaling.Kind.none
+    var scale: Scaling.Kind?
     var zcaEpsilon = Whitening.usualEpsilon
     var folder: String?
   }
@@ -101,18 +101,10 @@ struct TrainCommand: ParsableCommand {
     }
     recipe.epochs = epochs ?? recipe.epochs
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
-    // As many classes as there are labels.
-    if file == nil, let names = data.samples.classNames { recipe.classifier?.classes = names.count }
-    var scale = new.scale
-    if file == nil, heldOutOptions.scale ?? .standard == .standard, recipeOptions.mixesColumns(recipe, of: data.samples)
-    {
-      recipe = try recipe.fitted(to: data.samples.features).adopting(columnsOf: data.samples)
-      scale = .standard
-    }
+    let begun = try recipeOptions.begin(recipe, isFromFile: file != nil, with: data.samples, scale: new.scale)
     let run = try Run.create(
-      try recipeOptions.fit(recipe, isFromFile: file != nil, to: data.samples), data: data, validation: new.validation,
-      scaling: scale, zcaEpsilon: new.zcaEpsilon, in: new.folder, on: deviceOptions.device ?? .automatic,
-      settings: profileOptions.settings)
+      begun.recipe, data: data, validation: new.validation, scaling: begun.scale, zcaEpsilon: new.zcaEpsilon,
+      in: new.folder, on: deviceOptions.device ?? .automatic, settings: profileOptions.settings)
     if run.recipe.mayCopyItsInput, let units = try? run.recipe.resolved().codeUnits {
       let sizes = "\(NumberText.counted(units, "unit")) for \(NumberText.counted(run.recipe.input, "feature"))"
       reportOptions.log.notice(

@@ -14,6 +14,29 @@ extension RecipeOptions {
     return try recipe.adopting(columnsOf: data)
   }
 
+  /// The recipe of a new run, and how its samples are scaled.
+  ///
+  /// - Parameters:
+  ///   - base: with its own settings.
+  ///   - isFromFile: whether it was loaded, so that what it says of the samples is meant.
+  ///   - data: what it is to be trained on.
+  ///   - scale: what was asked for; nil for nothing.
+  /// - Throws: `CinchError.usage` and `.badData` where options, recipe and samples do not go together.
+  func begin(_ base: Recipe, isFromFile: Bool, with data: Dataset, scale: Scaling.Kind?) throws -> (
+    recipe: Recipe, scale: Scaling.Kind
+  ) {
+    var (recipe, scale) = (base, scale)
+    if !isFromFile {
+      // As many classes as there are labels.
+      if let names = data.classNames { recipe.classifier?.classes = names.count }
+      if scale ?? .standard == .standard, mixesColumns(recipe, of: data) {
+        recipe = try recipe.fitted(to: data.features).adopting(columnsOf: data)
+        scale = .standard
+      }
+    }
+    return (try fit(recipe, isFromFile: isFromFile, to: data), scale ?? .none)
+  }
+
   /// Whether the columns of a table are told apart: where that is asked for, and of a table with texts where nothing is said
   /// of the loss.
   func mixesColumns(_ base: Recipe, of data: Dataset) -> Bool {

@@ -3,11 +3,13 @@ import CinchData
 
 // What a model takes on a device. In floating point, so that no size overflows.
 extension ResolvedNetwork {
+  package static var mostEvaluated: Int { 1024 }
+
   /// The samples that pass at a time where nothing is trained: as many as a quarter of a gigabyte of float32 holds, at
-  /// most 1024. From shapes alone, so that every device sums in the same groups.
+  /// most `mostEvaluated`. From shapes alone, so that every device sums in the same groups.
   var evaluationRows: Int {
     let columns = layers.reduce(2 * Double(input.count)) { $0 + Double($1.output.count) }
-    return Int(max(1, min(1024, Double(1 << 26) / columns)))
+    return Int(max(1, min(Double(Self.mostEvaluated), Double(1 << 26) / columns)))
   }
 }
 

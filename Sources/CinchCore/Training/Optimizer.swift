@@ -47,7 +47,7 @@ public struct Optimizer: Sendable, Hashable, Codable {
   }
 
   /// Whether an update takes the whole training set.
-  var isFullBatch: Bool { rule == .lbfgs }
+  package var isFullBatch: Bool { rule == .lbfgs }
 
   /// Moment arenas that `optimizerStep` takes.
   var momentCount: Int {

@@ -68,7 +68,7 @@ public struct TrainingOptions: Sendable, Hashable {
   public init(residentBytes: Int? = nil) { self.residentBytes = residentBytes }
 
   /// Bytes of data that a device may keep.
-  func memoryLimit<B: Backend>(_ backend: B) -> Int { residentBytes ?? Feed.memoryLimit(backend) }
+  package func memoryLimit<B: Backend>(_ backend: B) -> Int { residentBytes ?? Feed.memoryLimit(backend) }
 
   package init(residentBytes: Int? = nil, keepsStepLosses: Bool) {
     self.residentBytes = residentBytes
