@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile gpu-report peers golden pytorch-check rbm-check patches-check bundle install uninstall deb deb-test bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check rbm-check patches-check bundle install uninstall deb deb-test bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -74,6 +74,20 @@ profile: DEVICE = opencl cpu
 profile: build  ## Writes where an update's time goes, op by op, to Benchmarks/results/profile.md
 	python3 Benchmarks/profile_table.py $(CINCH) --device $(DEVICE) > .build/profile.md
 	mv .build/profile.md Benchmarks/results/profile.md
+
+plan-check: DEVICE = opencl cpu
+plan-check: build  ## What `cinch plan` predicts beside what short runs take
+	python3 Benchmarks/check_plan.py $(CINCH) --device $(DEVICE)
+
+scaling: DEVICE = opencl cpu
+scaling: build  ## Writes throughput against batch, width, image, depth, samples and threads to Benchmarks/results/scaling.md
+	python3 Benchmarks/scaling.py $(CINCH) --device $(DEVICE) --output Benchmarks/results/scaling.md
+
+commands: DEVICE = opencl cpu
+commands: build  ## Writes how long whole commands take, beside PyTorch's and JAX's, to Benchmarks/results/commands.md; ROUNDS (5)
+	Benchmarks/setup-python.sh
+	.venv/bin/python Benchmarks/commands.py --cinch $(CINCH) --device $(DEVICE) --rounds $(or $(ROUNDS),5) > .build/commands.md
+	mv .build/commands.md Benchmarks/results/commands.md
 
 gpu-report: build  ## Everything about Cinch on DEVICE (opencl), beside peers where PYTHON has PyTorch, in gpu-report.md: 10 minutes
 	python3 Benchmarks/gpu_report.py --cinch $(CINCH) --device $(DEVICE) $(if $(PYTHON),--python $(PYTHON)) --output gpu-report.md
