@@ -59,7 +59,7 @@ extension OpenCLBackend: ConvolutionOps {
     case .cpu: return correlationBands(side == .small ? .convolve : .adjoint, geometry, samples)
     case .gpu:
       let (m, n, layers) = extents(geometry, transposed: side == .large, samples)
-      return layers * cells(m, n)
+      return layers * Self.cells(m, n)
     }
   }
 
@@ -158,13 +158,6 @@ extension OpenCLBackend: ConvolutionOps {
     return (samples * down * across, g.channels, min(g.strideHeight, g.height) * min(g.strideWidth, g.width))
   }
 
-  /// The tile for n channels.
-  private func imageTile(_ n: Int, loadWidth: Int) -> GPUTile {
-    let tiles = choice.tiles(loadWidth: loadWidth)
-    if let narrow = tiles.narrowImages, n <= narrow.columns { return narrow }
-    return tiles.images
-  }
-
   private func add(_ g: ConvolutionGeometry, _ samples: Int, to call: inout Call) {
     for number in [
       g.height, g.width, g.channels, g.outputHeight, g.outputWidth, g.outputChannels, g.kernelHeight, g.kernelWidth,
@@ -178,7 +171,7 @@ extension OpenCLBackend: ConvolutionOps {
   ) throws {
     let (m, n, layers) = extents(g, transposed: transposed, samples)
     let width = loadWidth([x, weight], transposed ? [g.outputChannels] : [g.channels, g.outputChannels])
-    let tile = imageTile(n, loadWidth: width)
+    let tile = choice.tiles(loadWidth: width).image(channels: n, isGradient: false)
     let program = TileProgram(tile: tile, loadWidth: width, mode: ending.mode)
     let (id, kernel) = try variant(.convolveTiles, .convolveTiles(program, transposed: transposed))
     var call = Call(id, kernel)
@@ -197,11 +190,11 @@ extension OpenCLBackend: ConvolutionOps {
     let (m, n) = (g.kernelHeight * g.kernelWidth * g.channels, g.outputChannels)
     let k = samples * g.outputHeight * g.outputWidth
     // Few cells over very many pixels: slices of these keep a large GPU busy, and are the same on any.
-    let wanted = max(1, min(2 * Self.manyBlocks / cells(m, n), k / 64, 128))
+    let wanted = max(1, min(2 * Self.manyBlocks / Self.cells(m, n), k / 64, 128))
     let kBlock = wholeSteps((k + wanted - 1) / wanted)
     let count = (k + kBlock - 1) / kBlock
     let width = loadWidth([x, y], [g.channels, g.outputChannels])
-    let tile = imageTile(n, loadWidth: width)
+    let tile = choice.tiles(loadWidth: width).image(channels: n, isGradient: true)
     let ending = accumulate ? EpilogueArguments.accumulate : .none
     let target = count == 1 ? weightGradient : Tensor(try sliceBuffer(count * m * n), shape: [count * m * n])
     let (id, kernel) = try variant(

@@ -166,7 +166,8 @@ extension OpenCLBackend {
     // The sums of δ's channels, and what rounding takes from them, come last.
     let slice = sums + errors + 2 * max(inputs, job.outputs)
     let tiles = groups / tile.groups * ((packed + wide * vectorWidth - 1) / (wide * vectorWidth))
-    let parts = max(1, min((2 * computeUnits + slices - 1) / slices, few ? groups / tile.groups : tiles))
+    let parts = max(
+      1, min((shares.imageGradients.pieces * computeUnits + slices - 1) / slices, few ? groups / tile.groups : tiles))
     let items = slices * parts
 
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
@@ -261,7 +262,8 @@ extension OpenCLBackend {
 
   /// Bands of a work-item: a few work-items for each compute unit.
   private func share(_ cut: RowCut) -> (chunk: Int, items: Int) {
-    let chunk = (cut.units + 8 * computeUnits - 1) / (8 * computeUnits)
+    let pieces = shares.images.pieces * computeUnits
+    let chunk = (cut.units + pieces - 1) / pieces
     return (chunk, (cut.units + chunk - 1) / chunk)
   }
 

@@ -1,6 +1,6 @@
 /// How a work-group of the GPU family makes a product: by a block of it, of which a work-item has a part in registers.
 /// See `Kernels/gpu/tile.cl`.
-struct GPUTile: Hashable {
+package struct GPUTile: Hashable, Sendable {
   /// A block.
   var rows: Int
   var columns: Int
@@ -32,6 +32,23 @@ struct GPUChoice: Hashable {
     var images: GPUTile
     /// Of convolutions with no more channels than this has columns.
     var narrowImages: GPUTile?
+    /// What was chosen for a class of shapes by measuring comes before these.
+    var tuned: [ShapeClass: GPUTile] = [:]
+
+    /// The tile of so many layers of an m × n product.
+    func product(_ m: Int, _ n: Int, layers: Int, computeUnits: Int) -> GPUTile {
+      tuned[.product(m, n)] ?? products.first { $0.blocks(m, n) * layers >= computeUnits }
+        ?? products[products.count - 1]
+    }
+
+    /// The tile of a convolution whose result has so many channels, or of its gradient.
+    func image(channels: Int, isGradient: Bool) -> GPUTile {
+      let shapes: ShapeClass =
+        isGradient ? .imageGradients : channels <= OpenCLBackend.lossCell ? .narrowImages : .images
+      if let tile = tuned[shapes] { return tile }
+      if let narrowImages, channels <= narrowImages.columns { return narrowImages }
+      return images
+    }
   }
 
   /// Where every row begins at a multiple of four elements: global memory is read by four.
@@ -74,7 +91,6 @@ extension GPUChoice {
     aligned: Tiles(products: [.large, .middle, .small], images: .middleInFull, narrowImages: .narrow),
     unaligned: Tiles(products: [.large, .middleInFull, .small], images: .middleInFull))
 
-  /// Also for GPUs of whom nothing is known: these tiles spill nowhere but at Intel.
   static let amd = GPUChoice(
     aligned: Tiles(products: [.large, .middleInFull, .small], images: .middleInFull, narrowImages: .narrow),
     unaligned: Tiles(products: [.large, .middleInFull, .small], images: .middleInFull))
@@ -89,14 +105,6 @@ extension GPUChoice {
   static let emulated = GPUChoice(
     aligned: Tiles(products: [.middleInFull], images: .middleInFull),
     unaligned: Tiles(products: [.middleInFull], images: .middleInFull))
-
-  /// What is shipped for a device.
-  static func shipped(for device: OpenCLDevice) -> GPUChoice {
-    let vendor = device.vendor.lowercased()
-    guard device.kind == .gpu, !device.isSoftware else { return emulated }
-    if vendor.contains("nvidia") { return nvidia }
-    return ["intel", "qualcomm", "arm", "imagination"].contains(where: vendor.contains) ? frugal : amd
-  }
 
   /// Every choice that is shipped, by name.
   static let all: [(name: String, choice: GPUChoice)] = [("nvidia", nvidia), ("amd", amd), ("frugal", frugal)]

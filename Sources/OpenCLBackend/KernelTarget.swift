@@ -23,6 +23,9 @@ struct KernelTarget {
   /// How every program is compiled.
   static let options = "-cl-std=CL1.2 -cl-mad-enable"
 
+  /// Every file of kernels, in the order of their names.
+  static var sourceTexts: [String] { Kernels.sources.sorted { $0.key < $1.key }.map { "\($0.key)\n\($0.value)" } }
+
   /// A program's source.
   func text(_ module: Module) -> String { text(module, prefix: prefix(module)) }
 

@@ -121,13 +121,13 @@ extension OpenCLBackend {
   func elements(_ count: Int, multiple group: Int = 64, pieces limit: Int? = nil) -> Grid {
     switch family {
     case .cpu:
-      let pieces = limit ?? 4 * computeUnits
-      let share = max((count + pieces - 1) / pieces, limit == nil ? Self.smallestChunk : 1)
+      let pieces = limit ?? shares.elements.pieces * computeUnits
+      let share = max((count + pieces - 1) / pieces, limit == nil ? shares.elements.least : 1)
       let chunk = (share + group - 1) / group * group
       return line((count + chunk - 1) / chunk, chunk: chunk)
     case .gpu:
       let size = family.groups.line.0
-      return line(max(min((count + size - 1) / size, limit ?? 32 * computeUnits), 1))
+      return line(max(min((count + size - 1) / size, limit ?? shares.elements.pieces * computeUnits), 1))
     }
   }
 
@@ -138,8 +138,8 @@ extension OpenCLBackend {
 
   /// Rows of a CPU work-item that handles whole rows.
   private func rowChunk(_ rows: Int, _ columns: Int, multiple: Int) -> Int {
-    let pieces = 4 * computeUnits
-    let share = max((rows + pieces - 1) / pieces, Self.smallestChunk / max(columns, 1), 1)
+    let pieces = shares.elements.pieces * computeUnits
+    let share = max((rows + pieces - 1) / pieces, shares.elements.least / max(columns, 1), 1)
     return min((share + multiple - 1) / multiple * multiple, (rows + multiple - 1) / multiple * multiple)
   }
 

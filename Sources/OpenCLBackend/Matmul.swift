@@ -45,7 +45,7 @@ extension OpenCLBackend {
     guard rows > 0 && columns > 0 else { return 1 }
     switch family {
     case .cpu: return ((rows + tileRows - 1) / tileRows) * ((columns + target.panelWidth - 1) / target.panelWidth)
-    case .gpu: return cells(rows, columns)
+    case .gpu: return Self.cells(rows, columns)
     }
   }
 
@@ -96,12 +96,19 @@ extension OpenCLBackend {
     try run(call, Grid(groups: (plan.chunks, plan.panels, 1), of: family.groups.line))
   }
 
-  /// The cut of an m × n output that ends first when every compute unit takes the next work-item as it falls
-  /// idle, in multiples of `unit` rows. Sums run along k, so none is cut.
+  /// The cut of an m × n output: as was chosen by measuring, or else the one that ends first when every compute unit
+  /// takes the next work-item as it falls idle, in multiples of `unit` rows. Sums run along k, so none is cut.
   func plan(_ m: Int, _ n: Int, rows unit: Int) -> MatmulPlan {
     let key = MatmulKey(m: m, n: n, unit: unit)
     if let plan = plans[key] { return plan }
     let panels = (n + target.panelWidth - 1) / target.panelWidth
+    if let share = shares.products[.product(m, n)] {
+      let wanted = max(1, min(share.pieces * computeUnits / panels, (m + unit - 1) / unit))
+      let chunk = min(((m + wanted - 1) / wanted + unit - 1) / unit * unit, m)
+      let plan = MatmulPlan(chunk: chunk, chunks: (m + chunk - 1) / chunk, panels: panels)
+      plans[key] = plan
+      return plan
+    }
     let lastIsNarrow = n - (panels - 1) * target.panelWidth <= vectorWidth
     let units = computeUnits
     var best = MatmulPlan(chunk: m, chunks: 1, panels: panels)
@@ -140,8 +147,8 @@ extension OpenCLBackend {
   /// device alike.
   static let manyBlocks = 256
 
-  func cells(_ m: Int, _ n: Int) -> Int {
-    ((m + Self.lossCell - 1) / Self.lossCell) * ((n + Self.lossCell - 1) / Self.lossCell)
+  static func cells(_ m: Int, _ n: Int) -> Int {
+    ((m + lossCell - 1) / lossCell) * ((n + lossCell - 1) / lossCell)
   }
 
   private func productOnGPU(
@@ -149,13 +156,12 @@ extension OpenCLBackend {
     _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
     // A loss is taken in one pass; anything else may be cut along k.
-    let wanted = ending.mode == .loss ? 1 : max(1, min(Self.manyBlocks / cells(m, n), k / 64, 32))
+    let wanted = ending.mode == .loss ? 1 : max(1, min(Self.manyBlocks / Self.cells(m, n), k / 64, 32))
     let kBlock = wholeSteps((k + wanted - 1) / wanted)
     let count = max((k + kBlock - 1) / kBlock, 1)
 
     let width = loadWidth([a, b], [transposeA ? m : k, transposeB ? k : n])
-    let tiles = choice.tiles(loadWidth: width).products
-    let tile = tiles.first { $0.blocks(m, n) * count >= computeUnits } ?? tiles[tiles.count - 1]
+    let tile = choice.tiles(loadWidth: width).product(m, n, layers: count, computeUnits: computeUnits)
     // A slice ends as it is.
     let first = count == 1 ? ending : .none
     let program = TileProgram(tile: tile, loadWidth: width, mode: first.mode)

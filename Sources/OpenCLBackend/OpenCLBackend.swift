@@ -17,8 +17,14 @@ public final class OpenCLBackend: Backend {
   let handle: cl_device_id
   let account: MemoryAccount
   let target: KernelTarget
-  /// Which of the GPU family's kernels run. No result depends on it.
-  let choice: GPUChoice
+  /// Which of the GPU family's kernels run: what is shipped, and that with what was chosen by measuring. No result
+  /// depends on it.
+  let shippedChoice: GPUChoice
+  var choice: GPUChoice
+  /// How work is dealt out, likewise.
+  var shares: WorkShares
+  /// What `adopt` was given.
+  package internal(set) var tuning = Tuning()
   /// How many pieces of work keep the device busy. It decides how work is dealt out, and never where a sum is cut: so one
   /// family's sums come out alike on any number of cores. Tests change it.
   var computeUnits: Int
@@ -71,7 +77,9 @@ public final class OpenCLBackend: Backend {
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
     target = KernelTarget(
       family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu)
-    self.choice = choice ?? .shipped(for: device)
+    shippedChoice = choice ?? .shipped(for: device)
+    self.choice = shippedChoice
+    shares = WorkShares(target.family, tuning)
     computeUnits = device.computeUnits
 
     var status = CL_SUCCESS
