@@ -22,7 +22,7 @@ demo: build  ## Trains a sparse autoencoder over OpenCL on Fashion-MNIST and sho
 
 test: need  ## Builds and runs every test, and the example of the README
 	$(SWIFT) build --build-tests $(TEST_FLAGS)
-	$(SWIFT) test --skip-build $(TEST_FLAGS)
+	CINCH_TUNING=off $(SWIFT) test --skip-build $(TEST_FLAGS)
 	@$(MAKE) --no-print-directory example
 
 snapshots: need  ## Writes the help texts, launch logs and article on ops that tests compare with

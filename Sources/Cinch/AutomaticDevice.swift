@@ -23,7 +23,9 @@ struct AutomaticDevice {
 
   static func open(profiling: Bool) -> OpenedDevice {
     let rule = AutomaticDevice(openOpenCL: {
-      try OpenCLBackend(platform: $0.platform, device: $0.device, profiling: profiling)
+      let backend = try OpenCLBackend(platform: $0.platform, device: $0.device, profiling: profiling)
+      TuningFile.apply(to: backend)
+      return backend
     })
     let choice = rule.choose()
     return OpenedDevice(backend: choice.backend, note: choice.note)

@@ -87,7 +87,8 @@ package struct OpenedDevice {
 }
 
 extension Device {
-  /// With `CINCH_TRACE=1` in the environment it tells of every op on standard error; see `TracePrinter`.
+  /// With `CINCH_TRACE=1` in the environment it tells of every op on standard error; see `TracePrinter`. An OpenCL device
+  /// takes what `cinch tune` chose for it; see `TuningFile`.
   ///
   /// - Parameter profiler: told of every op.
   /// - Throws: `CinchError.unavailable`, with what to install or name instead.
@@ -105,15 +106,16 @@ extension Device {
   private func profiling(_ backend: some Backend, by profiler: Profiler) -> any Backend { profiler.profiling(backend) }
 
   /// Without the trace.
-  func openPlain(profiling: Bool) throws -> OpenedDevice {
+  package func openPlain(profiling: Bool) throws -> OpenedDevice {
     switch self {
     case .automatic: return AutomaticDevice.open(profiling: profiling)
     case .reference: return OpenedDevice(backend: ReferenceBackend(), note: nil)
     case .cpu: return OpenedDevice(backend: try CPUBackend(), note: nil)
     case .opencl(let platform, let device, let family):
       let (platform, device) = try device.map { (platform ?? 0, $0) } ?? Self.first(of: platform)
-      return OpenedDevice(
-        backend: try OpenCLBackend(platform: platform, device: device, family: family, profiling: profiling), note: nil)
+      let backend = try OpenCLBackend(platform: platform, device: device, family: family, profiling: profiling)
+      TuningFile.apply(to: backend)
+      return OpenedDevice(backend: backend, note: nil)
     }
   }
 

@@ -116,6 +116,8 @@ final class Sandbox: Sendable {
     process.currentDirectoryURL = folder
     var environment = ProcessInfo.processInfo.environment
     environment["NO_COLOR"] = "1"
+    // What somebody has tuned on this machine is none of a test's business.
+    environment["CINCH_TUNING"] = "off"
     environment.merge(additions) { $1 }
     process.environment = environment
     let name = UUID().uuidString
