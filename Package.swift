@@ -39,11 +39,11 @@ let package = Package(
     .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS"]),
     .target(
       name: "Cinch", dependencies: ["CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend", "CBuild"]),
-    .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend"]),
+    .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "OpenCLBackend"]),
     .executableTarget(
       name: "CinchCommand",
       dependencies: [
-        "Cinch", "Conformance",
+        "Cinch", "Conformance", "OpenCLBackend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),

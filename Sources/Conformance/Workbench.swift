@@ -55,6 +55,14 @@ struct Workbench<B: Backend> {
     try arguments.indices.map { CaseData.widen(try backend.read(whole($0))) }
   }
 
+  /// The buffers of what an op writes, after a call on fresh ones.
+  func results(_ call: (Tensors<B.Buffer>) throws -> Void) throws -> [[Double]] {
+    let written = arguments.indices.filter { arguments[$0].role != .input }
+    for i in written { try backend.write(CaseData.narrow(loaded[i], to: B.Scalar.self), to: whole(i)) }
+    try call(tensors)
+    return try written.map { CaseData.widen(try backend.read(whole($0))) }
+  }
+
   private func whole(_ i: Int) -> Tensor<B.Buffer> { Tensor(buffers[i], shape: [loaded[i].count]) }
 }
 

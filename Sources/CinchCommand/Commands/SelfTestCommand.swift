@@ -7,7 +7,8 @@ struct SelfTestCommand: ParsableCommand {
     commandName: "selftest", abstract: "Checks every op of every device against the reference.",
     discussion: """
       The worst error is a share of what rounding allows: up to 1 passes. On OpenCL devices both families of kernels \
-      are checked. Exits with 1 where a case failed.
+      are checked, and that every candidate of 'cinch tune' gives the same bits (tuning; not with --op or --small). \
+      Exits with 1 where a case failed.
 
       With --perf, each op is timed on tensors of a training step's size instead. Run it with nothing else going on.
       """)
@@ -48,27 +49,28 @@ struct SelfTestCommand: ParsableCommand {
 
   private func check(_ backend: some Backend) throws -> Int {
     if !json { try Output.result(title(backend.info)) }
-    var failed = 0
-    for report in Conformance.run(backend, ops: chosen, small: small) {
-      failed += report.failed
-      if json {
-        try Output.result(
-          JSON.record([
-            "device": .string(backend.info.identifier), "op": .string(report.op), "cases": .integer(report.cases),
-            "failed": .integer(report.failed), "worst_error": .number(report.worstError),
-            "failures": report.failures.isEmpty ? nil : .array(report.failures.map { .string($0) }),
-          ]).description)
-      } else {
-        let op = report.op.padding(toLength: 28, withPad: " ", startingAt: 0)
-        let verdict = report.failed == 0 ? "ok" : "\(report.failed) FAILED"
-        try Output.result(
-          "  \(op) \(report.cases) cases   worst error \(NumberText.short(report.worstError))   \(verdict)")
-        for failure in report.failures.prefix(Self.mostFailures) { Output.note("  \(failure)") }
-        let more = report.failures.count - Self.mostFailures
-        if more > 0 { Output.note("  and \(NumberText.counted(more, "other"))") }
-      }
+    var reports = Conformance.run(backend, ops: chosen, small: small)
+    if op.isEmpty && !small, let tuning = try Conformance.checkTuning(of: backend) { reports.append(tuning) }
+    for report in reports { try tell(report, of: backend.info) }
+    return reports.reduce(0) { $0 + $1.failed }
+  }
+
+  private func tell(_ report: OpReport, of device: DeviceInfo) throws {
+    if json {
+      return try Output.result(
+        JSON.record([
+          "device": .string(device.identifier), "op": .string(report.op), "cases": .integer(report.cases),
+          "failed": .integer(report.failed), "worst_error": .number(report.worstError),
+          "failures": report.failures.isEmpty ? nil : .array(report.failures.map { .string($0) }),
+        ]).description)
     }
-    return failed
+    let op = report.op.padding(toLength: 28, withPad: " ", startingAt: 0)
+    let verdict = report.failed == 0 ? "ok" : "\(report.failed) FAILED"
+    try Output.result(
+      "  \(op) \(report.cases) cases   worst error \(NumberText.short(report.worstError))   \(verdict)")
+    for failure in report.failures.prefix(Self.mostFailures) { Output.note("  \(failure)") }
+    let more = report.failures.count - Self.mostFailures
+    if more > 0 { Output.note("  and \(NumberText.counted(more, "other"))") }
   }
 
   private func title(_ info: DeviceInfo) -> String { "\(info.identifier)   \(info.name) (\(info.detail))" }
