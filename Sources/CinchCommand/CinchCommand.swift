@@ -2,6 +2,7 @@ import ArgumentParser
 import Cinch
 import CinchData
 import Glibc
+import Logging
 
 /// The `cinch` program: arguments in, reports out. What they ask for is done by the library.
 @main
@@ -22,7 +23,7 @@ struct CinchCommand: ParsableCommand {
       ScoreCommand.self, ImputeCommand.self, CompressCommand.self, DecompressCommand.self, SampleCommand.self,
       ClassifyCommand.self,
       PlanCommand.self, InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self,
-      BenchCommand.self,
+      BenchCommand.self, TuneCommand.self,
     ])
 
   static func main() {
@@ -40,6 +41,10 @@ struct CinchCommand: ParsableCommand {
     BuildLimit.onNotice { device in
       guard !Diagnostics.isQuiet.load(ordering: .relaxed) else { return }
       Output.note("compiling kernels for \(device) (once)")
+    }
+    TuningFile.onNotice { text in
+      guard !Diagnostics.isQuiet.load(ordering: .relaxed) else { return }
+      Diagnostics.logger().notice("\(text)")
     }
     do {
       var command = try parseAsRoot()
