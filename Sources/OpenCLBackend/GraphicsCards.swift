@@ -43,8 +43,8 @@ struct GraphicsCards {
     let places = (try? FileManager.default.contentsOfDirectory(atPath: folder))?.sorted() ?? []
     cards = places.compactMap { place in
       func value(_ name: String) -> String {
-        ((try? String(contentsOfFile: "\(folder)/\(place)/\(name)", encoding: .utf8)) ?? "")
-          .trimmingCharacters(in: .whitespacesAndNewlines)
+        let text = try? String(contentsOfFile: "\(folder)/\(place)/\(name)", encoding: .utf8)
+        return String((text ?? "").prefix { !$0.isWhitespace })
       }
       // Class 03: display controllers; 12: accelerators that are none.
       guard ["0x03", "0x12"].contains(value("class").prefix(4)), let vendor = Vendor(rawValue: value("vendor")) else {
