@@ -36,14 +36,18 @@ let package = Package(
       name: "EmbedKernelsPlugin", capability: .buildTool(), dependencies: ["EmbedKernels"],
       path: "Sources/EmbedKernelsPlugin"),
 
-    // Data sets and files; autoencoders, generic over a backend; and the library that picks the device.
+    // Data sets and files; autoencoders, generic over a backend; ONNX's messages; and the library that picks the device.
     .target(name: "CinchData", dependencies: ["CinchBackend", "CJPEG", "CPNG", "CSamples", "CZlib"]),
     .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS"]),
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["onnx.proto"]),
     .target(
-      name: "Cinch", dependencies: ["CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend", "CBuild"]),
+      name: "Cinch",
+      dependencies: [
+        "CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend", "CBuild", "ONNXProto",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
     .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "OpenCLBackend"]),
     .executableTarget(
       name: "CinchCommand",
@@ -66,7 +70,11 @@ let package = Package(
       ], path: "Tests/Fuzz"),
     .testTarget(name: "DataTests", dependencies: ["CinchData", "CinchBackend", "TestSupport"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "TestSupport"],
+      name: "TrainingTests",
+      dependencies: [
+        "Cinch", "CinchCore", "CinchData", "CinchBackend", "ONNXProto", "TestSupport",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
       exclude: ["Launches"], resources: [.copy("Golden")]),
     .testTarget(
       name: "CommandTests", dependencies: ["Cinch", "CinchData", "CinchCommand", "TestSupport"],

@@ -58,7 +58,8 @@ public struct RunFolder: Sendable, Hashable {
     return folder
   }
 
-  func requireNoRun() throws {
+  /// - Throws: `CinchError.usage` where the folder holds a run already.
+  package func requireNoRun() throws {
     // A checkpoint alone is what an end before the first update leaves.
     guard !has(.config), !has(.model) else {
       throw CinchError.usage(

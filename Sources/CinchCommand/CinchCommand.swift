@@ -21,7 +21,7 @@ struct CinchCommand: ParsableCommand {
       TrainCommand.self, PretrainCommand.self, FinetuneCommand.self, EvalCommand.self, EncodeCommand.self,
       DecodeCommand.self, ReconstructCommand.self, DenoiseCommand.self, InpaintCommand.self,
       ScoreCommand.self, ImputeCommand.self, CompressCommand.self, DecompressCommand.self, SampleCommand.self,
-      ClassifyCommand.self,
+      ClassifyCommand.self, ExportCommand.self, ImportCommand.self,
       PlanCommand.self, InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self,
       BenchCommand.self, TuneCommand.self,
     ])

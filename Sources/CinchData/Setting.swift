@@ -17,6 +17,8 @@ extension CinchError {
       patchCount, resize, crop, colour
     /// The folder that a run is saved in.
     case folder
+    /// Whether a file that is there is replaced.
+    case overwriting
     /// Going on with the run in a folder, its value.
     case resume
     /// Whether a run may go on with other data than it was started with.

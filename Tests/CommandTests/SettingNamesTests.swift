@@ -6,7 +6,8 @@ import Testing
 @Suite struct SettingNamesTests {
   @Test func everyOptionIsThere() async throws {
     let sandbox = try Sandbox()
-    let help = try await sandbox.run(line: "train --help").output + sandbox.run(line: "finetune --help").output
+    var help = ""
+    for command in ["train", "finetune", "export"] { help += try await sandbox.run(line: "\(command) --help").output }
     var options = 0
     for setting in CinchError.Setting.allCases {
       guard let option = setting.option else { continue }

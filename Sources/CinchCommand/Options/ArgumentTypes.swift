@@ -9,6 +9,8 @@ extension Schedule.Kind: ExpressibleByArgument {}
 extension Corruption.Kind: ExpressibleByArgument {}
 extension Scaling.Kind: ExpressibleByArgument {}
 extension ImageLayout: ExpressibleByArgument {}
+extension ModelPart: ExpressibleByArgument {}
+extension ModelExport.Names: ExpressibleByArgument {}
 /// `--grey`, `--colour`.
 extension ImageColour: EnumerableFlag {}
 

@@ -53,6 +53,7 @@ extension CinchError.Setting {
     case .folder: "--out"
     case .resume: "--resume"
     case .changedData: "--changed-data"
+    case .overwriting: "--overwrite"
     case .recipes, .devices, .training: nil
     }
   }

@@ -47,6 +47,12 @@ struct AveragePoolKind: ResolvedKind {
 
   var leftOut: String? { geometry.leftOut }
 
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
+    graph.add("AveragePool", [x], geometry.attributes)
+  }
+
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] { [TorchModule("AvgPool2d(\(geometry.arguments))")] }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     AveragePoolLayer(resolved: layer, geometry: geometry, backend: site.backend)
   }

@@ -40,6 +40,71 @@ struct ConvolutionKind: ResolvedKind {
     (below as? UpsampleKind).flatMap { UpsampledConvolutionKind($0, self) }
   }
 
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
+    let (weight, bias) = (try graph.parameter(0), try graph.parameter(1))
+    let (g, edges) = (geometry, edges)
+    let pads = [g.top, g.left, max(edges.bottom, 0), max(edges.right, 0)]
+    let inputs = [x, weight.name, bias.name]
+    let y =
+      if isTransposed {
+        graph.add(
+          "ConvTranspose", inputs,
+          [
+            "kernel_shape": .integers([g.kernelHeight, g.kernelWidth]),
+            "strides": .integers([g.strideHeight, g.strideWidth]),
+            "dilations": .integers([g.dilationHeight, g.dilationWidth]), "pads": .integers(pads),
+            "output_padding": .integers([max(-edges.bottom, 0), max(-edges.right, 0)]),
+          ])
+      } else {
+        graph.add(
+          "Conv", inputs,
+          [
+            "kernel_shape": .integers([g.kernelHeight, g.kernelWidth]),
+            "strides": .integers([g.strideHeight, g.strideWidth]),
+            "dilations": .integers([g.dilationHeight, g.dilationWidth]), "pads": .integers(pads),
+          ])
+      }
+    return graph.activation(layer.spec.activation, of: y)
+  }
+
+  /// What the windows reach beyond the large image at its end; negative where they leave something of it out. The large side of
+  /// a transposed convolution is then padded by as much.
+  private var edges: (bottom: Int, right: Int) {
+    let g = geometry
+    func edge(_ small: Int, _ large: Int, _ kernel: Int, _ stride: Int, _ dilation: Int, _ before: Int) -> Int {
+      (small - 1) * stride + dilation * (kernel - 1) + 1 - before - large
+    }
+    return (
+      edge(g.outputHeight, g.height, g.kernelHeight, g.strideHeight, g.dilationHeight, g.top),
+      edge(g.outputWidth, g.width, g.kernelWidth, g.strideWidth, g.dilationWidth, g.left)
+    )
+  }
+
+  /// PyTorch pads both sides of an axis alike: where these differ, a module before a convolution pads, and one behind a
+  /// transposed convolution cuts.
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] {
+    let (g, edges) = (geometry, edges)
+    func pair(_ height: Int, _ width: Int) -> String { "(\(height), \(width))" }
+    let channels = "\(layer.input.units), \(layer.output.units), \(pair(g.kernelHeight, g.kernelWidth))"
+    let steps =
+      "stride=\(pair(g.strideHeight, g.strideWidth)), dilation=\(pair(g.dilationHeight, g.dilationWidth))"
+    let more = (top: g.top - edges.bottom, left: g.left - edges.right)
+    // So many rows more make no window more.
+    let fits = 0..<g.strideHeight ~= more.top && 0..<g.strideWidth ~= more.left
+    let padding = fits ? pair(g.top, g.left) : "0"
+    let sides = [g.left, max(edges.right, 0), g.top, max(edges.bottom, 0)]
+    func pad(_ sign: Int) -> [TorchModule] {
+      fits ? [] : [TorchModule("ZeroPad2d((\(sides.map { "\(sign * $0)" }.joined(separator: ", "))))")]
+    }
+    let end = TorchModule.activation(layer.spec.activation)
+    guard isTransposed else {
+      return pad(1) + [TorchModule("Conv2d(\(channels), \(steps), padding=\(padding))", of: layer)] + end
+    }
+    let extra = fits ? pair(more.top, more.left) : pair(max(-edges.bottom, 0), max(-edges.right, 0))
+    let module = "ConvTranspose2d(\(channels), \(steps), padding=\(padding), output_padding=\(extra))"
+    return [TorchModule(module, of: layer)] + pad(-1) + end
+  }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     ConvolutionLayer(
       resolved: layer, geometry: geometry, isTransposed: isTransposed, weight: site.parameters[0],

@@ -125,6 +125,25 @@ struct DenseKind: ResolvedKind {
     isFlat && (other as? DenseKind)?.isFlat ?? false ? [1, 0] : nil
   }
 
+  /// A tied weight is the mirrored layer's, `[inputs, units]`.
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
+    var x = x
+    if layer.input.image != nil { x = graph.reshape(x, to: [layer.input.count]) }
+    let (weight, bias) = (try graph.parameter(0), try graph.parameter(1))
+    x = graph.add("Gemm", [x, weight.name, bias.name], ["transB": .integer(weight.isShared ? 0 : 1)])
+    x = graph.activation(layer.spec.activation, of: x)
+    return layer.output.image.map { graph.reshape(x, to: $0.shape.dimensions) } ?? x
+  }
+
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] {
+    let linear = TorchModule("Linear(\(layer.input.count), \(layer.output.count))", of: layer)
+    let image = layer.output.image.map { image in
+      TorchModule("Unflatten(1, (\(image.channels), \(image.height), \(image.width)))")
+    }
+    return (layer.input.image == nil ? [] : [TorchModule("Flatten()")]) + [linear]
+      + TorchModule.activation(layer.spec.activation) + [image].compactMap(\.self)
+  }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     let (weight, bias) = (site.parameters[0], site.parameters[1])
     let shape: Shape =

@@ -58,6 +58,10 @@ struct DropoutKind: ResolvedKind {
   let rate: Double
   var draws: Bool { true }
 
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String { x }
+
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] { [TorchModule("Dropout(\(rate))")] }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     DropoutLayer(resolved: layer, rate: rate, index: site.index, backend: site.backend)
   }

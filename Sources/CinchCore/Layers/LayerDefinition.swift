@@ -113,6 +113,16 @@ protocol ResolvedKind: Sendable {
   /// does with less work.
   func joined(with below: any ResolvedKind) -> (any ResolvedKind)?
 
+  /// The operators that compute the layer where a model is used: nothing is drawn or dropped. Images have channels first.
+  ///
+  /// - Parameter x: the name of the layer's input.
+  /// - Returns: the name of its output.
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String
+
+  /// The modules of PyTorch that the layer is, in an `nn.Sequential`.
+  /// - Throws: `CinchError.usage` where there are none.
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule]
+
   /// The layer on a backend.
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B>
 }

@@ -49,6 +49,14 @@ struct MaxPoolKind: ResolvedKind {
   var picksInputs: Bool { true }
   var leftOut: String? { geometry.leftOut }
 
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
+    let results = graph.add("MaxPool", [x], geometry.attributes, outputs: graph.needsSwitches ? 2 : 1)
+    if results.count > 1 { graph.switches[graph.index] = (x, results[1]) }
+    return results[0]
+  }
+
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] { [TorchModule("MaxPool2d(\(geometry.arguments))")] }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     MaxPoolLayer(
       resolved: layer, geometry: geometry, switches: PoolSwitches(geometry, on: site.backend), backend: site.backend)

@@ -77,6 +77,14 @@ extension PoolingGeometry {
   /// The image of many values.
   var whole: FeatureShape { .image(channels: channels, height: height, width: width) }
 
+  /// As ONNX has them.
+  var attributes: GraphBuilder.Attributes {
+    ["kernel_shape": .integers([kernelHeight, kernelWidth]), "strides": .integers([strideHeight, strideWidth])]
+  }
+
+  /// As PyTorch has them.
+  var arguments: String { "(\(kernelHeight), \(kernelWidth)), stride=(\(strideHeight), \(strideWidth))" }
+
   /// What the last windows do not reach; nil where that is nothing.
   var leftOut: String? {
     let rows = height - (outputHeight - 1) * strideHeight - kernelHeight

@@ -48,6 +48,16 @@ extension LayerSpec.Sampling {
 struct SamplingKind: ResolvedKind {
   var draws: Bool { true }
 
+  /// z = μ, the first half of [μ | s].
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
+    let (first, last) = (graph.integers([0], "first"), graph.integers([layer.output.count], "last"))
+    return graph.add("Slice", [x, first, last, graph.integers([1], "axis")])
+  }
+
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] {
+    throw TorchModule.refusal(layer, "draws the code")
+  }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     SamplingLayer(resolved: layer, index: site.index, backend: site.backend)
   }

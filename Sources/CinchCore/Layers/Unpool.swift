@@ -47,6 +47,27 @@ struct UnpoolKind: ResolvedKind {
 
   var source: Int? { pool }
 
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
+    guard let (input, places) = graph.switches[pool] else {
+      throw CinchError.usage("Layer \(layer.name) has no max-pool.")
+    }
+    let shape = graph.add("Shape", [input])
+    if geometry.kernelHeight <= geometry.strideHeight, geometry.kernelWidth <= geometry.strideWidth {
+      return graph.add("MaxUnpool", [x, places, shape], geometry.attributes)
+    }
+    // Windows overlap, and what several of them found in one place adds up, which MaxUnpool does not do.
+    let all = graph.integers([-1], "all")
+    let zeros = graph.add("ConstantOfShape", [graph.add("Shape", [graph.add("Reshape", [input, all])])])
+    let (flat, flatPlaces) = (graph.add("Reshape", [x, all]), graph.add("Reshape", [places, all]))
+    let sums = graph.add(
+      "ScatterElements", [zeros, flatPlaces, flat], ["axis": .integer(0), "reduction": .text("add")])
+    return graph.add("Reshape", [sums, shape])
+  }
+
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] {
+    throw TorchModule.refusal(layer, "puts values where a max-pool found them")
+  }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     guard let pool = site.layers[pool] as? MaxPoolLayer<B> else {
       throw CinchError.usage("Layer \(layer.name) has no max-pool.")

@@ -43,6 +43,19 @@ extension LayerSpec.Upsample {
 struct UpsampleKind: ResolvedKind {
   let geometry: PoolingGeometry
 
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
+    let scales = graph.floats([1, 1, Float(geometry.strideHeight), Float(geometry.strideWidth)], "scales")
+    return graph.add(
+      "Resize", [x, "", scales],
+      [
+        "mode": .text("nearest"), "coordinate_transformation_mode": .text("asymmetric"), "nearest_mode": .text("floor"),
+      ])
+  }
+
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] {
+    [TorchModule("Upsample(scale_factor=(\(geometry.strideHeight), \(geometry.strideWidth)))")]
+  }
+
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     UpsampleLayer(resolved: layer, geometry: geometry, backend: site.backend)
   }

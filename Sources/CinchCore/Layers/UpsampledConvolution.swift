@@ -11,6 +11,8 @@ import CinchBackend
 struct UpsampledConvolutionKind: ResolvedKind {
   /// Of the transposed convolution.
   let geometry: ConvolutionGeometry
+  /// The layer below.
+  let upsampling: UpsampleKind
   /// Of the layer behind the upsampling.
   let convolution: ConvolutionKind
   let size: (height: Int, width: Int)
@@ -32,12 +34,21 @@ struct UpsampledConvolutionKind: ResolvedKind {
       outputWidth: up.outputWidth, outputChannels: up.channels,
       kernel: (g.kernelHeight + tall - 1, g.kernelWidth + wide - 1), stride: (tall, wide), top: top, left: left)
     guard geometry.flops < g.flops else { return nil }
+    self.upsampling = upsampling
     convolution = layer
     size = (tall, wide)
   }
 
   func flops(of layer: ResolvedLayer) -> Double { geometry.flops }
   var keptCount: Int { 2 * geometry.weightShape.count }
+
+  func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
+    try convolution.operators(of: layer, on: upsampling.operators(of: layer, on: x, in: &graph), in: &graph)
+  }
+
+  func modules(of layer: ResolvedLayer) throws -> [TorchModule] {
+    try upsampling.modules(of: layer) + convolution.modules(of: layer)
+  }
 
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     let weight = site.parameters[0]

@@ -40,6 +40,18 @@ public struct ResolvedNetwork: Sendable {
     return 3 * products.reduce(0, +) - products[0]
   }
 
+  /// - Throws: `CinchError.usage` where codes alone do not tell a sample.
+  func requireDecoder() throws {
+    guard !isClassifier else {
+      throw CinchError.usage("A classifier has no decoder: ask it for classes or codes, or train an autoencoder.")
+    }
+    if let layer = layers[encoderCount...].first(where: { $0.kind.source.map { $0 < encoderCount } ?? false }) {
+      throw CinchError.usage(
+        "Layer \(layer.name) puts values where the encoder's max-pool found them, which codes alone do not "
+          + "tell: use reconstruct, or a recipe that upsamples.")
+    }
+  }
+
   /// Its convolutions as they are computed, each by itself.
   package var convolutions: [ConvolutionLayerShape] {
     stages(of: layers.indices).compactMap { _, layer in

@@ -147,13 +147,7 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func decode(_ codes: Dataset, in order: ImageLayout) throws -> [Float] {
-    try requireReconstruction()
-    let decoder = network.layers[network.encoderCount...]
-    if let layer = decoder.first(where: { $0.resolved.kind.source.map { $0 < network.encoderCount } ?? false }) {
-      throw CinchError.usage(
-        "Layer \(layer.resolved.name) puts values where the encoder's max-pool found them, which codes alone do not "
-          + "tell: use reconstruct, or a recipe that upsamples.")
-    }
+    try network.resolved.requireDecoder()
     return input.fromDevice(
       try inference().run(code.channelsLast(codes), through: network.encoderCount..<network.layers.count), in: order)
   }
