@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check rbm-check patches-check bundle install uninstall deb deb-test bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check rbm-check patches-check bundle install uninstall deb deb-test bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -103,7 +103,7 @@ golden:  ## Makes the golden values of the tests anew, with PyTorch and NumPy
 	.venv/bin/python Benchmarks/golden_convolution.py
 	.venv/bin/python Benchmarks/golden_components.py
 
-pytorch-check: build  ## Trains conv for an epoch and has PyTorch reconstruct the same images from its weights
+pytorch-check: build  ## Has PyTorch reconstruct from Cinch's weights, as nn.Sequential too, and Cinch from PyTorch's
 	Benchmarks/setup-python.sh
 	rm -rf .build/pytorch-check && mkdir -p .build/pytorch-check
 	$(CINCH) train conv --device $(DEVICE) --epochs 1 --out .build/pytorch-check/run
@@ -111,6 +111,12 @@ pytorch-check: build  ## Trains conv for an epoch and has PyTorch reconstruct th
 	$(CINCH) reconstruct .build/pytorch-check/run --device $(DEVICE) --data .build/pytorch-check/x.npy \
 	  --output .build/pytorch-check/y.npy
 	.venv/bin/python Benchmarks/check_pytorch.py $(PYTORCH_CHECK)
+	.venv/bin/python Benchmarks/check_sequential.py $(CINCH)
+
+onnx-check: build  ## Exports every recipe as ONNX, and compares onnxruntime's outputs with Cinch's
+	Benchmarks/setup-python.sh
+	.venv/bin/pip install --quiet onnx==1.23.2 onnxruntime==1.32.0
+	.venv/bin/python Benchmarks/check_onnx.py $(CINCH)
 
 rbm-check: build  ## Compares a Boltzmann machine's pseudo-likelihood with scikit-learn's
 	Benchmarks/setup-python.sh
