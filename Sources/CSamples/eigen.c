@@ -123,12 +123,15 @@ bool cinch_symmetric_eigen(double *a, int64_t n, double *d, double *q, double *w
   double *const c = work + 3 * n, *const s = work + 4 * n;
   reduce(a, n, d, e, beta, p);
   accumulate(a, n, beta, q, p);
+  double norm = 0;
+  for (int64_t i = 0; i < n; i++) norm = fmax(norm, fabs(d[i]) + fabs(e[i]));
   for (int64_t l = 0; l < n; l++) {
     for (int iteration = 0;; iteration++) {
       int64_t m = l;
       for (; m < n - 1; m++) {
-        const double size = fabs(d[m]) + fabs(d[m + 1]);
-        if (size + fabs(e[m]) == size || fabs(e[m]) < 1e-300) break;
+        // Held against the norm, and not the two eigenvalues beside it: where these are 0 but for rounding, so is e, and
+        // does not become smaller than they.
+        if (norm + fabs(e[m]) == norm) break;
       }
       if (m == l) break;
       if (iteration == most) return false;

@@ -136,7 +136,7 @@ package struct TuningFile: Codable {
 
   private static func tell(_ path: String, _ reason: String) {
     guard told.withLock({ $0.insert(path).inserted }) else { return }
-    let text = "ignoring '\(path)', \(reason): run 'cinch tune' to make it anew"
+    let text = "ignoring '\(path)', \(reason): tune the device again to replace it"
     for observer in observers.withLock({ $0 }) { observer(text) }
   }
 }

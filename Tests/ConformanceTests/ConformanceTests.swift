@@ -7,9 +7,9 @@ import Testing
 @Suite("The op table itself") struct ConformanceTests {
   @Test("The reference agrees with itself", arguments: Conformance.ops)
   func reference(op: String) throws {
-    let report = try #require(Conformance.run(ReferenceBackend(), ops: [op]).first)
+    let report = try #require(Conformance.run(ReferenceBackend(), ops: [op], small: true).first)
     #expect(report.failures == [])
-    #expect(report.worstError == 0)
+    #expect(report.cases > 0 && report.worstError == 0)
   }
 
   @Test("The reference rounded to Float passes", arguments: Conformance.ops)

@@ -149,14 +149,14 @@ import Testing
     try TuningFile.save(tuning, for: other, in: folder)
     let (found, notices) = load(identity)
     #expect(found == nil && notices.count == 1)
-    #expect(notices.first?.contains("it was made for ") == true && notices.first?.contains("cinch tune") == true)
+    #expect(notices.first?.contains("it was made for ") == true && notices.first?.contains("tune the device again") == true)
   }
 
   @Test(arguments: ["", "{", "{}", "null", "[1]", "\u{0}\u{1}"])
   func whatIsDamagedIsIgnored(_ text: String) throws {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path))
     let (found, notices) = load(identity)
-    #expect(found == nil && notices.count == 1 && notices.first?.contains("cinch tune") == true)
+    #expect(found == nil && notices.count == 1 && notices.first?.contains("tune the device again") == true)
   }
 
   @Test(arguments: [("8-1024", "8-1025"), ("\"elements\"", "\"elephants\""), ("\"format\" : 1", "\"format\" : 2")])

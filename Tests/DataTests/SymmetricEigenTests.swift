@@ -92,6 +92,26 @@ import Testing
     }
   }
 
+  /// The covariance of fewer samples than features: most eigenvalues are 0, up to rounding.
+  @Test(arguments: [(288, 95), (60, 3), (97, 48)])
+  func ofLowRank(n: Int, rank: Int) throws {
+    var generator = FixedGenerator(state: UInt64(n))
+    let factors = (0..<rank * n).map { _ in Double.random(in: 0...1, using: &generator) }
+    var matrix = [Double](repeating: 0, count: n * n)
+    for i in 0..<n {
+      for j in 0..<n { matrix[i * n + j] = (0..<rank).reduce(0) { $0 + factors[$1 * n + i] * factors[$1 * n + j] } }
+    }
+    let eigen = try SymmetricEigen(matrix, order: n)
+    let limit = 64 * Double(n) * 0x1p-53
+    if n < 100 {
+      let (residual, angle) = faults(eigen, of: matrix, n)
+      #expect(residual < limit && angle < limit, "\(residual) \(angle)")
+    }
+    let largest = eigen.values[0]
+    #expect(eigen.values[rank - 1] > 1e-6 * largest)
+    #expect(eigen.values[rank...].allSatisfy { abs($0) < limit * largest })
+  }
+
   @Test func whatIsNoMatrixIsRefused() {
     expectError("finite numbers") { _ = try SymmetricEigen([1, 2, 3], order: 2) }
     expectError("finite numbers") { _ = try SymmetricEigen([], order: 0) }
