@@ -149,7 +149,8 @@ import Testing
     try TuningFile.save(tuning, for: other, in: folder)
     let (found, notices) = load(identity)
     #expect(found == nil && notices.count == 1)
-    #expect(notices.first?.contains("it was made for ") == true && notices.first?.contains("tune the device again") == true)
+    #expect(
+      notices.first?.contains("it was made for ") == true && notices.first?.contains("tune the device again") == true)
   }
 
   @Test(arguments: ["", "{", "{}", "null", "[1]", "\u{0}\u{1}"])
