@@ -23,14 +23,15 @@ extension GPUDefault {
       vendors: ["intel"], architectures: "Gen9 to Xe", choice: .frugal,
       source: "Benchmarks/results/gpu-isa.md: 32 sums an item spill 0.3 to 4 KB, 16 do not"),
     GPUDefault(
-      vendors: ["arm"], architectures: "Valhall", choice: .frugal,
-      source: "Arm, Mali Offline Compiler User Guide: a thread has 64 registers, and above 32 half as many threads run"),
+      vendors: ["arm"], architectures: "Bifrost and Valhall", choice: .frugal,
+      source:
+        "Arm Mali GPU OpenCL Developer Guide (101574), 9.6: a thread has 64 registers, and further ones may lie in memory"),
     GPUDefault(
       vendors: ["qualcomm"], architectures: "Adreno", choice: .frugal,
-      source: "Qualcomm, Snapdragon OpenCL General Programming and Optimization: registers limit a work-group's size"),
+      source: "none of its own: taken for a phone's GPU, as Arm's"),
     GPUDefault(
       vendors: ["imagination"], architectures: "PowerVR", choice: .frugal,
-      source: "none of its own: taken for a phone's GPU, as Arm's and Qualcomm's"),
+      source: "none of its own: taken for a phone's GPU, as Arm's"),
   ]
 
   /// For GPUs of whom nothing is known: tiles that spill on none but Intel's.
