@@ -25,7 +25,8 @@ extension GPUDefault {
     GPUDefault(
       vendors: ["arm"], architectures: "Bifrost and Valhall", choice: .frugal,
       source:
-        "Arm Mali GPU OpenCL Developer Guide (101574), 9.6: a thread has 64 registers, and further ones may lie in memory"),
+        "Arm Mali GPU OpenCL Developer Guide (101574), 9.6: a thread has 64 registers, and further ones may lie in memory"
+    ),
     GPUDefault(
       vendors: ["qualcomm"], architectures: "Adreno", choice: .frugal,
       source: "none of its own: taken for a phone's GPU, as Arm's"),
