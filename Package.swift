@@ -41,7 +41,7 @@ let package = Package(
     .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS"]),
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
-      exclude: ["onnx.proto"]),
+      exclude: ["model.proto", "tensor.proto"]),
     .target(
       name: "Cinch",
       dependencies: [
