@@ -6,7 +6,7 @@ import CinchData
 public struct RunComparison: Sendable, Hashable {
   /// One setting that is not the same in all runs.
   public struct Difference: Sendable, Hashable, Codable {
-    /// Its place in `config.json`, such as `recipe.training.optimizer.learningRate`.
+    /// Its place in `config.json`, such as `recipe.training.optimizer.learning_rate`.
     public var name: String
     /// Its value in each run, as text; nil where a run has none.
     public var values: [String?]

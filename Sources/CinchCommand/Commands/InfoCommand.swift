@@ -81,9 +81,7 @@ struct InfoCommand: ParsableCommand {
     }
     rows.append(["epochs"] + states.map { "\($0.epoch)" })
     rows.append(["last loss"] + states.map { $0.history.last.map { NumberText.short($0.loss) } ?? "–" })
-    rows.append(
-      ["last mse_per_element"]
-        + states.map { $0.history.last.map { NumberText.short($0.reconstruction.perElement) } ?? "–" })
+    rows.append(["last metric"] + states.map { $0.history.last.map(\.metrics.headline) ?? "–" })
     let header = [""] + paths
     let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
     let table = Table(zip(header, widths).map { .text($0, width: $1) })
