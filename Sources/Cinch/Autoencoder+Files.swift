@@ -17,15 +17,17 @@ extension Autoencoder {
   ///   - folder: made where it is missing.
   ///   - data: the training set, whose scaling and sample shape go into `config.json`; nil keeps those of the
   ///     folder the model was loaded from, or else takes the recipe's shape and no scaling.
+  ///   - commandLine: what this process was told, where ``Provenance`` is to keep it.
   /// - Throws: `CinchError.inputOutput`; `.unavailable` where a run in that folder is being trained.
-  public func save(to folder: String, trainedOn data: Dataset? = nil) throws {
+  public func save(to folder: String, trainedOn data: Dataset? = nil, commandLine: [String]? = nil) throws {
     let folder = RunFolder(folder)
     try folder.create()
     let lock = try folder.lock()
     defer { withExtendedLifetime(lock) {} }
     var config = run ?? RunConfig(recipe: recipe, device: device)
     config.cinch = CinchVersion.current
-    config.provenance = config.provenance ?? [Provenance(on: device, commandLine: nil)]
+    config.provenance =
+      (config.provenance ?? []) + [Provenance(after: nil, on: device, commandLine: commandLine)]
     config.recipe = recipe
     config.device = device
     if let data {

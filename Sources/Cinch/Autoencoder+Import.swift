@@ -23,8 +23,19 @@ extension Autoencoder {
   public static func importing(
     _ path: String, as recipe: Recipe, on device: Device = .automatic
   ) throws -> Autoencoder {
+    try imported(path, as: recipe, on: device).model
+  }
+
+  /// - Returns: the model, and the names of those of its parameters that the file does not have, which begin as a new
+  ///   model's.
+  package static func imported(
+    _ path: String, as recipe: Recipe, on device: Device
+  ) throws -> (model: Autoencoder, begun: [String]) {
     try recipe.validate()
     let file = try Safetensors(contentsOf: path)
+    // Rounded or renamed, as the model has them, and on the device.
+    let bytes = file.entries.reduce(0) { $0 + $1.shape.count } * MemoryLayout<Float>.stride
+    try HostMemory.require(3 * bytes, for: "the weights of '\(path)'")
     let parameters = try file.entries.map { entry in
       let values: [Float]
       switch entry.storage {
@@ -40,9 +51,9 @@ extension Autoencoder {
       }
       return NamedParameter(name: entry.name, shape: entry.shape, values: values)
     }
-    let own = try recipe.imported(parameters, from: path)
+    let (own, begun) = try recipe.imported(parameters, from: path)
     let model = try Autoencoder(recipe, on: device)
     try model.setParameters(own)
-    return model
+    return (model, begun)
   }
 }

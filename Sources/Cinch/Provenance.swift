@@ -3,12 +3,14 @@ import CinchData
 import FoundationEssentials
 import Glibc
 
-/// Where a run's numbers come from: one for each process that trained it.
+/// Where a run's numbers come from: one for each process that trained it, or that saved a model.
 ///
 /// The recipe with its seed, the data with their fingerprint and the device as it is now stand beside it in
 /// ``RunConfig``. None of this tells two runs apart that have learned the same: ``RunIdentity`` does.
 public struct Provenance: Sendable, Hashable, Codable {
-  /// When the process began to train, in UTC, as ISO 8601 has it: `2026-11-28T07:30:00Z`.
+  /// Updates that the run had made before; nil where a model was saved.
+  public var step: Int?
+  /// When the process began to train, or saved, in UTC, as ISO 8601 has it: `2026-11-28T07:30:00Z`.
   public var date: String
   /// The machine's name on its network.
   public var host: String
@@ -28,9 +30,11 @@ public struct Provenance: Sendable, Hashable, Codable {
   /// This process, now.
   ///
   /// - Parameters:
+  ///   - step: updates before; nil of a model that is saved.
   ///   - device: where it trains.
   ///   - commandLine: what it was told, where that is to be kept.
-  init(on device: DeviceInfo, commandLine: [String]?) {
+  init(after step: Int?, on device: DeviceInfo, commandLine: [String]?) {
+    self.step = step
     date = Date().formatted(.iso8601)
     var name = utsname()
     uname(&name)

@@ -33,8 +33,10 @@ public final class Run: Sendable {
 
     public init() {}
 
-    /// This process.
-    func provenance(on device: DeviceInfo) -> Provenance { Provenance(on: device, commandLine: commandLine) }
+    /// This process, which goes on after so many updates.
+    func provenance(after step: Int, on device: DeviceInfo) -> Provenance {
+      Provenance(after: step, on: device, commandLine: commandLine)
+    }
   }
 
   public let folder: RunFolder
@@ -122,7 +124,7 @@ public final class Run: Sendable {
       identity: try RunIdentity(
         recipe, fingerprint: fingerprint, scaling: scaling, first: start.origin?.parameters),
       samples: parts.counted(isGiven: heldOut != nil, fingerprint: fingerprint), isFinal: false)
-    config.provenance = [settings.provenance(on: trainer.device)]
+    config.provenance = [settings.provenance(after: 0, on: trainer.device)]
     config.classes = start.classes
     config.origin = start.origin?.run
     config.test = start.test?.source
@@ -191,7 +193,12 @@ public final class Run: Sendable {
     var own = RunConfig(
       recipe: recipe, data: config.data, validation: config.validation, scaling: scaling, sampleShape: config.shape,
       device: trainer.device, identity: config.identity, samples: samples, isFinal: false)
-    own.provenance = (config.provenance ?? []) + [settings.provenance(on: trainer.device)]
+    own.provenance = config.provenance
+    // A run that has ended is only looked at.
+    if checkpoint.state.ended == nil || recipe.epochs > config.recipe.epochs {
+      own.provenance =
+        (config.provenance ?? []) + [settings.provenance(after: checkpoint.state.step, on: trainer.device)]
+    }
     own.classes = config.classes
     own.origin = config.origin
     own.test = config.test

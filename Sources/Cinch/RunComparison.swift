@@ -14,7 +14,7 @@ public struct RunComparison: Sendable, Hashable {
 
   public let differences: [Difference]
 
-  /// Compares what `config.json` says, but for what differs between any two runs: dates, checksums and command lines.
+  /// Compares what `config.json` says, but for what differs between any two runs: dates, identities and command lines.
   ///
   /// - Parameter runs: two or more.
   public init(_ runs: [RunConfig]) throws {
@@ -29,12 +29,17 @@ public struct RunComparison: Sendable, Hashable {
   private static func settings(of config: RunConfig) throws -> [String: String] {
     var settings: [String: String] = [:]
     add(try JSONCoding.tree(config), at: "", to: &settings)
-    if let first = config.provenance?.first {
-      settings["host"] = first.host
-      settings["system"] = first.system
-      settings["commit"] = first.commit
-    }
+    let provenance = config.provenance ?? []
+    settings["host"] = distinct(provenance.map(\.host))
+    settings["system"] = distinct(provenance.map(\.system))
+    settings["commit"] = distinct(provenance.compactMap(\.commit))
     return settings
+  }
+
+  /// Each text once, as they came; nil where there is none.
+  private static func distinct(_ texts: [String]) -> String? {
+    let own = texts.indices.filter { texts.firstIndex(of: texts[$0]) == $0 }.map { texts[$0] }
+    return own.isEmpty ? nil : own.joined(separator: ", ")
   }
 
   /// Members that say nothing of how a run was made, or follow from what else is listed.

@@ -25,6 +25,10 @@ import Testing
         ["cinch"] + words + ["--epochs", "1", "--quiet"],
         ["cinch", "train", "--resume", "run", "--epochs", "2", "--quiet"],
       ])
+    #expect(kept[0].step == 0 && (kept[1].step ?? 0) > 0)
+    // Looking at a run that has ended trains nothing.
+    #expect(try await sandbox.run(line: "train --resume run --quiet").status == 0)
+    #expect(try RunFolder(sandbox.path("run")).config().provenance == kept)
     for process in kept {
       #expect(process.cinch == CinchVersion.current && process.device.identifier == "reference")
       #expect(!process.host.isEmpty && process.system.hasPrefix("Linux "))
@@ -84,6 +88,35 @@ import Testing
     #expect((same["differences"] as? [Any])?.isEmpty == true)
     #expect(try await sandbox.run(line: "info a missing").refused(74))
     #expect(try await sandbox.run(line: "info").status == 64)
+  }
+
+  /// A run that went on elsewhere is not one that did not.
+  @Test func everyProcessCounts() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 30)
+    try await train(sandbox, "a")
+    var other = try RunFolder(sandbox.path("a")).config()
+    var second = try #require(other.provenance?.first)
+    second.host = "elsewhere"
+    other.provenance?.append(second)
+    let here = try RunFolder(sandbox.path("a")).config()
+    let difference = try #require(try RunComparison([here, other]).differences.first)
+    let host = try #require(here.provenance?.first?.host)
+    #expect(difference.name == "host" && difference.values == [host, "\(host), elsewhere"])
+    #expect(try RunComparison([here, here]).differences.isEmpty)
+  }
+
+  /// Imported weights were trained elsewhere, and the run says how they came.
+  @Test func whatIsSavedIsNotTrained() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 30)
+    try await train(sandbox, "a")
+    let line = "import a/model.safetensors --recipe a -o b --device reference"
+    #expect(try await sandbox.run(line: line).status == 0)
+    let kept = try #require(try RunFolder(sandbox.path("b")).config().provenance)
+    #expect(kept.map(\.step) == [nil] && kept[0].commandText == "cinch " + line)
+    let info = try await sandbox.run(line: "info b")
+    #expect(info.lines.contains { $0.hasPrefix("saved ") } && !info.lines.contains { $0.hasPrefix("trained ") })
   }
 
   /// A run's recipe is taken from its folder.

@@ -267,13 +267,13 @@ private func refused(
     for given in [
       sequence.parameters, sequence.parameters.reversed(), sequence.parameters.sorted { $0.name < $1.name },
     ] {
-      let back = try recipe.imported(given, from: "file")
+      let back = try recipe.imported(given, from: "file").all
       let layers = try recipe.resolved().layers.map(\.name)
       for parameter in parameters where layers.contains(where: { parameter.name.hasPrefix($0 + ".") }) {
         #expect(back.first { $0.name == parameter.name }?.values == parameter.values, "\(parameter.name)")
       }
     }
-    #expect(try recipe.imported(parameters, from: "file").map(\.values) == parameters.map(\.values))
+    #expect(try recipe.imported(parameters, from: "file").all.map(\.values) == parameters.map(\.values))
   }
 
   @Test func modulesAreSpelledAsPythonHasThem() throws {
@@ -322,7 +322,8 @@ private func refused(
     }
     let both = try part(.decoder, "net.decoder.") + part(.encoder, "net.encoder.")
     #expect(
-      try recipe.imported(both, from: "file").sorted { $0.name < $1.name } == parameters.sorted { $0.name < $1.name })
+      try recipe.imported(both, from: "file").all.sorted { $0.name < $1.name }
+        == parameters.sorted { $0.name < $1.name })
     refused("2 sequences (a, b)", exitCode: 65) {
       _ = try recipe.imported(part(.encoder, "a.") + part(.decoder, "b."), from: "file")
     }

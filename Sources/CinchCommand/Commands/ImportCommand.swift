@@ -1,5 +1,7 @@
 import ArgumentParser
 import Cinch
+import FoundationEssentials
+import Glibc
 
 struct ImportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -27,13 +29,25 @@ struct ImportCommand: ParsableCommand {
   @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
 
   func run() throws {
-    let recipe = try Recipe.all.first { $0.name == self.recipe } ?? Recipe.load(self.recipe)
+    // What is no file is a name, unless it looks like a file's.
+    let isFile = FileManager.default.fileExists(atPath: recipe) || recipe.contains("/") || recipe.hasSuffix(".json")
+    let recipe = try isFile ? Recipe.load(recipe) : Recipe.named(recipe)
     if let output { try RunFolder(output).requireNoRun() }
-    let model = try Autoencoder.importing(file, as: recipe, on: deviceOptions.device ?? .automatic)
-    if let note = model.deviceNote { Diagnostics.logger().notice("\(note)") }
+    let (model, begun) = try Autoencoder.imported(file, as: recipe, on: deviceOptions.device ?? .automatic)
+    let log = Diagnostics.logger()
+    if let note = model.deviceNote { log.notice("\(note)") }
+    for name in begun {
+      log.notice(
+        "'\(name)' is not in '\(file)' and begins as a new model's: likelihoods are not those of the model it came from"
+      )
+    }
     // Nothing is made before the weights are known to fit.
     let folder = try RunFolder.create(at: output, name: recipe.name)
-    try model.save(to: folder.path)
+    do { try model.save(to: folder.path, commandLine: Run.Settings.ofProgram.commandLine) } catch {
+      // Of a folder that this made, and that holds nothing.
+      rmdir(folder.path)
+      throw error
+    }
     let parameters = NumberText.counted(model.network.parameterCount, "parameter")
     try Output.result("saved     \(folder.path)   (\(parameters))")
   }

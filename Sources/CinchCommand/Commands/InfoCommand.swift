@@ -136,9 +136,10 @@ struct InfoCommand: ParsableCommand {
       facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held)
     }
     facts.add("warning", config.code?.warning)
-    for (index, provenance) in (config.provenance ?? []).enumerated() {
+    for provenance in config.provenance ?? [] {
       let version = "Cinch \(provenance.cinch)" + (provenance.commit.map { " at \($0)" } ?? "")
-      facts.add(index == 0 ? "trained" : "resumed", "\(provenance.date) on \(provenance.host), by \(version)")
+      let what = provenance.step.map { $0 == 0 ? "trained" : "resumed" } ?? "saved"
+      facts.add(what, "\(provenance.date) on \(provenance.host), by \(version)")
       facts.add("", provenance.commandText)
     }
     facts.add("fingerprint", config.samples?.fingerprint)

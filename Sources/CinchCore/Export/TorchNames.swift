@@ -51,8 +51,11 @@ extension Recipe {
   /// - Parameters:
   ///   - parameters: as the file has them.
   ///   - path: the file.
+  /// - Returns: all of the model's, and the names of those that begin anew.
   /// - Throws: `CinchError.badData` naming the first that does not fit.
-  package func imported(_ parameters: [NamedParameter], from path: String) throws -> [NamedParameter] {
+  package func imported(
+    _ parameters: [NamedParameter], from path: String
+  ) throws -> (all: [NamedParameter], begun: [String]) {
     let network = try resolved()
     let (list, layers) = (network.parameters, network.layers.count)
     let own = list.uses.filter { $0.stage < layers }
@@ -77,9 +80,10 @@ extension Recipe {
       throw mismatch(parameter, use, list, path)
     }
     let given = Set(renamed.map(\.name))
-    renamed += list.named(list.initialValues(seed: seed)).filter { !given.contains($0.name) }
+    let begun = list.named(list.initialValues(seed: seed)).filter { !given.contains($0.name) }
+    renamed += begun
     try requireTies(renamed, own, list, path)
-    return renamed
+    return (renamed, begun.map(\.name))
   }
 
   /// Gives the parameters of a sequence the names of layers', one after the other.
@@ -152,8 +156,8 @@ private enum TorchNames {
         let kind = ["weight", "bias"].firstIndex(of: words[words.count - 1])
       else {
         throw CinchError.badData(
-          "'\(parameter.name)' in '\(path)' is named neither as a run's parameters are (encoder.0.weight) nor as an "
-            + "nn.Sequential's (0.weight, 0.bias): save the state_dict of such a module.")
+          "'\(parameter.name)' in '\(path)' is named neither as a run's weights and biases are (encoder.0.weight) nor as those of "
+            + "an nn.Sequential (0.weight, 0.bias): save the state_dict of such a module.")
       }
       let prefix = words.dropLast(2)
       prefixes.insert(prefix.joined(separator: "."))
