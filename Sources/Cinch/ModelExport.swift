@@ -61,6 +61,7 @@ public struct ModelExport: Sendable {
     _ part: ModelPart = .all, to path: String, overwriting: Bool = false
   ) throws -> (input: String, output: String) {
     try Self.requireFree(path, overwriting)
+    try requireRoom()
     let graph = try graph(part)
     try AtomicFile.write(try onnx(graph, part), to: path)
     func text(_ port: OperatorGraph.Port) -> String {
@@ -84,6 +85,7 @@ public struct ModelExport: Sendable {
     _ part: ModelPart = .all, names: Names = .cinch, to path: String, overwriting: Bool = false
   ) throws -> String? {
     try Self.requireFree(path, overwriting)
+    try requireRoom()
     var file = Safetensors()
     file.metadata = metadata(part)
     file.metadata["format"] = "pt"
@@ -102,9 +104,22 @@ public struct ModelExport: Sendable {
   }
 
   private static func requireFree(_ path: String, _ overwriting: Bool) throws {
+    let url = URL(filePath: path)
+    guard
+      !RunFolder(url.deletingLastPathComponent().path).has(.config)
+        || RunFolder.File(rawValue: url.lastPathComponent) == nil
+    else {
+      throw CinchError.usage("'\(path)' is a run's own file: choose another.")
+    }
     guard overwriting || !FileManager.default.fileExists(atPath: path) else {
       throw CinchError.usage("'\(path)' is there already: choose another file, or say \(.overwriting).")
     }
+  }
+
+  /// Parameters as the model has them, under their names, as the file's, and its bytes.
+  private func requireRoom() throws {
+    let bytes = parameters.reduce(0) { $0 + $1.values.count } * MemoryLayout<Float>.stride
+    try HostMemory.require(4 * bytes, for: "the exported model")
   }
 
   /// What files say of where they come from.

@@ -32,8 +32,6 @@ extension OperatorGraph {
   func onnx(name: String, metadata: [String: String]) throws -> [UInt8] {
     let bytes = constantBytes
     try Self.requireFit(bytes)
-    // The constants, and what they are written to.
-    try HostMemory.require(2 * bytes, for: "an ONNX model")
     var model = Onnx_ModelProto()
     model.irVersion = Self.formatVersion
     var operators = Onnx_OperatorSetIdProto()
@@ -48,7 +46,7 @@ extension OperatorGraph {
       entry.value = value
       return entry
     }
-    model.graph.name = name
+    model.graph.name = name.isEmpty ? "model" : name
     model.graph.input = [input.message]
     model.graph.output = [output.message]
     model.graph.initializer = constants.map(\.message)

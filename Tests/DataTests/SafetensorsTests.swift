@@ -90,7 +90,10 @@ import Testing
     expect(#"{"a":\#(array("[0,8]", shape: "[4294967296,4294967296]"))}"#, "does not fill")
     expect(#"{"a":\#(array("[0,0]", shape: "[4611686018427387904,0,16]"))}"#, "does not fill")
     expect(#"{"a":\#(array("[0,0]", shape: "[0,4611686018427387904,16]"))}"#, "does not fill")
-    expect(#"{"a":\#(array("[0,4]", type: "BF16"))}"#, "“BF16”")
+    // Such a file is whole, and of use elsewhere.
+    expectError("“a” in 'a' has the type “BF16”", "save it as") {
+      _ = try Safetensors(file(#"{"a":\#(array("[0,4]", type: "BF16"))}"#, data: [0, 0, 0, 0]), path: "a")
+    }
     expect(#"{"a":{"dtype":"F32","shape":[2]}}"#, "lacks")
     expect(#"{"a":{"dtype":1,"shape":[2],"data_offsets":[0,8]}}"#, "lacks")
     expect(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}"#, "unknown member “x”")

@@ -51,7 +51,8 @@ struct ExportCommand: ParsableCommand {
     }
     let export = try ModelExport(path)
     if !export.config.isFinal {
-      Diagnostics.logger().notice("training has not ended: these are the weights of the run's last epoch")
+      Diagnostics.logger().notice(
+        "training has not ended: these are the weights with which it was last stopped, or had ended before it went on")
     }
     var facts = Facts()
     if isONNX {

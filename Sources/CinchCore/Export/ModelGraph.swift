@@ -148,10 +148,10 @@ extension GraphBuilder {
     if !isSmall { x = add("Sub", [x, floats(rest, "offset_rest")]) }
     // A feature that was constant scales to 0.
     let factors = scaling.scale.map { $0 == 0 ? 0 : Float(1 / $0) }
-    if let feature = factors.firstIndex(where: { !$0.isFinite }) {
+    if let feature = factors.indices.first(where: { !factors[$0].isFinite || !Float(scaling.scale[$0]).isFinite }) {
       throw CinchError.badData(
-        "Feature \(feature + 1) is scaled by \(scaling.scale[feature]), whose reciprocal 32-bit floats do not hold: train "
-          + "on data of another unit, or without scaling.")
+        "Feature \(feature + 1) is scaled by \(scaling.scale[feature]), which 32-bit floats do not hold, or not its "
+          + "reciprocal: train on data of another unit, or without scaling.")
     }
     return add("Mul", [x, floats(factors, "factor")])
   }

@@ -107,7 +107,12 @@ extension Safetensors {
   /// - Throws: `CinchError.inputOutput` if it cannot be read; `.badData` if the header is longer than the file or not
   ///   valid JSON, a name appears twice, a type is not F32, F64, U64 or I64, a shape does not match its bytes, or
   ///   arrays overlap, leave gaps or reach outside the file.
-  public init(contentsOf path: String) throws { try self.init(try FileBytes.read(path), path: path) }
+  public init(contentsOf path: String) throws {
+    let file = try OpenFile(path)
+    // The file's bytes, and its arrays.
+    try HostMemory.require(2 * min(file.size, .max / 2), for: "the file '\(path)'")
+    try self.init(try file.read(), path: path)
+  }
 
   init(_ bytes: [UInt8], path: String) throws {
     func damaged(_ what: String) -> CinchError {
@@ -139,7 +144,7 @@ extension Safetensors {
           metadata[name] = text
         }
       } else {
-        placed.append(try Placement(key, value, dataBytes: bytes.count - dataStart, damaged))
+        placed.append(try Placement(key, value, dataBytes: bytes.count - dataStart, of: path, damaged))
       }
     }
 
@@ -171,7 +176,7 @@ extension Safetensors {
     let extents: [Int]
     let offsets: Range<Int>
 
-    init(_ name: String, _ value: JSON, dataBytes: Int, _ damaged: (String) -> CinchError) throws {
+    init(_ name: String, _ value: JSON, dataBytes: Int, of path: String, _ damaged: (String) -> CinchError) throws {
       let quoted = excerpt(name.utf8)
       guard case .object(let members) = value, Safetensors.duplicate(members.map(\.key)) == nil else {
         throw damaged("\(quoted) is not described by an object of unique members")
@@ -191,7 +196,9 @@ extension Safetensors {
         throw damaged("\(quoted) lacks a dtype, a shape or two data_offsets that are non-negative integers")
       }
       guard let elementSize = ["F32": 4, "F64": 8, "U64": 8, "I64": 8][type] else {
-        throw damaged("\(quoted) has the type \(excerpt(type.utf8)), and only F32, F64, U64 and I64 are supported")
+        throw CinchError.badData(
+          "\(quoted) in '\(path)' has the type \(excerpt(type.utf8)), and only F32, F64, U64 and I64 are read: save it as one of "
+            + "these, as module.float() does in PyTorch.")
       }
       guard offsets[0] <= offsets[1], offsets[1] <= dataBytes else {
         throw damaged("\(quoted) lies at bytes \(offsets[0]) to \(offsets[1]) of \(dataBytes)")
