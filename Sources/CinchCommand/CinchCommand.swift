@@ -47,6 +47,7 @@ struct CinchCommand: ParsableCommand {
       Diagnostics.logger().notice("\(text)")
     }
     do {
+      try requireCommand(Array(CommandLine.arguments.dropFirst()))
       var command = try parseAsRoot()
       try command.run()
     } catch is OutputClosed {
@@ -64,6 +65,14 @@ struct CinchCommand: ParsableCommand {
     }
   }
 
+  /// The parser would speak of the options of a command that does not exist.
+  private static func requireCommand(_ words: [String]) throws {
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName }
+    guard let word = words.first(where: { $0 != "help" }), !word.hasPrefix("-"), !names.contains(word) else { return }
+    throw CinchError.usage(
+      "There is no command '\(word)'\(Suggestion.text(for: word, among: names)): see 'cinch --help'.")
+  }
+
   /// The parser's message, its lists joined, and in place of its usage where to read that.
   private static func oneLine(_ error: any Error) -> String {
     let lines = message(for: error).split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
@@ -72,10 +81,6 @@ struct CinchCommand: ParsableCommand {
     while text.last == "." { text.removeLast() }
     // The usage ends with how to ask the command in question for help.
     let help = fullMessage(for: error).firstMatch(of: /See '(.+?)'/).map { String($0.1) } ?? "cinch --help"
-    let names = configuration.subcommands.map { $0.configuration.commandName ?? "" }
-    if let word = CommandLine.arguments.dropFirst().first, !names.contains(word), text.contains("nexpected argument") {
-      text = "There is no command '\(word)'\(Suggestion.text(for: word, among: names))"
-    }
     text = text.replacing(". Please", with: "; please").replacing(/\. Did (you mean .+\?)/) { " (did \($0.1))" }
     return "\(text); see '\(help)'."
   }

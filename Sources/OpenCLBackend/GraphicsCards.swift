@@ -71,6 +71,11 @@ struct GraphicsCards {
       if !exists("/proc/driver/nvidia/version") {
         return "install NVIDIA's driver (on Debian nvidia-driver and nvidia-opencl-icd, from non-free)."
       }
+      if isNamed("nvidia") {
+        return
+          "its driver is loaded and named in /etc/OpenCL/vendors, but finds no card: check that /dev/nvidia0 is there (in a "
+          + "container, by --gpus all), and that driver and library are of one version."
+      }
       return
         "its driver is loaded, but no file in /etc/OpenCL/vendors names its OpenCL: install nvidia-opencl-icd, or write "
         + "libnvidia-opencl.so.1 into /etc/OpenCL/vendors/nvidia.icd."
@@ -90,6 +95,15 @@ struct GraphicsCards {
     guard exists(node), access(root + node, R_OK | W_OK) != 0 else { return nil }
     return
       "this user may not open \(node): join the group that owns it (sudo usermod -aG render,video $USER) and log in again."
+  }
+
+  /// Whether a file that names OpenCL drivers speaks of one.
+  private func isNamed(_ driver: String) -> Bool {
+    let folder = root + "/etc/OpenCL/vendors"
+    return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).contains { file in
+      let text = (try? String(contentsOfFile: "\(folder)/\(file)", encoding: .utf8)) ?? ""
+      return file.hasSuffix(".icd") && text.lowercased().contains(driver)
+    }
   }
 
   private func exists(_ path: String) -> Bool { access(root + path, F_OK) == 0 }

@@ -48,6 +48,17 @@ import Testing
     }
   }
 
+  /// A driver that is named and finds nothing is not told to be named.
+  @Test func whatIsNamedIsNotToBeNamed() throws {
+    let root = try machine(
+      [("0x030200", "0x10de", "0x2330")], files: ["proc/driver/nvidia/version", "etc/OpenCL/vendors/nvidia.icd"])
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    try "libnvidia-opencl.so.1\n".write(
+      toFile: root + "/etc/OpenCL/vendors/nvidia.icd", atomically: false, encoding: .utf8)
+    let hints = GraphicsCards(root: root).hints(beside: [])
+    #expect(hints.count == 1 && hints[0].contains("/dev/nvidia0") && !hints[0].contains("write"), "\(hints)")
+  }
+
   /// A card that OpenCL has, an audio device, a virtual card and a machine without PCI need nothing.
   @Test func whatIsThereNeedsNoHint() throws {
     let root = try machine([

@@ -20,6 +20,7 @@ import Testing
     #expect(Suggestion.nearest(to: "vea", among: names) == "vae")
     #expect(Suggestion.text(for: "denoising", among: names).isEmpty)
     #expect(Suggestion.nearest(to: "deep", among: ["deep"]) == nil)
+    #expect(Suggestion.nearest(to: "w", among: ["x"]) == nil && Suggestion.nearest(to: "W", among: ["w"]) == "w")
     #expect(Suggestion.nearest(to: "", among: names) == nil && Suggestion.nearest(to: "x", among: []) == nil)
   }
 

@@ -5,9 +5,10 @@ package enum Suggestion {
     nearest(to: written, among: names).map { " (did you mean '\($0)'?)" } ?? ""
   }
 
-  /// The name that takes the fewest changes, and no more than one for every three characters; of equals the first.
+  /// The name that takes the fewest changes; of equals the first. No more than one for every three characters, or one where
+  /// there are fewer, and never all of them.
   package static func nearest(to written: String, among names: some Sequence<String>) -> String? {
-    let limit = max(1, written.count / 3)
+    let limit = min(max(1, written.count / 3), written.count - 1)
     var best: (name: String, changes: Int)?
     // Nobody misspells what is as long as this, and every comparison takes the product of two lengths.
     for name in names where written.count <= 64 && name.count <= 64 && name != written {
