@@ -235,6 +235,9 @@ import Testing
     // It was saved without samples to look at.
     #expect(copy.code == nil && config.code?.units == 6)
     copy.code = config.code
+    // Saving is a process of the model's own, after the one that trained.
+    let saved = try #require(copy.provenance?.popLast())
+    #expect(saved.step == nil && saved.commandLine == nil)
     #expect(copy == config)
   }
 
