@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check rbm-check patches-check bundle install uninstall deb deb-test bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check tensorboard-check rbm-check patches-check bundle install uninstall deb deb-test bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -117,6 +117,11 @@ onnx-check: build  ## Exports every recipe as ONNX, and compares onnxruntime's o
 	Benchmarks/setup-python.sh
 	.venv/bin/pip install --quiet onnx==1.23.2 onnxruntime==1.32.0
 	.venv/bin/python Benchmarks/check_onnx.py $(CINCH)
+
+tensorboard-check: build  ## Reads every recipe's events with TensorBoard's own reader, and compares them with its files
+	Benchmarks/setup-python.sh
+	.venv/bin/pip install --quiet tensorboard==2.21.0 setuptools==80.9.0 pillow==13.0.0
+	.venv/bin/python Benchmarks/check_tensorboard.py $(CINCH)
 
 rbm-check: build  ## Compares a Boltzmann machine's pseudo-likelihood with scikit-learn's
 	Benchmarks/setup-python.sh

@@ -36,16 +36,20 @@ let package = Package(
       name: "EmbedKernelsPlugin", capability: .buildTool(), dependencies: ["EmbedKernels"],
       path: "Sources/EmbedKernelsPlugin"),
 
-    // Data sets and files; autoencoders, generic over a backend; ONNX's messages; and the library that picks the device.
+    // Data sets and files; autoencoders, generic over a backend; messages of ONNX and TensorBoard; and the library that picks the device.
     .target(name: "CinchData", dependencies: ["CinchBackend", "CJPEG", "CPNG", "CSamples", "CZlib"]),
     .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS"]),
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["model.proto", "tensor.proto"]),
     .target(
+      name: "TensorBoardProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["event.proto"]),
+    .target(
       name: "Cinch",
       dependencies: [
         "CinchCore", "CinchData", "CinchBackend", "CPUBackend", "OpenCLBackend", "CBuild", "ONNXProto",
+        "TensorBoardProto",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     .target(name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "OpenCLBackend"]),
@@ -72,7 +76,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Cinch", "CinchCore", "CinchData", "CinchBackend", "ONNXProto", "TestSupport",
+        "Cinch", "CinchCore", "CinchData", "CinchBackend", "ONNXProto", "TensorBoardProto", "TestSupport",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Launches"], resources: [.copy("Golden")]),

@@ -42,7 +42,7 @@ extension Autoencoder {
     try folder.write(parameters, of: recipe, identity)
     // After the model, so that a full disk loses nothing.
     try folder.remove([.checkpoint, .history, .reconstructions, .filters, .features, .principalComponents, .scores])
-    try folder.writeFilters(self, shape: config.shape, identity: identity)
+    try folder.write(.filters, of: self, samples: nil, config)
   }
 
   /// Opens the model of a run folder.

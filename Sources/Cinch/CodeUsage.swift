@@ -45,8 +45,23 @@ extension Autoencoder {
   /// How many units of the code are dead or constant, over the first few thousand samples.
   /// - Throws: `CinchError.badData` where the features do not fit.
   public func codeUsage(_ data: Dataset) throws -> CodeUsage {
+    CodeUsage(try someCodes(of: data), units: network.codeShape.units)
+  }
+
+  /// Codes of the first few thousand samples.
+  func someCodes(of data: Dataset) throws -> Dataset {
     let most = min(CodeUsage.mostSamples, max(2, CodeUsage.mostValues / network.codeShape.count))
-    let codes = try encode(try data.prefix(most))
-    return CodeUsage(codes, units: network.codeShape.units)
+    return try encode(try data.prefix(most))
+  }
+
+  /// The mean of each unit, or channel, of codes.
+  func unitMeans(of codes: Dataset) -> [Float] {
+    let units = network.codeShape.units
+    let pixels = codes.features / units
+    var sums = [Double](repeating: 0, count: units)
+    codes.values.withUnsafeBufferPointer { values in
+      for place in values.indices { sums[place / pixels % units] += Double(values[place]) }
+    }
+    return sums.map { Float($0 / Double(codes.count * pixels)) }
   }
 }

@@ -28,10 +28,23 @@ public final class Run: Sendable {
     public var training = TrainingOptions()
     /// Told of every op of the run; nil for none. It takes some time of its own.
     public var profiler: Profiler?
+    /// Epochs between two sets of pictures of the model, which go into the folder's `pictures`; nil draws them at the end
+    /// alone.
+    public var pictureInterval: Int?
+    /// Whether a file of events goes into the folder, which TensorBoard shows: every epoch's figures, and with its pictures
+    /// (or each epoch's, where `pictureInterval` is nil) histograms of parameters and codes.
+    public var tensorBoard = false
     /// The command line that the folder keeps, as ``Provenance`` has it; nil keeps none.
     public var commandLine: [String]?
 
     public init() {}
+
+    /// - Throws: `CinchError.usage`.
+    func validate() throws {
+      guard pictureInterval ?? 1 > 0 else {
+        throw CinchError.usage("There cannot be \(pictureInterval ?? 0) epochs between two pictures: give 1 or more.")
+      }
+    }
 
     /// This process, which goes on after so many updates.
     func provenance(after step: Int, on device: DeviceInfo) -> Provenance {
@@ -83,6 +96,7 @@ public final class Run: Sendable {
     settings: Settings = Settings()
   ) throws -> Run {
     try recipe.validate()
+    try settings.validate()
     if let path { try RunFolder(path).requireNoRun() }
     var start = Start(data: try data.loaded())
     start.validation = try validation?.loaded(as: start.data.samples.schema)
@@ -154,6 +168,7 @@ public final class Run: Sendable {
     _ path: String, epochs: Int? = nil, on device: Device? = nil, data: Dataset? = nil, validation: Dataset? = nil,
     changedData: Bool = false, settings: Settings = Settings()
   ) throws -> Run {
+    try settings.validate()
     let folder = RunFolder(path)
     _ = try folder.config()
     let lock = try folder.lock()

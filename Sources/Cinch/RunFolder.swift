@@ -16,6 +16,8 @@ import Glibc
 /// | `filters.png` | the first layer's weights, one tile per unit |
 /// | `pca.safetensors` | PCA of the training samples, once an evaluation has compared with it |
 /// | `scores.safetensors` | the training samples' scores, and the threshold of an anomaly, once samples have been scored |
+/// | `pictures/` | those of epochs, where `Run.Settings.pictureInterval` asks for them |
+/// | `events.out.tfevents.…` | what TensorBoard shows, where `Run.Settings.tensorBoard` asks for it |
 /// | `features.png` | of convolutions: a sample, and what each encoder layer's filters find in it |
 ///
 /// Every file is written whole or not at all, and carries the run's `RunIdentity`: `config.json` as a member, the

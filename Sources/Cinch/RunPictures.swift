@@ -2,7 +2,43 @@ import CinchBackend
 import CinchCore
 import CinchData
 
+/// A picture that a run keeps, of how it ended and, on request, of its epochs.
+package enum RunPicture: String, CaseIterable {
+  case filters, features, reconstructions
+
+  var file: RunFolder.File {
+    switch self {
+    case .filters: .filters
+    case .features: .features
+    case .reconstructions: .reconstructions
+    }
+  }
+
+  /// - Parameter samples: as the model takes them; nil leaves what needs some.
+  /// - Returns: nil where the model or its samples have nothing to show.
+  /// - Throws: `CinchError.usage` where the picture cannot be drawn.
+  package func drawn(_ model: Autoencoder, of samples: Dataset?, _ config: RunConfig) throws -> RasterImage? {
+    if case .filters = self { return try RunFolder.filters(model, shape: config.shape) }
+    guard let samples else { return nil }
+    switch self {
+    case .features: return try RunFolder.features(model, of: samples, shape: config.shape)
+    case .reconstructions where model.recipe.classifier == nil:
+      return try RunFolder.reconstructions(model, of: samples, config)
+    case .filters, .reconstructions: return nil
+    }
+  }
+}
+
 extension RunFolder {
+  /// Writes a picture of the model, where there is one.
+  /// - Throws: as `RunPicture.drawn`, and `CinchError.inputOutput`.
+  func write(
+    _ picture: RunPicture, to path: String? = nil, of model: Autoencoder, samples: Dataset?, _ config: RunConfig
+  ) throws {
+    guard let image = try picture.drawn(model, of: samples, config) else { return }
+    try PNG.write(image, texts: config.identity?.metadata ?? [:], to: path ?? self.path(of: picture.file))
+  }
+
   /// The most tiles of `filters.png`, and of one layer in `features.png`.
   private static let mostFilters = 400
   private static let mostMaps = 128
@@ -13,8 +49,8 @@ extension RunFolder {
 
   /// The first layer's weights as tiles, each scaled to its own range: a dense layer's rows in the sample's shape, a
   /// convolution's kernels, in colour where they look at three channels.
-  package func writeFilters(_ model: Autoencoder, shape: Shape, identity: RunIdentity?) throws {
-    guard let weight = try model.parameters().first else { return }
+  fileprivate static func filters(_ model: Autoencoder, shape: Shape) throws -> RasterImage? {
+    guard let weight = try model.parameters().first else { return nil }
     let tile: Shape
     let magnification: Int
     let isKernel = weight.shape.dimensions.count == 4
@@ -27,36 +63,35 @@ extension RunFolder {
       magnification = Self.magnification(shape, narrow: 3)
     }
     let count = min(
-      weight.values.count / tile.count, Self.mostFilters, Self.mostPixels / (tile.count * magnification * magnification)
+      weight.values.count / tile.count, mostFilters, mostPixels / (tile.count * magnification * magnification)
     )
-    guard count > 0 else { return }
+    guard count > 0 else { return nil }
     let image = try ImageGrid.tiles(
       Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification,
       gap: isKernel ? magnification / 2 + 1 : 1)
     let all = weight.values.count / tile.count
     let caption =
-      "\(model.recipe.name): weights of the first layer's \(Self.some(count, all)) units, each scaled to its own range"
-    try PNG.write(
-      try ImageGrid.captioned(image, caption), texts: identity?.metadata ?? [:], to: path(of: .filters))
+      "\(model.recipe.name): weights of the first layer's \(some(count, all)) units, each scaled to its own range"
+    return try ImageGrid.captioned(image, caption)
   }
 
   /// The sample with the most contrast of the first few, and below it the feature maps that each convolution of the
   /// encoder makes of it, each scaled to its own range.
-  package func writeFeatures(_ model: Autoencoder, of data: Dataset, shape: Shape, identity: RunIdentity?) throws {
-    guard model.recipe.isOfImages else { return }
-    let index = Self.distinct(data)
+  fileprivate static func features(_ model: Autoencoder, of data: Dataset, shape: Shape) throws -> RasterImage? {
+    guard model.recipe.isOfImages else { return nil }
+    let index = distinct(data)
     let first = try data.subset(index..<index + 1)
     let sample = first.values
     let layers = try model.withSession { try $0.featureMaps(first) }
-    guard !layers.isEmpty else { return }
+    guard !layers.isEmpty else { return nil }
     let picture = try ImageGrid.tiles(
-      sample, tileShape: Self.tile(shape), contrast: .fixed(Self.range(sample)), magnification: Self.enlarged(shape))
+      sample, tileShape: tile(shape), contrast: .fixed(range(sample)), magnification: enlarged(shape))
     var pictures = [try ImageGrid.captioned(picture, "\(model.recipe.name): sample \(index) (from 0)")]
     for layer in layers {
       let map = Shape(Array(layer.shape.sampleShape.dimensions.dropFirst()))
-      let magnification = Self.enlarged(layer.shape.sampleShape)
-      let room = Self.mostPixels / 4 / (map.count * magnification * magnification)
-      let count = min(layer.shape.units, Self.mostMaps, room)
+      let magnification = enlarged(layer.shape.sampleShape)
+      let room = mostPixels / 4 / (map.count * magnification * magnification)
+      let count = min(layer.shape.units, mostMaps, room)
       guard count > 0 else { continue }
       let picture = try ImageGrid.tiles(
         Array(layer.values.prefix(count * map.count)), tileShape: map, columns: 16, magnification: magnification)
@@ -64,9 +99,9 @@ extension RunFolder {
       pictures.append(
         try ImageGrid.captioned(
           picture,
-          "layer \(layer.name): \(Self.some(count, layer.shape.units)) maps of \(size), each scaled to its own range"))
+          "layer \(layer.name): \(some(count, layer.shape.units)) maps of \(size), each scaled to its own range"))
     }
-    try PNG.write(try ImageGrid.stacked(pictures), texts: identity?.metadata ?? [:], to: path(of: .features))
+    return try ImageGrid.stacked(pictures)
   }
 
   /// Of the first samples the one with the most contrast: another may be almost black.
@@ -80,23 +115,23 @@ extension RunFolder {
   }
 
   /// Sixteen samples in their own units: originals, corrupted copies where the recipe corrupts, and what is made of these.
-  package func writeReconstructions(_ model: Autoencoder, of data: Dataset, _ config: RunConfig) throws {
+  fileprivate static func reconstructions(
+    _ model: Autoencoder, of data: Dataset, _ config: RunConfig
+  ) throws -> RasterImage? {
     let shape = config.shape
-    let magnification = Self.magnification(shape, narrow: 2)
-    let count = min(16, data.count, Self.mostPixels / (3 * shape.count * magnification * magnification))
-    guard count > 0 else { return }
+    let magnification = magnification(shape, narrow: 2)
+    let count = min(16, data.count, mostPixels / (3 * shape.count * magnification * magnification))
+    guard count > 0 else { return nil }
     let samples = try data.prefix(count)
     let originals = try config.restore(samples.values)
     let corrupted = model.recipe.corruption == nil ? nil : try model.corrupt(samples)
     let reconstructions = try model.reconstruct(corrupted ?? samples)
     let image = try ImageGrid.compared(
       [originals] + [corrupted, reconstructions].compactMap { try $0.map { try config.restore($0.values) } },
-      tileShape: Self.tile(shape),
-      contrast: .fixed(Self.range(originals)), magnification: magnification)
+      tileShape: tile(shape),
+      contrast: .fixed(range(originals)), magnification: magnification)
     let rows = corrupted == nil ? "samples, reconstructed" : "samples, corrupted, reconstructed"
-    try PNG.write(
-      try ImageGrid.captioned(image, "\(model.recipe.name), from the top: \(rows)"),
-      texts: config.identity?.metadata ?? [:], to: path(of: .reconstructions))
+    return try ImageGrid.captioned(image, "\(model.recipe.name), from the top: \(rows)")
   }
 
   private static func some(_ count: Int, _ all: Int) -> String { count < all ? "first \(count) of \(all)" : "\(all)" }

@@ -47,6 +47,8 @@ extension Run {
     var stamp: FileStamp?
     var summary: Summary?
     var checkpointed = ContinuousClock.now
+    /// TensorBoard's events of this process, once it has written some.
+    var events: EventFile?
   }
 
   /// Trains to the end, or until it is stopped.
@@ -167,34 +169,22 @@ extension Run {
       return [.checkpoint(step: try writeCheckpoint())] + progress
     case .finished(let epoch):
       try writeHistory()
+      let noted = try note(epoch) + [.epoch(epoch)]
       let last = progress.withLock { $0.checkpointed }
-      guard ContinuousClock.now - last >= settings.checkpointInterval else { return [.epoch(epoch)] }
-      return [.checkpoint(step: try writeCheckpoint()), .epoch(epoch)]
+      guard ContinuousClock.now - last >= settings.checkpointInterval else { return noted }
+      return [.checkpoint(step: try writeCheckpoint())] + noted
     case .complete(let reason): return try finish(reason)
     }
   }
 
   private func finish(_ reason: EndReason) throws -> [Event] {
     var events = [Event.checkpoint(step: try saved())]
-    func picture(_ draw: () throws -> Void) throws {
-      do { try draw() } catch let error as CinchError {
-        // A full disk is a reason.
-        guard case .usage = error else { throw error }
-        events.append(.noPicture(error))
-      }
-    }
-    let samples = validation ?? training
-    try picture { try folder.writeFilters(model, shape: config.shape, identity: config.identity) }
-    try picture {
-      try folder.writeFeatures(model, of: samples, shape: config.shape, identity: config.identity)
-    }
-    if recipe.classifier == nil {
-      try picture {
-        try folder.writeReconstructions(model, of: samples, config)
-      }
+    for picture in RunPicture.allCases {
+      if let error = try write(picture, to: folder.path(of: picture.file)) { events.append(.noPicture(error)) }
     }
     var final = config
     final.isFinal = true
+    let samples = lookedAt
     let usage = try model.codeUsage(samples)
     final.code = usage
     try folder.write(final)

@@ -6,8 +6,8 @@ import Testing
 @Suite struct OptionTests {
   /// What may be given with `--resume`; everything else that the parser knows must be refused.
   private static let allowed: Set<String> = [
-    "--resume", "--epochs", "--device", "--changed-data", "--json", "--quiet", "--verbose", "--profile", "--version",
-    "--help",
+    "--resume", "--epochs", "--device", "--changed-data", "--json", "--quiet", "--verbose", "--profile",
+    "--tensorboard", "--pictures-every", "--version", "--help",
   ]
 
   @Test func resumeRefusesWhatItWouldIgnore() async throws {
@@ -25,7 +25,7 @@ import Testing
     }
     for example in [
       ["--epochs", "3"], ["--device", "cpu"], ["--changed-data"], ["--json"], ["--quiet"], ["--verbose"],
-      ["--profile"],
+      ["--profile"], ["--tensorboard"], ["--pictures-every", "2"],
     ] {
       let outcome = try await sandbox.start(["train", "--resume", "run"] + example).wait()
       #expect(outcome.refused(74), "there is no run: \(example), \(outcome.errors)")

@@ -54,7 +54,7 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The new run's folder. (default: runs/YYYY-MM-DD-RECIPE)", valueName: "folder"))
   var out: String?
 
-  @OptionGroup var profileOptions: ProfileOptions
+  @OptionGroup(title: "Watching") var watchOptions: WatchOptions
 
   @OptionGroup var reportOptions: ReportOptions
 
@@ -76,7 +76,7 @@ struct FinetuneCommand: ParsableCommand {
     let run = try LoadReport.observing(quiet: reportOptions.quiet) {
       try Run.fineTune(
         origin, data: data, validation: validation, test: try testSource, in: out, on: deviceOptions.device,
-        settings: profileOptions.settings
+        settings: try watchOptions.settings()
       ) { config, classes in
         var recipe = try recipeOptions.apply(to: try recipe(config.recipe, classes))
         recipe.epochs = epochs ?? 20

@@ -49,7 +49,7 @@ struct PretrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The run's folder. (default: runs/YYYY-MM-DD-stacked-MODULE)", valueName: "folder"))
   var out: String?
 
-  @OptionGroup var profileOptions: ProfileOptions
+  @OptionGroup(title: "Watching") var watchOptions: WatchOptions
 
   @OptionGroup var reportOptions: ReportOptions
 
@@ -60,7 +60,7 @@ struct PretrainCommand: ParsableCommand {
     let run = try Run.create(
       try stack(for: data.samples), data: data, validation: validation, scaling: heldOutOptions.scale ?? .none,
       zcaEpsilon: try heldOutOptions.epsilon, in: out, on: deviceOptions.device ?? .automatic,
-      settings: profileOptions.settings)
+      settings: try watchOptions.settings())
     try reportOptions.follow(run)
   }
 

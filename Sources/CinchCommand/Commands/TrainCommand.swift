@@ -49,7 +49,7 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "With --resume: goes on even where the data are not those that the run was started with.")
   var changedData = false
 
-  @OptionGroup var profileOptions: ProfileOptions
+  @OptionGroup(title: "Watching") var watchOptions: WatchOptions
 
   @OptionGroup var reportOptions: ReportOptions
 
@@ -104,7 +104,7 @@ struct TrainCommand: ParsableCommand {
     let begun = try recipeOptions.begin(recipe, isFromFile: file != nil, with: data.samples, scale: new.scale)
     let run = try Run.create(
       begun.recipe, data: data, validation: new.validation, scaling: begun.scale, zcaEpsilon: new.zcaEpsilon,
-      in: new.folder, on: deviceOptions.device ?? .automatic, settings: profileOptions.settings)
+      in: new.folder, on: deviceOptions.device ?? .automatic, settings: try watchOptions.settings())
     if run.recipe.mayCopyItsInput, let units = try? run.recipe.resolved().codeUnits {
       let sizes = "\(NumberText.counted(units, "unit")) for \(NumberText.counted(run.recipe.input, "feature"))"
       reportOptions.log.notice(
@@ -130,7 +130,7 @@ struct TrainCommand: ParsableCommand {
     let started = try RunFolder(path).config().device
     let run = try LoadReport.observing(quiet: reportOptions.quiet) {
       try Run.resume(
-        path, epochs: epochs, on: deviceOptions.device, changedData: changedData, settings: profileOptions.settings)
+        path, epochs: epochs, on: deviceOptions.device, changedData: changedData, settings: try watchOptions.settings())
     }
     if deviceOptions.device != nil, run.trainer.device.identifier != started.identifier {
       reportOptions.log.info("the run was started on \(started.identifier): another device rounds differently")
@@ -139,14 +139,30 @@ struct TrainCommand: ParsableCommand {
   }
 }
 
-struct ProfileOptions: ParsableArguments {
+/// How training can be watched.
+struct WatchOptions: ParsableArguments {
   @Flag(help: "Prints what each op took at the end, and writes trace.json, which ui.perfetto.dev opens.")
   var profile = false
 
+  @Flag(
+    help: "Writes events into the run's folder, which TensorBoard shows: figures, pictures, histograms of each epoch.")
+  var tensorboard = false
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Draws filters and reconstructions every n epochs, into the run's folder pictures.", valueName: "n"))
+  var picturesEvery: Int?
+
   /// Of a run that is looked at in this way, or not.
-  var settings: Run.Settings {
+  func settings() throws -> Run.Settings {
+    if let picturesEvery, picturesEvery < 1 {
+      throw CinchError.usage("--pictures-every \(picturesEvery) is no number of epochs: give 1 or more.")
+    }
     var settings = Run.Settings.ofProgram
     if profile { settings.profiler = Profiler() }
+    settings.tensorBoard = tensorboard
+    settings.pictureInterval = picturesEvery
     return settings
   }
 }
