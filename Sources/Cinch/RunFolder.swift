@@ -39,6 +39,8 @@ public struct RunFolder: Sendable, Hashable {
     case principalComponents = "pca.safetensors"
     case scores = "scores.safetensors"
     case trace = "trace.json"
+    case sweep = "sweep.json"
+    case sweepTable = "sweep.csv"
   }
 
   package func path(of file: File) -> String { path + "/" + file.rawValue }

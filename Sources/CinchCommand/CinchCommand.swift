@@ -18,7 +18,8 @@ struct CinchCommand: ParsableCommand {
       """,
     version: CinchVersion.current,
     subcommands: [
-      TrainCommand.self, PretrainCommand.self, FinetuneCommand.self, EvalCommand.self, EncodeCommand.self,
+      TrainCommand.self, SweepCommand.self, PretrainCommand.self, FinetuneCommand.self, EvalCommand.self,
+      EncodeCommand.self,
       DecodeCommand.self, ReconstructCommand.self, DenoiseCommand.self, InpaintCommand.self,
       ScoreCommand.self, ImputeCommand.self, CompressCommand.self, DecompressCommand.self, SampleCommand.self,
       ClassifyCommand.self, ExportCommand.self, ImportCommand.self,

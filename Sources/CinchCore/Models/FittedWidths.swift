@@ -1,3 +1,5 @@
+import CinchData
+
 // Widths that were chosen for one input, on another.
 extension Recipe {
   /// The recipe for vectors of another length, with as many layers, of widths that suit it.
@@ -30,6 +32,23 @@ extension Recipe {
       fitted.append(below)
     }
     recipe.autoencoder?.setDenseWidths(fitted)
+    return recipe
+  }
+
+  /// The recipe with another number of units of the code, or of filters where it is an image; the other layers keep theirs.
+  /// - Throws: `CinchError.usage` where nothing says how wide the code is.
+  public func giving(codeUnits units: Int) throws -> Recipe {
+    guard var network = autoencoder, let last = network.encoder.lastIndex(where: \.hasParameters) else {
+      throw CinchError.usage("The recipe '\(name)' has no code to make wider: choose one of an autoencoder.")
+    }
+    // As far as 2 units for each can be counted.
+    guard (1...1 << 30).contains(units) else {
+      throw CinchError.usage("A code of \(units) units is not possible: give 1 or more.")
+    }
+    network.encoder[last] = network.encoder[last].definition.giving(
+      units: network.encoder.last == .sampling ? 2 * units : units)
+    var recipe = self
+    recipe.autoencoder = network
     return recipe
   }
 

@@ -73,7 +73,7 @@ extension Recipe {
   }
 
   /// What early stopping goes by: the bound's negative, or else the loss.
-  func monitored(_ metrics: Metrics) -> Double {
+  package func monitored(_ metrics: Metrics) -> Double {
     metrics[Metrics.boundName].map { -$0 } ?? metrics[loss.metricNames[0]] ?? .nan
   }
 

@@ -1,0 +1,211 @@
+import CinchBackend
+import CinchCore
+import CinchData
+import Synchronization
+
+/// Runs of the same samples that differ in settings, in one folder: those of a grid, say. A sweep can be stopped at any time
+/// and resumed, as each of its runs can.
+///
+/// ```swift
+/// let entries = [0.001, 0.003].map { rate in
+///   var recipe = Recipe.sparse(layers: [784, 196])
+///   recipe.optimizer.learningRate = rate
+///   return Sweep.Entry(settings: [.init("lr", "\(rate)")], recipe: recipe)
+/// }
+/// let sweep = try Sweep.create(entries, data: DataSource("fashion-mnist"), in: "runs/rates")
+/// try sweep.train()
+/// for result in try sweep.results.ranked { print(result.entry.name, result.score) }
+/// ```
+///
+/// The folder holds `sweep.json`, a run's folder for each entry, and `sweep.csv`, a row for each run that has ended.
+public final class Sweep: Sendable {
+  /// One of the runs.
+  public struct Entry: Sendable, Hashable {
+    /// A setting as it was written, by which runs are told apart.
+    public struct Setting: Sendable, Hashable, Codable {
+      public var name: String
+      public var value: String
+
+      public init(_ name: String, _ value: String) { (self.name, self.value) = (name, value) }
+    }
+
+    /// What it has of its own.
+    public var settings: [Setting]
+    public var recipe: Recipe
+    public var scaling: Scaling.Kind
+    /// Why its training came to no end, as where the loss stopped being a number; nil where it did not.
+    public internal(set) var failure: String?
+
+    public init(settings: [Setting], recipe: Recipe, scaling: Scaling.Kind = .none) {
+      (self.settings, self.recipe, self.scaling) = (settings, recipe, scaling)
+    }
+
+    /// `lr=0.001 code=16`
+    public var name: String { settings.map { "\($0.name)=\($0.value)" }.joined(separator: " ") }
+  }
+
+  /// What an entry has come to.
+  public struct Result: Sendable {
+    public let entry: Entry
+    /// Its folder.
+    public let path: String
+    public let state: State
+    /// The epoch whose weights it has: its last, or where it was stopped early its best; nil before the first.
+    public let epoch: Epoch?
+
+    public enum State: String, Sendable { case waiting, stopped, ended, failed }
+
+    /// What early stopping goes by, of the held-out samples or else of the training samples: less is better.
+    public var score: Double? {
+      guard state == .ended, let epoch else { return nil }
+      return entry.recipe.monitored(epoch.validationMetrics ?? epoch.metrics)
+    }
+  }
+
+  public let folder: RunFolder
+  /// Where the runs train; each keeps its own.
+  public let device: Device
+  let plan: Mutex<Plan>
+  let samples: Mutex<Samples>
+  private let ended = Mutex<[Int: Result]>([:])
+  private let lock: FolderLock
+
+  struct Samples {
+    var data: LoadedSamples?
+    var validation: LoadedSamples?
+  }
+
+  /// The most runs of one sweep.
+  public static let most = 1000
+
+  /// A sweep in a folder of its own. Nothing is trained yet.
+  ///
+  /// - Parameters:
+  ///   - entries: its runs, each with other settings.
+  ///   - data: what all are trained on, neither scaled nor split.
+  ///   - validation: held-out samples, not scaled; nil splits off each recipe's `validationSplit`.
+  ///   - zcaEpsilon: ε of `zca` as a fraction of the mean eigenvalue.
+  ///   - path: nil takes `runs/YYYY-MM-DD-RECIPE-sweep`.
+  ///   - device: where they train.
+  /// - Throws: `CinchError.usage` where there are no entries, more than `most`, or two of the same settings, where a recipe
+  ///   makes no model, or the folder holds something already; `.badData` where samples do not fit a model; `.inputOutput`.
+  public static func create(
+    _ entries: [Entry], data: any RunSamples, validation: (any RunSamples)? = nil,
+    zcaEpsilon: Double = Whitening.usualEpsilon, in path: String? = nil, on device: Device = .automatic
+  ) throws -> Sweep {
+    guard (1...most).contains(entries.count) else {
+      throw CinchError.usage("A sweep has 1 to \(most) runs, not \(entries.count): give a grid of fewer settings.")
+    }
+    guard Set(entries.map(\.settings)).count == entries.count else {
+      throw CinchError.usage("Two runs of a sweep have the same settings: give each others.")
+    }
+    let data = try data.loaded()
+    let heldOut = try validation?.loaded(as: data.samples.schema)
+    try heldOut?.samples.requireFeatures(of: data.samples)
+    for entry in entries {
+      do {
+        try entry.recipe.validate()
+        try entry.recipe.requireHeldOut(heldOut != nil || entry.recipe.validationSplit > 0)
+      } catch CinchError.usage(let why) {
+        throw CinchError.usage("The run '\(entry.name)' cannot be trained (\(why.clause)): give it other settings.")
+      }
+    }
+    if let path { try RunFolder(path).requireNoSweep() }
+    let folder = try RunFolder.create(at: path, name: (entries.first?.recipe.name ?? "") + "-sweep")
+    let lock = try folder.lock()
+    try folder.requireNoSweep()
+    let plan = Plan(
+      data: data.source, validation: heldOut?.source, hasValidation: heldOut != nil, zcaEpsilon: zcaEpsilon,
+      device: device, entries: entries)
+    try folder.write(plan)
+    return Sweep(folder, device, plan, Samples(data: data, validation: heldOut), lock)
+  }
+
+  /// A sweep that was begun.
+  ///
+  /// - Parameters:
+  ///   - path: its folder.
+  ///   - device: nil takes the sweep's own; runs that have begun keep theirs.
+  ///   - data: the samples that it was created with, where they were a `Dataset`.
+  ///   - validation: the held-out ones, likewise.
+  /// - Throws: `CinchError.inputOutput` where there is no sweep, `.badData` where its file is damaged, `.usage` where its
+  ///   samples are needed or are its own, `.unavailable` where somebody else has the folder.
+  public static func resume(
+    _ path: String, on device: Device? = nil, data: (any RunSamples)? = nil, validation: (any RunSamples)? = nil
+  ) throws -> Sweep {
+    let folder = RunFolder(path)
+    _ = try folder.sweepPlan()
+    let lock = try folder.lock()
+    let plan = try folder.sweepPlan()
+    guard data == nil || plan.data == nil, validation == nil || plan.validation == nil else {
+      throw CinchError.usage("'\(path)' names its own data and loads them itself: resume it without data.")
+    }
+    let heldOut = try validation?.loaded()
+    return Sweep(folder, device ?? plan.device, plan, Samples(data: try data?.loaded(), validation: heldOut), lock)
+  }
+
+  private init(_ folder: RunFolder, _ device: Device, _ plan: Plan, _ samples: Samples, _ lock: FolderLock) {
+    self.folder = folder
+    self.device = device
+    self.plan = Mutex(plan)
+    self.samples = Mutex(samples)
+    self.lock = lock
+  }
+
+  public var entries: [Entry] { plan.withLock { $0.entries } }
+
+  /// The folder of each entry's run, in their order.
+  public var paths: [String] {
+    let entries = entries
+    return entries.indices.map { folder.path + "/" + Self.folderName($0, entries[$0], of: entries.count) }
+  }
+
+  /// `03-lr=0.001-code=16`: what is no letter, digit or one of `=.+-` is a hyphen.
+  private static func folderName(_ index: Int, _ entry: Entry, of count: Int) -> String {
+    let number = String(index + 1)
+    let padded = String(repeating: "0", count: String(count).count - number.count) + number
+    let name = entry.name.map { $0.isASCII && ($0.isLetter || $0.isNumber || "=.+-".contains($0)) ? $0 : "-" }
+    return padded + (name.isEmpty ? "" : "-" + String(name.prefix(80)))
+  }
+
+  /// How far each entry is.
+  /// - Throws: `CinchError.badData` where a run's files are damaged.
+  public var results: [Result] {
+    get throws {
+      let (entries, paths) = (entries, paths)
+      return try entries.indices.map { index in
+        if let known = ended.withLock({ $0[index] }) { return known }
+        let result = try Self.result(entries[index], paths[index])
+        // A checkpoint holds more than its state: it is read once.
+        if result.state == .ended { ended.withLock { $0[index] = result } }
+        return result
+      }
+    }
+  }
+
+  private static func result(_ entry: Entry, _ path: String) throws -> Result {
+    let folder = RunFolder(path)
+    guard folder.has(.config) else {
+      return Result(entry: entry, path: path, state: entry.failure == nil ? .waiting : .failed, epoch: nil)
+    }
+    let config = try folder.config()
+    let state = try folder.checkpoint(of: config).state
+    return Result(
+      entry: entry, path: path, state: entry.failure != nil ? .failed : config.isFinal ? .ended : .stopped,
+      epoch: state.history.first { $0.number == state.bestEpoch } ?? state.history.last)
+  }
+}
+
+extension [Sweep.Result] {
+  /// The runs that have ended, the best first; those of losses that cannot be compared, in their own order.
+  public var ranked: [Sweep.Result] {
+    let ended = filter { $0.score != nil }
+    guard Set(map { [$0.entry.recipe.loss.rawValue, "\($0.entry.recipe.sigma ?? 0)"] }).count == 1 else { return ended }
+    // Of equal ones the first: sorting alone would not keep their order.
+    return ended.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }.map(\.element)
+  }
+}
+
+extension Sweep.Result {
+  fileprivate var order: Double { score.flatMap { $0.isNaN ? nil : $0 } ?? .infinity }
+}

@@ -1,0 +1,149 @@
+import CinchCore
+import CinchData
+import Dispatch
+import Synchronization
+
+extension Sweep {
+  /// What training tells of.
+  public enum Event: Sendable {
+    /// A run begins, or goes on.
+    case started(Int, Run)
+    /// One of a run's own events, but for its end.
+    case run(Int, Run.Event)
+    /// A run has ended; `sweep.csv` has it.
+    case ended(Int, Run.Summary)
+    /// A run's training came to no end, which is no reason to leave out the others.
+    case failed(Int, CinchError)
+  }
+
+  /// Trains every run that has not ended. Those that have failed are not tried again: they would fail in the same way.
+  ///
+  /// - Parameters:
+  ///   - jobs: how many runs train at a time. No bit of any depends on it.
+  ///   - settings: how each run's folder is kept in step.
+  ///   - observer: is told of every event, of one at a time; where it returns false or throws, every run stops between two
+  ///     updates, with its state saved.
+  /// - Returns: whether all have come to an end.
+  /// - Throws: `CinchError.usage` where there are no jobs or samples are missing; what a run throws but for `.diverged`; and
+  ///   what `observer` throws. What has been trained stays.
+  @discardableResult
+  public func train(
+    jobs: Int = 1, settings: Run.Settings = Run.Settings(), _ observer: (Event) throws -> Bool = { _ in true }
+  ) throws -> Bool {
+    guard jobs >= 1 else { throw CinchError.usage("There cannot be \(jobs) runs at a time: give 1 or more.") }
+    let open = try results.enumerated().filter { $0.element.state == .waiting || $0.element.state == .stopped }
+      .map(\.offset)
+    try folder.write(try results)
+    let work = Work(open)
+    // Threads end before the observer's life does.
+    withoutActuallyEscaping(observer) { observer in
+      let observer = Shared(observer)
+      DispatchQueue.concurrentPerform(iterations: min(jobs, max(open.count, 1))) { _ in
+        while let index = work.next() {
+          do {
+            if try !self.train(index, settings: settings, observer, work) { work.stop() }
+          } catch { work.stop(error) }
+        }
+      }
+    }
+    if let error = work.error { throw error }
+    return try results.allSatisfy { $0.state == .ended || $0.state == .failed }
+  }
+
+  /// - Returns: whether to go on with the others.
+  private func train(_ index: Int, settings: Run.Settings, _ observer: Shared, _ work: Work) throws -> Bool {
+    let run = try run(index, settings)
+    do {
+      guard try observer.tell(.started(index, run)) else { return false }
+      let summary = try run.train { event in
+        if case .ended = event { return true }
+        return try observer.tell(.run(index, event)) && !work.isStopped
+      }
+      guard let summary else { return false }
+      try writeTable()
+      return try observer.tell(.ended(index, summary))
+    } catch CinchError.diverged(let why) {
+      let error = CinchError.diverged(why)
+      try plan.withLock { plan in
+        plan.entries[index].failure = error.description
+        try folder.write(plan)
+      }
+      try writeTable()
+      return try observer.tell(.failed(index, error))
+    }
+  }
+
+  private func writeTable() throws {
+    // One at a time, or an older table could replace a newer.
+    try samples.withLock { _ in try folder.write(try results) }
+  }
+
+  /// A new run, or the one that was stopped.
+  private func run(_ index: Int, _ settings: Run.Settings) throws -> Run {
+    let (path, entry) = (paths[index], entries[index])
+    let zcaEpsilon = plan.withLock { $0.zcaEpsilon }
+    if RunFolder(path).has(.config) {
+      let own = samples.withLock { $0 }
+      func given(_ samples: LoadedSamples?) -> Dataset? { samples.flatMap { $0.source == nil ? $0.samples : nil } }
+      return try Run.resume(path, data: given(own.data), validation: given(own.validation), settings: settings)
+    }
+    let own = try loaded()
+    return try Run.create(
+      entry.recipe, data: own.data, validation: own.validation, scaling: entry.scaling, zcaEpsilon: zcaEpsilon,
+      in: path,
+      on: device, settings: settings)
+  }
+
+  /// Read once, by the first run that is made anew.
+  private func loaded() throws -> (data: LoadedSamples, validation: LoadedSamples?) {
+    let (data, validation, hasValidation) = plan.withLock { ($0.data, $0.validation, $0.hasValidation) }
+    return try samples.withLock { samples in
+      if samples.data == nil { samples.data = try data?.loaded() }
+      if samples.validation == nil { samples.validation = try validation?.loaded(as: samples.data?.samples.schema) }
+      guard let training = samples.data else {
+        throw CinchError.usage("'\(folder.path)' does not say which data it trains on: give them again.")
+      }
+      guard !hasValidation || samples.validation != nil else {
+        throw CinchError.usage(
+          "'\(folder.path)' was begun with held-out samples that it cannot load by itself: give them again.")
+      }
+      return (training, samples.validation)
+    }
+  }
+}
+
+/// Which runs are left, and whether to stop.
+private final class Work: Sendable {
+  private struct State {
+    var left: ArraySlice<Int>
+    var isStopped = false
+    var error: (any Error)?
+  }
+
+  private let state: Mutex<State>
+
+  init(_ indices: [Int]) { state = Mutex(State(left: indices[...])) }
+
+  func next() -> Int? { state.withLock { $0.isStopped ? nil : $0.left.popFirst() } }
+
+  /// - Parameter error: the first one is thrown.
+  func stop(_ error: (any Error)? = nil) {
+    state.withLock {
+      $0.isStopped = true
+      if $0.error == nil { $0.error = error }
+    }
+  }
+
+  var isStopped: Bool { state.withLock { $0.isStopped } }
+  var error: (any Error)? { state.withLock { $0.error } }
+}
+
+/// An observer that several threads tell, one at a time.
+private final class Shared: @unchecked Sendable {
+  private let observer: (Sweep.Event) throws -> Bool
+  private let lock = Mutex(())
+
+  init(_ observer: @escaping (Sweep.Event) throws -> Bool) { self.observer = observer }
+
+  func tell(_ event: Sweep.Event) throws -> Bool { try lock.withLock { _ in try observer(event) } }
+}

@@ -1,0 +1,140 @@
+import ArgumentParser
+import Cinch
+
+/// `lr=1e-3,3e-3`: a setting and its values, which are separated by commas, or where there is one by semicolons.
+struct GridAxis: ExpressibleByArgument {
+  let name: String
+  let values: [String]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2, !parts[0].isEmpty else { return nil }
+    name = parts[0].hasPrefix("--") ? String(parts[0].dropFirst(2)) : parts[0]
+    let separator: Character = parts[1].contains(";") || name == "layers" ? ";" : ","
+    values = parts[1].split(separator: separator, omittingEmptySubsequences: false).map { $0.trimmed }
+  }
+}
+
+extension Substring {
+  fileprivate var trimmed: String {
+    var text = self
+    while text.first == " " { text.removeFirst() }
+    while text.last == " " { text.removeLast() }
+    return String(text)
+  }
+}
+
+/// Every combination of the values of some settings.
+struct Grid {
+  let axes: [GridAxis]
+
+  /// Settings that are no options of a recipe's.
+  static let ownNames = ["code", "epochs", "scale"]
+
+  /// - Throws: `CinchError.usage` where a setting is unknown, given twice or has no values, or there are too many combinations.
+  init(_ axes: [GridAxis]) throws {
+    guard !axes.isEmpty else {
+      throw CinchError.usage("There is no grid: give one or more, as in --grid lr=1e-3,3e-3 --grid code=16,32.")
+    }
+    let names = Self.ownNames + Self.optionNames
+    for axis in axes {
+      guard names.contains(axis.name) else {
+        throw CinchError.usage(
+          "--grid \(axis.name)=… names no setting\(Suggestion.text(for: axis.name, among: names)): use one of "
+            + "\(names.joined(separator: ", ")).")
+      }
+      guard !axis.values.contains("") else {
+        throw CinchError.usage(
+          "--grid \(axis.name)=… has an empty value: separate values by commas, as in lr=1e-3,3e-3.")
+      }
+      guard Set(axis.values).count == axis.values.count else {
+        throw CinchError.usage("--grid \(axis.name)=… has a value twice: give each once.")
+      }
+    }
+    guard Set(axes.map(\.name)).count == axes.count else {
+      throw CinchError.usage("A setting has two grids: give all of its values in one --grid.")
+    }
+    var count = 1
+    for axis in axes {
+      count *= axis.values.count
+      guard count <= Sweep.most else {
+        throw CinchError.usage(
+          "The grid has more than \(Sweep.most) combinations: give fewer values, or train parts of it in sweeps of their own."
+        )
+      }
+    }
+    self.axes = axes
+  }
+
+  /// The first setting varies slowest.
+  var combinations: [[Sweep.Entry.Setting]] {
+    axes.reduce([[]]) { combinations, axis in
+      combinations.flatMap { settings in axis.values.map { settings + [Sweep.Entry.Setting(axis.name, $0)] } }
+    }
+  }
+
+  /// The options of a recipe, without hyphens.
+  static var optionNames: [String] {
+    ((try? RecipeOptions.parse([]).overrides) ?? []).map { String($0.name.dropFirst(2)) }
+  }
+
+  /// Options that are switched on or off.
+  private static let switches: Set<String> = ["tied", "persistent"]
+
+  /// A recipe with a combination's settings, and how its samples are scaled.
+  ///
+  /// - Parameters:
+  ///   - base: fitted to the data.
+  ///   - data: what it is to be trained on.
+  ///   - scale: where the combination says nothing.
+  /// - Throws: `CinchError.usage` where a value means nothing.
+  static func apply(
+    _ settings: [Sweep.Entry.Setting], to base: Recipe, with data: Dataset, scale: Scaling.Kind
+  ) throws -> Sweep.Entry {
+    var words: [String] = []
+    var (recipe, scaling) = (base, scale)
+    for setting in settings {
+      func number() throws -> Int {
+        guard let number = Int(setting.value), number > 0 else {
+          throw CinchError.usage(
+            "--grid \(setting.name)=\(setting.value) is no number of 1 or more: give whole numbers.")
+        }
+        return number
+      }
+      switch setting.name {
+      case "code": recipe = try recipe.giving(codeUnits: try number())
+      case "epochs": recipe.epochs = try number()
+      case "scale":
+        guard let kind = Scaling.Kind(rawValue: setting.value) else {
+          throw CinchError.usage(
+            "--grid scale=\(setting.value) is none of \(Scaling.Kind.allCases.map(\.rawValue).joined(separator: ", "))."
+          )
+        }
+        scaling = kind
+      case let name where switches.contains(name):
+        guard ["yes", "no"].contains(setting.value) else {
+          throw CinchError.usage("--grid \(name)=\(setting.value) is neither yes nor no: give yes,no.")
+        }
+        words.append(setting.value == "yes" ? "--\(name)" : "--no-\(name)")
+      default: words += ["--\(setting.name)", setting.value]
+      }
+    }
+    let options: RecipeOptions
+    do { options = try RecipeOptions.parse(words) } catch {
+      throw CinchError.usage(
+        "--grid has a value that its setting does not take (\(RecipeOptions.message(for: error).lowercasedFirst)): give others."
+      )
+    }
+    recipe = try options.fit(recipe, isFromFile: true, to: data)
+    return Sweep.Entry(settings: settings, recipe: recipe, scaling: scaling)
+  }
+}
+
+extension String {
+  /// The first line as a part of a sentence.
+  fileprivate var lowercasedFirst: String {
+    var text = split(separator: "\n").first.map(String.init) ?? self
+    while text.last == "." { text.removeLast() }
+    return text.prefix(1).lowercased() + text.dropFirst()
+  }
+}

@@ -1,0 +1,117 @@
+import Cinch
+
+/// Tells people or programs how a sweep goes: results on standard output, the rest on standard error.
+struct SweepReport {
+  enum Style { case human, json, quiet }
+
+  private let sweep: Sweep
+  private let style: Style
+  private let bar = ProgressBar(.standardError)
+  private let width: Int
+
+  init(_ sweep: Sweep, style: Style) {
+    self.sweep = sweep
+    self.style = style
+    width = min(max(sweep.entries.map(\.name.count).max() ?? 0, 8), 60)
+  }
+
+  private var count: Int { sweep.entries.count }
+
+  func start() throws {
+    let left = try sweep.results.count { $0.state == .waiting || $0.state == .stopped }
+    switch style {
+    case .json:
+      try Output.result(
+        JSON.record([
+          "event": .string("start"), "sweep": .string(sweep.folder.path), "runs": .integer(count),
+          "left": .integer(left),
+        ]).description)
+    case .human:
+      let done = left == count ? "" : ", \(left) of them left"
+      Output.note("sweep     \(NumberText.counted(count, "run"))\(done), in \(sweep.folder.path)")
+    case .quiet: break
+    }
+  }
+
+  func tell(_ event: Sweep.Event) throws {
+    switch event {
+    case .started: break
+    case .run(_, .progress(let progress)): if style == .human { bar.draw(progress) }
+    case .run(let index, .noPicture(let error)):
+      clear()
+      Diagnostics.logger(quiet: style == .quiet).warning("no picture of \(sweep.entries[index].name): \(error.typed)")
+    case .run: break
+    case .ended(let index, let summary):
+      try line(index, "\(NumberText.short(try sweep.results[index].score ?? .nan))", summary.ended.rawValue)
+    case .failed(let index, let error):
+      clear()
+      Diagnostics.logger(quiet: style == .quiet).warning("\(sweep.entries[index].name): \(error.typed)")
+      try line(index, "-", Sweep.Result.State.failed.rawValue)
+    }
+  }
+
+  private func clear() { if style == .human { bar.clear() } }
+
+  private func line(_ index: Int, _ score: String, _ how: String) throws {
+    clear()
+    switch style {
+    case .human:
+      let done = try sweep.results.count { $0.state == .ended || $0.state == .failed }
+      let name = sweep.entries[index].name
+      Output.note(
+        "run       \(name.padding(toLength: max(width, name.count), withPad: " ", startingAt: 0))  \(score)   \(done)/\(count)"
+      )
+    case .json:
+      try Output.result(record(try sweep.results[index], event: "run").description)
+    case .quiet: break
+    }
+  }
+
+  private func record(_ result: Sweep.Result, event: String?) -> JSON {
+    JSON.record([
+      "event": event.map { .string($0) }, "run": .string(result.path), "state": .string(result.state.rawValue),
+      "settings": .object(result.entry.settings.map { (key: $0.name, value: .string($0.value)) }),
+      "epoch": result.epoch.map { .integer($0.number) }, "score": .optional(result.score),
+      "metrics": .metrics(result.epoch?.metrics),
+      "validation_metrics": .metrics(result.epoch?.validationMetrics),
+      "failure": result.entry.failure.map { .string($0) },
+    ])
+  }
+
+  /// The runs, the best first.
+  ///
+  /// - Parameter report: where the comparison was written; nil where it was not.
+  /// - Throws: `CinchError.diverged` where no run has come to its end.
+  func end(report: String? = nil) throws {
+    let results = try sweep.results
+    let ranked = results.ranked
+    let failed = results.filter { $0.state == .failed }
+    if style == .json {
+      try Output.result(
+        JSON.record([
+          "event": .string("end"), "sweep": .string(sweep.folder.path), "failed": .integer(failed.count),
+          "report": report.map { .string($0) },
+          "runs": .array((ranked + failed).map { record($0, event: nil) }),
+        ]).description)
+    } else {
+      let isHeldOut = ranked.first?.epoch?.validationMetrics != nil
+      let table = Table([
+        .text("run", width: width), .number(isHeldOut ? "held out" : "training", width: 10),
+        .number("epoch", width: 6), .text("folder", width: 6),
+      ])
+      try Output.result(table.header)
+      for result in ranked + failed {
+        try Output.result(
+          table.line([
+            result.entry.name, result.score.map(NumberText.short) ?? result.state.rawValue,
+            result.epoch.map { "\($0.number)" } ?? "-", result.path,
+          ]))
+      }
+      let files = [report, sweep.folder.path + "/sweep.csv"].compactMap { $0 }
+      try Output.result("saved     \(files.joined(separator: ", "))")
+    }
+    if ranked.isEmpty {
+      throw CinchError.diverged("No run of the sweep has come to its end: try smaller learning rates.")
+    }
+  }
+}

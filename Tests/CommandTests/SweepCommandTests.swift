@@ -1,0 +1,77 @@
+import Cinch
+import Foundation
+import TestSupport
+import Testing
+
+/// `cinch sweep`.
+@Suite struct SweepCommandTests {
+  private func sandbox() throws -> Sandbox {
+    let sandbox = try Sandbox()
+    try sandbox.writeData("data.csv", rows: 60, columns: 16)
+    return sandbox
+  }
+
+  @Test func aGridIsTrainedAndCompared() async throws {
+    let sandbox = try sandbox()
+    let outcome = try await sandbox.run(
+      line:
+        "sweep sparse --data data.csv --layers 16,6 --grid lr=1e-2,1e-3,1e30 --grid code=4,6 --epochs 2 --device cpu --jobs 2 --out s --json"
+    )
+    let events = try outcome.objects()
+    #expect(events.map { $0["event"] as? String } == ["start"] + Array(repeating: "run", count: 6) + ["end"])
+    let runs = try #require(events.last?["runs"] as? [[String: Any]])
+    let scores = runs.compactMap { $0["score"] as? Double }
+    #expect(runs.count == 6 && scores.count == 4 && scores == scores.sorted() && events.last?["failed"] as? Int == 2)
+    for run in runs {
+      let settings = try #require(run["settings"] as? [String: String])
+      let info = try await sandbox.run("info", try #require(run["run"] as? String), "--json").object()
+      let config = try #require(info["config"] as? [String: Any])
+      let training = (config["recipe"] as? [String: Any])?["training"] as? [String: Any]
+      let rate = (training?["optimizer"] as? [String: Any])?["learning_rate"] as? Double
+      #expect(rate == Double(try #require(settings["lr"])))
+      #expect((run["state"] as? String == "failed") == (settings["lr"] == "1e30"))
+    }
+    let again = try await sandbox.run(line: "sweep --resume s")
+    #expect(again.lines.count == 8 && again.errors.contains("6 runs, 0 of them left"))
+  }
+
+  /// Its runs go on to the bits that they would have had.
+  @Test func anInterruptedSweepGoesOn() async throws {
+    let sandbox = try sandbox()
+    let line = "sweep linear --data data.csv --grid seed=1,2,3 --epochs 400 --device cpu --json --out"
+    try await sandbox.run(line: "\(line) whole")
+    let process = try await sandbox.start((line + " stopped").split(separator: " ").map(String.init))
+    try await process.waitForLines(2, thenSend: SIGINT)
+    let outcome = try await process.wait()
+    // On a quick machine it may have come to its end.
+    #expect(outcome.status == 130 && outcome.errors.contains("sweep --resume stopped") || outcome.status == 0)
+    try await sandbox.run(line: "sweep --resume stopped --quiet")
+    for run in ["1-seed=1", "2-seed=2", "3-seed=3"] {
+      #expect(try sandbox.bytes("whole/\(run)/model.safetensors") == sandbox.bytes("stopped/\(run)/model.safetensors"))
+    }
+  }
+
+  @Test(arguments: [
+    ("sweep sparse --data data.csv", "no grid"), ("sweep --grid lr=1", "No recipe is named"),
+    ("sweep sparse --data data.csv --grid lrr=1", "did you mean 'lr'"),
+    ("sweep sparse --data data.csv --grid lr", "invalid"), ("sweep sparse --data data.csv --grid lr=", "empty value"),
+    ("sweep sparse --data data.csv --grid lr=1,1", "a value twice"),
+    ("sweep sparse --data data.csv --grid lr=1 --grid lr=2", "two grids"),
+    ("sweep sparse --data data.csv --grid lr=1 --lr 2", "leave one of them out"),
+    ("sweep sparse --data data.csv --grid lr=x", "'x' is invalid"),
+    ("sweep sparse --data data.csv --grid code=0", "no number of 1 or more"),
+    ("sweep sparse --data data.csv --grid tied=maybe", "neither yes nor no"),
+    ("sweep sparse --data data.csv --grid scale=max", "is none of"),
+    ("sweep sparse --data data.csv --grid lr=-1", "cannot be trained"),
+    ("sweep sparse --data data.csv --grid lr=1 --jobs 0", "no number of runs"),
+    ("sweep pca --data data.csv --grid epochs=1,2", "closed form"),
+    ("sweep --resume s --grid lr=1", "cannot be given with --resume"),
+    ("sweep --resume s --data data.csv", "cannot be given with --resume"),
+  ])
+  func whatMakesNoSenseIsRefused(line: String, part: String) async throws {
+    let sandbox = try sandbox()
+    let outcome = try await sandbox.start(line.split(separator: " ").map(String.init)).wait()
+    #expect(outcome.refused(64) && outcome.errors.contains(part), "\(line): \(outcome.errors)")
+    #expect(!sandbox.exists("runs"))
+  }
+}
