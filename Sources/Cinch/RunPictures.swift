@@ -11,10 +11,19 @@ extension RunFolder {
   /// What a small tile is enlarged to, so that maps of different layers are about as large.
   private static let tileSide = 56
 
+  package func writeFilters(_ model: Autoencoder, shape: Shape, identity: RunIdentity?) throws {
+    guard let (image, caption) = try Self.filters(of: model, shape: shape) else { return }
+    try PNG.write(
+      try ImageGrid.captioned(image, "\(model.recipe.name): \(caption)"), texts: identity?.metadata ?? [:],
+      to: path(of: .filters))
+  }
+
   /// The first layer's weights as tiles, each scaled to its own range: a dense layer's rows in the sample's shape, a
   /// convolution's kernels, in colour where they look at three channels.
-  package func writeFilters(_ model: Autoencoder, shape: Shape, identity: RunIdentity?) throws {
-    guard let weight = try model.parameters().first else { return }
+  ///
+  /// - Returns: the picture and what it shows; nil where there is nothing to show.
+  static func filters(of model: Autoencoder, shape: Shape) throws -> (picture: RasterImage, caption: String)? {
+    guard let weight = try model.parameters().first else { return nil }
     let tile: Shape
     let magnification: Int
     let isKernel = weight.shape.dimensions.count == 4
@@ -27,17 +36,16 @@ extension RunFolder {
       magnification = Self.magnification(shape, narrow: 3)
     }
     let count = min(
-      weight.values.count / tile.count, Self.mostFilters, Self.mostPixels / (tile.count * magnification * magnification)
+      weight.values.count / tile.count, mostFilters, mostPixels / (tile.count * magnification * magnification)
     )
-    guard count > 0 else { return }
+    guard count > 0 else { return nil }
     let image = try ImageGrid.tiles(
       Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification,
       gap: isKernel ? magnification / 2 + 1 : 1)
     let all = weight.values.count / tile.count
-    let caption =
-      "\(model.recipe.name): weights of the first layer's \(Self.some(count, all)) units, each scaled to its own range"
-    try PNG.write(
-      try ImageGrid.captioned(image, caption), texts: identity?.metadata ?? [:], to: path(of: .filters))
+    return (
+      image, "weights of the first layer's \(some(count, all)) units, each scaled to its own range"
+    )
   }
 
   /// The sample with the most contrast of the first few, and below it the feature maps that each convolution of the
@@ -178,7 +186,7 @@ extension RunFolder {
   }
 
   /// Channels that are no colours stand below each other.
-  private static func tile(_ shape: Shape) -> Shape {
+  static func tile(_ shape: Shape) -> Shape {
     let extents = shape.dimensions
     guard extents.count == 3, extents[0] != 1, extents[0] != 3 else { return shape }
     return [extents[0] * extents[1], extents[2]]
@@ -198,7 +206,7 @@ extension RunFolder {
     return Double(pixels).squareRoot()
   }
 
-  private static func range(_ values: [Float]) -> ClosedRange<Float> {
+  static func range(_ values: [Float]) -> ClosedRange<Float> {
     let low = values.min() ?? 0
     let high = values.max() ?? 1
     return low >= 0 && high <= 1 ? 0...1 : low...high
