@@ -53,8 +53,8 @@ struct Axis: Sendable, Hashable {
     let (first, last) = (ceil(low / step), floor(high / step))
     guard last - first < 100 else { return [] }
     return stride(from: first, through: last, by: 1).map { index in
-      // 0.3, and not 0.30000000000000004.
-      step >= 1 ? index * step : index / (1 / step).rounded()
+      // 0.3, and not 0.30000000000000004; 0, and not -0.
+      (step >= 1 ? index * step : index / (1 / step).rounded()) + 0
     }
   }
 

@@ -33,7 +33,8 @@ extension Markup {
       return "<h2>What differs</h2>\n<p>Nothing: recipes, data, devices and versions are the same.</p>\n"
     }
     let rows = comparison.differences.map { difference -> [Markup] in
-      ["\(difference.name)"] + difference.values.map { value in "\(shortened(value ?? "–"))" }
+      // Names break at dots.
+      [Markup(text: Markup.escape(difference.name).replacing(".", with: ".<wbr>"))] + difference.values.map { value in "\(shortened(value ?? "–"))" }
     }
     return "<h2>What differs</h2>\n" + table(["setting"] + runs.map { "\($0.name)" }, rows)
   }

@@ -11,7 +11,7 @@ struct ReportPage {
       let head: Markup =
         "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width, initial-scale=1\">\n<meta name=generator content=\"Cinch \(CinchVersion.current)\">\n<title>\(title)</title>\n<style>\n\(Markup(text: Self.style))</style>\n</head>\n<body>\n<main>\n"
       var body: Markup = ScatterPlot.definitions + "<h1>\(title)</h1>\n" + Markup.summary(of: runs)
-      body += runs.count == 1 ? Markup.curves(of: runs[0]) : try Markup.differences(of: runs) + Markup.curves(of: runs)
+      body += runs.count == 1 ? Markup.curves(of: runs[0]) : try Markup.curves(of: runs) + Markup.differences(of: runs)
       return (head + body + sections + "</main>\n</body>\n</html>\n").text
     }
   }
@@ -39,7 +39,7 @@ struct ReportPage {
     .wide { overflow-x: auto; margin: 0.5rem 0; }
     table { border-collapse: collapse; font-size: 0.9rem; }
     th, td { text-align: left; padding: 0.25rem 0.7rem 0.25rem 0; vertical-align: top; border-bottom: 1px solid var(--grid); }
-    td { min-width: 3rem; max-width: 28rem; overflow-wrap: anywhere; }
+    td { max-width: 28rem; overflow-wrap: break-word; }
     th { color: var(--faint); font-weight: 600; white-space: nowrap; }
     .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
     dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.15rem 1rem; margin: 0.5rem 0; }
@@ -56,7 +56,7 @@ struct ReportPage {
     .tiles { display: flex; flex-wrap: wrap; gap: 0.5rem; }
     .tiles figcaption { font-size: 0.75rem; color: var(--faint); text-align: center; font-variant-numeric: tabular-nums; }
     img { image-rendering: pixelated; display: block; max-width: 100%; height: auto; margin: 0 auto; }
-    .filters { margin: 0; }
+    .filters { margin: 0; max-width: min(100%, 720px); }
     .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0.2rem 1.1rem; margin: 0.5rem 0; padding: 0; font-size: 0.9rem; }
     .legend li { overflow-wrap: anywhere; }
     .key { height: 0.8rem; margin-right: 0.35rem; vertical-align: middle; }

@@ -58,7 +58,8 @@ package struct NeighbourEmbedding: Sendable {
     try HostMemory.require(8 * count * count + 80 * count, for: "t-SNE of \(count) samples")
     self.count = count
     self.settings = settings
-    threads = min(settings.threads ?? max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), count)
+    // Fewer rows are done before another thread has begun.
+    threads = min(settings.threads ?? max(min(sysconf(Int32(_SC_NPROCESSORS_ONLN)), count / 400), 1), count)
     let perplexity = min(settings.perplexity, Double(count - 1) / 3)
     joint = Self.joint(values, count, perplexity: perplexity, threads: threads)
   }
