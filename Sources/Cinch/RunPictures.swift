@@ -21,8 +21,11 @@ extension RunFolder {
   /// The first layer's weights as tiles, each scaled to its own range: a dense layer's rows in the sample's shape, a
   /// convolution's kernels, in colour where they look at three channels.
   ///
+  /// - Parameter mostPixels: fewer units are shown where they would have more.
   /// - Returns: the picture and what it shows; nil where there is nothing to show.
-  static func filters(of model: Autoencoder, shape: Shape) throws -> (picture: RasterImage, caption: String)? {
+  static func filters(
+    of model: Autoencoder, shape: Shape, mostPixels: Int = mostPixels
+  ) throws -> (picture: RasterImage, caption: String)? {
     guard let weight = try model.parameters().first else { return nil }
     let tile: Shape
     let magnification: Int

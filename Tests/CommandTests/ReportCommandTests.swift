@@ -85,7 +85,8 @@ import Testing
     let page = try page(sandbox, "report.html")
     check(page)
     for part in [
-      "<h1>2 runs</h1>", "<h2>What differs</h2>", "recipe.<wbr>training.<wbr>optimizer.<wbr>learning_rate", "<h2 id=run-2>second</h2>",
+      "<h1>2 runs</h1>", "<h2>What differs</h2>", "recipe.<wbr>training.<wbr>optimizer.<wbr>learning_rate",
+      "<h2 id=run-2>second</h2>",
       "class=\"line c0\"",
     ] {
       #expect(page.contains(part), "\(part)")

@@ -48,7 +48,7 @@ struct Axis: Sendable, Hashable {
     guard high > low, (high - low).isFinite else { return [] }
     let rough = (high - low) / Double(max(wanted, 1))
     let power = pow(10, floor(log10(rough)))
-    let step = ([1, 2, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10) * power
+    let step = ([1, 2, 5, 10].first { $0 * power >= 0.75 * rough } ?? 10) * power
     guard step > 0, step.isFinite else { return [] }
     let (first, last) = (ceil(low / step), floor(high / step))
     guard last - first < 100 else { return [] }

@@ -12,7 +12,7 @@ extension SampleStudy {
   /// The first layer's weights; nil where they are no images.
   static func filters(of model: Autoencoder, _ config: RunConfig) throws -> Markup? {
     guard ImageShape(config.shape) != nil,
-      let (picture, caption) = try RunFolder.filters(of: model, shape: config.shape)
+      let (picture, caption) = try RunFolder.filters(of: model, shape: config.shape, mostPixels: 1 << 22)
     else { return nil }
     let text = caption.prefix(1).uppercased() + caption.dropFirst()
     return

@@ -34,7 +34,8 @@ extension Markup {
     }
     let rows = comparison.differences.map { difference -> [Markup] in
       // Names break at dots.
-      [Markup(text: Markup.escape(difference.name).replacing(".", with: ".<wbr>"))] + difference.values.map { value in "\(shortened(value ?? "–"))" }
+      [Markup(text: Markup.escape(difference.name).replacing(".", with: ".<wbr>"))]
+        + difference.values.map { value in "\(shortened(value ?? "–"))" }
     }
     return "<h2>What differs</h2>\n" + table(["setting"] + runs.map { "\($0.name)" }, rows)
   }

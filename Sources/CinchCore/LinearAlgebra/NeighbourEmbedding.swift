@@ -53,7 +53,7 @@ package struct NeighbourEmbedding: Sendable {
   package init(_ values: [Float], count: Int, settings: Settings = Settings()) throws {
     guard (Self.fewestSamples...Self.mostSamples).contains(count), values.count % count == 0, !values.isEmpty else {
       throw CinchError.usage(
-        "t-SNE of \(count) samples is not possible: choose \(Self.fewestSamples) to \(Self.mostSamples).")
+        "A map of \(count) samples by t-SNE is not possible: choose \(Self.fewestSamples) to \(Self.mostSamples).")
     }
     try HostMemory.require(8 * count * count + 80 * count, for: "t-SNE of \(count) samples")
     self.count = count
