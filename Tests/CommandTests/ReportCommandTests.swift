@@ -132,7 +132,7 @@ import Testing
     }
     let (data, history) = (try sandbox.bytes("data.csv"), try sandbox.bytes("run/history.csv"))
     try FileManager.default.removeItem(atPath: sandbox.path("data.csv"))
-    try await report("There is nothing of samples and codes")
+    try await report("There is nothing more of samples and codes")
     let given = try Sandbox()
     try data.write(to: given.folder.appendingPathComponent("data.csv"))
     let elsewhere = try await sandbox.run(
@@ -168,7 +168,7 @@ import Testing
       ("run -o none/page.html", 74, "does not exist"), ("run -o run/history.csv --overwrite", 64, "a run's own file"),
       ("run -o /dev/full", 64, "--overwrite"), ("run -o /dev/full --overwrite --samples 10", 74, "device"),
       ("run --data none.csv", 74, "none.csv"), ("run --header yes", 64, "--header"),
-      ("run -o data.csv", 64, "--overwrite"),
+      ("run --device opencl:9:9", 69, "opencl"), ("run -o data.csv", 64, "--overwrite"),
     ] as [(String, Int32, String)] {
       let outcome = try await sandbox.run(line: "report \(line)")
       #expect(outcome.refused(status) && outcome.errors.contains(part), "\(line): \(outcome.errors)")

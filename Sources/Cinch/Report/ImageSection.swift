@@ -10,9 +10,11 @@ extension SampleStudy {
   private static let mostSide = 160
 
   /// The first layer's weights; nil where they are no images.
-  static func filters(of model: Autoencoder, _ config: RunConfig) throws -> Markup? {
+  ///
+  /// - Parameter mostPixels: of the picture.
+  static func filters(of model: Autoencoder, _ config: RunConfig, mostPixels: Int) throws -> Markup? {
     guard ImageShape(config.shape) != nil,
-      let (picture, caption) = try RunFolder.filters(of: model, shape: config.shape, mostPixels: 1 << 22)
+      let (picture, caption) = try RunFolder.filters(of: model, shape: config.shape, mostPixels: mostPixels)
     else { return nil }
     let text = caption.prefix(1).uppercased() + caption.dropFirst()
     return

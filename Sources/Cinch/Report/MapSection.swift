@@ -12,6 +12,7 @@ struct CodeMap {
   /// Samples that are shown, and bytes of their pictures before they are compressed.
   let mostSamples: Int
   let mostBytes: Int
+  let wording: (CinchError.Message) -> String
 
   /// More classes are not told apart.
   private static let mostClasses = Drawing.colours * Drawing.marks.count
@@ -52,9 +53,8 @@ struct CodeMap {
         plots += plot("t-SNE", points, nil)
       }
     } catch let error as CinchError {
-      if plots.text.isEmpty { return Markup.note("There is no map of the codes: \(error.description)") }
-      plots += Markup.note("There is no t-SNE: \(error.description)")
-      note(error.message)
+      if plots.text.isEmpty { return Markup.note("There is no map of the codes: \(wording(error.message))") }
+      note("There is no t-SNE: \(error.message)")
     }
     return
       "<h3>Map of the codes</h3>\n<p>\(study.text(shown.count)).</p>\n\(sheet?.definition ?? "")\(legend)<div class=maps>\n\(plots)</div>\n"

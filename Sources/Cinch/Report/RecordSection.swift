@@ -26,6 +26,9 @@ extension Markup {
       numbers: [2, 3, 6])
   }
 
+  /// More differences than this are shown where they are asked for.
+  private static let mostDifferences = 40
+
   /// The settings that are not the same in all runs.
   static func differences(of runs: [ReportedRun]) throws -> Markup {
     let comparison = try RunComparison(runs.map(\.config))
@@ -33,11 +36,17 @@ extension Markup {
       return "<h2>What differs</h2>\n<p>Nothing: recipes, data, devices and versions are the same.</p>\n"
     }
     let rows = comparison.differences.map { difference -> [Markup] in
-      // Names break at dots.
-      [Markup(text: Markup.escape(difference.name).replacing(".", with: ".<wbr>"))]
+      [setting(difference.name)]
         + difference.values.map { value in "\(shortened(value ?? "–"))" }
     }
-    return "<h2>What differs</h2>\n" + table(["setting"] + runs.map { "\($0.name)" }, rows)
+    let whole = table(["setting"] + runs.map { "\($0.name)" }, rows)
+    guard rows.count > mostDifferences else { return "<h2>What differs</h2>\n\(whole)" }
+    return "<h2>What differs</h2>\n<details><summary>\(rows.count) settings</summary>\(whole)</details>\n"
+  }
+
+  /// Names break at dots.
+  private static func setting(_ name: String) -> Markup {
+    Markup(text: "<span class=setting>\(escape(name).replacing(".", with: ".<wbr>"))</span>")
   }
 
   /// Long lists, such as the means of a scaling, are told by their beginning.

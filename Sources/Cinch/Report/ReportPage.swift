@@ -4,6 +4,7 @@ import CinchData
 struct ReportPage {
   let runs: [ReportedRun]
   let sections: Markup
+  let wording: (CinchError.Message) -> String
 
   var text: String {
     get throws {
@@ -11,6 +12,7 @@ struct ReportPage {
       let head: Markup =
         "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width, initial-scale=1\">\n<meta name=generator content=\"Cinch \(CinchVersion.current)\">\n<title>\(title)</title>\n<style>\n\(Markup(text: Self.style))</style>\n</head>\n<body>\n<main>\n"
       var body: Markup = ScatterPlot.definitions + "<h1>\(title)</h1>\n" + Markup.summary(of: runs)
+      if runs.count == 1 { body += runs[0].notes(wording) }
       body += runs.count == 1 ? Markup.curves(of: runs[0]) : try Markup.curves(of: runs) + Markup.differences(of: runs)
       return (head + body + sections + "</main>\n</body>\n</html>\n").text
     }
@@ -40,6 +42,8 @@ struct ReportPage {
     table { border-collapse: collapse; font-size: 0.9rem; }
     th, td { text-align: left; padding: 0.25rem 0.7rem 0.25rem 0; vertical-align: top; border-bottom: 1px solid var(--grid); }
     td { max-width: 28rem; overflow-wrap: break-word; }
+    .wide td:first-child, .wide th:first-child { position: sticky; left: 0; background: var(--paper); }
+    .setting { display: inline-block; min-width: 11rem; }
     th { color: var(--faint); font-weight: 600; white-space: nowrap; }
     .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
     dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.15rem 1rem; margin: 0.5rem 0; }

@@ -37,6 +37,10 @@ struct ReportedRun: Sendable {
     }
   }
 
+  func notes(_ wording: (CinchError.Message) -> String) -> Markup {
+    notes.reduce("") { $0 + Markup.note("\(wording($1))") }
+  }
+
   /// 12 of 40
   var epochsText: String {
     guard let history else { return "–" }

@@ -36,10 +36,12 @@ public struct RunReport: Sendable {
   ///   - data: samples in place of those that each was trained on.
   ///   - options: what is shown.
   ///   - device: nil takes each run's own, or `.automatic` where that is not here.
+  ///   - wording: of notices on the page.
   /// - Throws: `CinchError.usage` where no run is named, or samples are too many; `.inputOutput` where one of the folders holds no
   ///   run; `.badData` where its configuration is damaged, or `data` do not fit. What else fails is among `notices`.
   public init(
-    _ runs: [String], data: DataSource? = nil, options: Options = Options(), on device: Device? = nil
+    _ runs: [String], data: DataSource? = nil, options: Options = Options(), on device: Device? = nil,
+    wording: @escaping (CinchError.Message) -> String = { $0.description }
   ) throws {
     guard !runs.isEmpty else { throw CinchError.usage("There is nothing to report on: name a run.") }
     if let samples = options.samples {
@@ -55,10 +57,10 @@ public struct RunReport: Sendable {
     var loaded: LoadedData?
     var sections: Markup = ""
     for run in reported {
-      sections += try RunSection(run: run, options: options, runs: runs.count)
+      sections += try RunSection(run: run, options: options, runs: runs.count, wording: wording)
         .markup(data: data, on: device, &loaded) { notices.append($0) }
     }
-    html = try ReportPage(runs: reported, sections: sections).text
+    html = try ReportPage(runs: reported, sections: sections, wording: wording).text
     self.notices = notices
   }
 

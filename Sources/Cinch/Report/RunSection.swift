@@ -8,10 +8,12 @@ struct RunSection {
   let options: RunReport.Options
   /// How many runs the report has.
   let runs: Int
+  let wording: (CinchError.Message) -> String
 
   /// Samples on a map, and bytes of their pictures in the whole page.
   private var mapSamples: Int { options.samples ?? (runs > 1 ? 300 : 1000) }
   private static let mostPictures = 900_000
+  private static let filterPixels = 1 << 22
 
   /// - Parameters:
   ///   - source: samples in place of the run's own.
@@ -25,35 +27,37 @@ struct RunSection {
     let (config, path) = (run.config, run.path)
     var result: Markup =
       runs > 1 ? "<section><h2 id=run-\(run.index + 1)>\(run.name)</h2>\n" : "<section><h2>Model</h2>\n"
-    for text in run.notes { result += Markup.note("\(text.description)") }
+    if runs > 1 { result += run.notes(wording) }
     var notes: [CinchError.Message] = []
     func missing(_ what: CinchError.Message, _ error: CinchError) { notes.append("\(what): \(error.message)") }
     var model: Autoencoder?
     do { model = try Autoencoder.load(path, on: device) } catch let error as CinchError {
+      if device != nil, case .unavailable = error { throw error }
       missing("There is nothing of the model", error)
     }
     var body: Markup = ""
     if let model {
-      do { body += try SampleStudy.filters(of: model, config) ?? "" } catch let error as CinchError {
+      do { body += try SampleStudy.filters(of: model, config, mostPixels: Self.filterPixels / runs) ?? "" } catch let
+        error as CinchError
+      {
         missing("There are no filters", error)
       }
       do {
         let data = try samples(source, &loaded)
         let study = try SampleStudy(model, config, data)
-        body += try studied(study) { notes.append($0) }
+        try add(study, to: &body) { notes.append($0) }
       } catch let error as CinchError where source == nil {
-        missing("There is nothing of samples and codes", error)
+        missing("There is nothing more of samples and codes", error)
       }
     }
     for text in notes {
-      result += Markup.note("\(text.description)")
+      result += Markup.note("\(wording(text))")
       note(runs > 1 ? "'\(path)': " + text : text)
     }
     return result + body + (try Markup.record(of: run)) + "</section>\n"
   }
 
-  private func studied(_ study: SampleStudy, _ note: (CinchError.Message) -> Void) throws -> Markup {
-    var body: Markup = ""
+  private func add(_ study: SampleStudy, to body: inout Markup, _ note: (CinchError.Message) -> Void) throws {
     if run.config.recipe.classifier != nil {
       body += try study.classes()
     } else {
@@ -64,8 +68,8 @@ struct RunSection {
     body += codes.markup(study)
     let map = CodeMap(
       study: study, codes: codes, options: options, name: "s\(run.index)", mostSamples: mapSamples,
-      mostBytes: Self.mostPictures / runs)
-    return body + (try map.markup(note))
+      mostBytes: Self.mostPictures / runs, wording: wording)
+    body += try map.markup(note)
   }
 
   /// The samples named by the caller, or those that the run was trained on.

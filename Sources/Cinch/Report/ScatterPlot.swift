@@ -16,11 +16,11 @@ struct ScatterPlot {
   private static let pictureSide = 64.0
 
   var markup: Markup {
-    let top = pictures == nil ? 12 : Self.pictureSide + 20
+    let top = (pictures == nil ? 12 : Self.pictureSide + 20) + (names == nil ? 0 : 14)
     let drawing = Drawing(
       width: 460, height: 420 + top, x: Axis(x, wanted: 5), y: Axis(y, wanted: 5), top: top, hasLabels: names != nil)
     var content: Markup = names.map { drawing.frame($0.x, hasVertical: true) } ?? ""
-    if let names { content += "<text class=s x=8 y=\(top - 2)>\(names.y)</text>\n" }
+    if let names { content += "<text class=s x=8 y=\(top - 12)>\(names.y)</text>\n" }
     if pictures != nil {
       content += "<text class=s x=8 y=20>Point at a sample to see it</text>\n"
     }

@@ -48,10 +48,11 @@ struct ReportCommand: ParsableCommand {
     options.samples = samples
     options.tsne = !noTsne
     let source = try sourceOptions.source()
+    let typed = { CinchError.badData($0).typed }
     let report = try LoadReport.observing(quiet: false) {
-      try RunReport(paths, data: source, options: options, on: deviceOptions.device)
+      try RunReport(paths, data: source, options: options, on: deviceOptions.device, wording: typed)
     }
-    for notice in report.notices { Diagnostics.logger().notice("\(CinchError.badData(notice).typed)") }
+    for notice in report.notices { Diagnostics.logger().notice("\(typed(notice))") }
     try report.write(to: output, overwriting: overwrite)
     try Output.result("saved     \(output)   (\(NumberText.counted(paths.count, "run")))")
   }
