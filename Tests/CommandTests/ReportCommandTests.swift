@@ -155,7 +155,12 @@ import Testing
     try sandbox.write("epoch,loss\n1,many\n", to: "run/history.csv")
     try await report("no number")
     try history.write(to: sandbox.folder.appendingPathComponent("run/history.csv"))
+    // What a run that still trains has not saved, its checkpoint has.
     try FileManager.default.removeItem(atPath: sandbox.path("run/model.safetensors"))
+    let before = try page(sandbox).count
+    #expect(try await sandbox.run(line: "report run/ --samples 10 --overwrite").status == 0)
+    #expect(try page(sandbox).contains("<h3>Map of the codes</h3>") && page(sandbox).count > before)
+    try FileManager.default.removeItem(atPath: sandbox.path("run/checkpoint.safetensors"))
     try await report("There is nothing of the model")
   }
 

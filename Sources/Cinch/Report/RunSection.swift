@@ -31,7 +31,7 @@ struct RunSection {
     var notes: [CinchError.Message] = []
     func missing(_ what: CinchError.Message, _ error: CinchError) { notes.append("\(what): \(error.message)") }
     var model: Autoencoder?
-    do { model = try Autoencoder.load(path, on: device) } catch let error as CinchError {
+    do { model = try opened(on: device, &loaded) } catch let error as CinchError {
       if device != nil, case .unavailable = error { throw error }
       missing("There is nothing of the model", error)
     }
@@ -70,6 +70,22 @@ struct RunSection {
       study: study, codes: codes, options: options, name: "s\(run.index)", mostSamples: mapSamples,
       mostBytes: Self.mostPictures / runs, wording: wording)
     body += try map.markup(note)
+  }
+
+  /// The model as it was saved, or, of a run that has saved none yet, as its checkpoint has it.
+  private func opened(on device: Device?, _ loaded: inout LoadedData?) throws -> Autoencoder {
+    let (folder, config) = (RunFolder(run.path), run.config)
+    guard !folder.has(.model), folder.has(.checkpoint), config.data != nil else {
+      return try Autoencoder.load(run.path, on: device)
+    }
+    let checkpoint = try folder.checkpoint(of: config)
+    let parts = try config.recipe.checkedParts(
+      of: try samples(nil, &loaded), validation: try config.validation?.load(), test: nil, config.scaling ?? .identity,
+      config.classes)
+    let trainer = try Trainer(config.recipe, on: try device ?? config.device.device)
+    try trainer.prepare(parts.training, validation: parts.validation)
+    try trainer.model.withSession { try $0.restore(checkpoint) }
+    return trainer.model
   }
 
   /// The samples named by the caller, or those that the run was trained on.

@@ -40,7 +40,8 @@ struct ReportCommand: ParsableCommand {
   var overwrite = false
 
   func run() throws {
-    let output = output ?? (paths.count == 1 ? "\(paths[0])/report.html" : "report.html")
+    let folder = paths.count == 1 ? String(paths[0].reversed().drop { $0 == "/" }.reversed()) : "."
+    let output = output ?? (folder == "." ? "report.html" : "\(folder)/report.html")
     // Before any work is done.
     for path in paths { _ = try RunFolder(path).config() }
     try RunFolder.requireFree(output, overwrite)
