@@ -54,9 +54,8 @@ struct Drawing {
         #"<path class=axis d="M\#(place) \#(base)v4"/><text class=m x=\#(place) y=\#(base + 17)>\#(Axis.text(tick))</text>"#
     }
     result += #"<path class=axis d="M\#(left) \#(top)V\#(base)H\#(right)"/>"#
-    let scale = y.isLogarithmic ? ", logarithmic" : ""
     return result
-      + "<text class=m x=\((left + right) / 2) y=\(height - 6)>\(xName)\(scale)</text>\n"
+      + "<text class=m x=\((left + right) / 2) y=\(height - 6)>\(xName)</text>\n"
   }
 
   /// The whole, with what it shows for who does not see it.
@@ -64,9 +63,9 @@ struct Drawing {
     #"<svg class=chart viewBox="0 0 \#(width) \#(height)" role=img aria-label="\#(label)">"# + "\n\(content)</svg>\n"
   }
 
-  /// What legends show of a series' line.
+  /// What legends show of a series: its line, and the mark of a point that stands alone.
   static func line(_ index: Int) -> Markup {
-    #"<svg class=key viewBox="0 0 34 10" aria-hidden=true><path class="line c\#(index % colours)" \#(dash(index))d="M1 5H33"/></svg>"#
+    #"<svg class=key viewBox="0 -5 46 10" aria-hidden=true><path class="line c\#(index % colours)" \#(dash(index))d="M1 0H31"/><path class="mark c\#(index % colours)" transform="translate(39)" d="\#(marks[index % marks.count])"/></svg>"#
   }
 
   static func mark(_ index: Int) -> Markup {

@@ -25,6 +25,7 @@ struct LineChart: Sendable {
       x: Axis(all.map(\.x), isWhole: true, wanted: 6), y: Axis(all.map(\.y), mayBeLogarithmic: true))
     var content = drawing.frame("epoch")
     for one in series { content += curve(one, drawing) }
+    let title = title + (drawing.y.isLogarithmic ? ", logarithmic scale" : "")
     return "<figure><figcaption>\(title)</figcaption>\(drawing.whole("\(title) by epoch", content))</figure>\n"
   }
 

@@ -17,7 +17,8 @@ extension Markup {
       return [
         runs.count > 1 ? "<a href=\"#run-\(run.index + 1)\">\(run.name)</a>" : "\(run.path)",
         "\(run.config.recipe.name)", "\(run.epochsText)", "\(last("loss"))",
-        "\(last(term)) \(term.replacing("reconstruction_", with: "").replacing("_", with: " "))", "\(best ?? "–")",
+        "\(unbroken("\(last(term)) \(term.replacing("reconstruction_", with: "").replacing("_", with: " "))"))",
+        "\(unbroken(best ?? "–"))",
         "\(history.map { $0.rows.isEmpty ? "–" : NumberText.duration($0.seconds) } ?? "–")",
       ]
     }
@@ -25,6 +26,9 @@ extension Markup {
       ["run", "recipe", "epochs", "last loss", "last metric", "best of held-out samples", "time"], rows,
       numbers: [2, 3, 6])
   }
+
+  /// On one line.
+  private static func unbroken(_ text: String) -> String { text.replacing(" ", with: "\u{A0}") }
 
   /// More differences than this are shown where they are asked for.
   private static let mostDifferences = 40
