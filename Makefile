@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check tensorboard-check rbm-check patches-check bundle install uninstall deb deb-test bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check tensorboard-check rbm-check patches-check report-check bundle install uninstall deb deb-test bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -132,6 +132,10 @@ patches-check: build  ## Learns edges from photographs' patches by L-BFGS, and m
 	Benchmarks/setup-python.sh
 	.venv/bin/pip install --quiet scikit-learn==1.9.1 pillow==13.0.0
 	.venv/bin/python Benchmarks/check_patches.py $(CINCH) .build/patches-check
+
+report-check: build  ## Makes reports of every recipe, and looks at them in Chromium, light and dark, wide and narrow
+	@Tools/need chromium
+	python3 Benchmarks/check_report.py $(CINCH) .build/report-check
 
 bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on other machines
 	SWIFT="$(SWIFT)" Tools/bundle

@@ -20,7 +20,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
-    .target(name: "CSamples"),
+    .target(name: "CSamples", linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CBuild"),
     .target(name: "CVector", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
 
@@ -38,7 +38,7 @@ let package = Package(
 
     // Data sets and files; autoencoders, generic over a backend; messages of ONNX and TensorBoard; and the library that picks the device.
     .target(name: "CinchData", dependencies: ["CinchBackend", "CJPEG", "CPNG", "CSamples", "CZlib"]),
-    .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS"]),
+    .target(name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS", "CSamples"]),
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["model.proto", "tensor.proto"]),

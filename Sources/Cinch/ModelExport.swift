@@ -1,7 +1,6 @@
 import CinchBackend
 import CinchCore
 import CinchData
-import FoundationEssentials
 
 /// A trained model for other programs: as an ONNX model, or as weights that PyTorch loads. No device is opened.
 ///
@@ -60,7 +59,7 @@ public struct ModelExport: Sendable {
   public func writeONNX(
     _ part: ModelPart = .all, to path: String, overwriting: Bool = false
   ) throws -> (input: String, output: String) {
-    try Self.requireFree(path, overwriting)
+    try RunFolder.requireFree(path, overwriting)
     try requireRoom()
     let graph = try graph(part)
     try AtomicFile.write(try onnx(graph, part), to: path)
@@ -84,7 +83,7 @@ public struct ModelExport: Sendable {
   public func writeSafetensors(
     _ part: ModelPart = .all, names: Names = .cinch, to path: String, overwriting: Bool = false
   ) throws -> String? {
-    try Self.requireFree(path, overwriting)
+    try RunFolder.requireFree(path, overwriting)
     try requireRoom()
     var file = Safetensors()
     file.metadata = metadata(part)
@@ -101,19 +100,6 @@ public struct ModelExport: Sendable {
     for parameter in named { try file.add(parameter.name, shape: parameter.shape, .float32(parameter.values)) }
     try file.write(to: path)
     return module
-  }
-
-  private static func requireFree(_ path: String, _ overwriting: Bool) throws {
-    let url = URL(filePath: path)
-    guard
-      !RunFolder(url.deletingLastPathComponent().path).has(.config)
-        || RunFolder.File(rawValue: url.lastPathComponent) == nil
-    else {
-      throw CinchError.usage("'\(path)' is a run's own file: choose another.")
-    }
-    guard overwriting || !FileManager.default.fileExists(atPath: path) else {
-      throw CinchError.usage("'\(path)' is there already: choose another file, or say \(.overwriting).")
-    }
   }
 
   /// Parameters as the model has them, under their names, as the file's, and its bytes.

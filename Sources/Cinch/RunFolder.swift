@@ -71,6 +71,23 @@ public struct RunFolder: Sendable, Hashable {
     }
   }
 
+  /// Whether a file may be written.
+  ///
+  /// - Parameter overwriting: whether one that is there is replaced.
+  /// - Throws: `CinchError.usage` where it is a run's own, or there already.
+  package static func requireFree(_ path: String, _ overwriting: Bool) throws {
+    let url = URL(filePath: path)
+    guard
+      !RunFolder(url.deletingLastPathComponent().path).has(.config)
+        || File(rawValue: url.lastPathComponent) == nil
+    else {
+      throw CinchError.usage("'\(path)' is a run's own file: choose another.")
+    }
+    guard overwriting || !FileManager.default.fileExists(atPath: path) else {
+      throw CinchError.usage("'\(path)' is there already: choose another file, or say \(.overwriting).")
+    }
+  }
+
   /// The right to write here.
   /// - Throws: `CinchError.unavailable` where somebody has it, `.inputOutput`.
   func lock() throws -> FolderLock { try FolderLock(path) }

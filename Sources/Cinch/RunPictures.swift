@@ -18,7 +18,10 @@ package enum RunPicture: String, CaseIterable {
   /// - Returns: nil where the model or its samples have nothing to show.
   /// - Throws: `CinchError.usage` where the picture cannot be drawn.
   package func drawn(_ model: Autoencoder, of samples: Dataset?, _ config: RunConfig) throws -> RasterImage? {
-    if case .filters = self { return try RunFolder.filters(model, shape: config.shape) }
+    if case .filters = self {
+      guard let (image, caption) = try RunFolder.filters(of: model, shape: config.shape) else { return nil }
+      return try ImageGrid.captioned(image, "\(model.recipe.name): \(caption)")
+    }
     guard let samples else { return nil }
     switch self {
     case .features: return try RunFolder.features(model, of: samples, shape: config.shape)
@@ -49,7 +52,12 @@ extension RunFolder {
 
   /// The first layer's weights as tiles, each scaled to its own range: a dense layer's rows in the sample's shape, a
   /// convolution's kernels, in colour where they look at three channels.
-  fileprivate static func filters(_ model: Autoencoder, shape: Shape) throws -> RasterImage? {
+  ///
+  /// - Parameter mostPixels: fewer units are shown where they would have more.
+  /// - Returns: the picture and what it shows; nil where there is nothing to show.
+  static func filters(
+    of model: Autoencoder, shape: Shape, mostPixels: Int = mostPixels
+  ) throws -> (picture: RasterImage, caption: String)? {
     guard let weight = try model.parameters().first else { return nil }
     let tile: Shape
     let magnification: Int
@@ -70,9 +78,9 @@ extension RunFolder {
       Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification,
       gap: isKernel ? magnification / 2 + 1 : 1)
     let all = weight.values.count / tile.count
-    let caption =
-      "\(model.recipe.name): weights of the first layer's \(some(count, all)) units, each scaled to its own range"
-    return try ImageGrid.captioned(image, caption)
+    return (
+      image, "weights of the first layer's \(some(count, all)) units, each scaled to its own range"
+    )
   }
 
   /// The sample with the most contrast of the first few, and below it the feature maps that each convolution of the
@@ -213,7 +221,7 @@ extension RunFolder {
   }
 
   /// Channels that are no colours stand below each other.
-  private static func tile(_ shape: Shape) -> Shape {
+  static func tile(_ shape: Shape) -> Shape {
     let extents = shape.dimensions
     guard extents.count == 3, extents[0] != 1, extents[0] != 3 else { return shape }
     return [extents[0] * extents[1], extents[2]]
@@ -233,7 +241,7 @@ extension RunFolder {
     return Double(pixels).squareRoot()
   }
 
-  private static func range(_ values: [Float]) -> ClosedRange<Float> {
+  static func range(_ values: [Float]) -> ClosedRange<Float> {
     let low = values.min() ?? 0
     let high = values.max() ?? 1
     return low >= 0 && high <= 1 ? 0...1 : low...high

@@ -23,7 +23,8 @@ struct CinchCommand: ParsableCommand {
       DecodeCommand.self, ReconstructCommand.self, DenoiseCommand.self, InpaintCommand.self,
       ScoreCommand.self, ImputeCommand.self, CompressCommand.self, DecompressCommand.self, SampleCommand.self,
       ClassifyCommand.self, ExportCommand.self, ImportCommand.self,
-      PlanCommand.self, InfoCommand.self, RecipesCommand.self, DevicesCommand.self, SelfTestCommand.self,
+      PlanCommand.self, InfoCommand.self, ReportCommand.self, RecipesCommand.self, DevicesCommand.self,
+      SelfTestCommand.self,
       BenchCommand.self, TuneCommand.self,
     ])
 

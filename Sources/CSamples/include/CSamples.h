@@ -69,6 +69,20 @@ void cinch_linear_map(
 /// False where the iteration does not come to an end, as with numbers that are not finite.
 bool cinch_symmetric_eigen(double *a, int64_t n, double *values, double *vectors, double *work);
 
+// t-SNE: rows first ..< end of all, each by itself.
+
+/// weights[i][j] = exp(−β_i d_ij) / Σ_k exp(−β_i d_ik), where d_ij is the squared distance of samples [count, columns], j ≠ i, and
+/// β_i such that the row's entropy is log(perplexity), found by bisection. `scratch` has room for `count` doubles.
+void cinch_neighbour_weights(
+    const float *values, int64_t count, int64_t columns, int64_t first, int64_t end, double perplexity, double *scratch,
+    double *weights);
+
+/// With w_ij = 1 / (1 + ‖y_i − y_j‖²) of points y: sums[i] = Σ_j w_ij, attraction[i] = Σ_j p_ij w_ij (y_i − y_j), and
+/// repulsion[i] = Σ_j w_ij² (y_i − y_j), of two numbers each.
+void cinch_neighbour_forces(
+    const double *joint, const double *x, const double *y, int64_t count, int64_t first, int64_t end,
+    double *attraction, double *repulsion, double *sums);
+
 // Images of bytes with their channels side by side.
 
 /// Pixels with alpha behind their channels, not multiplied by it, in front of white.

@@ -53,37 +53,7 @@ struct ClassifyCommand: ParsableCommand {
   }
 }
 
-/// How often which label was told as which class.
-struct Confusion {
-  /// By label, then class.
-  let counts: [[Int]]
-  /// Of the classes.
-  let names: [String]
-
-  /// Nil without labels.
-  /// - Throws: `CinchError.badData` where a label is none of the classes.
-  init?(labels: [Int]?, classes: [Int], names: [String]) throws {
-    guard let labels else { return nil }
-    self.names = names
-    let count = names.count
-    var counts = [[Int]](repeating: [Int](repeating: 0, count: count), count: count)
-    for (row, (label, value)) in zip(labels, classes).enumerated() {
-      guard (0..<count).contains(label) else {
-        throw CinchError.badData(
-          "Row \(row + 1) has the label \(label), but the model knows the classes 0 to \(count - 1): correct the label."
-        )
-      }
-      counts[label][value] += 1
-    }
-    self.counts = counts
-  }
-
-  var rate: ErrorRate {
-    let samples = counts.joined().reduce(0, +)
-    let right = counts.indices.reduce(0) { $0 + counts[$1][$1] }
-    return ErrorRate(error: 1 - Double(right) / Double(samples), samples: samples)
-  }
-
+extension Confusion {
   var text: String {
     func cut(_ name: String) -> String { name.count > 11 ? name.prefix(10) + "…" : name }
     let longest = names.map { cut($0).count }.max() ?? 0

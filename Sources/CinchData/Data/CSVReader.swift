@@ -181,3 +181,18 @@ extension Labels {
     self.init(labels)
   }
 }
+
+/// A small table as text.
+package enum CSVText {
+  /// Rows of cells, the first among them, each of as many.
+  /// - Throws: `CinchError.badData` where it has none, or one has other cells than the first; `.inputOutput`.
+  package static func rows(_ path: String) throws -> [[String]] {
+    try FileContents(contentsOf: path).withUnsafeBytes { bytes in
+      var reader = CSVReader(bytes: bytes.assumingMemoryBound(to: UInt8.self), path: path)
+      reader.skipByteOrderMark()
+      var rows = [try reader.firstRow()]
+      while try reader.beginRow() { rows.append(try reader.row(of: rows[0].count)) }
+      return rows.map { $0.map { String(decoding: $0, as: UTF8.self) } }
+    }
+  }
+}

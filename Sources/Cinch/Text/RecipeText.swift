@@ -8,10 +8,10 @@ extension Recipe {
   }
 
   /// 784 → 196 → 784, or 1×28×28 → 16×14×14 → 1×28×28
-  func layersText() throws -> String { try resolved().shapes.map(\.description).joined(separator: " → ") }
+  package func layersText() throws -> String { try resolved().shapes.map(\.description).joined(separator: " → ") }
 
   /// The activations in use, each once: `relu, sigmoid`.
-  var activationsText: String {
+  package var activationsText: String {
     var seen: [String] = []
     for layer in encoder + decoder where layer.hasParameters && !seen.contains(layer.activation.rawValue) {
       seen.append(layer.activation.rawValue)
@@ -20,7 +20,7 @@ extension Recipe {
   }
 
   /// sse + KL(ρ 0.05, β 3) + weight decay 0.001
-  var objectiveText: String {
+  package var objectiveText: String {
     if let modules { return Self.once(modules.map(\.objectiveText)) }
     if let chain = objective.chain {
       let units = decoder.last?.activation == .linear ? "gaussian" : "bernoulli"
@@ -44,7 +44,7 @@ extension Recipe {
   }
 
   /// adam 0.001, batch 256; lbfgs 1, all samples
-  var trainingText: String {
+  package var trainingText: String {
     if let modules {
       // Their seeds follow from the stack's.
       let texts = modules.map { module in
@@ -64,7 +64,7 @@ extension Recipe {
     return parts.joined(separator: ", ")
   }
 
-  var corruptionText: String? {
+  package var corruptionText: String? {
     if let modules {
       let texts = modules.compactMap(\.corruptionText)
       return texts.isEmpty ? nil : Self.once(texts)

@@ -1,0 +1,183 @@
+import Cinch
+import Foundation
+import Testing
+
+/// `cinch report`: what its page holds, what it says of what is missing, and what it refuses.
+@Suite struct ReportCommandTests {
+  private func train(_ sandbox: Sandbox, _ line: String, _ data: String = "data.csv") async throws {
+    let outcome = try await sandbox.run(line: "train \(line) --data \(data) --device reference --quiet")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+  }
+
+  private func sandbox(_ line: String = "deep --layers 16,8,4 --epochs 2 --validation-split 0.2 --out run") async throws
+    -> Sandbox
+  {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    try await train(sandbox, line)
+    return sandbox
+  }
+
+  private func page(_ sandbox: Sandbox, _ name: String = "run/report.html") throws -> String {
+    String(decoding: try sandbox.bytes(name), as: UTF8.self)
+  }
+
+  /// Loads nothing, runs nothing, and closes what it opens.
+  private func check(_ page: String) {
+    #expect(page.hasPrefix("<!DOCTYPE html>") && page.hasSuffix("</html>\n"))
+    #expect(!page.contains("<script") && !page.contains("javascript:") && !page.contains("@import"))
+    for match in page.matches(of: /(?:src|href)=("[^"]*"|[^\s>]+)/) {
+      let target = match.1.replacing("\"", with: "")
+      #expect(target.hasPrefix("data:image/png;base64,") || target.hasPrefix("#"), "\(target.prefix(60))")
+    }
+    let void: Set = ["meta", "img", "wbr", "!DOCTYPE"]
+    var open: [Substring] = []
+    for tag in page.matches(of: /<(\/?)([A-Za-z!][A-Za-z0-9]*)(?:"[^"]*"|[^>"])*?(\/?)>/) {
+      if void.contains(String(tag.2)) || !tag.3.isEmpty { continue }
+      if tag.1.isEmpty {
+        open.append(tag.2)
+      } else {
+        #expect(open.popLast() == tag.2)
+      }
+    }
+    #expect(open.isEmpty)
+  }
+
+  @Test func aPageHasEverySection() async throws {
+    let sandbox = try await sandbox()
+    let outcome = try await sandbox.run(line: "report run --samples 40")
+    #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+    #expect(outcome.output == "saved     run/report.html   (1 run)\n")
+    let page = try page(sandbox)
+    check(page)
+    for part in [
+      "<h1>Run run</h1>", "<h2>Curves</h2>", "held out", "<h3>Columns</h3>", "<h4>Worst rows</h4>", "<h3>Code</h3>",
+      "Mean activation of each unit", "<h3>Map of the codes</h3>", "Principal components", "t-SNE",
+      "40 of 60 samples", "<h3>Recipe, data and device</h3>", "data hash", "<h3>How to reproduce</h3>",
+      "cinch train deep --layers 16,8,4 --epochs 2", "prefers-color-scheme: dark",
+    ] {
+      #expect(page.contains(part), "\(part)")
+    }
+    // The same run gives the same page.
+    #expect(try await sandbox.run(line: "report run --samples 40 -o other.html").status == 0)
+    #expect(try sandbox.bytes("other.html") == sandbox.bytes("run/report.html"))
+    let refused = try await sandbox.run(line: "report run")
+    #expect(refused.refused(64) && refused.errors.contains("--overwrite"), "\(refused.errors)")
+    #expect(try await sandbox.run(line: "report run --overwrite --no-tsne --samples 20").status == 0)
+    #expect(try !self.page(sandbox).contains("t-SNE"))
+  }
+
+  @Test func imagesAreShown() async throws {
+    let sandbox = try await sandbox("linear --image-shape 4,4 --layers 16,3 --epochs 1 --out other")
+    #expect(try await sandbox.run(line: "report other --samples 30").status == 0)
+    let page = try page(sandbox, "other/report.html")
+    check(page)
+    for part in ["<h3>Filters</h3>", "<h4>Best</h4>", "<h4>Worst</h4>", "Point at a sample", "<image id=s0"] {
+      #expect(page.contains(part), "\(part)")
+    }
+  }
+
+  @Test func severalRunsStandBesideEachOther() async throws {
+    let sandbox = try await sandbox()
+    try await train(sandbox, "sparse --layers 16,4 --epochs 1 --lr 0.01 --out b/second")
+    let outcome = try await sandbox.run(line: "report run b/second --samples 20")
+    #expect(outcome.status == 0 && outcome.output == "saved     report.html   (2 runs)\n", "\(outcome.errors)")
+    let page = try page(sandbox, "report.html")
+    check(page)
+    for part in [
+      "<h1>2 runs</h1>", "<h2>What differs</h2>", "recipe.<wbr>training.<wbr>optimizer.<wbr>learning_rate",
+      "<h2 id=run-2>second</h2>",
+      "class=\"line c0\"",
+    ] {
+      #expect(page.contains(part), "\(part)")
+    }
+  }
+
+  /// Names of files, columns and labels, and a command line, that would be tags.
+  @Test func namesAreNoTags() async throws {
+    let sandbox = try Sandbox()
+    let rows = (0..<40).map { "\($0 % 7),\($0 % 5),<b>\($0 % 3)&" }
+    try sandbox.write((["size<i>,rest&\"\"x,kind"] + rows).joined(separator: "\n") + "\n", to: "a<b>.csv")
+    let line = "linear --layers 2,1 --epochs 1 --label-column kind --out <u>run"
+    try await train(sandbox, line, "a<b>.csv")
+    #expect(try await sandbox.run(line: "report <u>run -o page.html").status == 0)
+    let page = try page(sandbox, "page.html")
+    check(page)
+    #expect(page.contains("&lt;u&gt;run") && page.contains("label &lt;b&gt;0&amp;") && page.contains("size&lt;i&gt;"))
+    #expect(!page.contains("<u>") && !page.contains("<b>"))
+  }
+
+  @Test func classesHaveAMatrix() async throws {
+    let sandbox = try Sandbox()
+    let rows = (0..<60).map { "\(Double($0 % 3) / 3),\(Double($0 % 7) / 7),\(["a<b", "b", "c"][$0 % 3])" }
+    try sandbox.write((["x,y,kind"] + rows).joined(separator: "\n") + "\n", to: "data.csv")
+    try await train(sandbox, "classifier --layers 2,4 --epochs 1 --label-column kind --out run")
+    let outcome = try await sandbox.run(line: "report run --samples 20")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let page = try page(sandbox)
+    check(page)
+    #expect(page.contains("<h3>Classes</h3>") && page.contains("<td>a&lt;b</td>") && !page.contains("<h3>Columns</h3>"))
+  }
+
+  /// Without its data, its weights or its history a run still has the rest.
+  @Test func whatIsMissingIsSaid() async throws {
+    let sandbox = try await sandbox()
+    func report(_ note: String) async throws {
+      let outcome = try await sandbox.run(line: "report run --samples 10 --overwrite")
+      #expect(outcome.status == 0 && outcome.errors.contains(note), "\(note): \(outcome.errors)")
+      #expect(outcome.errors.count(where: \.isNewline) == 1, "\(outcome.errors)")
+      let page = try page(sandbox)
+      check(page)
+      #expect(page.contains("<p class=note>") && page.contains("<h3>Provenance</h3>"), "\(note)")
+    }
+    let (data, history) = (try sandbox.bytes("data.csv"), try sandbox.bytes("run/history.csv"))
+    try FileManager.default.removeItem(atPath: sandbox.path("data.csv"))
+    try await report("There is nothing more of samples and codes")
+    let given = try Sandbox()
+    try data.write(to: given.folder.appendingPathComponent("data.csv"))
+    let elsewhere = try await sandbox.run(
+      line: "report run --samples 10 --overwrite --data \(given.path("data.csv"))")
+    #expect(elsewhere.status == 0 && elsewhere.errors.isEmpty, "\(elsewhere.errors)")
+    try sandbox.writeData(rows: 60, scale: 0.5)
+    try await report("holds other data now")
+    try data.write(to: sandbox.folder.appendingPathComponent("data.csv"))
+    let text = String(decoding: history, as: UTF8.self)
+    let lines = text.split(separator: "\n").map(String.init)
+    var cells = lines[1].split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    cells[1] = "nan"
+    try sandbox.write(
+      [lines[0], cells.joined(separator: ","), lines[2]].joined(separator: "\n") + "\n", to: "run/history.csv")
+    try await report("not finite")
+    try sandbox.write(lines[0] + "\n", to: "run/history.csv")
+    try await report("No epoch")
+    try sandbox.write("", to: "run/history.csv")
+    try await report("There are no curves")
+    try sandbox.write("epoch,loss\n1,many\n", to: "run/history.csv")
+    try await report("no number")
+    try history.write(to: sandbox.folder.appendingPathComponent("run/history.csv"))
+    // What a run that still trains has not saved, its checkpoint has.
+    try FileManager.default.removeItem(atPath: sandbox.path("run/model.safetensors"))
+    let before = try page(sandbox).count
+    #expect(try await sandbox.run(line: "report run/ --samples 10 --overwrite").status == 0)
+    #expect(try page(sandbox).contains("<h3>Map of the codes</h3>") && page(sandbox).count > before)
+    try FileManager.default.removeItem(atPath: sandbox.path("run/checkpoint.safetensors"))
+    try await report("There is nothing of the model")
+  }
+
+  @Test func impossibleReportsAreRefused() async throws {
+    let sandbox = try await sandbox()
+    let before = try sandbox.bytes("run/history.csv")
+    for (line, status, part) in [
+      ("none", 74, "no run folder"), ("data.csv", 74, "not a run"), ("", 64, "Missing"),
+      ("run none", 74, "no run folder"), ("run --samples 1", 64, "map of 1"), ("run --samples 5001", 64, "4 to 5000"),
+      ("run -o none/page.html", 74, "does not exist"), ("run -o run/history.csv --overwrite", 64, "a run's own file"),
+      ("run -o /dev/full", 64, "--overwrite"), ("run -o /dev/full --overwrite --samples 10", 74, "device"),
+      ("run --data none.csv", 74, "none.csv"), ("run --header yes", 64, "--header"),
+      ("run --device opencl:9:9", 69, "opencl"), ("run -o data.csv", 64, "--overwrite"),
+    ] as [(String, Int32, String)] {
+      let outcome = try await sandbox.run(line: "report \(line)")
+      #expect(outcome.refused(status) && outcome.errors.contains(part), "\(line): \(outcome.errors)")
+    }
+    #expect(try sandbox.bytes("run/history.csv") == before && !sandbox.exists("run/report.html"))
+  }
+}

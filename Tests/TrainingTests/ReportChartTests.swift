@@ -1,0 +1,104 @@
+import CinchData
+import Foundation
+import Testing
+
+@testable import Cinch
+
+/// Axes, curves and text of a report's page.
+@Suite struct ReportChartTests {
+  @Test func ticksAreRoundNumbers() {
+    for (low, high, expected) in [
+      (0.0, 1.0, ["0", "0.2", "0.4", "0.6", "0.8", "1"]), (0, 0.31, ["0", "0.1", "0.2", "0.3"]),
+      (-3, 7, ["-2", "0", "2", "4", "6"]), (1e-6, 5e-6, ["1e-6", "2e-6", "3e-6", "4e-6", "5e-6"]),
+      (120_000, 900_000, ["2e5", "4e5", "6e5", "8e5"]), (2.4531, 2.4539, ["2.4532", "2.4534", "2.4536", "2.4538"]),
+    ] {
+      let axis = Axis([low, high])
+      #expect(axis.ticks.map(Axis.text) == expected, "\(low) to \(high): \(axis.ticks)")
+      #expect(axis.low < low && axis.high > high && !axis.isLogarithmic)
+      #expect(axis.ticks.allSatisfy { (0...1).contains(axis.place($0)) })
+    }
+    #expect(Axis([1, 4], isWhole: true).ticks == [1, 2, 3, 4])
+  }
+
+  @Test func whatSpansDecadesIsLogarithmic() {
+    #expect(Axis([1, 99], mayBeLogarithmic: true).isLogarithmic == false)
+    #expect(Axis([0, 1000], mayBeLogarithmic: true).isLogarithmic == false)
+    #expect(Axis([-1, 1000], mayBeLogarithmic: true).isLogarithmic == false)
+    let axis = Axis([0.01, 100], mayBeLogarithmic: true)
+    #expect(axis.isLogarithmic && axis.ticks.map(Axis.text) == ["0.01", "0.1", "1", "10", "100"])
+    #expect(abs(axis.place(1) - 0.5) < 1e-12)
+    #expect(Axis([1e-12, 1e12], mayBeLogarithmic: true).ticks.count <= 7)
+    #expect(Axis([0.9, 95], mayBeLogarithmic: true).ticks.map(Axis.text) == ["1", "2", "5", "10", "20", "50", "100"])
+  }
+
+  /// Nothing, one value, values that are the same, and what is no number.
+  @Test func everyValueHasAPlace() {
+    for values in [[], [5], [3, 3, 3], [.nan, 2, .infinity], [0], [-1e300, 1e300], [.leastNonzeroMagnitude]]
+      as [[Double]]
+    {
+      let axis = Axis(values)
+      #expect(axis.low < axis.high && axis.ticks.allSatisfy { $0.isFinite })
+      for value in values where value.isFinite { #expect((0...1).contains(axis.place(value)), "\(values)") }
+    }
+  }
+
+  @Test func gapsBreakCurves() throws {
+    func chart(_ values: [Double?]) -> Markup? {
+      LineChart(
+        title: "loss <&>",
+        series: [.init(name: "a\"b", style: 1, points: values.enumerated().map { (Double($0.offset + 1), $0.element) })]
+      ).markup
+    }
+    #expect(chart([]) == nil && chart([nil, .nan, .infinity]) == nil)
+    let curve = try #require(chart([1, 2, nil, 3, 4, .nan, 5])).text
+    #expect(curve.matches(of: /class="line c1"/).count == 2 && curve.matches(of: /class="mark c1"/).count == 1)
+    #expect(curve.contains(#"stroke-dasharray="7 4""#) && curve.contains("loss &lt;&amp;&gt;"))
+    #expect(curve.contains("a&quot;b") && !curve.contains("nan") && !curve.contains("inf"))
+    // An epoch alone is a point.
+    let point = try #require(chart([0.5])).text
+    #expect(point.contains(#"class="mark"#) && !point.contains(#"class="line"#))
+    let long = try #require(chart((0..<5000).map { Double($0) })).text
+    #expect(long.utf8.count < 20_000)
+  }
+
+  /// Colour and dashes together are another for each of fifty runs.
+  @Test func fiftySeriesDiffer() {
+    let ways = (0..<50).map { "\($0 % Drawing.colours) \(Drawing.dashes[$0 % Drawing.dashes.count])" }
+    #expect(Set(ways).count == 50)
+    let marks = (0..<40).map { "\($0 % Drawing.colours) \($0 % Drawing.marks.count)" }
+    #expect(Set(marks).count == 40)
+  }
+
+  @Test func barsHoldEveryValue() {
+    let chart = BarChart.histogram([0, 1, 1, 2.5, .zero], title: "t", xName: "x", parts: 5)
+    #expect(chart.bars.map(\.value) == [2, 0, 2, 0, 1])
+    #expect(BarChart.histogram([4, 4], title: "t", xName: "x").bars.map(\.value).reduce(0, +) == 2)
+    let drawn = BarChart(title: "t", xName: "x", range: 0...2, bars: [.init(value: -1, spread: 2, name: "<i>")]).markup
+    #expect(drawn.text.contains("&lt;i&gt;") && !drawn.text.contains("height=-"))
+  }
+
+  @Test func textIsEscaped() {
+    let text = "<script>\"&'\u{1}\u{0}\u{85}é\n"
+    #expect(Markup.escape(text) == "&lt;script&gt;&quot;&amp;&#39;\u{FFFD}\u{FFFD}\u{FFFD}é\n")
+    let markup: Markup = "<b>\(text)</b>\("<i>" as Markup)"
+    #expect(markup.text.hasPrefix("<b>&lt;script&gt;") && markup.text.hasSuffix("</b><i>"))
+    #expect(Drawing.number(1 / 3) == "0.33" && Drawing.number(2) == "2" && Drawing.number(.nan) == "0")
+  }
+
+  @Test func sheetsAreMadeSmaller() throws {
+    let tiles = try (0..<9).map { try RasterImage(width: 28, height: 28, filledWith: UInt8(20 * $0)) }
+    let whole = try #require(try PictureSheet(tiles, name: "s", most: 1 << 20))
+    #expect(whole.definition.text.contains("width=84 height=84"))
+    #expect(whole.picture(4, x: 1, y: 2, side: 64, of: "a<b").text.contains(#"viewBox="28 28 28 28""#))
+    let small = try #require(try PictureSheet(tiles, name: "s", most: 9 * 100))
+    #expect(small.definition.text.contains("width=30 height=30"))
+    #expect(try PictureSheet([], name: "s", most: 1) == nil)
+    let picture = try RasterImage(width: 3, height: 1, filledWith: 9).reduced(by: 2)
+    #expect(picture.width == 2 && picture.height == 1 && picture.pixels == [9, 9])
+  }
+
+  @Test func samplesAreSpreadEvenly() {
+    #expect(SampleStudy.spread(3, most: 10) == [0, 1, 2])
+    #expect(SampleStudy.spread(10, most: 4) == [0, 2, 5, 7])
+  }
+}
