@@ -12,6 +12,9 @@
 #pragma OPENCL FP_CONTRACT ON
 
 #define INLINE static inline __attribute__((always_inline))
+// What is called so rarely, or does so much, that a call costs nothing beside it. A driver's compiler takes as long as a
+// kernel is large: a second and more where all of it is inlined wherever it is called.
+#define OUTLINE static __attribute__((noinline))
 #define GLUE_(a, b) a##b
 #define GLUE(a, b) GLUE_(a, b)
 

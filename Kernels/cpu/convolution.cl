@@ -28,7 +28,7 @@
 // ROWS × PIXELS × W vectors of sums into `tile`. `x` is the first pixel's corner in the padded band, `leap`
 // the floats between rows.
 #define TILE(NAME, W)                                                                                     \
-  INLINE void NAME(                                                                                       \
+  OUTLINE void NAME(                                                                                      \
     const global float *x, long leap, long step, const global float *weights, int packed, Plan down,      \
     Plan across, int pitch, int channels, float *tile) {                                                  \
     V sum[ROWS * PIXELS][W];                                                                              \

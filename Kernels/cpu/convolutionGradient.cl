@@ -32,7 +32,7 @@ INLINE void addChannel(global float *sums, global float *errors, V x, int count)
 #define STRETCH 256
 
 // Sums over the channels of `count` pixels, added to `sums`; `errors` are what rounding took from these.
-INLINE void addChannels(
+OUTLINE void addChannels(
   const global float *x, int count, int channels, global float *sums, global float *errors, bool fresh) {
   if (fresh) {
     zero(sums, channels);
@@ -66,7 +66,7 @@ INLINE void addChannels(
 
 // The rows of y in a band, with `packed` columns per pixel. The columns beyond the channels may hold anything: they go
 // into sums that are not read.
-INLINE const global float *packRows(
+OUTLINE const global float *packRows(
   const global float *y, int pixels, int channels, int packed, global float *to) {
   if (packed == channels) return y;
   for (int p = 0; p < pixels; p++)
@@ -96,7 +96,7 @@ INLINE void addBand(global float *to, V x, int errors, bool fresh) {
 #error "A group of neighbours is a vector."
 #endif
 
-INLINE void gradientTile(
+OUTLINE void gradientTile(
   const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column,
   global float *sums, bool fresh) {
   V sum[TILE_GROUPS][OUTPUTS];
@@ -121,10 +121,12 @@ INLINE void gradientTile(
       }
     }
   }
+  float tile[TILE_GROUPS * OUTPUTS * VW];
 #pragma unroll
   for (int t = 0; t < TILE_GROUPS; t++)
 #pragma unroll
-    for (int o = 0; o < OUTPUTS; o++) addBand(sums + (t * OUTPUTS + o) * VW, sum[t][o], plan[ERRORS], fresh);
+    for (int o = 0; o < OUTPUTS; o++) STORE(sum[t][o], tile + (t * OUTPUTS + o) * VW);
+  for (int i = 0; i < TILE_GROUPS * OUTPUTS; i++) addBand(sums + i * VW, LOAD(tile + i * VW), plan[ERRORS], fresh);
 }
 #define GRADIENT_KERNEL gradientSlicesOfFew
 #define COLUMNS OUTPUTS
@@ -136,7 +138,7 @@ INLINE void gradientTile(
 
 // Sums of NEIGHBOURS × W vectors, in rows of `packed` floats.
 #define GRADIENT_TILE(NAME, W)                                                                            \
-  INLINE void NAME(                                                                                       \
+  OUTLINE void NAME(                                                                                      \
     const global float *pad, const global float *y, Plan plan, Plan list, int rows, int packed, int column,\
     global float *sums, bool fresh) {                                                                     \
     V sum[NEIGHBOURS][W];                                                                                 \
@@ -156,9 +158,11 @@ INLINE void gradientTile(
         }                                                                                                 \
       }                                                                                                   \
     }                                                                                                     \
+    float tile[NEIGHBOURS * W * VW];                                                                      \
     _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                                \
-      _Pragma("unroll") for (int k = 0; k < W; k++)                                                       \
-        addBand(sums + t * packed + k * VW, sum[t][k], plan[ERRORS], fresh);                              \
+      _Pragma("unroll") for (int k = 0; k < W; k++) STORE(sum[t][k], tile + (t * W + k) * VW);            \
+    for (int i = 0; i < NEIGHBOURS * W; i++)                                                              \
+      addBand(sums + i / W * packed + i % W * VW, LOAD(tile + i * VW), plan[ERRORS], fresh);              \
   }
 
 GRADIENT_TILE(gradientNarrow, 1)

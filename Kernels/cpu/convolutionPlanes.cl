@@ -16,7 +16,7 @@
 #endif
 
 // Sums of VW·BLOCK neighbours from `line` on into OUTPUTS rows of the stage.
-INLINE void sumBlock(
+OUTLINE void sumBlock(
   const global float *line, const global float *weights, Plan plan, Plan down, Plan across, global float *stage) {
   V sum[OUTPUTS][BLOCK];
 #pragma unroll
@@ -100,7 +100,7 @@ INLINE void splitRow(const global float *from, global float *to, int count, int 
 #endif
 }
 
-INLINE void padPlanes(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
+OUTLINE void padPlanes(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
   int channels = plan[IN_CHANNELS], plane = plan[PLANE], width = plan[PLANE_WIDTH];
   int ay = plan[A_Y], ax = plan[A_X];
   int left, from, count;

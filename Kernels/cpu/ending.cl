@@ -26,7 +26,7 @@ INLINE V loadNorms(const Epilogue *e, int j, int count) {
 // Adds what C holds at `at` where the flags say so, applies the epilogue and stores the vector; `row` and `norm` are
 // what the two functions above return for its lanes. The same as `finish`, but what all rows share is loaded once, and
 // the usual gradient takes fewer steps.
-INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int count, Losses *losses) {
+OUTLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int count, Losses *losses) {
   global float *c = e->c + at;
   if (e->flags & ADD_TO_C) x += loadPart(c, count, 0.0f);
   switch (e->mode) {

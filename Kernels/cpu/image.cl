@@ -35,7 +35,7 @@ INLINE void realColumns(Plan plan, int *left, int *from, int *count) {
 
 // Copies the band that starts at row `first` of the image into `pad`, channels last. Where the image is one band, the
 // zeros around it stay when the next image is copied; `fresh` says that they have not been written yet.
-INLINE void padImage(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
+OUTLINE void padImage(const global float *image, int first, global float *pad, Plan plan, bool fresh) {
   int channels = plan[IN_CHANNELS], width = plan[PAD_WIDTH] * channels;
   int left, from, count;
   realColumns(plan, &left, &from, &count);

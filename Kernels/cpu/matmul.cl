@@ -17,7 +17,7 @@
 // row; x86 reaches the two after it with the stride in one register. With a pointer per row the compiler runs out of
 // registers and spills the sums.
 #define TILE(NAME, R, W)                                                                                  \
-  INLINE void NAME(                                                                                       \
+  OUTLINE void NAME(                                                                                      \
     const global float *a, size_t lda, const float *block, int kc, int last, float *tile) {               \
     V sum[R][W];                                                                                          \
     const global float *third[(R + 2) / 3];                                                               \
@@ -46,7 +46,7 @@ TILE(tileNarrowTail, TAIL_ROWS, 1)
 
 // Packs B[p0 ..< p0+kc, column ..< column+width·VW] of a [k,n] matrix. A vector may read on into the next
 // row, whose numbers are never stored, but not past the matrix.
-INLINE void packRows(const global float *b, int k, int n, int p0, int kc, int column, int width, float *block) {
+OUTLINE void packRows(const global float *b, int k, int n, int p0, int kc, int column, int width, float *block) {
   int p = 0;
   // Whole panels without a branch, so that the misses of several rows, which lie pages apart, are waited for at once.
   if (column + PANEL <= n)
@@ -73,7 +73,7 @@ INLINE void packRows(const global float *b, int k, int n, int p0, int kc, int co
 }
 
 // The same block of a [n,k] matrix, whose rows run along k: VW × VW floats at a time through registers.
-INLINE void packTransposed(
+OUTLINE void packTransposed(
   const global float *b, int k, int n, int p0, int kc, int column, int width, float *block) {
   for (int w = 0; w < width; w++) {
     int first = column + w * VW;

@@ -41,7 +41,9 @@ struct Rehearsal {
 
   /// What a run asks of its model at the end, of as many samples as pass at a time.
   private static func finish(_ session: any Session, heldOut: Bool, _ samples: Dataset) throws {
-    if session.resolved.input.image != nil { _ = try session.featureMaps(samples.prefix(1)) }
+    if session.resolved.input.image != nil {
+      _ = try session.featureMaps(samples.prefix(RunFolder.featureSamples(samples)))
+    }
     _ = try session.encode(samples)
     if session.recipe.classifier == nil { _ = try session.reconstruct(samples.prefix(1), in: .nchw) }
     _ = try session.evaluateRun(heldOut: heldOut, on: samples)

@@ -83,14 +83,19 @@ extension RunFolder {
     )
   }
 
+  /// Samples that pass together for the feature maps of one: a device compiles kernels for very little work that nothing
+  /// else of a run needs.
+  static func featureSamples(_ data: Dataset) -> Int { max(1, min(64, (1 << 18) / data.features)) }
+
   /// The sample with the most contrast of the first few, and below it the feature maps that each convolution of the
   /// encoder makes of it, each scaled to its own range.
   fileprivate static func features(_ model: Autoencoder, of data: Dataset, shape: Shape) throws -> RasterImage? {
     guard model.recipe.isOfImages else { return nil }
     let index = distinct(data)
-    let first = try data.subset(index..<index + 1)
-    let sample = first.values
-    let layers = try model.withSession { try $0.featureMaps(first) }
+    let sample = Array(data.sample(index))
+    let first = index / featureSamples(data) * featureSamples(data)
+    let few = try data.subset(first..<min(first + featureSamples(data), data.count))
+    let layers = try model.withSession { try $0.featureMaps(few) }
     guard !layers.isEmpty else { return nil }
     let picture = try ImageGrid.tiles(
       sample, tileShape: tile(shape), contrast: .fixed(range(sample)), magnification: enlarged(shape))
@@ -102,7 +107,8 @@ extension RunFolder {
       let count = min(layer.shape.units, mostMaps, room)
       guard count > 0 else { continue }
       let picture = try ImageGrid.tiles(
-        Array(layer.values.prefix(count * map.count)), tileShape: map, columns: 16, magnification: magnification)
+        Array(layer.values.dropFirst((index - first) * layer.shape.count).prefix(count * map.count)), tileShape: map,
+        columns: 16, magnification: magnification)
       let size = map.dimensions.map(String.init).joined(separator: " x ")
       pictures.append(
         try ImageGrid.captioned(

@@ -31,6 +31,10 @@ import Testing
       #expect(rate == Double(try #require(settings["lr"])))
       #expect((run["state"] as? String == "failed") == (settings["lr"] == "1e30"))
     }
+    let page = try String(contentsOfFile: sandbox.path("s/report.html"), encoding: .utf8)
+    #expect(
+      page.contains("3-lr=1e-3-code=4") && !page.contains("lr=1e30")
+        && events.last?["report"] as? String == "s/report.html")
     let again = try await sandbox.run(line: "sweep --resume s")
     #expect(again.lines.count == 8 && again.errors.contains("6 runs, 0 of them left"))
   }

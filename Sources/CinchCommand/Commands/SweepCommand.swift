@@ -75,7 +75,30 @@ struct SweepCommand: ParsableCommand {
       Output.note("cinch: Interrupted: go on with 'cinch sweep --resume \(sweep.folder.path)'.")
       throw ExitCode(CinchError.interrupted.exitCode)
     }
-    try report.end()
+    try report.end(report: try compare(sweep))
+  }
+
+  /// The most runs of its page.
+  private static let mostReported = 20
+
+  /// Writes what the runs came to, the best first, as one page.
+  /// - Returns: the page; nil, with a notice of why, where there is none.
+  private func compare(_ sweep: Sweep) throws -> String? {
+    let paths = try sweep.results.ranked.prefix(Self.mostReported).map(\.path)
+    guard !paths.isEmpty else { return nil }
+    let output = sweep.folder.path + "/report.html"
+    let log = Diagnostics.logger(quiet: quiet)
+    do {
+      let report = try RunReport(paths, on: deviceOptions.device) { CinchError.badData($0).typed }
+      for notice in report.notices { log.notice("\(CinchError.badData(notice).typed)") }
+      try report.write(to: output, overwriting: true)
+      return output
+    } catch let error as CinchError {
+      // The runs are there; a full disk is still to be told.
+      if case .inputOutput = error { throw error }
+      log.warning("no report: \(error.typed)")
+      return nil
+    }
   }
 
   private func begun() throws -> Sweep {
