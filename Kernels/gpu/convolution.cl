@@ -83,7 +83,7 @@ kernel GROUP_TILE void convolveTiles(
   FOR_COPIES(t, s, TILE_COLUMNS) heldB[t] = ownP < (there) ? READ(fromB[t] + wayB) : (Load)0.0f;
 #else
   begin(b, n, n, j0, 0, false, TILE_COLUMNS, item, fromB);
-#define FETCH_B(there) fetch(fromB, n, there, false, TILE_COLUMNS, item, heldB);
+#define FETCH_B(there) fetch(b, fromB, n, there, false, TILE_COLUMNS, item, heldB);
 #endif
 #define FETCH(there)                                                                                      \
   {                                                                                                       \

@@ -50,7 +50,7 @@ kernel GROUP_TILE void convolutionGradientTiles(
     bool inside = within(window.x + wayY, height) && within(window.y + wayX, width);                      \
     heldA[t] = inside ? READ(fromA + window.z) : (Load)0.0f;                                          \
   }                                                                                                       \
-  fetch(fromB, n, there, false, TILE_COLUMNS, item, heldB);                                               \
+  fetch(b, fromB, n, there, false, TILE_COLUMNS, item, heldB);                                               \
   NOTE_PIXELS
 #define PUT                                                                                               \
   put(tiles, false, TILE_ROWS, item, heldA);                                                              \

@@ -21,13 +21,13 @@ kernel GROUP_TILE void matmul(
 
   const bool alongA = !TRANSPOSE_A, alongB = TRANSPOSE_B;
   int lineA = alongA ? k : m, lineB = alongB ? k : n;
-  const global float *fromA[COPIES(TILE_ROWS)], *fromB[COPIES(TILE_COLUMNS)];
+  At fromA[COPIES(TILE_ROWS)], fromB[COPIES(TILE_COLUMNS)];
   Load heldA[COPIES(TILE_ROWS)], heldB[COPIES(TILE_COLUMNS)];
   begin(a + a0, m, lineA, i0, start, alongA, TILE_ROWS, item, fromA);
   begin(b + b0, n, lineB, j0, start, alongB, TILE_COLUMNS, item, fromB);
 #define FETCH(left)                                                                                       \
-  fetch(fromA, lineA, left, alongA, TILE_ROWS, item, heldA);                                              \
-  fetch(fromB, lineB, left, alongB, TILE_COLUMNS, item, heldB);
+  fetch(a, fromA, lineA, left, alongA, TILE_ROWS, item, heldA);                                              \
+  fetch(b, fromB, lineB, left, alongB, TILE_COLUMNS, item, heldB);
 #define PUT                                                                                               \
   put(tiles, alongA, TILE_ROWS, item, heldA);                                                             \
   put(tiles + TILE_STEPS * A_LINE, alongB, TILE_COLUMNS, item, heldB);

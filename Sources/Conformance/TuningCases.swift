@@ -112,7 +112,7 @@ extension Conformance {
       backend.adopt(Tuning())
       let rows = try (cases.checked + cases.losses).map { try TuningRow($0, on: backend) }
       let wanted = try rows.map { try $0.bits() }
-      for candidate in tunable.candidates(of: backend.family) {
+      for candidate in tunable.candidates(of: backend.family, backend.device.subgroups) {
         var tuning = Tuning(), outcome = CaseOutcome()
         tuning[tunable] = candidate
         backend.adopt(tuning)

@@ -6,6 +6,8 @@ struct GPUDefault {
   let architectures: String
   /// A choice of `GPUChoice.all`.
   let choice: GPUChoice
+  /// Choices for devices with sub-groups, by how many work-items these have at least.
+  var bySubgroups: [Int: GPUChoice] = [:]
   let source: String
 }
 
@@ -20,8 +22,11 @@ extension GPUDefault {
       vendors: ["advanced micro devices", "amd"], architectures: "gfx906 to gfx1100", choice: .amd,
       source: "Benchmarks/results/gpu-isa.md: no spills; loops that are not written out take 170 registers, not 104"),
     GPUDefault(
-      vendors: ["intel"], architectures: "Gen9 to Xe", choice: .frugal,
-      source: "Benchmarks/results/gpu-isa.md: 32 sums an item spill 0.3 to 4 KB, 16 do not"),
+      vendors: ["intel"], architectures: "Gen9 to Xe", choice: .frugal, bySubgroups: [8: .intel(8), 16: .intel(16)],
+      source: """
+        Benchmarks/results/gpu-isa.md: by local memory, 32 sums an item spill 0.3 to 4 KB, 16 do not, and have a bound \
+        of 59 %; by sub-groups of the fewest lanes that a device has, 32 sums do not, and have one of 85 %
+        """),
     GPUDefault(
       vendors: ["arm"], architectures: "Bifrost and Valhall", choice: .frugal,
       source:
@@ -44,6 +49,9 @@ extension GPUChoice {
   static func shipped(for device: OpenCLDevice) -> GPUChoice {
     guard device.kind == .gpu, !device.isSoftware else { return emulated }
     let vendor = device.vendor.lowercased()
-    return GPUDefault.table.first { $0.vendors.contains(where: vendor.contains) }?.choice ?? GPUDefault.portable
+    guard let entry = GPUDefault.table.first(where: { $0.vendors.contains(where: vendor.contains) }) else {
+      return GPUDefault.portable
+    }
+    return device.subgroups?.sizes.first.flatMap { entry.bySubgroups[$0] } ?? entry.choice
   }
 }

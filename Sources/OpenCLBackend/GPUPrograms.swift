@@ -19,9 +19,10 @@ package struct GPUProgram {
     for loadWidth in [4, 1] {
       let tiles = choice.tiles(loadWidth: loadWidth)
       func add(_ kernel: String, _ tile: GPUTile, _ mode: EpilogueArguments.Mode, _ module: (TileProgram) -> Module) {
+        let lanes = tile.lanes > 0 ? "-sub\(tile.lanes)" : ""
         modules.append(
           (
-            "\(kernel)-\(tile.rows)x\(tile.columns)x\(tile.steps)-float\(loadWidth)-\(mode)",
+            "\(kernel)-\(tile.rows)x\(tile.columns)x\(tile.steps)\(lanes)-float\(loadWidth)-\(mode)",
             module(TileProgram(tile: tile, loadWidth: loadWidth, mode: mode))
           ))
       }

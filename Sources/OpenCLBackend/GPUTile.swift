@@ -11,11 +11,19 @@ package struct GPUTile: Hashable, Sendable {
   var steps: Int
   /// How many of them are written out.
   var unroll: Int
+  /// Work-items of the sub-groups whose registers hold operands; 0 where local memory does.
+  var lanes = 0
 
   var items: Int { rows * columns / (ownRows * ownColumns) }
 
   /// Whether its items copy whole loads of so many floats.
-  func suits(loadWidth: Int) -> Bool { [rows, columns].allSatisfy { $0 * steps % (loadWidth * items) == 0 } }
+  func suits(loadWidth: Int) -> Bool {
+    if lanes > 0 { return ownRows * steps % (loadWidth * lanes) == 0 && columns * steps % (loadWidth * items) == 0 }
+    return [rows, columns].allSatisfy { $0 * steps % (loadWidth * items) == 0 }
+  }
+
+  /// Whether a device has the sub-groups that it asks for.
+  func suits(_ subgroups: Subgroups?) -> Bool { lanes == 0 || subgroups?.have(lanes) == true }
 
   /// How many blocks an m × n product has.
   func blocks(_ m: Int, _ n: Int) -> Int { ((m + rows - 1) / rows) * ((n + columns - 1) / columns) }
@@ -84,6 +92,19 @@ extension GPUTile {
 
   /// Half the steps, so that an item's share of a step fits the registers beside it when it is read one by one.
   static let frugalUnaligned = GPUTile(rows: 64, columns: 64, ownRows: 4, ownColumns: 4, steps: 8, unroll: 8)
+
+  /// By sub-groups, 32 sums an item fit Intel's registers, as operands take few: of A each lane holds two loads.
+  /// With more steps, the compiler reads ahead and spills.
+  static func subgroups(_ lanes: Int) -> GPUTile {
+    lanes <= 16
+      ? GPUTile(rows: 64, columns: 64, ownRows: 8, ownColumns: 4, steps: 8, unroll: 8, lanes: lanes)
+      : GPUTile(rows: 32, columns: 4 * lanes, ownRows: 8, ownColumns: 4, steps: 32, unroll: 32, lanes: lanes)
+  }
+
+  /// The smallest block of four sub-groups, for products too small to give every compute unit a larger one.
+  static func fewSubgroups(_ lanes: Int) -> GPUTile {
+    GPUTile(rows: 32, columns: 4 * lanes, ownRows: 8, ownColumns: 4, steps: 8, unroll: 8, lanes: lanes)
+  }
 }
 
 extension GPUChoice {
@@ -100,6 +121,14 @@ extension GPUChoice {
     aligned: Tiles(products: [.frugal, .small], images: .frugal),
     unaligned: Tiles(products: [.frugalUnaligned], images: .frugalUnaligned))
 
+  /// For Intel's GPUs, whose registers hold so many floats: operands of products come by sub-groups of as many lanes.
+  static func intel(_ lanes: Int) -> GPUChoice {
+    var choice = frugal
+    choice.aligned.products = [.subgroups(lanes), .fewSubgroups(lanes)]
+    choice.unaligned.products = choice.aligned.products
+    return choice
+  }
+
   /// Processors that run the GPU family, as tests do: every tile is programs to compile, which takes longer there than
   /// to run them, and no tile is faster than another.
   static let emulated = GPUChoice(
@@ -107,9 +136,19 @@ extension GPUChoice {
     unaligned: Tiles(products: [.middleInFull], images: .middleInFull))
 
   /// Every choice that is shipped, by name.
-  static let all: [(name: String, choice: GPUChoice)] = [("nvidia", nvidia), ("amd", amd), ("frugal", frugal)]
+  static let all: [(name: String, choice: GPUChoice)] = [
+    ("nvidia", nvidia), ("amd", amd), ("frugal", frugal), ("intel8", intel(8)), ("intel16", intel(16)),
+  ]
 
-  /// Every tile that a choice may have, for tests and for measuring.
+  /// Tiles for products of matrices on a device with sub-groups.
+  static func candidates(_ subgroups: Subgroups?) -> [GPUTile] {
+    let own = (subgroups?.sizes ?? []).flatMap { lanes in
+      lanes <= 16 ? [GPUTile.subgroups(lanes), .fewSubgroups(lanes)] : [.subgroups(lanes)]
+    }
+    return candidates + own.filter { $0.suits(subgroups) }
+  }
+
+  /// Every tile by local memory that a choice may have, for tests and for measuring.
   static let candidates: [GPUTile] = [
     .large, .middle, .middleInFull, .small, .narrow, .frugal, .frugalUnaligned,
     GPUTile(rows: 128, columns: 128, ownRows: 8, ownColumns: 8, steps: 8, unroll: 8),
@@ -128,7 +167,8 @@ struct TileProgram: Hashable {
   var macros: [(name: String, value: Int)] {
     [
       ("TILE_ROWS", tile.rows), ("TILE_COLUMNS", tile.columns), ("OWN_ROWS", tile.ownRows),
-      ("OWN_COLUMNS", tile.ownColumns), ("TILE_STEPS", tile.steps), ("TILE_UNROLL", tile.unroll),
+      ("OWN_COLUMNS", tile.ownColumns), ("TILE_STEPS", tile.steps),
+      tile.lanes > 0 ? ("SUBGROUP_LANES", tile.lanes) : ("TILE_UNROLL", tile.unroll),
       ("LOAD_WIDTH", loadWidth), ("MODE", Int(mode.code)), ("SUM_STEPS", OpenCLBackend.sumSteps),
       ("CELL", OpenCLBackend.lossCell),
     ]

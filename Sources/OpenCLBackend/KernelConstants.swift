@@ -86,6 +86,7 @@ extension KernelTarget {
       ]
     case .matmulTiles(let program, let transposeA, let transposeB):
       program.macros + [("TRANSPOSE_A", transposeA ? 1 : 0), ("TRANSPOSE_B", transposeB ? 1 : 0)]
+        + (program.tile.lanes > 0 ? [("EMULATES_SUBGROUPS", emulatesSubgroups ? 1 : 0)] : [])
     case .convolveTiles(let program, let transposed): program.macros + [("TRANSPOSED", transposed ? 1 : 0)]
     case .convolutionGradientTiles(let program): program.macros
     case .random, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
