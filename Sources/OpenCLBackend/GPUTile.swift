@@ -142,7 +142,7 @@ extension GPUChoice {
 
   /// Tiles for products of matrices on a device with sub-groups.
   static func candidates(_ subgroups: Subgroups?) -> [GPUTile] {
-    let own = (subgroups?.sizes ?? []).flatMap { lanes in
+    let own = Subgroups.any.sizes.flatMap { lanes in
       lanes <= 16 ? [GPUTile.subgroups(lanes), .fewSubgroups(lanes)] : [.subgroups(lanes)]
     }
     return candidates + own.filter { $0.suits(subgroups) }
