@@ -32,6 +32,22 @@ INLINE void fetch(
   }
 }
 
+// Likewise of A, by whoever multiplies it: its loads are ROW_LOADS, of the row ROW_OF and the p STEP_OF.
+INLINE void beginRows(Origin x, int limit, int line, int i0, int p0, bool along, Place own, int item, At *at) {
+  FOR_ROW_LOADS(t, s) {
+    int p = p0 + STEP_OF(s, along);
+    int i = min(i0 + ROW_OF(s, along), along ? limit - 1 : limit - LOAD_WIDTH);
+    at[t] = x + (along ? (Way)i * line + p : (Way)p * line + i);
+  }
+}
+
+INLINE void fetchRows(const global float *x, At *at, int line, int left, bool along, int item, Load *held) {
+  FOR_ROW_LOADS(t, s) {
+    held[t] = STEP_OF(s, along) < left ? READ(AT(x, at[t])) : (Load)0.0f;
+    at[t] += along ? TILE_STEPS : TILE_STEPS * (Way)line;
+  }
+}
+
 // Brings what was read to local memory.
 INLINE void put(local float *to, bool along, int extent, int item, const Load *held) {
   int line = extent + 4;

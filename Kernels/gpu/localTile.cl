@@ -13,10 +13,34 @@
 #define STEP_FLOATS (TILE_STEPS * (A_LINE + B_LINE))
 #define RUN 32
 
+#define GROUP_PRODUCT GROUP_TILE
+#define ITEM get_local_id(0)
+
 // Where an element is: a pointer moves on by one addition.
 typedef const global float *Origin, *At;
 typedef size_t Way;
+#define ORIGIN(x, x0) ((x) + (x0))
 #define AT(x, at) (at)
+#define BEYOND(x, origin, way) ((origin) + (way))
+
+// Both operands are copied by the whole group: see copies.cl.
+#define ROW_LOADS COPIES(TILE_ROWS)
+#define FOR_ROW_LOADS(t, s) FOR_COPIES(t, s, TILE_ROWS)
+#define ROW_OF(s, along) COPY_I(s, along, TILE_ROWS)
+#define STEP_OF(s, along) COPY_P(s, along, TILE_ROWS)
+#define PUT_ROWS(along) put(tiles, along, TILE_ROWS, item, heldA);
+#define PUT_COLUMNS(along) put(tiles + TILE_STEPS * A_LINE, along, TILE_COLUMNS, item, heldB);
+#define NEAR_COLUMNS(from, held)                                                                          \
+  At from[COPIES(TILE_COLUMNS)];                                                                          \
+  Load held[COPIES(TILE_COLUMNS)];
+#define BEGIN_NEAR(x, limit, line, p0, from) begin(x, limit, line, j0, p0, false, TILE_COLUMNS, item, from);
+#define FETCH_NEAR(x, from, line, left, held) fetch(x, from, line, left, false, TILE_COLUMNS, item, held);
+#define PUT_NEAR PUT_COLUMNS(false)
+#define PUT_FAR PUT_COLUMNS(true)
+#define MULTIPLY_NEAR multiply(tiles + own.row, tiles + TILE_STEPS * A_LINE + own.column, &block);
+#define MULTIPLY_FAR MULTIPLY_NEAR
+#define READ_NEAR
+#define READ_FAR
 
 // Lanes of a warp are 8 across and 4 down, and the bits of their number are dealt out x y x x y. So lanes that differ
 // in bit 0 read the same rows and those that differ in bit 1 the same columns, and NVIDIA's hardware reads 16 bytes for
@@ -46,15 +70,15 @@ INLINE void multiply(const local float *as, const local float *bs, Sums *sums) {
 }
 
 // The product of p = first ..< last. FETCH reads a step of which so many products are left, PUT brings it to local
-// memory at `tiles`. One copy in local memory, not two: a second one saves a barrier, and costs instructions, registers
-// and groups that fit a multiprocessor.
-#define PRODUCT(first, last, tiles, own, sums, FETCH, PUT)                                                \
-  clear(sums);                                                                                            \
+// memory. One copy in local memory, not two: a second one saves a barrier, and costs instructions, registers and groups
+// that fit a multiprocessor.
+#define PRODUCT(first, last, FETCH, PUT, MULTIPLY, READ)                                                  \
+  clear(&block);                                                                                          \
   FETCH((last) - (first))                                                                                 \
   ROLLED for (int next = (first) + TILE_STEPS; next < (last) + TILE_STEPS; next += TILE_STEPS) {          \
     PUT                                                                                                   \
     barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
     if (next < (last)) { FETCH((last) - next) }                                                           \
-    multiply((tiles) + (own).row, (tiles) + TILE_STEPS * A_LINE + (own).column, sums);                    \
+    MULTIPLY                                                                                              \
     barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
   }

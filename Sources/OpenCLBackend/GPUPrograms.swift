@@ -37,11 +37,14 @@ package struct GPUProgram {
           if mode != .loss { add("matmul-\(way)", tile, .none) { .matmulTiles($0, transposeA: a, transposeB: b) } }
         }
       }
-      for tile in [tiles.images] + (tiles.narrowImages.map { [$0] } ?? []) {
+      let images = tiles.narrowImages.map { [tiles.images, $0] } ?? [tiles.images]
+      for tile in images.first == images.last ? [tiles.images] : images {
         for mode in [EpilogueArguments.Mode.forward, .backward, .loss] {
           add("convolve", tile, mode) { .convolveTiles($0, transposed: false) }
           add("convolveTransposed", tile, mode) { .convolveTiles($0, transposed: true) }
         }
+      }
+      for tile in tiles.imageGradients.map({ [$0] }) ?? images {
         add("convolutionGradient", tile, .none) { .convolutionGradientTiles($0) }
       }
     }

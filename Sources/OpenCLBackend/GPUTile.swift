@@ -40,6 +40,8 @@ struct GPUChoice: Hashable {
     var images: GPUTile
     /// Of convolutions with no more channels than this has columns.
     var narrowImages: GPUTile?
+    /// Of their gradients, where these need another.
+    var imageGradients: GPUTile?
     /// What was chosen for a class of shapes by measuring comes before these.
     var tuned: [ShapeClass: GPUTile] = [:]
 
@@ -54,6 +56,7 @@ struct GPUChoice: Hashable {
       let shapes: ShapeClass =
         isGradient ? .imageGradients : channels <= OpenCLBackend.lossCell ? .narrowImages : .images
       if let tile = tuned[shapes] { return tile }
+      if isGradient, let imageGradients { return imageGradients }
       if let narrowImages, channels <= narrowImages.columns { return narrowImages }
       return images
     }
@@ -95,15 +98,16 @@ extension GPUTile {
 
   /// By sub-groups, 32 sums an item fit Intel's registers, as operands take few: of A each lane holds two loads.
   /// With more steps, the compiler reads ahead and spills.
-  static func subgroups(_ lanes: Int) -> GPUTile {
-    lanes <= 16
-      ? GPUTile(rows: 64, columns: 64, ownRows: 8, ownColumns: 4, steps: 8, unroll: 8, lanes: lanes)
-      : GPUTile(rows: 32, columns: 4 * lanes, ownRows: 8, ownColumns: 4, steps: 32, unroll: 32, lanes: lanes)
-  }
+  static func subgroups(_ lanes: Int) -> GPUTile { bySubgroups(lanes, rows: 64, columns: 64) }
 
-  /// The smallest block of four sub-groups, for products too small to give every compute unit a larger one.
-  static func fewSubgroups(_ lanes: Int) -> GPUTile {
-    GPUTile(rows: 32, columns: 4 * lanes, ownRows: 8, ownColumns: 4, steps: 8, unroll: 8, lanes: lanes)
+  /// A convolution's, of no more channels than a row of sub-groups has.
+  static func narrowSubgroups(_ lanes: Int) -> GPUTile { bySubgroups(lanes, rows: 64, columns: 4 * lanes) }
+
+  /// Four sub-groups, for products too small to give every compute unit a larger block.
+  static func fewSubgroups(_ lanes: Int) -> GPUTile { bySubgroups(lanes, rows: 32, columns: 4 * lanes) }
+
+  private static func bySubgroups(_ lanes: Int, rows: Int, columns: Int) -> GPUTile {
+    GPUTile(rows: rows, columns: columns, ownRows: 8, ownColumns: 4, steps: 8, unroll: 8, lanes: lanes)
   }
 }
 
@@ -124,7 +128,10 @@ extension GPUChoice {
   /// For Intel's GPUs, whose registers hold so many floats: operands of products come by sub-groups of as many lanes.
   static func intel(_ lanes: Int) -> GPUChoice {
     var choice = frugal
-    choice.aligned.products = [.subgroups(lanes), .fewSubgroups(lanes)]
+    choice.aligned = Tiles(
+      products: [.subgroups(lanes), .fewSubgroups(lanes)], images: .subgroups(lanes),
+      narrowImages: .narrowSubgroups(lanes), imageGradients: .frugal)
+    // Read one by one, a transposed convolution's operands do not fit the registers.
     choice.unaligned.products = choice.aligned.products
     return choice
   }
@@ -140,11 +147,11 @@ extension GPUChoice {
     ("nvidia", nvidia), ("amd", amd), ("frugal", frugal), ("intel8", intel(8)), ("intel16", intel(16)),
   ]
 
-  /// Tiles for products of matrices on a device with sub-groups.
+  /// Every tile that a device with such sub-groups can run.
   static func candidates(_ subgroups: Subgroups?) -> [GPUTile] {
-    let own = Subgroups.any.sizes.flatMap { lanes in
-      lanes <= 16 ? [GPUTile.subgroups(lanes), .fewSubgroups(lanes)] : [.subgroups(lanes)]
-    }
+    let own: [GPUTile] = [
+      .subgroups(8), .narrowSubgroups(8), .fewSubgroups(8), .subgroups(16), .fewSubgroups(16),
+    ]
     return candidates + own.filter { $0.suits(subgroups) }
   }
 

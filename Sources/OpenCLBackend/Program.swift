@@ -109,16 +109,15 @@ extension KernelTarget {
   func sources(_ module: Module) -> [String] {
     let family = family.rawValue
     let functions = ["common/prelude", "common/functions"]
-    let tiles = ["common/epilogue", "gpu/tile", "gpu/localTile", "gpu/copies", "gpu/ending"]
+    func tiles(_ program: TileProgram) -> [String] {
+      let operands = program.tile.lanes > 0 ? "gpu/subgroupTile" : "gpu/localTile"
+      return functions + ["common/epilogue", "gpu/tile", operands, "gpu/copies", "gpu/ending"]
+    }
     switch module {
     case .matmul: return functions + ["common/epilogue", "cpu/matmul"]
-    case .matmulTiles(let program, _, _) where program.tile.lanes > 0:
-      return functions + [
-        "common/epilogue", "gpu/tile", "gpu/subgroupTile", "gpu/copies", "gpu/ending", "gpu/subgroupMatmul",
-      ]
-    case .matmulTiles: return functions + tiles + ["gpu/matmul"]
-    case .convolveTiles: return functions + tiles + ["gpu/image", "gpu/convolution"]
-    case .convolutionGradientTiles: return functions + tiles + ["gpu/image", "gpu/convolutionGradient"]
+    case .matmulTiles(let program, _, _): return tiles(program) + ["gpu/matmul"]
+    case .convolveTiles(let program, _): return tiles(program) + ["gpu/image", "gpu/convolution"]
+    case .convolutionGradientTiles(let program): return tiles(program) + ["gpu/image", "gpu/convolutionGradient"]
     case .slices: return functions + ["common/epilogue", "gpu/slices"]
     case .elementwise:
       return [

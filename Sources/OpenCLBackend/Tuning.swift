@@ -20,14 +20,6 @@ package enum ShapeClass: String, Sendable, CaseIterable {
   /// Passes over elements or rows: activations, corruption, updates.
   case elements
 
-  /// Whether it is products of matrices.
-  var isProduct: Bool {
-    switch self {
-    case .largeProducts, .middleProducts, .smallProducts, .narrowProducts: true
-    case .images, .narrowImages, .imageGradients, .elements: false
-    }
-  }
-
   /// The class of an m × n product.
   static func product(_ m: Int, _ n: Int) -> ShapeClass {
     if min(m, n) <= OpenCLBackend.lossCell { return .narrowProducts }
@@ -65,7 +57,7 @@ package struct Tunable: Hashable, Sendable {
   /// What may be chosen on a device with such sub-groups: at most 16.
   package func candidates(of family: KernelFamily, _ subgroups: Subgroups?) -> [TuningValue] {
     if let loadWidth {
-      let tiles = shapes.isProduct ? GPUChoice.candidates(subgroups) : GPUChoice.candidates
+      let tiles = shapes == .imageGradients ? GPUChoice.candidates : GPUChoice.candidates(subgroups)
       return tiles.filter { $0.suits(loadWidth: loadWidth) }.map { .tile($0) }
     }
     switch (family, shapes) {

@@ -153,9 +153,10 @@ def models(seconds):
     """architecture → model → seconds of its first use, where all that it takes was compiled."""
     made = {}
     for architecture, spent in seconds.items():
-        has_subgroups = any("-sub" in program for program in spent)
-        # Where products are made by sub-groups, the tiles by local memory are for other devices.
-        taken = lambda program: not has_subgroups or not program.startswith("matmul") or "-sub" in program
+        # Where sub-groups make the same, the tiles by local memory are for other devices.
+        what = lambda program: re.sub(r"\d+x\d+x\d+(-sub\d+)?", "", program)
+        by_subgroups = {what(program) for program in spent if "-sub" in program}
+        taken = lambda program: "-sub" in program or what(program) not in by_subgroups
         made[architecture] = {
             model: sum(s for program, s in spent.items()
                        if taken(program) and any(re.fullmatch(p, program) for p in patterns + EVERY_MODEL))
