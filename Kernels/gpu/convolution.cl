@@ -48,6 +48,7 @@ kernel GROUP_PRODUCT void convolveTiles(
   Epilogue e = EPILOGUE(c + c0, m, n);
   e.mode = MODE;
   Place own = ownPlace(item);
+  Origin originA = ORIGIN(a, a0), originB = ORIGIN(b, b0);
   if (i0 >= m) k = 0;
 
 #if TRANSPOSED
@@ -74,13 +75,12 @@ kernel GROUP_PRODUCT void convolveTiles(
   int ownP = STEP_OF(item, true), across = max(x.taps, 1);
   Digits tap = digitsOf(ownP, inner, across), stepBy = digitsOf(TILE_STEPS, inner, across);
   Load heldA[ROW_LOADS];
-  Origin fromA = ORIGIN(a, a0);
 #if TRANSPOSED
   // Weights are [tap][channel][output], along p.
   At fromB[COPIES(TILE_COLUMNS)];
   Load heldB[COPIES(TILE_COLUMNS)];
   FOR_COPIES(t, s, TILE_COLUMNS)
-    fromB[t] = ORIGIN(b, b0) + (Way)min(j0 + COPY_I(s, true, TILE_COLUMNS), n - 1) * inner;
+    fromB[t] = originB + (Way)min(j0 + COPY_I(s, true, TILE_COLUMNS), n - 1) * inner;
 #define FETCH_B(there)                                                                                    \
   uint weight = (y.first + tap.high * y.step) * kernelWidth + x.first + tap.middle * x.step;              \
   uint wayB = weight * n * inner + tap.low;                                                               \
@@ -91,7 +91,7 @@ kernel GROUP_PRODUCT void convolveTiles(
 #else
   int lineB = n;
   NEAR_COLUMNS(fromB, heldB)
-  BEGIN_NEAR(ORIGIN(b, b0), n, lineB, 0, fromB)
+  BEGIN_NEAR(originB, n, lineB, 0, fromB)
 #define FETCH_B(there) FETCH_NEAR(b, fromB, lineB, there, heldB)
 #define PUT PUT_ROWS(true) PUT_NEAR
 #define MULTIPLY_B MULTIPLY_NEAR
@@ -103,7 +103,7 @@ kernel GROUP_PRODUCT void convolveTiles(
     uint way = (wayY * sourceWidth + wayX) * inner + tap.low;                                             \
     FOR_ROW_LOADS(t, s) {                                                                                 \
       bool inside = ownP < (there) && within(startY[t] + wayY, sourceHeight) && within(startX[t] + wayX, sourceWidth); \
-      heldA[t] = inside ? READ(BEYOND(a, fromA, startAt[t] + way)) : (Load)0.0f;                           \
+      heldA[t] = inside ? READ(BEYOND(a, originA, startAt[t] + way)) : (Load)0.0f;                           \
     }                                                                                                     \
     FETCH_B(there)                                                                                        \
     advance(&tap, stepBy, inner, across);                                                                 \
