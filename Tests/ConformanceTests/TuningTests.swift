@@ -61,7 +61,8 @@ import Testing
   @Test(arguments: [
     (KernelFamily.cpu, "elements", "16-1024"), (.cpu, "middle-products", "64"), (.cpu, "images", "2"),
     (.cpu, "image-gradients", "8"), (.gpu, "elements", "8"), (.gpu, "middle-products-float4", "32x32x16-4x4-16"),
-    (.gpu, "middle-products-float4", "32x32x8-8x4-sub8"), (.gpu, "narrow-images-float4", "128x32x16-8x4-16"), (.gpu, "image-gradients-float4", "32x32x16-4x4-16"),
+    (.gpu, "middle-products-float4", "32x32x8-8x4-sub8"), (.gpu, "narrow-images-float4", "128x32x16-8x4-16"),
+    (.gpu, "image-gradients-float4", "32x32x16-4x4-16"),
   ])
   func choicesAreUsed(_ family: KernelFamily, _ name: String, _ value: String) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family, profiling: true)

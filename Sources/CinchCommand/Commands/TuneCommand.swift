@@ -104,7 +104,8 @@ struct TuneCommand: ParsableCommand {
       let chosen = Tunable.all(of: family).filter { shapes.isEmpty || shapes.contains($0.shapes.rawValue) }
       for (index, tunable) in chosen.enumerated() {
         let outcome = try tuner.tune(tunable, of: family, subgroups, left: chosen.count - index) { candidate, number in
-          progress.draw("\(tunable.name)  \(number)/\(tunable.candidates(of: family, subgroups).count)  \(candidate.name)")
+          progress.draw(
+            "\(tunable.name)  \(number)/\(tunable.candidates(of: family, subgroups).count)  \(candidate.name)")
         }
         progress.clear()
         // Without a measurement of all, what was chosen before stays.
