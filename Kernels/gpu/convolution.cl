@@ -29,12 +29,15 @@ INLINE Axis axis(int large, int small, int kernelSize, int stride, int dilation,
 #endif
 }
 
-kernel GROUP_TILE void convolveTiles(
+#define IS_ALONG true
+#define IS_FAR TRANSPOSED
+
+kernel GROUP_PRODUCT void convolveTiles(
   const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0, GEOMETRY_ARGUMENTS,
   int images, EPILOGUE_ARGUMENTS) {
   local float4 memory[(TILE_FLOATS + 3) / 4];
   local float *tiles = (local float *)memory;
-  int item = get_local_id(0), i0 = get_group_id(0) * TILE_ROWS, j0 = get_group_id(1) * TILE_COLUMNS;
+  int item = ITEM, i0 = get_group_id(0) * TILE_ROWS, j0 = get_group_id(1) * TILE_COLUMNS;
   // A stride wider than the image has a phase for each of its columns.
   int phase = get_group_id(2), phaseY = phase / min(strideX, width), phaseX = phase % min(strideX, width);
   Axis y = axis(height, outputHeight, kernelHeight, strideY, dilationY, top, phaseY);
@@ -45,8 +48,7 @@ kernel GROUP_TILE void convolveTiles(
   Epilogue e = EPILOGUE(c + c0, m, n);
   e.mode = MODE;
   Place own = ownPlace(item);
-  a += a0;
-  b += b0;
+  Origin originA = ORIGIN(a, a0), originB = ORIGIN(b, b0);
   if (i0 >= m) k = 0;
 
 #if TRANSPOSED
@@ -61,51 +63,58 @@ kernel GROUP_TILE void convolveTiles(
 #endif
 
   // The pixels that a work-item copies the windows of, and where those begin.
-  int startY[COPIES(TILE_ROWS)], startX[COPIES(TILE_ROWS)];
-  uint startAt[COPIES(TILE_ROWS)];
-  FOR_COPIES(t, s, TILE_ROWS) {
-    Digits at = digitsOf(max(min(i0 + COPY_I(s, true, TILE_ROWS), m - 1), 0), max(x.count, 1), max(y.count, 1));
+  int startY[ROW_LOADS], startX[ROW_LOADS];
+  uint startAt[ROW_LOADS];
+  FOR_ROW_LOADS(t, s) {
+    Digits at = digitsOf(max(min(i0 + ROW_OF(s, true), m - 1), 0), max(x.count, 1), max(y.count, 1));
     startY[t] = at.middle * y.stride + y.offset;
     startX[t] = at.low * x.stride + x.offset;
     startAt[t] = (((uint)at.high * sourceHeight + startY[t]) * sourceWidth + startX[t]) * inner;
   }
   // Its p, the same in each copy: channel, column and row of a tap.
-  int ownP = COPY_P(item, true, TILE_ROWS), across = max(x.taps, 1);
+  int ownP = STEP_OF(item, true), across = max(x.taps, 1);
   Digits tap = digitsOf(ownP, inner, across), stepBy = digitsOf(TILE_STEPS, inner, across);
-  Load heldA[COPIES(TILE_ROWS)], heldB[COPIES(TILE_COLUMNS)];
-  const global float *fromB[COPIES(TILE_COLUMNS)];
+  Load heldA[ROW_LOADS];
 #if TRANSPOSED
   // Weights are [tap][channel][output], along p.
-  FOR_COPIES(t, s, TILE_COLUMNS) fromB[t] = b + (size_t)min(j0 + COPY_I(s, true, TILE_COLUMNS), n - 1) * inner;
+  At fromB[COPIES(TILE_COLUMNS)];
+  Load heldB[COPIES(TILE_COLUMNS)];
+  FOR_COPIES(t, s, TILE_COLUMNS)
+    fromB[t] = originB + (Way)min(j0 + COPY_I(s, true, TILE_COLUMNS), n - 1) * inner;
 #define FETCH_B(there)                                                                                    \
-  uint weight = (y.first + tap.high * y.step) * kernelWidth + x.first + tap.middle * x.step;                     \
-  uint wayB = weight * n * inner + tap.low;                                                                    \
-  FOR_COPIES(t, s, TILE_COLUMNS) heldB[t] = ownP < (there) ? READ(fromB[t] + wayB) : (Load)0.0f;
+  uint weight = (y.first + tap.high * y.step) * kernelWidth + x.first + tap.middle * x.step;              \
+  uint wayB = weight * n * inner + tap.low;                                                               \
+  FOR_COPIES(t, s, TILE_COLUMNS) heldB[t] = ownP < (there) ? READ(AT(b, fromB[t] + wayB)) : (Load)0.0f;
+#define PUT PUT_ROWS(true) PUT_FAR
+#define MULTIPLY_B MULTIPLY_FAR
+#define READ_B READ_FAR
 #else
-  begin(b, n, n, j0, 0, false, TILE_COLUMNS, item, fromB);
-#define FETCH_B(there) fetch(fromB, n, there, false, TILE_COLUMNS, item, heldB);
+  int lineB = n;
+  NEAR_COLUMNS(fromB, heldB)
+  BEGIN_NEAR(originB, n, lineB, 0, fromB)
+#define FETCH_B(there) FETCH_NEAR(b, fromB, lineB, there, heldB)
+#define PUT PUT_ROWS(true) PUT_NEAR
+#define MULTIPLY_B MULTIPLY_NEAR
+#define READ_B READ_NEAR
 #endif
 #define FETCH(there)                                                                                      \
   {                                                                                                       \
-    int wayY = tap.high * y.move, wayX = tap.middle * x.move;                                                 \
-    uint way = (wayY * sourceWidth + wayX) * inner + tap.low;                                               \
-    FOR_COPIES(t, s, TILE_ROWS) {                                                                         \
+    int wayY = tap.high * y.move, wayX = tap.middle * x.move;                                             \
+    uint way = (wayY * sourceWidth + wayX) * inner + tap.low;                                             \
+    FOR_ROW_LOADS(t, s) {                                                                                 \
       bool inside = ownP < (there) && within(startY[t] + wayY, sourceHeight) && within(startX[t] + wayX, sourceWidth); \
-      heldA[t] = inside ? READ(a + (startAt[t] + way)) : (Load)0.0f;                                      \
+      heldA[t] = inside ? READ(BEYOND(a, originA, startAt[t] + way)) : (Load)0.0f;                           \
     }                                                                                                     \
     FETCH_B(there)                                                                                        \
-    advance(&tap, stepBy, inner, across);                                                                   \
+    advance(&tap, stepBy, inner, across);                                                                 \
   }
-#define PUT                                                                                               \
-  put(tiles, true, TILE_ROWS, item, heldA);                                                               \
-  put(tiles + TILE_STEPS * A_LINE, TRANSPOSED, TILE_COLUMNS, item, heldB);
 
   Sums block;
   bool adds = flags & ADD_TO_C;
   do {
     int first = last;
     last = min(first + SUM_STEPS, k);
-    PRODUCT(first, last, tiles, own, &block, FETCH, PUT)
+    PRODUCT(first, last, FETCH, PUT, MULTIPLY_B, READ_B)
     storeBlock(&block, &e, FOUR, adds, last >= k, i0, j0, m, own, item, rows, tiles);
     adds = true;
   } while (last < k);

@@ -50,7 +50,7 @@ kernel GROUP_TILE void convolutionGradientTiles(
     bool inside = within(window.x + wayY, height) && within(window.y + wayX, width);                      \
     heldA[t] = inside ? READ(fromA + window.z) : (Load)0.0f;                                          \
   }                                                                                                       \
-  fetch(fromB, n, there, false, TILE_COLUMNS, item, heldB);                                               \
+  fetch(b, fromB, n, there, false, TILE_COLUMNS, item, heldB);                                               \
   NOTE_PIXELS
 #define PUT                                                                                               \
   put(tiles, false, TILE_ROWS, item, heldA);                                                              \
@@ -63,7 +63,7 @@ kernel GROUP_TILE void convolutionGradientTiles(
   do {
     int first = last;
     last = min(first + SUM_STEPS, end);
-    PRODUCT(first, last, tiles, own, &block, FETCH, PUT)
+    PRODUCT(first, last, FETCH, PUT, MULTIPLY_NEAR, READ_NEAR)
     storeBlock(&block, &e, FOUR, adds, last >= end, i0, j0, m, own, item, 0, tiles);
     adds = true;
   } while (last < end);

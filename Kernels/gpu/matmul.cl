@@ -8,36 +8,50 @@
 //
 // TRANSPOSE_A and TRANSPOSE_B say how the operands lie. They are compiled in: with both ways in the loop it takes 3 %
 // more instructions and some registers, and a layer asks for one way each time.
-kernel GROUP_TILE void matmul(
+#define IS_ALONG !TRANSPOSE_A
+#define IS_FAR TRANSPOSE_B
+
+kernel GROUP_PRODUCT void matmul(
   const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0,
   int m, int n, int k, int kBlock, EPILOGUE_ARGUMENTS) {
   local float4 memory[(TILE_FLOATS + 3) / 4];
   local float *tiles = (local float *)memory;
   Epilogue e = EPILOGUE(c + c0 + get_group_id(2) * (size_t)m * n, m, n);
   e.mode = MODE;
-  int item = get_local_id(0), i0 = get_group_id(0) * TILE_ROWS, j0 = get_group_id(1) * TILE_COLUMNS;
+  int item = ITEM, i0 = get_group_id(0) * TILE_ROWS, j0 = get_group_id(1) * TILE_COLUMNS;
   int start = get_group_id(2) * kBlock, end = min(start + kBlock, k), last = start;
   Place own = ownPlace(item);
 
-  const bool alongA = !TRANSPOSE_A, alongB = TRANSPOSE_B;
-  int lineA = alongA ? k : m, lineB = alongB ? k : n;
-  const global float *fromA[COPIES(TILE_ROWS)], *fromB[COPIES(TILE_COLUMNS)];
-  Load heldA[COPIES(TILE_ROWS)], heldB[COPIES(TILE_COLUMNS)];
-  begin(a + a0, m, lineA, i0, start, alongA, TILE_ROWS, item, fromA);
-  begin(b + b0, n, lineB, j0, start, alongB, TILE_COLUMNS, item, fromB);
+  int lineA = IS_ALONG ? k : m, lineB = IS_FAR ? k : n;
+  At fromA[ROW_LOADS];
+  Load heldA[ROW_LOADS];
+  beginRows(ORIGIN(a, a0), m, lineA, i0, start, IS_ALONG, own, item, fromA);
+#if TRANSPOSE_B
+  At fromB[COPIES(TILE_COLUMNS)];
+  Load heldB[COPIES(TILE_COLUMNS)];
+  begin(ORIGIN(b, b0), n, lineB, j0, start, true, TILE_COLUMNS, item, fromB);
+#define FETCH_B(left) fetch(b, fromB, lineB, left, true, TILE_COLUMNS, item, heldB);
+#define PUT PUT_ROWS(IS_ALONG) PUT_FAR
+#define MULTIPLY_B MULTIPLY_FAR
+#define READ_B READ_FAR
+#else
+  NEAR_COLUMNS(fromB, heldB)
+  BEGIN_NEAR(ORIGIN(b, b0), n, lineB, start, fromB)
+#define FETCH_B(left) FETCH_NEAR(b, fromB, lineB, left, heldB)
+#define PUT PUT_ROWS(IS_ALONG) PUT_NEAR
+#define MULTIPLY_B MULTIPLY_NEAR
+#define READ_B READ_NEAR
+#endif
 #define FETCH(left)                                                                                       \
-  fetch(fromA, lineA, left, alongA, TILE_ROWS, item, heldA);                                              \
-  fetch(fromB, lineB, left, alongB, TILE_COLUMNS, item, heldB);
-#define PUT                                                                                               \
-  put(tiles, alongA, TILE_ROWS, item, heldA);                                                             \
-  put(tiles + TILE_STEPS * A_LINE, alongB, TILE_COLUMNS, item, heldB);
+  fetchRows(a, fromA, lineA, left, IS_ALONG, item, heldA);                                                \
+  FETCH_B(left)
 
   Sums block;
   bool adds = flags & ADD_TO_C;
   do {
     int first = last;
     last = min(first + SUM_STEPS, end);
-    PRODUCT(first, last, tiles, own, &block, FETCH, PUT)
+    PRODUCT(first, last, FETCH, PUT, MULTIPLY_B, READ_B)
     storeBlock(&block, &e, FOUR, adds, last >= end, i0, j0, m, own, item, 0, tiles);
     adds = true;
   } while (last < end);

@@ -62,9 +62,10 @@ package struct Tuner {
   ///   - onCandidate: told of each, by its number, before it runs.
   /// - Throws: `CinchError.interrupted`; `.inputOutput` where the journal cannot be written.
   package mutating func tune(
-    _ tunable: Tunable, of family: KernelFamily, left: Int = 1, onCandidate: (TuningValue, Int) -> Void
+    _ tunable: Tunable, of family: KernelFamily, _ subgroups: Subgroups? = nil, left: Int = 1,
+    onCandidate: (TuningValue, Int) -> Void
   ) throws -> Outcome {
-    let candidates = tunable.candidates(of: family)
+    let candidates = tunable.candidates(of: family, subgroups)
     var outcome = Outcome(tunable: tunable, candidates: candidates.count)
     let begin = ContinuousClock.now, end = begin + (deadline - begin) / max(left, 1)
     guard begin < end else {
@@ -166,7 +167,7 @@ extension TuningBench {
       var measurement = TuningMeasurement()
       if let tunable = tunables.first(where: { $0.name == request.choice }) {
         let value = request.candidate.flatMap { name in
-          tunable.candidates(of: family).first { $0.name == name }
+          tunable.candidates(of: family, .any).first { $0.name == name }
         }
         if request.candidate != nil && value == nil {
           measurement.failure = "there is no such candidate"

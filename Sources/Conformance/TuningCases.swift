@@ -101,18 +101,19 @@ struct TuningRow {
 extension Conformance {
   /// Every candidate of `cinch tune`, held to the bits of what is shipped.
   ///
+  /// - Parameter isWanted: which choices are looked at; all if nil.
   /// - Returns: a report under the name `tuning`, a case for each candidate; nil for a device that has no choice.
-  public static func checkTuning(of backend: any Backend) throws -> OpReport? {
+  package static func checkTuning(of backend: any Backend, _ isWanted: ((Tunable) -> Bool)? = nil) throws -> OpReport? {
     guard let backend = backend as? OpenCLBackend else { return nil }
     let before = backend.tuning
     defer { backend.adopt(before) }
     var report = OpReport(op: "tuning")
-    for tunable in Tunable.all(of: backend.family) {
+    for tunable in Tunable.all(of: backend.family) where isWanted?(tunable) ?? true {
       let cases = TuningCases(tunable)
       backend.adopt(Tuning())
       let rows = try (cases.checked + cases.losses).map { try TuningRow($0, on: backend) }
       let wanted = try rows.map { try $0.bits() }
-      for candidate in tunable.candidates(of: backend.family) {
+      for candidate in tunable.candidates(of: backend.family, backend.device.subgroups) {
         var tuning = Tuning(), outcome = CaseOutcome()
         tuning[tunable] = candidate
         backend.adopt(tuning)

@@ -18,6 +18,8 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   public let version: String
   public let kind: Kind
   public let computeUnits: Int
+  /// Nil where it has none.
+  package var subgroups: Subgroups?
   /// Bytes of global memory.
   public let globalMemory: Int
   /// Bytes of the largest buffer.
@@ -126,11 +128,13 @@ extension OpenCLBackend {
     let global: cl_ulong = value(device, CL_DEVICE_GLOBAL_MEM_SIZE) ?? 0
     let largest: cl_ulong = value(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE) ?? 0
     let units: cl_uint = value(device, CL_DEVICE_MAX_COMPUTE_UNITS) ?? 1
-    return OpenCLDevice(
+    var described = OpenCLDevice(
       platform: index.0, device: index.1, name: text(device, CL_DEVICE_NAME), vendor: text(device, CL_DEVICE_VENDOR),
       platformName: platformText(platform), driver: text(device, CL_DRIVER_VERSION),
       version: text(device, CL_DEVICE_VERSION), kind: kind, computeUnits: max(Int(units), 1),
       globalMemory: Int(clamping: global), largestBuffer: Int(clamping: largest))
+    described.subgroups = kind == .gpu && !described.isSoftware ? Subgroups(device) : .emulated
+    return described
   }
 
   static func value<T: FixedWidthInteger>(_ device: cl_device_id, _ key: Int32) -> T? {

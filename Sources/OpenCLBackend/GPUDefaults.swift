@@ -21,7 +21,10 @@ extension GPUDefault {
       source: "Benchmarks/results/gpu-isa.md: no spills; loops that are not written out take 170 registers, not 104"),
     GPUDefault(
       vendors: ["intel"], architectures: "Gen9 to Xe", choice: .frugal,
-      source: "Benchmarks/results/gpu-isa.md: 32 sums an item spill 0.3 to 4 KB, 16 do not"),
+      source: """
+        Benchmarks/results/gpu-isa.md: by local memory, 32 sums an item spill 0.3 to 4 KB, 16 do not. Tiles by sub-groups \
+        have the higher bound; until such a device has run them they are candidates of a tuning alone
+        """),
     GPUDefault(
       vendors: ["arm"], architectures: "Bifrost and Valhall", choice: .frugal,
       source:

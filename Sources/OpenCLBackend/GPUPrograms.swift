@@ -19,9 +19,10 @@ package struct GPUProgram {
     for loadWidth in [4, 1] {
       let tiles = choice.tiles(loadWidth: loadWidth)
       func add(_ kernel: String, _ tile: GPUTile, _ mode: EpilogueArguments.Mode, _ module: (TileProgram) -> Module) {
+        let lanes = tile.lanes > 0 ? "-sub\(tile.lanes)" : ""
         modules.append(
           (
-            "\(kernel)-\(tile.rows)x\(tile.columns)x\(tile.steps)-float\(loadWidth)-\(mode)",
+            "\(kernel)-\(tile.rows)x\(tile.columns)x\(tile.steps)\(lanes)-float\(loadWidth)-\(mode)",
             module(TileProgram(tile: tile, loadWidth: loadWidth, mode: mode))
           ))
       }
@@ -36,11 +37,14 @@ package struct GPUProgram {
           if mode != .loss { add("matmul-\(way)", tile, .none) { .matmulTiles($0, transposeA: a, transposeB: b) } }
         }
       }
-      for tile in [tiles.images] + (tiles.narrowImages.map { [$0] } ?? []) {
+      let images = tiles.narrowImages.map { [tiles.images, $0] } ?? [tiles.images]
+      for tile in images.first == images.last ? [tiles.images] : images {
         for mode in [EpilogueArguments.Mode.forward, .backward, .loss] {
           add("convolve", tile, mode) { .convolveTiles($0, transposed: false) }
           add("convolveTransposed", tile, mode) { .convolveTiles($0, transposed: true) }
         }
+      }
+      for tile in tiles.imageGradients.map({ [$0] }) ?? images {
         add("convolutionGradient", tile, .none) { .convolutionGradientTiles($0) }
       }
     }

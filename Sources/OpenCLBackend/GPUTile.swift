@@ -11,11 +11,19 @@ package struct GPUTile: Hashable, Sendable {
   var steps: Int
   /// How many of them are written out.
   var unroll: Int
+  /// Work-items of the sub-groups whose registers hold operands; 0 where local memory does.
+  var lanes = 0
 
   var items: Int { rows * columns / (ownRows * ownColumns) }
 
   /// Whether its items copy whole loads of so many floats.
-  func suits(loadWidth: Int) -> Bool { [rows, columns].allSatisfy { $0 * steps % (loadWidth * items) == 0 } }
+  func suits(loadWidth: Int) -> Bool {
+    if lanes > 0 { return ownRows * steps % (loadWidth * lanes) == 0 && columns * steps % (loadWidth * items) == 0 }
+    return [rows, columns].allSatisfy { $0 * steps % (loadWidth * items) == 0 }
+  }
+
+  /// Whether a device has the sub-groups that it asks for.
+  func suits(_ subgroups: Subgroups?) -> Bool { lanes == 0 || subgroups?.have(lanes) == true }
 
   /// How many blocks an m × n product has.
   func blocks(_ m: Int, _ n: Int) -> Int { ((m + rows - 1) / rows) * ((n + columns - 1) / columns) }
@@ -32,6 +40,8 @@ struct GPUChoice: Hashable {
     var images: GPUTile
     /// Of convolutions with no more channels than this has columns.
     var narrowImages: GPUTile?
+    /// Of their gradients, where these need another.
+    var imageGradients: GPUTile?
     /// What was chosen for a class of shapes by measuring comes before these.
     var tuned: [ShapeClass: GPUTile] = [:]
 
@@ -46,6 +56,7 @@ struct GPUChoice: Hashable {
       let shapes: ShapeClass =
         isGradient ? .imageGradients : channels <= OpenCLBackend.lossCell ? .narrowImages : .images
       if let tile = tuned[shapes] { return tile }
+      if isGradient, let imageGradients { return imageGradients }
       if let narrowImages, channels <= narrowImages.columns { return narrowImages }
       return images
     }
@@ -84,6 +95,20 @@ extension GPUTile {
 
   /// Half the steps, so that an item's share of a step fits the registers beside it when it is read one by one.
   static let frugalUnaligned = GPUTile(rows: 64, columns: 64, ownRows: 4, ownColumns: 4, steps: 8, unroll: 8)
+
+  /// By sub-groups, 32 sums an item fit Intel's registers, as operands take few: of A each lane holds two loads.
+  /// With more steps, the compiler reads ahead and spills.
+  static func subgroups(_ lanes: Int) -> GPUTile { bySubgroups(lanes, rows: 64, columns: 64) }
+
+  /// A convolution's, of no more channels than a row of sub-groups has.
+  static func narrowSubgroups(_ lanes: Int) -> GPUTile { bySubgroups(lanes, rows: 64, columns: 4 * lanes) }
+
+  /// Four sub-groups, for products too small to give every compute unit a larger block.
+  static func fewSubgroups(_ lanes: Int) -> GPUTile { bySubgroups(lanes, rows: 32, columns: 4 * lanes) }
+
+  private static func bySubgroups(_ lanes: Int, rows: Int, columns: Int) -> GPUTile {
+    GPUTile(rows: rows, columns: columns, ownRows: 8, ownColumns: 4, steps: 8, unroll: 8, lanes: lanes)
+  }
 }
 
 extension GPUChoice {
@@ -100,6 +125,17 @@ extension GPUChoice {
     aligned: Tiles(products: [.frugal, .small], images: .frugal),
     unaligned: Tiles(products: [.frugalUnaligned], images: .frugalUnaligned))
 
+  /// For Intel's GPUs, whose registers hold so many floats: operands of products come by sub-groups of as many lanes.
+  static func intel(_ lanes: Int) -> GPUChoice {
+    var choice = frugal
+    choice.aligned = Tiles(
+      products: [.subgroups(lanes), .fewSubgroups(lanes)], images: .subgroups(lanes),
+      narrowImages: .narrowSubgroups(lanes), imageGradients: .frugal)
+    // Read one by one, a transposed convolution's operands do not fit the registers.
+    choice.unaligned.products = choice.aligned.products
+    return choice
+  }
+
   /// Processors that run the GPU family, as tests do: every tile is programs to compile, which takes longer there than
   /// to run them, and no tile is faster than another.
   static let emulated = GPUChoice(
@@ -107,9 +143,19 @@ extension GPUChoice {
     unaligned: Tiles(products: [.middleInFull], images: .middleInFull))
 
   /// Every choice that is shipped, by name.
-  static let all: [(name: String, choice: GPUChoice)] = [("nvidia", nvidia), ("amd", amd), ("frugal", frugal)]
+  static let all: [(name: String, choice: GPUChoice)] = [
+    ("nvidia", nvidia), ("amd", amd), ("frugal", frugal), ("intel8", intel(8)), ("intel16", intel(16)),
+  ]
 
-  /// Every tile that a choice may have, for tests and for measuring.
+  /// Every tile that a device with such sub-groups can run.
+  static func candidates(_ subgroups: Subgroups?) -> [GPUTile] {
+    let own: [GPUTile] = [
+      .subgroups(8), .narrowSubgroups(8), .fewSubgroups(8), .subgroups(16), .fewSubgroups(16),
+    ]
+    return candidates + own.filter { $0.suits(subgroups) }
+  }
+
+  /// Every tile by local memory that a choice may have, for tests and for measuring.
   static let candidates: [GPUTile] = [
     .large, .middle, .middleInFull, .small, .narrow, .frugal, .frugalUnaligned,
     GPUTile(rows: 128, columns: 128, ownRows: 8, ownColumns: 8, steps: 8, unroll: 8),
@@ -128,7 +174,8 @@ struct TileProgram: Hashable {
   var macros: [(name: String, value: Int)] {
     [
       ("TILE_ROWS", tile.rows), ("TILE_COLUMNS", tile.columns), ("OWN_ROWS", tile.ownRows),
-      ("OWN_COLUMNS", tile.ownColumns), ("TILE_STEPS", tile.steps), ("TILE_UNROLL", tile.unroll),
+      ("OWN_COLUMNS", tile.ownColumns), ("TILE_STEPS", tile.steps),
+      tile.lanes > 0 ? ("SUBGROUP_LANES", tile.lanes) : ("TILE_UNROLL", tile.unroll),
       ("LOAD_WIDTH", loadWidth), ("MODE", Int(mode.code)), ("SUM_STEPS", OpenCLBackend.sumSteps),
       ("CELL", OpenCLBackend.lossCell),
     ]

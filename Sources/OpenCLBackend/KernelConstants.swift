@@ -85,9 +85,9 @@ extension KernelTarget {
         ("KC", OpenCLBackend.packedSteps),
       ]
     case .matmulTiles(let program, let transposeA, let transposeB):
-      program.macros + [("TRANSPOSE_A", transposeA ? 1 : 0), ("TRANSPOSE_B", transposeB ? 1 : 0)]
-    case .convolveTiles(let program, let transposed): program.macros + [("TRANSPOSED", transposed ? 1 : 0)]
-    case .convolutionGradientTiles(let program): program.macros
+      macros(program) + [("TRANSPOSE_A", transposeA ? 1 : 0), ("TRANSPOSE_B", transposeB ? 1 : 0)]
+    case .convolveTiles(let program, let transposed): macros(program) + [("TRANSPOSED", transposed ? 1 : 0)]
+    case .convolutionGradientTiles(let program): macros(program)
     case .random, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
     case .peak: [("CHAINS", OpenCLBackend.peakChains)]
     case .correlation(_, let rows, let pixels, let wide, let run, let step):
@@ -105,6 +105,10 @@ extension KernelTarget {
     case .convolutionPacking: [("PHASE", PhaseField.allCases.count)]
     case .pooling(_, let height, let width): [("TILE_HEIGHT", height), ("TILE_WIDTH", width)]
     }
+  }
+
+  private func macros(_ program: TileProgram) -> [Macro] {
+    program.macros + (program.tile.lanes > 0 ? [("EMULATES_SUBGROUPS", emulatesSubgroups ? 1 : 0)] : [])
   }
 
   private func gradientMacros(outputs: Int, wide: Int) -> [Macro] {

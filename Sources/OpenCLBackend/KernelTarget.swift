@@ -9,12 +9,16 @@ struct KernelTarget {
   let tileRows: Int
   /// Whether kernels ask for cache lines ahead of their use: processors' compilers know how, which is no part of OpenCL.
   let prefetches: Bool
+  /// Whether sub-groups are emulated.
+  let emulatesSubgroups: Bool
 
   /// - Parameters:
   ///   - nativeWidth: floats in a vector, as the device reports it.
   ///   - isProcessor: whether the device calls itself a CPU.
-  init(family: KernelFamily, nativeWidth: Int, isProcessor: Bool) {
+  ///   - emulatesSubgroups: whether kernels by sub-groups do without.
+  init(family: KernelFamily, nativeWidth: Int, isProcessor: Bool, emulatesSubgroups: Bool = false) {
     self.family = family
+    self.emulatesSubgroups = emulatesSubgroups
     prefetches = family == .cpu && isProcessor
     vectorWidth = family == .gpu ? 1 : nativeWidth >= 16 ? 16 : nativeWidth >= 8 ? 8 : 4
     tileRows = vectorWidth == 16 ? 12 : vectorWidth == 8 ? 6 : 8

@@ -76,7 +76,8 @@ public final class OpenCLBackend: Backend {
     device = Self.describe(handle, platform: platforms[platform], at: (platform, index))
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
     target = KernelTarget(
-      family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu)
+      family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu,
+      emulatesSubgroups: device.subgroups?.areEmulated ?? false)
     shippedChoice = choice ?? .shipped(for: device)
     self.choice = shippedChoice
     shares = WorkShares(target.family, tuning)

@@ -109,12 +109,15 @@ extension KernelTarget {
   func sources(_ module: Module) -> [String] {
     let family = family.rawValue
     let functions = ["common/prelude", "common/functions"]
+    func tiles(_ program: TileProgram) -> [String] {
+      let operands = program.tile.lanes > 0 ? "gpu/subgroupTile" : "gpu/localTile"
+      return functions + ["common/epilogue", "gpu/tile", operands, "gpu/copies", "gpu/ending"]
+    }
     switch module {
     case .matmul: return functions + ["common/epilogue", "cpu/matmul"]
-    case .matmulTiles: return functions + ["common/epilogue", "gpu/tile", "gpu/matmul"]
-    case .convolveTiles: return functions + ["common/epilogue", "gpu/tile", "gpu/image", "gpu/convolution"]
-    case .convolutionGradientTiles:
-      return functions + ["common/epilogue", "gpu/tile", "gpu/image", "gpu/convolutionGradient"]
+    case .matmulTiles(let program, _, _): return tiles(program) + ["gpu/matmul"]
+    case .convolveTiles(let program, _): return tiles(program) + ["gpu/image", "gpu/convolution"]
+    case .convolutionGradientTiles(let program): return tiles(program) + ["gpu/image", "gpu/convolutionGradient"]
     case .slices: return functions + ["common/epilogue", "gpu/slices"]
     case .elementwise:
       return [

@@ -54,9 +54,12 @@ package struct Tunable: Hashable, Sendable {
     }
   }
 
-  /// What may be chosen: at most 16.
-  package func candidates(of family: KernelFamily) -> [TuningValue] {
-    if let loadWidth { return GPUChoice.candidates.filter { $0.suits(loadWidth: loadWidth) }.map { .tile($0) } }
+  /// What may be chosen on a device with such sub-groups: at most 16.
+  package func candidates(of family: KernelFamily, _ subgroups: Subgroups?) -> [TuningValue] {
+    if let loadWidth {
+      let tiles = shapes == .imageGradients ? GPUChoice.candidates : GPUChoice.candidates(subgroups)
+      return tiles.filter { $0.suits(loadWidth: loadWidth) }.map { .tile($0) }
+    }
     switch (family, shapes) {
     case (.gpu, _): return [8, 16, 32, 64, 128].map { .share(WorkShare(pieces: $0)) }
     case (.cpu, .elements):
@@ -75,11 +78,13 @@ package enum TuningValue: Hashable, Sendable {
   case tile(GPUTile)
   case share(WorkShare)
 
-  /// What files and reports call it: `128x64x8-8x8-4` (block and steps, an item's own part, steps written out), or `4` and
-  /// `4-4096` (pieces, the least elements).
+  /// What files and reports call it: `128x64x8-8x8-4` (block and steps, an item's own part, steps written out),
+  /// `64x64x8-8x4-sub8` (lanes of its sub-groups), or `4` and `4-4096` (pieces, the least elements).
   package var name: String {
     switch self {
-    case .tile(let t): "\(t.rows)x\(t.columns)x\(t.steps)-\(t.ownRows)x\(t.ownColumns)-\(t.unroll)"
+    case .tile(let t):
+      "\(t.rows)x\(t.columns)x\(t.steps)-\(t.ownRows)x\(t.ownColumns)-"
+        + (t.lanes > 0 ? "sub\(t.lanes)" : "\(t.unroll)")
     case .share(let share): "\(share.pieces)" + (share.least > 0 ? "-\(share.least)" : "")
     }
   }
@@ -108,7 +113,7 @@ package struct Tuning: Hashable, Sendable {
     let all = Dictionary(uniqueKeysWithValues: Tunable.all(of: family).map { ($0.name, $0) })
     for (name, value) in names {
       guard let tunable = all[name],
-        let candidate = tunable.candidates(of: family).first(where: { $0.name == value })
+        let candidate = tunable.candidates(of: family, .any).first(where: { $0.name == value })
       else { return nil }
       values[tunable] = candidate
     }
@@ -161,7 +166,7 @@ extension OpenCLBackend {
   package func adopt(_ tuning: Tuning) {
     guard tuning != self.tuning else { return }
     self.tuning = tuning
-    choice = shippedChoice.with(tuning)
+    choice = shippedChoice.with(tuning, device.subgroups)
     shares = WorkShares(family, tuning)
     plans = [:]
     convolutions.plans = [:]
@@ -172,18 +177,18 @@ extension OpenCLBackend {
     KernelTarget.sourceTexts + [KernelTarget.options]
       + KernelFamily.allCases.flatMap { family in
         Tunable.all(of: family).map { tunable in
-          ([tunable.name] + tunable.candidates(of: family).map(\.name)).joined(separator: " ")
+          ([tunable.name] + tunable.candidates(of: family, .any).map(\.name)).joined(separator: " ")
         }
       }
   }
 }
 
 extension GPUChoice {
-  /// With tiles that were chosen for classes of products.
-  func with(_ tuning: Tuning) -> GPUChoice {
+  /// With tiles that were chosen for classes of products, as far as a device with such sub-groups can run them.
+  func with(_ tuning: Tuning, _ subgroups: Subgroups?) -> GPUChoice {
     var choice = self
-    choice.aligned.tuned = tuning.tiles(loadWidth: 4)
-    choice.unaligned.tuned = tuning.tiles(loadWidth: 1)
+    choice.aligned.tuned = tuning.tiles(loadWidth: 4).filter { $0.value.suits(subgroups) }
+    choice.unaligned.tuned = tuning.tiles(loadWidth: 1).filter { $0.value.suits(subgroups) }
     return choice
   }
 }

@@ -8,7 +8,7 @@ import Testing
 
 /// A kernel family gives the same bits on few compute units and on many, and the cpu device on any number of threads: they
 /// decide how work is dealt out, and never where a sum is cut.
-@Suite(.serialized) @MainActor struct ComputeUnitTests {
+@Suite(.serialized) struct ComputeUnitTests {
   @Test(arguments: KernelFamily.allCases)
   func sumsDoNotFollowComputeUnits(_ family: KernelFamily) throws {
     try check(
@@ -22,10 +22,10 @@ import Testing
   /// Whatever tile a device, a measurement or a person chooses for the GPU family, the bits are the same.
   @Test func sumsDoNotFollowTiles() throws {
     try check(
-      GPUChoice.candidates.map { tile in
+      GPUChoice.candidates(.any).map { tile in
         let tiles = [4, 1].map { width in
           let tile = tile.suits(loadWidth: width) ? tile : .middle
-          return GPUChoice.Tiles(products: [tile], images: tile)
+          return GPUChoice.Tiles(products: [tile], images: tile, imageGradients: tile.lanes > 0 ? .middle : nil)
         }
         return try OpenCLBackend(
           platform: 0, device: 0, family: .gpu, choice: GPUChoice(aligned: tiles[0], unaligned: tiles[1]))
@@ -37,8 +37,8 @@ import Testing
     for (name, choice) in GPUChoice.all + [("emulated", GPUChoice.emulated)] {
       for width in [4, 1] {
         let tiles = choice.tiles(loadWidth: width)
-        let all = tiles.products + [tiles.images] + [tiles.narrowImages].compactMap(\.self)
-        #expect(all.allSatisfy(GPUChoice.candidates.contains), "\(name) has \(all)")
+        let all = tiles.products + [tiles.images] + [tiles.narrowImages, tiles.imageGradients].compactMap(\.self)
+        #expect(all.allSatisfy(GPUChoice.candidates(.any).contains), "\(name) has \(all)")
         #expect(all.allSatisfy { $0.suits(loadWidth: width) }, "\(name) has \(all) for loads of \(width)")
         #expect(!tiles.products.isEmpty, "\(name) has no tile for products")
       }

@@ -5,25 +5,33 @@ import OpenCLBackend
 import Testing
 
 /// Every op on every device. A device that is missing is a failure: the table proves nothing where it does not run.
-@Suite("Op table", .serialized) @MainActor struct DeviceConformanceTests {
-  private static let cpu = Result { try CPUBackend() }
-  // Platform 0, device 0, whichever it is: any device can run both families.
-  private static let openCL = Result { try OpenCLBackend(platform: 0, device: 0, family: .cpu) }
-  private static let openCLForGPUs = Result { try OpenCLBackend(platform: 0, device: 0, family: .gpu) }
+private func check<B: Backend>(_ op: String, on backend: B) throws {
+  let report = try #require(Conformance.run(backend, ops: [op]).first)
+  // One fault fails many cases alike; a few sentences tell as much as all.
+  let examples = report.failures.prefix(10).joined(separator: "\n")
+  #expect(report.failed == 0, "\(report.failed) of \(report.cases) cases on \(backend.info.name):\n\(examples)")
+}
+
+// A suite for each device, so that they run side by side. Its tests run one after the other, and nobody else has its device.
+
+@Suite("Op table, cpu", .serialized) struct CPUConformanceTests {
+  private nonisolated(unsafe) static let backend = Result { try CPUBackend() }
 
   @Test("cpu", arguments: Conformance.ops)
-  func cpu(op: String) throws { try check(op, on: Self.cpu.get()) }
+  func cpu(op: String) throws { try check(op, on: Self.backend.get()) }
+}
+
+// Platform 0, device 0, whichever it is: any device can run both families.
+@Suite("Op table, opencl, kernels for CPUs", .serialized) struct OpenCLConformanceTests {
+  private nonisolated(unsafe) static let backend = Result { try OpenCLBackend(platform: 0, device: 0, family: .cpu) }
 
   @Test("opencl, kernels for CPUs", arguments: Conformance.ops)
-  func openCL(op: String) throws { try check(op, on: Self.openCL.get()) }
+  func openCL(op: String) throws { try check(op, on: Self.backend.get()) }
+}
+
+@Suite("Op table, opencl, kernels for GPUs", .serialized) struct OpenCLForGPUsConformanceTests {
+  private nonisolated(unsafe) static let backend = Result { try OpenCLBackend(platform: 0, device: 0, family: .gpu) }
 
   @Test("opencl, kernels for GPUs", arguments: Conformance.ops)
-  func openCLForGPUs(op: String) throws { try check(op, on: Self.openCLForGPUs.get()) }
-
-  private func check<B: Backend>(_ op: String, on backend: B) throws {
-    let report = try #require(Conformance.run(backend, ops: [op]).first)
-    // One fault fails many cases alike; a few sentences tell as much as all.
-    let examples = report.failures.prefix(10).joined(separator: "\n")
-    #expect(report.failed == 0, "\(report.failed) of \(report.cases) cases on \(backend.info.name):\n\(examples)")
-  }
+  func openCLForGPUs(op: String) throws { try check(op, on: Self.backend.get()) }
 }

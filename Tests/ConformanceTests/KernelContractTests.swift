@@ -33,7 +33,10 @@ import Testing
     case .gpu:
       // Each width of loads has lines of its own.
       let tiles = [4, 1].map { TileProgram(tile: .small, loadWidth: $0, mode: .loss) }
+      let lanes = [4, 1].map { TileProgram(tile: .subgroups(8), loadWidth: $0, mode: .loss) }
       return common + [.matmulTiles(tiles[0], transposeA: true, transposeB: false), .slices]
+        + lanes.map { .matmulTiles($0, transposeA: false, transposeB: $0.loadWidth == 4) }
+        + [.convolveTiles(lanes[1], transposed: true)]
         + [.convolveTiles(tiles[1], transposed: true), .convolutionGradientTiles(tiles[0])]
     }
   }

@@ -9,13 +9,13 @@ import Testing
 @testable import OpenCLBackend
 
 /// Choices by measuring: what may be chosen, that it changes no bit, and that it is used.
-@Suite(.serialized) @MainActor struct TuningTests {
+@Suite(.serialized) struct TuningTests {
   @Test(arguments: KernelFamily.allCases)
   func candidatesAreFewAndHaveNames(_ family: KernelFamily) throws {
     let all = Tunable.all(of: family)
     #expect(Set(all.map(\.name)).count == all.count)
     for tunable in all {
-      let candidates = tunable.candidates(of: family)
+      let candidates = tunable.candidates(of: family, .any)
       #expect((2...16).contains(candidates.count), "\(tunable.name)")
       #expect(Set(candidates.map(\.name)).count == candidates.count, "\(tunable.name)")
       for candidate in candidates {
@@ -43,8 +43,14 @@ import Testing
   @Test(arguments: KernelFamily.allCases)
   func noCandidateChangesABit(_ family: KernelFamily) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
-    let report = try #require(try Conformance.checkTuning(of: backend))
-    #expect(report.cases == Tunable.all(of: family).reduce(0) { $0 + $1.candidates(of: family).count })
+    // Each tile is programs to compile for each class of shapes: that tiles give the same bits is what
+    // `sumsDoNotFollowTiles` looks at, and all classes what `make selftest` does.
+    func isWanted(_ tunable: Tunable) -> Bool {
+      tunable.loadWidth == nil || tunable == Tunable(shapes: .narrowProducts, loadWidth: 1)
+    }
+    let report = try #require(try Conformance.checkTuning(of: backend, isWanted))
+    let wanted = Tunable.all(of: family).filter(isWanted)
+    #expect(wanted.count >= 2 && report.cases == wanted.reduce(0) { $0 + $1.candidates(of: family, .emulated).count })
     #expect(report.failures == [])
     #expect(backend.tuning.isEmpty)
     #expect(try Conformance.checkTuning(of: ReferenceBackend()) == nil)
@@ -61,7 +67,8 @@ import Testing
   @Test(arguments: [
     (KernelFamily.cpu, "elements", "16-1024"), (.cpu, "middle-products", "64"), (.cpu, "images", "2"),
     (.cpu, "image-gradients", "8"), (.gpu, "elements", "8"), (.gpu, "middle-products-float4", "32x32x16-4x4-16"),
-    (.gpu, "narrow-images-float4", "128x32x16-8x4-16"), (.gpu, "image-gradients-float4", "32x32x16-4x4-16"),
+    (.gpu, "middle-products-float4", "32x32x8-8x4-sub8"), (.gpu, "narrow-images-float4", "128x32x16-8x4-16"),
+    (.gpu, "image-gradients-float4", "32x32x16-4x4-16"),
   ])
   func choicesAreUsed(_ family: KernelFamily, _ name: String, _ value: String) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family, profiling: true)
@@ -82,20 +89,58 @@ import Testing
 
   /// Every entry has a source, and a device of each vendor gets its own.
   @Test func defaultsFollowTheVendor() {
-    func device(_ vendor: String, _ kind: OpenCLDevice.Kind = .gpu) -> OpenCLDevice {
+    func device(
+      _ vendor: String, _ kind: OpenCLDevice.Kind = .gpu, _ subgroups: Subgroups? = nil
+    ) -> OpenCLDevice {
       OpenCLDevice(
         platform: 0, device: 0, name: "x", vendor: vendor, platformName: "", driver: "", version: "", kind: kind,
-        computeUnits: 8, globalMemory: 1, largestBuffer: 1)
+        computeUnits: 8, subgroups: subgroups, globalMemory: 1, largestBuffer: 1)
     }
     #expect(GPUDefault.table.allSatisfy { !$0.source.isEmpty && !$0.vendors.isEmpty && !$0.architectures.isEmpty })
     #expect(GPUDefault.table.allSatisfy { entry in GPUChoice.all.contains { $0.choice == entry.choice } })
     #expect(GPUChoice.shipped(for: device("NVIDIA Corporation")) == .nvidia)
     #expect(GPUChoice.shipped(for: device("Advanced Micro Devices, Inc.")) == .amd)
     #expect(GPUChoice.shipped(for: device("Intel(R) Corporation")) == .frugal)
+    #expect(GPUChoice.shipped(for: device("Intel(R) Corporation", .gpu, Subgroups(sizes: [8, 16, 32]))) == .frugal)
+    #expect(GPUChoice.shipped(for: device("Intel(R) Corporation", .cpu, .emulated)) == .emulated)
     #expect(GPUChoice.shipped(for: device("ARM")) == .frugal)
     #expect(GPUChoice.shipped(for: device("QUALCOMM")) == .frugal)
     #expect(GPUChoice.shipped(for: device("Somebody new")) == GPUDefault.portable)
     #expect(GPUChoice.shipped(for: device("NVIDIA Corporation", .cpu)) == .emulated)
+  }
+}
+
+/// Products by sub-groups: only where a driver has them, of a size that a kernel asks for.
+@Suite struct SubgroupTests {
+  private let names = "cl_khr_fp16 cl_intel_subgroups cl_intel_required_subgroup_size cl_intel_subgroups_short"
+
+  @Test func theyAreThoseOfTheExtensions() {
+    #expect(Subgroups(extensions: names, sizes: [16, 8, 32]) == Subgroups(sizes: [8, 16, 32]))
+    #expect(Subgroups(extensions: names, sizes: []) == nil)
+    #expect(Subgroups(extensions: "cl_intel_subgroups cl_khr_subgroups", sizes: [8]) == nil)
+    #expect(Subgroups(extensions: "", sizes: [8]) == nil)
+  }
+
+  @Test func candidatesAreThoseThatADeviceCanRun() {
+    let products = Tunable(shapes: .smallProducts, loadWidth: 4), images = Tunable(shapes: .images, loadWidth: 4)
+    func lanes(_ tunable: Tunable, _ subgroups: Subgroups?) -> Set<Int> {
+      Set(
+        tunable.candidates(of: .gpu, subgroups).map { if case .tile(let tile) = $0 { tile.lanes } else { -1 } })
+    }
+    #expect(lanes(products, nil) == [0])
+    #expect(lanes(products, Subgroups(sizes: [8, 16, 32])) == [0, 8, 16])
+    #expect(lanes(products, Subgroups(sizes: [16, 32])) == [0, 16])
+    #expect(lanes(products, .emulated) == [0, 8])
+    #expect(lanes(images, .any) == [0, 8, 16])
+    #expect(lanes(Tunable(shapes: .imageGradients, loadWidth: 4), .any) == [0])
+  }
+
+  /// A file of another device, or one that was edited.
+  @Test func whatADeviceCannotRunIsNotTaken() throws {
+    let tuning = try #require(Tuning(names: ["small-products-float4": "64x64x8-8x4-sub8"], family: .gpu))
+    #expect(GPUChoice.frugal.with(tuning, nil) == .frugal)
+    #expect(GPUChoice.frugal.with(tuning, Subgroups(sizes: [16])) == .frugal)
+    #expect(GPUChoice.frugal.with(tuning, Subgroups(sizes: [8])).aligned.tuned == [.smallProducts: .subgroups(8)])
   }
 }
 

@@ -175,11 +175,14 @@ def amd(kernel, tile, wave):
 def intel(kernel, tile):
     target = lambda op, rest: next((w for w in rest.split() if w in kernel.labels), None) if op.startswith(
         ("while", "jmpi", "goto", "brd", "brc")) else None
-    # Global and local memory are messages alike.
-    message = lambda op: op.startswith("send")
-    code = find(kernel, lambda op, _: op.startswith("mad"), message, message, target, tile)
+    # Global and local memory are messages alike; later disassemblers name what they do.
+    message = lambda op: op.startswith(("send", "load", "store"))
+    fma = lambda op, rest: op.startswith("mad") and ":f" in rest
+    code = find(kernel, fma, message, message, target, tile)
     if not code:
         return None
+    # Of whole numbers, some are for addresses.
+    code = [("imad" if op.startswith("mad") and not fma(op, rest) else op, rest, n) for op, rest, n in code]
     mix = counted(code, lambda op: op.split(".")[0])
     scratch = sum(weight for op, rest, weight in code if "scratch" in rest)
     return Loop(mix, mix["mad"] / sum(mix.values()), scratch)

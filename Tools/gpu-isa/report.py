@@ -23,7 +23,11 @@ ARCHITECTURES = {
     "nvidia": ["sm_75", "sm_90"],
     "amd": ["gfx906", "gfx90a", "gfx1030", "gfx1100"],
     "frugal": ["dg2"],
+    "intel8": ["dg2"],
+    "intel16": ["pvc"],
 }
+# What of a choice's programs is its own, where the others are another choice's, or are not what it is about.
+OWN = {"intel8": "-sub8-", "intel16": "-sub16-"}
 KERNEL_SECONDS = 1.0
 # Intel's compiler is the slowest; a model of images is beyond the three seconds that the others keep to.
 MODEL_SECONDS = {"dg2": 4.0}
@@ -80,10 +84,12 @@ class Row:
 
 
 COLUMNS = ["kernel", "programs", "registers", "spilled bytes", "local bytes", "occupancy", "bound %", "seconds", "step"]
-OCCUPANCY = {"nvidia": "work-groups a multiprocessor", "amd": "waves a SIMD", "frugal": "lanes of a thread"}
+OCCUPANCY = {"nvidia": "work-groups a multiprocessor", "amd": "waves a SIMD", "frugal": "lanes of a thread",
+             "intel16": "lanes of a thread"}
 
 
-COMPILERS = {"nvidia": compilers.nvidia, "amd": compilers.amd, "frugal": compilers.intel}
+COMPILERS = {"nvidia": compilers.nvidia, "amd": compilers.amd, "frugal": compilers.intel, "intel8": compilers.intel,
+             "intel16": compilers.intel}
 
 
 def starting(tools, options, choice, architecture):
@@ -119,7 +125,7 @@ def look(tools, path, options, choice, architecture, start):
 
 def row_name(program, kernel):
     """matmul-nt-64x64x16-float4-loss → matmul 64x64x16 float4; a program without a tile is a row."""
-    match = re.match(r"(\w+?)(?:-[nt]{2})?-(\d+x\d+x\d+)-(float\d)-\w+$", program)
+    match = re.match(r"(\w+?)(?:-[nt]{2})?-(\d+x\d+x\d+(?:-sub\d+)?)-(float\d)-\w+$", program)
     return f"{match[1]} {match[2]} {match[3]}" if match else program
 
 
@@ -129,7 +135,8 @@ def measure(tools, programs, options, only):
         for choice, architectures in ARCHITECTURES.items():
             for architecture in architectures:
                 paths = [path for path in sorted(glob.glob(f"{programs}/{choice}/*.cl"))
-                         if re.search(only, f"{choice}/{os.path.basename(path)}/{architecture}")]
+                         if re.search(only, f"{choice}/{os.path.basename(path)}/{architecture}")
+                         and OWN.get(choice, "") in path]
                 start = starting(tools, options, choice, architecture) if paths else 0
                 jobs += [pool.submit(look, tools, path, options, choice, architecture, start) for path in paths]
         tables, seconds = collections.defaultdict(dict), collections.defaultdict(dict)
@@ -143,14 +150,19 @@ def measure(tools, programs, options, only):
 
 
 def models(seconds):
-    """architecture → model → seconds of its first use."""
-    return {
-        architecture: {
+    """architecture → model → seconds of its first use, where all that it takes was compiled."""
+    made = {}
+    for architecture, spent in seconds.items():
+        # Where sub-groups make the same, the tiles by local memory are for other devices.
+        what = lambda program: re.sub(r"\d+x\d+x\d+(-sub\d+)?", "", program)
+        by_subgroups = {what(program) for program in spent if "-sub" in program}
+        taken = lambda program: "-sub" in program or what(program) not in by_subgroups
+        made[architecture] = {
             model: sum(s for program, s in spent.items()
-                       if any(re.fullmatch(p, program) for p in patterns + EVERY_MODEL))
+                       if taken(program) and any(re.fullmatch(p, program) for p in patterns + EVERY_MODEL))
             for model, patterns in MODELS.items()
-        } for architecture, spent in seconds.items()
-    }
+        } if all(program in spent for program in EVERY_MODEL) else {}
+    return made
 
 
 INTRODUCTION = """# What compilers make of the GPU family
@@ -167,26 +179,32 @@ worst of the programs that differ in the epilogue, or in how the operands of a p
   gfx10 and later) that all run the loop. gfx90a and gfx1100 begin two multiply-adds at once: their peak is twice as high, and
   local memory bounds it.
 - **Intel**: IGC 1.0.12504 (ocloc). Multiply-adds over all instructions of a step, which includes those that other pipes take.
+  Tiles with `sub8` or `sub16` are by sub-groups of so many lanes: what is shipped for Intel's GPUs, by the registers that they
+  have. The others stand for phones' GPUs too, of which no compiler is to be had. On dg2 an operand by local memory takes part
+  of its bandwidth that the bound leaves out: see Benchmarks/README.md.
 
 Seconds are of a processor, front end and back end, of the slowest program, less what a program takes that does nothing.
 """
 
 
 def text(tables, seconds):
-    lines = [INTRODUCTION]
+    lines, done = [INTRODUCTION], set()
     for choice, architectures in ARCHITECTURES.items():
         for architecture in architectures:
-            if architecture not in tables:
+            # Two choices are compiled for one architecture.
+            if architecture not in tables or architecture in done:
                 continue
+            done.add(architecture)
             lines.append(f"## {architecture}\n")
-            if choice == "nvidia" or architecture in ("gfx906", "dg2"):
+            if choice == "nvidia" or architecture in ("gfx906", "dg2", "pvc"):
                 lines.append(f"Occupancy: {OCCUPANCY[choice]}.\n")
             lines.append("| " + " | ".join(COLUMNS) + " |")
             lines.append("|" + "---|" * len(COLUMNS))
             for name in sorted(tables[architecture]):
                 lines.append("| " + " | ".join(map(str, tables[architecture][name].cells())) + " |")
             first = models(seconds)[architecture]
-            lines.append("\nFirst use of a model: " + ", ".join(f"{m} {s:.1f} s" for m, s in first.items()) + ".\n")
+            uses = ", ".join(f"{m} {s:.1f} s" for m, s in first.items())
+            lines.append(f"\nFirst use of a model: {uses}.\n" if first else "")
     return "\n".join(lines)
 
 

@@ -85,7 +85,7 @@ struct TuneCommand: ParsableCommand {
   ])
 
   private func tune(_ backend: OpenCLBackend, _ folder: String) throws {
-    let identity = TuningIdentity(backend), family = backend.family
+    let identity = TuningIdentity(backend), family = backend.family, subgroups = backend.device.subgroups
     let journal = TuningFile.journalPath(identity, in: folder)
     var hasFailures = false
     var tuning = TuningFile.load(identity, from: folder) ?? Tuning()
@@ -103,8 +103,9 @@ struct TuneCommand: ParsableCommand {
     do {
       let chosen = Tunable.all(of: family).filter { shapes.isEmpty || shapes.contains($0.shapes.rawValue) }
       for (index, tunable) in chosen.enumerated() {
-        let outcome = try tuner.tune(tunable, of: family, left: chosen.count - index) { candidate, number in
-          progress.draw("\(tunable.name)  \(number)/\(tunable.candidates(of: family).count)  \(candidate.name)")
+        let outcome = try tuner.tune(tunable, of: family, subgroups, left: chosen.count - index) { candidate, number in
+          progress.draw(
+            "\(tunable.name)  \(number)/\(tunable.candidates(of: family, subgroups).count)  \(candidate.name)")
         }
         progress.clear()
         // Without a measurement of all, what was chosen before stays.
