@@ -116,7 +116,7 @@ kernel GROUP_1D void correlate(
                   endVectors(&e, from + k * VW, vectors * VW, at, bx * n, pixels, row[k], norm[k], &losses);
                 else
                   for (int s = 0; s < pixels; s++)
-                    endVector(
+                    endPart(
                       &e, LOAD(from + (s * vectors + k) * VW), at + s * bx * n, row[k], norm[k], n - column,
                       &losses);
               }

@@ -74,12 +74,8 @@ OUTLINE const global float *packRows(
   return to;
 }
 
-// Adds a band's sum to a slice's. `errors` is 0 where bands are few.
+// Adds a band's sum to a slice's, where bands are many.
 INLINE void addBand(global float *to, V x, int errors, bool fresh) {
-  if (!errors) {
-    STORE(fresh ? x : LOAD(to) + x, to);
-    return;
-  }
   Sum sum = NO_SUM;
   if (!fresh) {
     sum.sum = LOAD(to);
@@ -121,12 +117,24 @@ OUTLINE void gradientTile(
       }
     }
   }
-  float tile[TILE_GROUPS * OUTPUTS * VW];
+  if (plan[ERRORS]) {
+    float tile[TILE_GROUPS * OUTPUTS * VW];
+#pragma unroll
+    for (int t = 0; t < TILE_GROUPS; t++)
+#pragma unroll
+      for (int o = 0; o < OUTPUTS; o++) STORE(sum[t][o], tile + (t * OUTPUTS + o) * VW);
+    for (int i = 0; i < TILE_GROUPS * OUTPUTS; i++) addBand(sums + i * VW, LOAD(tile + i * VW), plan[ERRORS], fresh);
+    return;
+  }
+  if (!fresh)
+#pragma unroll
+    for (int t = 0; t < TILE_GROUPS; t++)
+#pragma unroll
+      for (int o = 0; o < OUTPUTS; o++) sum[t][o] = LOAD(sums + (t * OUTPUTS + o) * VW) + sum[t][o];
 #pragma unroll
   for (int t = 0; t < TILE_GROUPS; t++)
 #pragma unroll
-    for (int o = 0; o < OUTPUTS; o++) STORE(sum[t][o], tile + (t * OUTPUTS + o) * VW);
-  for (int i = 0; i < TILE_GROUPS * OUTPUTS; i++) addBand(sums + i * VW, LOAD(tile + i * VW), plan[ERRORS], fresh);
+    for (int o = 0; o < OUTPUTS; o++) STORE(sum[t][o], sums + (t * OUTPUTS + o) * VW);
 }
 #define GRADIENT_KERNEL gradientSlicesOfFew
 #define COLUMNS OUTPUTS
@@ -158,11 +166,19 @@ OUTLINE void gradientTile(
         }                                                                                                 \
       }                                                                                                   \
     }                                                                                                     \
-    float tile[NEIGHBOURS * W * VW];                                                                      \
+    if (plan[ERRORS]) {                                                                                   \
+      float tile[NEIGHBOURS * W * VW];                                                                    \
+      _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                              \
+        _Pragma("unroll") for (int k = 0; k < W; k++) STORE(sum[t][k], tile + (t * W + k) * VW);          \
+      for (int i = 0; i < NEIGHBOURS * W; i++)                                                            \
+        addBand(sums + i / W * packed + i % W * VW, LOAD(tile + i * VW), plan[ERRORS], fresh);            \
+      return;                                                                                             \
+    }                                                                                                     \
+    if (!fresh)                                                                                           \
+      _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                              \
+        _Pragma("unroll") for (int k = 0; k < W; k++) sum[t][k] = LOAD(sums + t * packed + k * VW) + sum[t][k];\
     _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++)                                                \
-      _Pragma("unroll") for (int k = 0; k < W; k++) STORE(sum[t][k], tile + (t * W + k) * VW);            \
-    for (int i = 0; i < NEIGHBOURS * W; i++)                                                              \
-      addBand(sums + i / W * packed + i % W * VW, LOAD(tile + i * VW), plan[ERRORS], fresh);              \
+      _Pragma("unroll") for (int k = 0; k < W; k++) STORE(sum[t][k], sums + t * packed + k * VW);         \
   }
 
 GRADIENT_TILE(gradientNarrow, 1)

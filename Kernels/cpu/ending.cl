@@ -26,7 +26,7 @@ INLINE V loadNorms(const Epilogue *e, int j, int count) {
 // Adds what C holds at `at` where the flags say so, applies the epilogue and stores the vector; `row` and `norm` are
 // what the two functions above return for its lanes. The same as `finish`, but what all rows share is loaded once, and
 // the usual gradient takes fewer steps.
-OUTLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int count, Losses *losses) {
+INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int count, Losses *losses) {
   global float *c = e->c + at;
   if (e->flags & ADD_TO_C) x += loadPart(c, count, 0.0f);
   switch (e->mode) {
@@ -46,7 +46,7 @@ OUTLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int cou
 
 // The same for `count` whole vectors, which are `apart` floats apart in C and `gap` floats in `from`. The two epilogues
 // of most hidden layers have loops of their own, which do not decide per vector.
-INLINE void endVectors(
+OUTLINE void endVectors(
   const Epilogue *e, Sums from, int gap, size_t at, size_t apart, int count, V row, V norm, Losses *losses) {
   global float *c = e->c + at;
   if (e->mode == FORWARD && e->activation == RELU)
@@ -57,4 +57,9 @@ INLINE void endVectors(
   else
     for (int i = 0; i < count; i++)
       endVector(e, LOAD(from + i * gap), at + i * apart, row, norm, VW, losses);
+}
+
+// The same for one vector that is not whole.
+OUTLINE void endPart(const Epilogue *e, V x, size_t at, V row, V norm, int count, Losses *losses) {
+  endVector(e, x, at, row, norm, count, losses);
 }

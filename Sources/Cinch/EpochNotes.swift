@@ -72,16 +72,17 @@ extension Run {
     }
   }
 
-  /// Where this process has written none yet, a file of its own begins: with the epochs before, if nobody has written these.
+  /// Where this process has written none yet, a file of its own begins: with the epochs before that no file tells of.
   private func append(_ events: [Tensorflow_Event], before epoch: Epoch) throws {
     var file = progress.withLock { $0.events }
     var first: [Tensorflow_Event] = []
     if file == nil {
       first = [.version]
       if epoch.number > 1 {
-        first +=
-          EventFile.names(in: folder).isEmpty
-          ? try state.history.filter { $0.number < epoch.number }.map(figures) : [.start(epoch.number)]
+        // What others have told of epochs that were trained again is not to be shown; what nobody has told of is.
+        let told = min(EventFile.lastStep(in: folder), epoch.number - 1)
+        if !EventFile.names(in: folder).isEmpty { first.append(.start(told + 1)) }
+        first += try state.history.filter { (told + 1..<epoch.number).contains($0.number) }.map(figures)
       }
       file = EventFile(in: folder, host: config.provenance?.last?.host ?? "")
     }

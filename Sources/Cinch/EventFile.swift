@@ -21,8 +21,8 @@ struct EventFile: Sendable {
   ///   - host: the machine's name.
   init(in folder: RunFolder, host: String) {
     // Files are read in the order of their names: one that goes on comes behind those that it goes on from.
-    let last = Self.names(in: folder).compactMap { Int($0.dropFirst(Self.prefix.count).prefix { $0 != "." }) }.max()
-    let seconds = max(Int(Date().timeIntervalSince1970), (last ?? 0) + 1)
+    let others = Self.names(in: folder).compactMap { Int32($0.dropFirst(Self.prefix.count).prefix { $0 != "." }) }
+    let seconds = max(Int(Date().timeIntervalSince1970), Int(others.max() ?? 0) + 1)
     let name = host.isEmpty ? "localhost" : host.replacing("/", with: "-")
     path = "\(folder.path)/\(Self.prefix)\(seconds).\(name).\(ProcessInfo.processInfo.processIdentifier).cinch"
   }
@@ -30,6 +30,27 @@ struct EventFile: Sendable {
   /// Such files of a folder.
   static func names(in folder: RunFolder) -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter { $0.hasPrefix(prefix) }
+  }
+
+  /// The last epoch that such files of a folder tell of; 0 where they tell of none.
+  static func lastStep(in folder: RunFolder) -> Int {
+    names(in: folder).map { name in
+      guard let bytes = try? FileBytes.read(folder.path + "/" + name) else { return 0 }
+      var (place, last) = (0, 0)
+      // A process that was killed may have left a part of a record.
+      while bytes.count - place >= 16 {
+        let length = bytes[place..<place + 8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard length <= UInt64(bytes.count - place - 16) else { break }
+        let message = bytes[place + 12..<place + 12 + Int(length)]
+        if let event = try? Tensorflow_Event(serializedBytes: Array(message)), event.step > last,
+          case .summary? = event.what
+        {
+          last = Int(event.step)
+        }
+        place += 16 + Int(length)
+      }
+      return last
+    }.max() ?? 0
   }
 
   /// - Throws: `CinchError.inputOutput`.

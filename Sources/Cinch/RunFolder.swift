@@ -76,10 +76,15 @@ public struct RunFolder: Sendable, Hashable {
   /// - Parameter overwriting: whether one that is there is replaced.
   /// - Throws: `CinchError.usage` where it is a run's own, or there already.
   package static func requireFree(_ path: String, _ overwriting: Bool) throws {
-    let url = URL(filePath: path)
+    // What a link leads to is what would be replaced.
+    let url = URL(
+      filePath: realpath(path, nil).map { name in
+        defer { free(name) }
+        return String(cString: name)
+      } ?? path)
+    let (folder, name) = (RunFolder(url.deletingLastPathComponent().path), url.lastPathComponent)
     guard
-      !RunFolder(url.deletingLastPathComponent().path).has(.config)
-        || File(rawValue: url.lastPathComponent) == nil
+      !(folder.has(.config) || folder.isSweep) || File(rawValue: name) == nil && !name.hasPrefix(EventFile.prefix)
     else {
       throw CinchError.usage("'\(path)' is a run's own file: choose another.")
     }

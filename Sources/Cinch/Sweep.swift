@@ -188,8 +188,16 @@ public final class Sweep: Sendable {
     guard folder.has(.config) else {
       return Result(entry: entry, path: path, state: entry.failure == nil ? .waiting : .failed, epoch: nil)
     }
-    let config = try folder.config()
-    let state = try folder.checkpoint(of: config).state
+    let config: RunConfig
+    let state: TrainingState
+    do {
+      config = try folder.config()
+      state = try folder.checkpoint(of: config).state
+    } catch let error as CinchError where error.exitCode != 69 {
+      throw CinchError.badData(
+        "A run of the sweep cannot be read (\(error.message.clause)): bring its files back, or remove the folder '\(path)' to "
+          + "have it trained anew.")
+    }
     return Result(
       entry: entry, path: path, state: entry.failure != nil ? .failed : config.isFinal ? .ended : .stopped,
       epoch: state.history.first { $0.number == state.bestEpoch } ?? state.history.last)
@@ -197,15 +205,24 @@ public final class Sweep: Sendable {
 }
 
 extension [Sweep.Result] {
-  /// The runs that have ended, the best first; those of losses that cannot be compared, in their own order.
+  /// The runs that have ended, the best first. Those whose scores have no common scale stay in their own order: other losses,
+  /// scalings or samples held out.
   public var ranked: [Sweep.Result] {
     let ended = filter { $0.score != nil }
-    guard Set(map { [$0.entry.recipe.loss.rawValue, "\($0.entry.recipe.sigma ?? 0)"] }).count == 1 else { return ended }
+    guard Set(ended.map(\.scale)).count <= 1 else { return ended }
     // Of equal ones the first: sorting alone would not keep their order.
     return ended.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }.map(\.element)
   }
 }
 
 extension Sweep.Result {
+  /// What scores that can be compared have in common.
+  fileprivate var scale: [String] {
+    let recipe = entry.recipe
+    return [
+      recipe.loss.rawValue, "\(recipe.sigma ?? 0)", entry.scaling.rawValue, "\(recipe.validationSplit)",
+    ]
+  }
+
   fileprivate var order: Double { score.flatMap { $0.isNaN ? nil : $0 } ?? .infinity }
 }

@@ -113,16 +113,19 @@ extension RunFolder {
 
   /// A row for each run, in the order of the entries: settings, state, and the figures of its epoch.
   func write(_ results: [Sweep.Result]) throws {
-    let settings = results.first?.entry.settings.map(\.name) ?? []
+    var settings: [String] = []
+    for name in results.flatMap(\.entry.settings).map(\.name) where !settings.contains(name) { settings.append(name) }
     var (training, heldOut): ([String], [String]) = ([], [])
     for recipe in results.map(\.entry.recipe) {
       training += recipe.metricNames.filter { !training.contains($0) }
       heldOut += recipe.heldOutMetricNames.filter { !heldOut.contains($0) }
     }
     var table = CSVWriter(
-      columns: ["run"] + settings + ["state", "epoch", "loss"] + training + heldOut.map(Epoch.validationName) + [
-        "score"
-      ])
+      // A setting may have a figure's name, such as the loss.
+      columns: ["run"] + settings.map { "setting_" + $0 } + ["state", "epoch", "loss"] + training
+        + heldOut.map(Epoch.validationName) + [
+          "score"
+        ])
     for result in results {
       let epoch = result.epoch
       let numbers: [Double?] =

@@ -1,6 +1,6 @@
 import CinchCore
 import CinchData
-import Dispatch
+import Glibc
 import Synchronization
 
 extension Sweep {
@@ -12,7 +12,7 @@ extension Sweep {
     case run(Int, Run.Event)
     /// A run has ended; `sweep.csv` has it.
     case ended(Int, Run.Summary)
-    /// A run's training came to no end, which is no reason to leave out the others.
+    /// A run came to no end, or its samples do not go with its settings, which is no reason to leave out the others.
     case failed(Int, CinchError)
   }
 
@@ -24,8 +24,8 @@ extension Sweep {
   ///   - observer: is told of every event, of one at a time; where it returns false or throws, every run stops between two
   ///     updates, with its state saved.
   /// - Returns: whether all have come to an end.
-  /// - Throws: `CinchError.usage` where there are no jobs or samples are missing; what a run throws but for `.diverged`; and
-  ///   what `observer` throws. What has been trained stays.
+  /// - Throws: `CinchError.usage` where there are no jobs or samples are missing; `.unavailable` and `.inputOutput` of a run;
+  ///   and what `observer` throws. What has been trained stays.
   @discardableResult
   public func train(
     jobs: Int = 1, settings: Run.Settings = Run.Settings(), _ observer: (Event) throws -> Bool = { _ in true }
@@ -34,11 +34,12 @@ extension Sweep {
     let open = try results.enumerated().filter { $0.element.state == .waiting || $0.element.state == .stopped }
       .map(\.offset)
     try folder.write(try results)
+    if open.contains(where: { !RunFolder(paths[$0]).has(.config) }) { _ = try loaded() }
     let work = Work(open)
     // Threads end before the observer's life does.
     withoutActuallyEscaping(observer) { observer in
       let observer = Shared(observer)
-      DispatchQueue.concurrentPerform(iterations: min(jobs, max(open.count, 1))) { _ in
+      onThreads(min(jobs, open.count)) {
         while let index = work.next() {
           do {
             if try !self.train(index, settings: settings, observer, work) { work.stop() }
@@ -52,8 +53,8 @@ extension Sweep {
 
   /// - Returns: whether to go on with the others.
   private func train(_ index: Int, settings: Run.Settings, _ observer: Shared, _ work: Work) throws -> Bool {
-    let run = try run(index, settings)
     do {
+      let run = try run(index, settings)
       guard try observer.tell(.started(index, run)) else { return false }
       let summary = try run.train { event in
         if case .ended = event { return true }
@@ -62,14 +63,21 @@ extension Sweep {
       guard let summary else { return false }
       try writeTable()
       return try observer.tell(.ended(index, summary))
-    } catch CinchError.diverged(let why) {
-      let error = CinchError.diverged(why)
+    } catch let error as CinchError where Self.isOfOneRun(error) {
       try plan.withLock { plan in
         plan.entries[index].failure = error.description
         try folder.write(plan)
       }
       try writeTable()
       return try observer.tell(.failed(index, error))
+    }
+  }
+
+  /// Whether an error follows from a run's own settings: others may still be trained.
+  private static func isOfOneRun(_ error: CinchError) -> Bool {
+    switch error {
+    case .diverged, .badData, .usage: true
+    case .unavailable, .inputOutput, .interrupted: false
     }
   }
 
@@ -146,4 +154,36 @@ private final class Shared: @unchecked Sendable {
   init(_ observer: @escaping (Sweep.Event) throws -> Bool) { self.observer = observer }
 
   func tell(_ event: Sweep.Event) throws -> Bool { try lock.withLock { _ in try observer(event) } }
+}
+
+/// Calls `body` on so many threads of its own, and returns when all calls have. Dispatch's threads are no more than there are
+/// processors, and a device may take more runs.
+private func onThreads(_ count: Int, _ body: () -> Void) {
+  withoutActuallyEscaping(body) { body in
+    let job = ThreadJob(body)
+    let threads = (0..<count).compactMap { _ -> pthread_t? in
+      var thread = pthread_t()
+      let held = Unmanaged.passRetained(job)
+      let status = pthread_create(
+        &thread, nil,
+        { argument in
+          if let argument { Unmanaged<ThreadJob>.fromOpaque(argument).takeRetainedValue().body() }
+          return nil
+        }, held.toOpaque())
+      guard status == 0 else {
+        held.release()
+        return nil
+      }
+      return thread
+    }
+    // Where the system starts none, this one does the work.
+    if threads.isEmpty { body() }
+    for thread in threads { pthread_join(thread, nil) }
+  }
+}
+
+private final class ThreadJob: @unchecked Sendable {
+  let body: () -> Void
+
+  init(_ body: @escaping () -> Void) { self.body = body }
 }

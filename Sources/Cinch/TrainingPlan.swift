@@ -117,8 +117,8 @@ public struct TrainingPlan: Sendable {
     // Full batches, one that is not, as the last of an epoch, and as many samples as an evaluation has pass at a time.
     let full = max(2, (Rehearsal.mostEvaluated + rows - 1) / rows)
     let count = recipe.optimizer.isFullBatch ? samples : min(samples, full * rows + samples % rows)
-    let training = parts.training.repeated(count)
-    let validation = heldOut > 0 ? parts.validation?.repeated(heldOut) : nil
+    let training = try parts.training.repeated(count)
+    let validation = heldOut > 0 ? try parts.validation?.repeated(heldOut) : nil
     // What is left for the samples that a rehearsal does without.
     let absent = (samples - count) * parts.training.bytesPerSample(as: B.Scalar.self)
     let limit = max(TrainingOptions().memoryLimit(backend) - absent, 0)
@@ -195,9 +195,11 @@ extension Recipe {
 
 extension Dataset {
   /// So many samples: the first ones, or all of them again and again.
-  func repeated(_ count: Int) -> Dataset {
+  /// - Throws: `CinchError.unavailable` where there is no room to count them.
+  func repeated(_ count: Int) throws -> Dataset {
     let own = self.count
     if count == own { return self }
+    try HostMemory.require(count * MemoryLayout<Int>.size, for: "a plan for \(count) samples that pass at once")
     return gather((0..<count).map { $0 % own }[...])
   }
 

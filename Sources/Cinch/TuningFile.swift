@@ -36,7 +36,7 @@ package struct TuningIdentity: Sendable, Hashable, Codable {
     if device != there.device { return "the device \(there.device)" }
     if family != there.family { return "\(there.family) kernels" }
     if platform != there.platform || driver != there.driver { return "another driver (\(there.driver))" }
-    if computeUnits != there.computeUnits { return "\(there.computeUnits) compute units" }
+    if computeUnits != there.computeUnits { return "a device of \(there.computeUnits) compute units" }
     return kernels != there.kernels ? "the kernels of another version of Cinch" : nil
   }
 
@@ -79,7 +79,12 @@ package struct TuningFile: Codable {
 
   /// What a tuning that is under way writes down before each candidate.
   package static func journalPath(_ identity: TuningIdentity, in folder: String) -> String {
-    "\(folder)/\(identity.stem).journal.json"
+    // Each driver and version of the kernels has its own, or one would be forgotten for another.
+    var sum = Checksum()
+    for text in [identity.platform, identity.driver, "\(identity.computeUnits)", identity.kernels] {
+      sum.add(text + "\n")
+    }
+    return "\(folder)/\(identity.stem)-\(sum.text).journal.json"
   }
 
   // MARK: - Reading and writing

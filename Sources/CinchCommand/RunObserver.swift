@@ -23,7 +23,7 @@ struct RunObserver {
     }
     guard summary == nil else { return }
     report.clearProgress()
-    Output.note("cinch: Interrupted: go on with 'cinch train --resume \(run.folder.path)'.")
+    Output.note("cinch: Interrupted: go on with 'cinch train --resume \(Provenance.quoted(run.folder.path))'.")
     throw ExitCode(CinchError.interrupted.exitCode)
   }
 

@@ -30,6 +30,8 @@ package struct Tuner {
   /// Timings of a candidate, and of one that seems to win, which is measured again: the quickest of many is lucky, too.
   static let rounds = 5
   static let confirmingRounds = 15
+  /// After which a candidate that is interrupted may be one that hangs.
+  private static let patience = Duration.seconds(10)
 
   private let program: String
   private let arguments: [String]
@@ -110,6 +112,7 @@ package struct Tuner {
       throw CinchError.unavailable("The system starts no other process: end some, or raise the limit (ulimit -u).")
     }
     self.child = child
+    let begin = SuspendingClock.now
     child.send(try JSONCoding.line(request))
     var failure: String
     switch child.answer(within: limit, isInterrupted: isInterrupted) {
@@ -125,14 +128,18 @@ package struct Tuner {
       failure = "it answered something else than a measurement"
     case .late: failure = "it had not ended after \(limit.components.seconds) s"
     case .ended(let how): failure = how
-    case .interrupted:
-      try journal.end()
-      throw CinchError.interrupted
+    case .interrupted: failure = ""
     }
     self.child = nil
-    // A terminal's interrupt reaches the child, too, and is no fault of the candidate.
-    if isInterrupted() {
-      try journal.end()
+    if isInterrupted() || failure.isEmpty {
+      // A terminal's interrupt reaches the child, too, and is no fault of the candidate; but somebody may have lost patience
+      // with one that hangs.
+      let time = SuspendingClock.now - begin
+      if time < Self.patience {
+        try journal.end()
+      } else {
+        try journal.fail(request.name, "it had not ended after \(time.components.seconds) s, when it was interrupted")
+      }
       throw CinchError.interrupted
     }
     try journal.fail(request.name, failure)

@@ -56,7 +56,8 @@ final class TuningChild {
 
   /// The next line. A process that is late, or whose answer nobody waits for any more, is ended.
   func answer(within limit: Duration, isInterrupted: () -> Bool) -> Answer {
-    let deadline = ContinuousClock.now + limit
+    // Of this clock a machine that sleeps takes no time.
+    let deadline = SuspendingClock.now + limit
     while true {
       if isInterrupted() {
         end()
@@ -67,7 +68,7 @@ final class TuningChild {
         received.removeSubrange(...newline)
         return .line(line)
       }
-      if ContinuousClock.now >= deadline {
+      if SuspendingClock.now >= deadline {
         end()
         return .late
       }

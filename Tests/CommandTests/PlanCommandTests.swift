@@ -84,4 +84,18 @@ import Testing
     let outcome = try await sandbox().run(line: line)
     #expect(outcome.refused(status) && outcome.errors.contains(text), "\(line): \(outcome.status) \(outcome.errors)")
   }
+
+  /// Recipes that make no model are refused before noise in their shape is made.
+  @Test(arguments: [
+    #"{"architecture": {"kind": "classifier", "input": 4, "encoder": [{"type": "dense", "units": 3}], "classes": 0}, "#
+      + #""format": 2, "objective": {"loss": "softmax"}}"#,
+    #"{"architecture": {"kind": "autoencoder", "input": -5, "encoder": [{"type": "dense", "units": 3}]}, "format": 2}"#,
+    #"{"architecture": {"kind": "autoencoder", "input": 0, "encoder": [{"type": "dense", "units": 3}]}, "format": 2}"#,
+  ])
+  func recipesThatMakeNoModelAreRefused(recipe: String) async throws {
+    let sandbox = try sandbox()
+    try sandbox.write(recipe, to: "recipe.json")
+    let outcome = try await sandbox.run(line: "plan --recipe recipe.json --samples 20")
+    #expect((outcome.refused(64) || outcome.refused(65)) && !outcome.errors.contains("noise"), "\(outcome.errors)")
+  }
 }

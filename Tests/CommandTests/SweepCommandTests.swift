@@ -35,6 +35,13 @@ import Testing
     #expect(
       page.contains("3-lr=1e-3-code=4") && !page.contains("lr=1e30")
         && events.last?["report"] as? String == "s/report.html")
+    // Neither a sweep's own files nor a run's are an output, not behind a link either.
+    try FileManager.default.createSymbolicLink(
+      atPath: sandbox.path("link"), withDestinationPath: sandbox.path("s/1-lr=1e-2-code=4/config.json"))
+    for output in ["s/sweep.json", "link"] {
+      let refused = try await sandbox.run("report", "s/1-lr=1e-2-code=4", "--no-tsne", "-o", output, "--overwrite")
+      #expect(refused.refused(64) && refused.errors.contains("own file"), "\(refused.errors)")
+    }
     let again = try await sandbox.run(line: "sweep --resume s")
     #expect(again.lines.count == 8 && again.errors.contains("6 runs, 0 of them left"))
   }

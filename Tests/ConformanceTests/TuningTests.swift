@@ -254,6 +254,7 @@ import Testing
     var other = identity
     other.driver += "1"
     #expect(TuningJournal(journalPath, for: other).failure(of: "elements 8") == nil)
+    #expect(TuningFile.journalPath(other, in: folder) != journalPath)
     try Data("{".utf8).write(to: URL(fileURLWithPath: journalPath))
     #expect(journal.failure(of: "elements 8") == nil)
   }

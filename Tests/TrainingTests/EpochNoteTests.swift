@@ -131,6 +131,21 @@ import Testing
     #expect(Self.tags(events[1]).contains("training/loss") && !Self.tags(events[1]).contains("filters"))
   }
 
+  /// Epochs that were trained unwatched between two that were watched.
+  @Test func gapsAreFilled() throws {
+    let folder = Folder()
+    var settings = Run.Settings()
+    settings.tensorBoard = true
+    try Self.run(folder, epochs: 1, settings).train()
+    try Run.resume(folder.path, epochs: 3, on: .reference, data: try Self.data()).train()
+    // A name that no clock gives, and a record that was cut.
+    try Data([1, 2, 3]).write(to: URL(fileURLWithPath: folder.path + "/\(EventFile.prefix)9223372036854775807.x"))
+    try Run.resume(folder.path, epochs: 4, on: .reference, data: try Self.data(), settings: settings).train()
+    let files = try Self.files(folder).filter { !$0.hasSuffix("7.x") }
+    let events = try Self.events(try #require(files.last))
+    #expect(files.count == 2 && events.map(\.step) == [0, 2, 2, 3, 4] && events[1].sessionLog.status == .start)
+  }
+
   @Test func noEpochsBetweenPicturesAreRefused() throws {
     let folder = Folder()
     var settings = Run.Settings()

@@ -20,6 +20,17 @@ import Testing
     #expect(Axis([1, 4], isWhole: true).ticks == [1, 2, 3, 4])
   }
 
+  /// As damaged files have them.
+  @Test(arguments: [
+    [1, 1e308], [.leastNonzeroMagnitude * 2000, 1], [-1e308, 1e308], [.leastNonzeroMagnitude, .leastNonzeroMagnitude],
+    [.infinity, 1], [1.7e308, .nan],
+  ])
+  func extremeValuesHaveAnAxis(values: [Double]) {
+    let axis = Axis(values, mayBeLogarithmic: true)
+    #expect(axis.low.isFinite && axis.high.isFinite && axis.low < axis.high)
+    #expect(axis.ticks.allSatisfy { $0.isFinite && axis.place($0).isFinite } && axis.ticks.count < 20)
+  }
+
   @Test func whatSpansDecadesIsLogarithmic() {
     #expect(Axis([1, 99], mayBeLogarithmic: true).isLogarithmic == false)
     #expect(Axis([0, 1000], mayBeLogarithmic: true).isLogarithmic == false)

@@ -58,7 +58,7 @@ import Testing
     let ranked = results.ranked.compactMap(\.score)
     #expect(ranked.count == 3 && ranked == ranked.sorted())
     let table = try String(contentsOfFile: one.path + "/sweep.csv", encoding: .utf8).split(separator: "\n")
-    #expect(table.count == 4 && table[0].hasPrefix("run,lr,code,state,epoch,loss,"))
+    #expect(table.count == 4 && table[0].hasPrefix("run,setting_lr,setting_code,state,epoch,loss,"))
     #expect(table[3].hasPrefix("3-lr=0.01-code=3,0.01,3,ended,3,"))
   }
 
@@ -121,6 +121,50 @@ import Testing
       })
   }
 
+  /// Nor does one whose samples do not go with its settings.
+  @Test func aRunThatCannotBeginStopsNoOther() throws {
+    let folder = Folder()
+    var entries = [try Self.entry(lr: 0.01), try Self.entry(lr: 0.001)]
+    (entries[0].recipe.loss, entries[0].scaling) = (.bce, .standard)
+    let sweep = try Sweep.create(entries, data: try Self.data(), in: folder.path, on: .reference)
+    #expect(try sweep.train())
+    let results = try sweep.results
+    #expect(results.map(\.state) == [.failed, .ended])
+    #expect(results[0].entry.failure.map { isSentence($0) && $0.contains("[0, 1]") } == true)
+  }
+
+  /// As many train at a time as was asked for, however few processors there are.
+  @Test func jobsAreAsManyAsAskedFor() throws {
+    let folder = Folder()
+    let entries = try (1...6).map { try Self.entry(lr: 0.001 * Double($0), epochs: 2) }
+    let sweep = try Sweep.create(entries, data: try Self.data(), in: folder.path, on: .reference)
+    var (open, most) = (0, 0)
+    try sweep.train(jobs: 6) { event in
+      switch event {
+      case .started:
+        open += 1
+        most = max(most, open)
+        // The others wait to be heard; each run has more to tell before it ends.
+        Thread.sleep(forTimeInterval: 0.05)
+      case .ended: open -= 1
+      default: break
+      }
+      return true
+    }
+    #expect(most > ProcessInfo.processInfo.activeProcessorCount || most == 6)
+  }
+
+  /// A folder whose files are damaged says what to do.
+  @Test func aDamagedRunIsNamed() throws {
+    let folder = Folder()
+    do {
+      let sweep = try Sweep.create([try Self.entry(lr: 0.01)], data: try Self.data(), in: folder.path, on: .reference)
+      try sweep.train()
+      try FileManager.default.removeItem(atPath: sweep.paths[0] + "/checkpoint.safetensors")
+    }
+    refused("remove the folder", 65) { try Sweep.resume(folder.path).train() }
+  }
+
   /// What an observer throws comes out, and every run is saved.
   @Test func errorsOfTheObserverComeOut() throws {
     struct Stop: Error {}
@@ -147,6 +191,7 @@ import Testing
     let results = try sweep.results
     #expect(try #require(results[0].score) > #require(results[1].score))
     #expect(results.ranked.map(\.path) == sweep.paths)
+    #expect([results[1]].ranked.count == 1)
   }
 
   @Test func whatCannotBeTrainedIsRefusedBefore() throws {

@@ -12,7 +12,7 @@ struct Axis: Sendable, Hashable {
   /// An axis that holds values; 0 to 1 where there are none.
   ///
   /// - Parameters:
-  ///   - values: those that are not finite do not count.
+  ///   - values: those that are no numbers do not count.
   ///   - mayBeLogarithmic: whether it is where all values are positive and span more than two decades.
   ///   - isWhole: whether ticks are whole numbers.
   ///   - wanted: about so many ticks.
@@ -22,18 +22,24 @@ struct Axis: Sendable, Hashable {
     margin: Double = 0.04
   ) {
     var (least, most) = (Double.infinity, -Double.infinity)
-    for value in values where value.isFinite { (least, most) = (min(least, value), max(most, value)) }
+    // So large a range can still be counted.
+    for value in values.lazy.map({ min(max($0, -1e300), 1e300) }) where value.isFinite {
+      (least, most) = (min(least, value), max(most, value))
+    }
     if least > most { (least, most) = (0, 1) }
-    isLogarithmic = mayBeLogarithmic && least > 0 && most > 100 * least
+    // Beyond what such numbers can say, no room is left around them.
+    let room = least > 0 ? pow(most / least, margin) : 1
+    isLogarithmic =
+      mayBeLogarithmic && least > 0 && most > 100 * least && (most * room).isFinite
+      && least / room >= .leastNormalMagnitude
     if isLogarithmic {
-      let room = pow(most / least, margin)
       (low, high) = (least / room, most * room)
       ticks = Self.powers(low, high, wanted: wanted)
     } else {
       let range = most - least
       // Of equal values the place is the middle.
-      let room = range > 1e-12 * max(abs(least), abs(most)) ? margin * range : max(abs(most) * 0.1, 1e-12)
-      (low, high) = (least - room, most + room)
+      let margins = range > 1e-12 * max(abs(least), abs(most)) ? margin * range : max(abs(most) * 0.1, 1e-12)
+      (low, high) = (least - margins, most + margins)
       ticks = Self.round(low, high, wanted: wanted).filter { !isWhole || $0 == $0.rounded() }
     }
   }

@@ -82,7 +82,10 @@ struct RunSection {
     let parts = try config.recipe.checkedParts(
       of: try samples(nil, &loaded), validation: try config.validation?.load(), test: nil, config.scaling ?? .identity,
       config.classes)
-    let trainer = try Trainer(config.recipe, on: try device ?? config.device.device)
+    let trainer: Trainer
+    do { trainer = try Trainer(config.recipe, on: try device ?? config.device.device) } catch CinchError.unavailable(_)
+      where device == nil
+    { trainer = try Trainer(config.recipe) }
     try trainer.prepare(parts.training, validation: parts.validation)
     try trainer.model.withSession { try $0.restore(checkpoint) }
     return trainer.model

@@ -76,8 +76,10 @@ struct PlanCommand: ParsableCommand {
 extension Dataset {
   /// A few samples that go with a recipe: uniform numbers in [0, 1), and every class in turn.
   fileprivate static func noise(for recipe: Recipe, count: Int) throws -> Dataset {
+    try recipe.validate()
     let shape = recipe.image.map { Shape([$0.channels, $0.height, $0.width]) } ?? [recipe.input]
     let few = max(1, min(count, 1024, (1 << 24) / max(recipe.input, 1)))
+    try HostMemory.require(few * recipe.input * MemoryLayout<Float>.size, for: "a sample of \(recipe.input) features")
     let philox = Philox(seed: 1, stream: .test)
     let values = (0..<few * recipe.input).map { Philox.uniform(philox.word(element: $0, step: 0)) }
     let classes = recipe.classifier?.classes

@@ -72,7 +72,7 @@ struct SweepCommand: ParsableCommand {
       return !Interruption.isRequested
     }
     guard isComplete else {
-      Output.note("cinch: Interrupted: go on with 'cinch sweep --resume \(sweep.folder.path)'.")
+      Output.note("cinch: Interrupted: go on with 'cinch sweep --resume \(Provenance.quoted(sweep.folder.path))'.")
       throw ExitCode(CinchError.interrupted.exitCode)
     }
     try report.end(report: try compare(sweep))

@@ -24,7 +24,8 @@ struct TuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("One class of shapes alone; may be repeated. (default: every class)", valueName: "class"))
   var shapes: [String] = []
 
-  @Option(help: ArgumentHelp("Seconds after which no candidate is begun.", valueName: "s"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Seconds after which no candidate is begun.", valueName: "s"))
   var limit = 120
 
   @Flag(help: "Prints one JSON object per line and choice.")
@@ -88,6 +89,12 @@ struct TuneCommand: ParsableCommand {
     let identity = TuningIdentity(backend), family = backend.family, subgroups = backend.device.subgroups
     let journal = TuningFile.journalPath(identity, in: folder)
     var hasFailures = false
+    let own = Set(Tunable.all(of: family).map(\.shapes.rawValue))
+    if let other = shapes.first(where: { !own.contains($0) }) {
+      throw CinchError.usage(
+        "\(family.rawValue) kernels have nothing to choose for '\(other)': choose among \(own.sorted().joined(separator: ", "))."
+      )
+    }
     var tuning = TuningFile.load(identity, from: folder) ?? Tuning()
     Interruption.install()
     var tuner = Tuner(

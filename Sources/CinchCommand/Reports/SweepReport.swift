@@ -45,7 +45,7 @@ struct SweepReport {
       try line(index, "\(NumberText.short(try sweep.results[index].score ?? .nan))", summary.ended.rawValue)
     case .failed(let index, let error):
       clear()
-      Diagnostics.logger(quiet: style == .quiet).warning("\(sweep.entries[index].name): \(error.typed)")
+      if style == .json { Diagnostics.logger().warning("\(sweep.entries[index].name): \(error.typed)") }
       try line(index, "-", Sweep.Result.State.failed.rawValue)
     }
   }
@@ -106,6 +106,9 @@ struct SweepReport {
             result.entry.name, result.score.map(NumberText.short) ?? result.state.rawValue,
             result.epoch.map { "\($0.number)" } ?? "-", result.path,
           ]))
+      }
+      if style == .human {
+        for result in failed { result.entry.failure.map { Output.note("failed    \(result.entry.name): \($0)") } }
       }
       let files = [report, sweep.folder.path + "/sweep.csv"].compactMap { $0 }
       try Output.result("saved     \(files.joined(separator: ", "))")

@@ -43,7 +43,7 @@ extension Recipe {
     }
     // As far as 2 units for each can be counted.
     guard (1...1 << 30).contains(units) else {
-      throw CinchError.usage("A code of \(units) units is not possible: give 1 or more.")
+      throw CinchError.usage("A code of \(units) units is not possible: give 1 to \(1 << 30).")
     }
     network.encoder[last] = network.encoder[last].definition.giving(
       units: network.encoder.last == .sampling ? 2 * units : units)
