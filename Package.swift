@@ -47,10 +47,10 @@ let package = Package(
       name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS", "CSamples"], swiftSettings: computing),
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
-      exclude: ["model.proto", "tensor.proto"]),
+      exclude: ["graph.proto", "model.proto", "tensor.proto"]),
     .target(
       name: "TensorBoardProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
-      exclude: ["event.proto"]),
+      exclude: ["event.proto", "summary.proto"]),
     .target(
       name: "Cinch",
       dependencies: [
