@@ -88,7 +88,8 @@ public final class Sweep: Sendable {
   ///   - path: nil takes `runs/YYYY-MM-DD-RECIPE-sweep`.
   ///   - device: where they train.
   /// - Throws: `CinchError.usage` where there are no entries, more than `most`, or two of the same settings, where a recipe
-  ///   makes no model, or the folder holds something already; `.badData` where samples do not fit a model; `.inputOutput`.
+  ///   makes no model, or the folder holds something already; `.badData` where held-out samples have other features;
+  ///   `.inputOutput`. Whether samples go with a run's settings shows when it begins.
   public static func create(
     _ entries: [Entry], data: any RunSamples, validation: (any RunSamples)? = nil,
     zcaEpsilon: Double = Whitening.usualEpsilon, in path: String? = nil, on device: Device = .automatic

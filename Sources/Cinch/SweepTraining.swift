@@ -43,7 +43,7 @@ extension Sweep {
         while let index = work.next() {
           do {
             if try !self.train(index, settings: settings, observer, work) { work.stop() }
-          } catch { work.stop(error) }
+          } catch let refusal as Shared.Refusal { work.stop(refusal.error) } catch { work.stop(error) }
         }
       }
     }
@@ -53,17 +53,16 @@ extension Sweep {
 
   /// - Returns: whether to go on with the others.
   private func train(_ index: Int, settings: Run.Settings, _ observer: Shared, _ work: Work) throws -> Bool {
+    let isNew = !RunFolder(paths[index]).has(.config)
+    let summary: Run.Summary?
     do {
       let run = try run(index, settings)
       guard try observer.tell(.started(index, run)) else { return false }
-      let summary = try run.train { event in
+      summary = try run.train { event in
         if case .ended = event { return true }
         return try observer.tell(.run(index, event)) && !work.isStopped
       }
-      guard let summary else { return false }
-      try writeTable()
-      return try observer.tell(.ended(index, summary))
-    } catch let error as CinchError where Self.isOfOneRun(error) {
+    } catch let error as CinchError where Self.isItsOwn(error, isNew: isNew) {
       try plan.withLock { plan in
         plan.entries[index].failure = error.description
         try folder.write(plan)
@@ -71,12 +70,17 @@ extension Sweep {
       try writeTable()
       return try observer.tell(.failed(index, error))
     }
+    guard let summary else { return false }
+    try writeTable()
+    return try observer.tell(.ended(index, summary))
   }
 
-  /// Whether an error follows from a run's own settings: others may still be trained.
-  private static func isOfOneRun(_ error: CinchError) -> Bool {
+  /// Whether an error follows from a run's own settings, so that it would come again and others may still be trained. What a
+  /// run that goes on is refused for, such as data that have changed, can be mended.
+  private static func isItsOwn(_ error: CinchError, isNew: Bool) -> Bool {
     switch error {
-    case .diverged, .badData, .usage: true
+    case .diverged: true
+    case .badData, .usage: isNew
     case .unavailable, .inputOutput, .interrupted: false
     }
   }
@@ -98,8 +102,7 @@ extension Sweep {
     let own = try loaded()
     return try Run.create(
       entry.recipe, data: own.data, validation: own.validation, scaling: entry.scaling, zcaEpsilon: zcaEpsilon,
-      in: path,
-      on: device, settings: settings)
+      in: path, on: device, settings: settings)
   }
 
   /// Read once, by the first run that is made anew.
@@ -153,7 +156,12 @@ private final class Shared: @unchecked Sendable {
 
   init(_ observer: @escaping (Sweep.Event) throws -> Bool) { self.observer = observer }
 
-  func tell(_ event: Sweep.Event) throws -> Bool { try lock.withLock { _ in try observer(event) } }
+  /// - Throws: `Refusal`, which is not taken for an error of a run.
+  func tell(_ event: Sweep.Event) throws -> Bool {
+    do { return try lock.withLock { _ in try observer(event) } } catch { throw Refusal(error: error) }
+  }
+
+  struct Refusal: Error { let error: any Error }
 }
 
 /// Calls `body` on so many threads of its own, and returns when all calls have. Dispatch's threads are no more than there are

@@ -133,6 +133,28 @@ import Testing
     #expect(results[0].entry.failure.map { isSentence($0) && $0.contains("[0, 1]") } == true)
   }
 
+  /// Neither an observer's error nor what can be mended is taken for a run's own.
+  @Test func errorsOfOthersAreNotARunsOwn() throws {
+    let folder = Folder()
+    do {
+      let sweep = try Sweep.create([try Self.entry(lr: 0.01)], data: try Self.data(), in: folder.path, on: .reference)
+      refused("is an observer's", 64) {
+        try sweep.train { event in
+          if case .run(_, .epoch) = event { throw CinchError.usage("This is an observer's: try again.") }
+          return true
+        }
+      }
+      #expect(try sweep.results.map(\.state) == [.stopped])
+    }
+    let other = try Dataset(values: (0..<1024).map { Float($0 % 7) / 7 }, count: 64, features: 16, name: "others")
+    do {
+      let sweep = try Sweep.resume(folder.path, data: other)
+      #expect(throws: CinchError.self) { try sweep.train() }
+      #expect(try sweep.results.map(\.state) == [.stopped])
+    }
+    #expect(try Sweep.resume(folder.path, data: try Self.data()).train())
+  }
+
   /// As many train at a time as was asked for, however few processors there are.
   @Test func jobsAreAsManyAsAskedFor() throws {
     let folder = Folder()

@@ -29,6 +29,7 @@ struct SweepReport {
     case .human:
       let done = left == count ? "" : ", \(left) of them left"
       Output.note("sweep     \(NumberText.counted(count, "run"))\(done), in \(sweep.folder.path)")
+      for entry in sweep.entries { entry.failure.map { Output.note("failed    \(entry.name): \($0)") } }
     case .quiet: break
     }
   }
@@ -41,18 +42,17 @@ struct SweepReport {
       clear()
       Diagnostics.logger(quiet: style == .quiet).warning("no picture of \(sweep.entries[index].name): \(error.typed)")
     case .run: break
-    case .ended(let index, let summary):
-      try line(index, "\(NumberText.short(try sweep.results[index].score ?? .nan))", summary.ended.rawValue)
+    case .ended(let index, _): try line(index, "\(NumberText.short(try sweep.results[index].score ?? .nan))")
     case .failed(let index, let error):
       clear()
-      if style == .json { Diagnostics.logger().warning("\(sweep.entries[index].name): \(error.typed)") }
-      try line(index, "-", Sweep.Result.State.failed.rawValue)
+      Diagnostics.logger(quiet: style == .quiet).warning("\(sweep.entries[index].name): \(error.typed)")
+      try line(index, "-")
     }
   }
 
   private func clear() { if style == .human { bar.clear() } }
 
-  private func line(_ index: Int, _ score: String, _ how: String) throws {
+  private func line(_ index: Int, _ score: String) throws {
     clear()
     switch style {
     case .human:
@@ -106,9 +106,6 @@ struct SweepReport {
             result.entry.name, result.score.map(NumberText.short) ?? result.state.rawValue,
             result.epoch.map { "\($0.number)" } ?? "-", result.path,
           ]))
-      }
-      if style == .human {
-        for result in failed { result.entry.failure.map { Output.note("failed    \(result.entry.name): \($0)") } }
       }
       let files = [report, sweep.folder.path + "/sweep.csv"].compactMap { $0 }
       try Output.result("saved     \(files.joined(separator: ", "))")
