@@ -102,7 +102,7 @@ extension OpenCLBackend {
     if status != 0 { throw failure("launching the kernel \(call.id.name) on \(grid.global)", status) }
     counters.launches += 1
     if let event { profile.append(TimedCommand(name: call.id.name, grid: grid, event: event)) }
-    if device.compilesLate { try awaitFirst(call) }
+    if compilesLate { try awaitFirst(call) }
   }
 
   /// Waits for the first launch of a kernel where the driver compiles only then, as long as compiling may take.

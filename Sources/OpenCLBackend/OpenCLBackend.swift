@@ -30,7 +30,9 @@ public final class OpenCLBackend: Backend {
   var computeUnits: Int
 
   var kernels = KernelCache()
-  /// Kernels that have run, where drivers compile at the first launch.
+  /// Whether the driver compiles at a kernel's first launch: asked of the device's names once, not at every launch.
+  let compilesLate: Bool
+  /// Kernels that have run, where it does.
   var launched: Set<cl_kernel> = []
   /// Whether a thread still waits for the driver, which must then keep what it has.
   var hasGivenUp = false
@@ -74,6 +76,7 @@ public final class OpenCLBackend: Backend {
     }
     handle = handles[index]
     device = Self.describe(handle, platform: platforms[platform], at: (platform, index))
+    compilesLate = device.compilesLate
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
     target = KernelTarget(
       family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu,
