@@ -2,14 +2,15 @@
 
 // sums = scale · Σ over rows of x [rows, columns] (+ sums).
 kernel GROUP_COLUMNS void columnSums(
-  const global float *x, ulong x0, global float *sums, ulong sums0, int rows, int columns, float scale,
-  int accumulate) {
+  const global float *x, ulong x0, global float *sums, ulong sums0, int rows, int columns, int chunk,
+  float scale, int accumulate) {
   COLUMN_SCRATCH
-  int j = COLUMN;
-  V sum = SUM_COLUMNS(x + x0, rows, columns, j, false, 0) * scale;
-  if (!OWNS_COLUMN(j, columns)) return;
-  if (accumulate) sum += loadPart(sums + sums0 + j, columns - j, 0.0f);
-  storePart(sum, sums + sums0 + j, columns - j);
+  FOR_COLUMN_BLOCKS(j, columns, chunk) {
+    V sum = SUM_COLUMNS(x + x0, rows, columns, j, false, 0) * scale;
+    if (!OWNS_COLUMN(j, columns)) continue;
+    if (accumulate) sum += loadPart(sums + sums0 + j, columns - j, 0.0f);
+    storePart(sum, sums + sums0 + j, columns - j);
+  }
 }
 
 // ρ̂ = past·means + share·mean;  column = pull·(−ρ/ρ̂ + (1−ρ)/(1−ρ̂)), pull = share·β/rows;

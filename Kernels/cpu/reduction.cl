@@ -6,6 +6,9 @@
 // The first column of this work-item, and whether there is one.
 #define COLUMN (get_global_id(0) * VW)
 #define OWNS_COLUMN(j, columns) ((j) < (columns))
+// The first columns of this work-item's vectors.
+#define FOR_COLUMN_BLOCKS(j, columns, chunk)                                                              \
+  for (int j = get_global_id(0) * (chunk), end = min(j + (chunk), columns); j < end; j += VW)
 
 #define TOGETHER 8
 #define PAIRWISE(TERM) (((TERM(0) + TERM(1)) + (TERM(2) + TERM(3))) + ((TERM(4) + TERM(5)) + (TERM(6) + TERM(7))))

@@ -11,6 +11,9 @@
 #define COLUMN get_global_id(0)
 // After the tree the first row of work-items holds the sums.
 #define OWNS_COLUMN(j, columns) ((j) < (columns) && get_local_id(1) == 0)
+// A work-group has one block.
+#define FOR_COLUMN_BLOCKS(j, columns, chunk)                                                              \
+  for (int j = COLUMN, ahead = true; ahead; ahead = false)
 
 INLINE float sumColumns(
   const global float *x, int rows, int columns, int j, bool slopes, int activation, local float *scratch) {

@@ -53,7 +53,8 @@ public final class CPUBackend: Backend {
       identifier: "cpu", name: name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) },
       detail: "\(products)\(instructions), \(count) thread\(count == 1 ? "" : "s")",
       // Room for the program and its host copies.
-      memory: HostMemory.total / 2, largestBuffer: 4 * DeviceInfo.mostElements)
+      memory: HostMemory.total / 2, largestBuffer: 4 * DeviceInfo.mostElements,
+      passBytes: DeviceInfo.processorPassBytes)
   }
 
   /// "OpenBLAS 0.3.21 (Haswell)".

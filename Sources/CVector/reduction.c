@@ -5,7 +5,7 @@ enum { row_elements = 1 << 14, sum_block = 1 << 13 };
 typedef struct {
   const cinch_device *device;
   const float *x;
-  int64_t rows, columns, rows_each;
+  int64_t rows, columns, rows_each, columns_each;
   float scale;
   bool squares, accumulate;
   float *sums;
@@ -13,7 +13,7 @@ typedef struct {
 
 static void column_task(void *context, int64_t task) {
   const sum_job *job = context;
-  int64_t c0 = task * cinch_column_block, c1 = cinch_min(c0 + cinch_column_block, job->columns);
+  int64_t c0 = task * job->columns_each, c1 = cinch_min(c0 + job->columns_each, job->columns);
   job->device->kernels->column_sums(job->x, job->rows, job->columns, job->scale, job->accumulate, job->sums, c0, c1);
 }
 
@@ -21,7 +21,8 @@ void cinch_column_sums(
     cinch_device *device, const float *x, int64_t rows, int64_t columns, float scale, bool accumulate, float *sums) {
   sum_job job = {.device = device, .x = x, .rows = rows, .columns = columns, .scale = scale, .sums = sums};
   job.accumulate = accumulate;
-  cinch_pool_run(device->pool, column_task, &job, cinch_blocks(columns, cinch_column_block));
+  job.columns_each = cinch_column_block * cinch_max(1, row_elements / (cinch_column_block * cinch_max(1, rows)));
+  cinch_pool_run(device->pool, column_task, &job, cinch_blocks(columns, job.columns_each));
 }
 
 static void row_task(void *context, int64_t task) {

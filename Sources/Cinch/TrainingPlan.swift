@@ -112,8 +112,10 @@ public struct TrainingPlan: Sendable {
   init<B: Backend>(
     _ recipe: Recipe, _ parts: RunParts, training samples: Int, heldOut: Int, on backend: B, tried seconds: Double?
   ) throws {
-    let rows = recipe.training.passRows(of: samples)
-    let perUpdate = recipe.optimizer.isFullBatch ? samples : rows
+    let updateRows = recipe.updateRows(of: samples, try recipe.validated(), passBytes: backend.info.passBytes)
+    let perUpdate = updateRows.whole
+    // Of a line search, that takes the whole set, parts are tried.
+    let rows = recipe.optimizer.isFullBatch ? updateRows.pass : perUpdate
     // Full batches, one that is not, as the last of an epoch, and as many samples as an evaluation has pass at a time.
     let full = max(2, (Rehearsal.mostEvaluated + rows - 1) / rows)
     let count = recipe.optimizer.isFullBatch ? samples : min(samples, full * rows + samples % rows)
@@ -142,7 +144,7 @@ public struct TrainingPlan: Sendable {
     if let seconds {
       let passing = (memory[.activations] ?? 0) + (memory[.scratch] ?? 0)
       let trial = try Trial(
-        recipe, parts, rows: rows, rowBytes: Double(passing) / Double(rows), heldOut: heldOut,
+        recipe, parts, rows: rows, rowBytes: Double(passing) / Double(updateRows.pass), heldOut: heldOut,
         isStreamed: isStreamed, seconds: seconds, on: backend)
       update.seconds = trial.sampleSeconds * Double(perUpdate)
       epoch.seconds = trial.sampleSeconds * Double(samples) + trial.endSeconds

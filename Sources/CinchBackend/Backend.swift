@@ -40,6 +40,13 @@ public struct DeviceInfo: Sendable, Hashable, Codable {
   public var largestBuffer = Int.max
   /// Whether its memory is the host's.
   public var sharesMemory = true
+  /// What a batch may leave between the layers and stay in the caches, in bytes; nil where passes of fewer samples gain
+  /// nothing.
+  public var passBytes: Int?
+
+  /// `passBytes` of a processor, from `make scaling`: throughput is highest near it, whatever the processor's caches are.
+  /// Results depend on it, so it is the same everywhere.
+  public static let processorPassBytes = 16 << 20
 
   /// The most elements of a float32 buffer: kernels and BLAS count in 32 bits.
   public static let mostElements = Int(Int32.max)
@@ -48,7 +55,8 @@ public struct DeviceInfo: Sendable, Hashable, Codable {
   private enum CodingKeys: CodingKey { case identifier, name, detail, memory }
 
   public init(
-    identifier: String, name: String, detail: String, memory: Int, largestBuffer: Int = .max, sharesMemory: Bool = true
+    identifier: String, name: String, detail: String, memory: Int, largestBuffer: Int = .max, sharesMemory: Bool = true,
+    passBytes: Int? = nil
   ) {
     self.identifier = identifier
     self.name = name
@@ -56,6 +64,7 @@ public struct DeviceInfo: Sendable, Hashable, Codable {
     self.memory = memory
     self.largestBuffer = largestBuffer
     self.sharesMemory = sharesMemory
+    self.passBytes = passBytes
   }
 }
 

@@ -166,10 +166,12 @@ extension OpenCLBackend {
     }
   }
 
-  /// A grid for kernels that reduce columns.
-  func columnBlocks(_ columns: Int) -> Grid {
+  /// A grid for kernels that reduce columns: work-items of the CPU family take a vector of them each, or with few rows as
+  /// many vectors as make one worth its while.
+  func columnBlocks(_ columns: Int, rows: Int = .max) -> Grid {
     let size = family.groups.columns
-    let width = family == .cpu ? vectorWidth : size.0
-    return Grid(groups: ((columns + width - 1) / width, 1, 1), of: size)
+    guard family == .cpu else { return Grid(groups: ((columns + size.0 - 1) / size.0, 1, 1), of: size) }
+    let chunk = max(Self.smallestChunk / max(rows, 1) / vectorWidth, 1) * vectorWidth
+    return Grid(groups: ((columns + chunk - 1) / chunk, 1, 1), of: size, chunk: chunk)
   }
 }

@@ -115,7 +115,8 @@ public final class OpenCLBackend: Backend {
       memory: self.device.sharesMemory
         ? min(self.device.globalMemory, HostMemory.total) / 4 * 3 : self.device.globalMemory / 4 * 3,
       largestBuffer: min(self.device.largestBuffer, 4 * DeviceInfo.mostElements),
-      sharesMemory: self.device.sharesMemory)
+      sharesMemory: self.device.sharesMemory,
+      passBytes: target.family == .cpu ? DeviceInfo.processorPassBytes : nil)
   }
 
   public var family: KernelFamily { target.family }

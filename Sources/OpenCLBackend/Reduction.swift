@@ -7,14 +7,16 @@ extension OpenCLBackend {
     let columns = x.columns
     try checkColumnSums(x, into: sums)
     guard columns > 0 else { return }
+    let grid = columnBlocks(columns, rows: x.rows)
     var call = try call(.columnSums)
     call.add(x)
     call.add(sums)
     call.add(x.rows)
     call.add(columns)
+    call.add(grid.chunk)
     call.add(scale)
     call.add(accumulate)
-    try run(call, columnBlocks(columns))
+    try run(call, grid)
   }
 
   public func rowSquares(_ x: Tensor<OpenCLBuffer>, into sums: Tensor<OpenCLBuffer>) throws {

@@ -67,9 +67,9 @@ import Testing
     #expect((1...8).contains(network.evaluationRows))
     let backend = ReferenceBackend()
     try recipe.requireFit(network, on: backend)
-    try recipe.requireFit(network, on: backend, batch: 1)
+    try recipe.requireFit(network, on: backend, UpdateRows(whole: 1, pass: 1))
     #expect {
-      try recipe.requireFit(network, on: backend, batch: 1 << 20)
+      try recipe.requireFit(network, on: backend, UpdateRows(whole: 1 << 20, pass: 1 << 20))
     } throws: { error in
       "\(error)".contains("choose a smaller batchSize")
     }

@@ -10,9 +10,11 @@ import Testing
   static let devices: [Device] = [.cpu, .opencl(family: .cpu), .opencl(family: .gpu)]
 
   /// Losses of `steps` updates from the recipe's seed.
-  private func losses(_ recipe: Recipe, _ data: Dataset, on device: Device, steps: Int) throws -> [Double] {
+  private func losses(
+    _ recipe: Recipe, _ data: Dataset, on device: Device, steps: Int, passBytes: Int? = nil
+  ) throws -> [Double] {
     let trainer = try Trainer(recipe, on: device)
-    try trainer.prepare(data, options: TrainingOptions(keepsStepLosses: true))
+    try trainer.prepare(data, options: TrainingOptions(keepsStepLosses: true, passBytes: passBytes))
     let perEpoch = (data.count + recipe.batchSize - 1) / recipe.batchSize
     let epochs = (steps + perEpoch - 1) / perEpoch
     for _ in 0..<epochs { _ = try trainer.trainEpoch(epochs: epochs) }
@@ -38,6 +40,24 @@ import Testing
     let reference = try losses(recipe, data, on: .reference, steps: 50)
     for device in Self.devices {
       expectClose(reference, try losses(recipe, data, on: device, steps: 50), "\(recipe.testDescription) on \(device)")
+    }
+  }
+
+  /// A batch that passes in parts is the same batch; the last one of an epoch has parts of other sizes. Terms that average over
+  /// it keep it whole.
+  @Test(arguments: Variants.all.filter { !$0.optimizer.isFullBatch && $0.closedForm == nil })
+  func partsAreTheWhole(_ recipe: Recipe) throws {
+    let data = try Variants.data(count: 150, features: recipe.input)
+    var recipe = recipe
+    recipe.batchSize = 70
+    let rows = recipe.updateRows(of: data.count, try recipe.validated(), passBytes: 1)
+    let isWhole = recipe.penalties.kl != nil || recipe.objective.chain != nil
+    #expect(isWhole ? rows.parts == 1 : rows.parts > 1 && rows.pass % 4 == 0, "\(rows)")
+    let reference = try losses(recipe, data, on: .reference, steps: 9)
+    for device in [Device.reference, .cpu, .opencl(family: .cpu)] {
+      let parts = try losses(recipe, data, on: device, steps: 9, passBytes: 1)
+      expectClose(
+        reference, parts, "\(recipe.testDescription) on \(device)", tolerance: device == .reference ? 1e-10 : 1e-4)
     }
   }
 

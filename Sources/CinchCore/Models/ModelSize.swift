@@ -17,9 +17,9 @@ extension Recipe {
 
   /// Refuses a model that a device cannot hold, before anything of its size is allocated.
   ///
-  /// - Parameter batch: samples of a mini-batch; nil where nothing is known of the data yet.
+  /// - Parameter update: samples of an update; nil where nothing is known of the data yet.
   /// - Throws: `CinchError.usage`.
-  func requireFit<B: Backend>(_ network: ResolvedNetwork, on backend: B, batch: Int? = nil) throws {
+  func requireFit<B: Backend>(_ network: ResolvedNetwork, on backend: B, _ update: UpdateRows? = nil) throws {
     let device = backend.info
     let scalar = Double(MemoryLayout<B.Scalar>.size)
     func refuse(_ what: String, _ elements: Double, advice: CinchError.Message) -> CinchError {
@@ -30,8 +30,9 @@ extension Recipe {
     // Parameters, gradients, the optimiser's moments and the best weights.
     let held =
       optimizer.rule == .lbfgs
-      ? LBFGS<B>.arenaCount(historySize: optimizer.historySize) + (batch == nil ? 0 : 1) : optimizer.momentCount
-    let copies = 2 + Double(held) + (patience == nil ? 0 : 1)
+      ? LBFGS<B>.arenaCount(historySize: optimizer.historySize) : optimizer.momentCount
+    // Parts of a batch add up in gradients of their own.
+    let copies = 2 + Double(held) + (patience == nil ? 0 : 1) + (update?.parts ?? 1 > 1 ? 1 : 0)
     let sites = penalties.active.map { $0.sites(encoderCount: network.encoderCount) }
     let stages = network.stages(of: network.layers.indices, keeping: Set(sites.joined()))
     let kept = stages.reduce(0) { $0 + Double($1.layer.kind.keptCount) }
@@ -46,12 +47,8 @@ extension Recipe {
         "A network of layers", smallest,
         advice: optimizer.rule == .lbfgs ? "a smaller \(.historySize), or narrower \(.layers)" : "narrower \(.layers)")
     }
-    guard let batch else { return }
-    // A sample itself, its corrupted copy, and what passes between the layers.
-    let sample = (corruption == nil ? 1 : 2) * Double(input)
-    let schedule = StepSchedule(stages: stages.map(\.layers), sites: sites, mode: .training)
-    let passing = MemoryPlan(schedule.planned(network.layers.map(\.output), rows: 1)).count
-    let needed = arenas + (sample + Double(passing)) * Double(batch)
+    guard let batch = update?.pass else { return }
+    let needed = arenas + Double(passingPerSample(network)) * Double(batch)
     let widest = Double(network.widths.max() ?? 0) * Double(batch)
     guard needed * scalar <= Double(device.memory), widest * scalar <= Double(device.largestBuffer) else {
       throw refuse("A batch of \(batch) samples through layers", needed, advice: "a smaller \(.batchSize)")

@@ -7,7 +7,7 @@ extension Recipe {
   public func validate() throws { _ = try validated() }
 
   /// The network, where the settings can train it.
-  func validated() throws -> ResolvedNetwork {
+  package func validated() throws -> ResolvedNetwork {
     var network = try architecture.validated()
     try objective.validate(on: network)
     try objective.addParameters(to: &network)

@@ -8,6 +8,7 @@ struct KLSparsity: Penalty {
   var weight: Double { settings.beta }
   var setting: CinchError.Setting { .beta }
   var usualWeight: Double { 3 }
+  var averagesOverBatch: Bool { true }
 
   func terms<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>] {
     let units = network.code.resolved.output.units

@@ -11,6 +11,9 @@ protocol Penalty: Sendable {
   var weight: Double { get }
   var usualWeight: Double { get }
 
+  /// Whether it depends on a mean over the whole batch, which its parts cannot tell.
+  var averagesOverBatch: Bool { get }
+
   /// The layers it acts on, of a network whose encoder has so many.
   func sites(encoderCount: Int) -> [Int]
 
@@ -26,6 +29,7 @@ protocol Penalty: Sendable {
 }
 
 extension Penalty {
+  var averagesOverBatch: Bool { false }
   func sites(encoderCount: Int) -> [Int] { [encoderCount - 1] }
   func parameters(on network: ResolvedNetwork) -> [ParameterSpec] { [] }
   func reports<B: Backend>(on network: Network<B>, memory: Memory<B>) throws -> [any Term<B>] { [] }

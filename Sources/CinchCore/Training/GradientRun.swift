@@ -15,9 +15,7 @@ final class GradientRun<B: Backend>: TrainingRun {
   let feed: Feed<B>
   let learner: any Learner<B>
   private let updater: any Updater<B>
-  /// Samples that pass through the network at a time: a batch; of an update that takes the whole set, a part of it.
-  private let rows: Int
-  private let rowsPerUpdate: Int
+  private let rows: UpdateRows
   private let parts: PartSums<B>?
   /// What a batch's parts leave for the record, a row each.
   private let partRecord: Tensor<B.Buffer>?
@@ -49,38 +47,36 @@ final class GradientRun<B: Backend>: TrainingRun {
     keepsStepLosses = options.keepsStepLosses
     try recipe.requireHeldOut(validation != nil)
     for case .samples(let data)? in [training, validation] { try recipe.validate(data) }
-    let rows = recipe.training.passRows(of: training.count)
+    let rows = recipe.updateRows(
+      of: training.count, network.resolved, passBytes: options.passBytes ?? backend.info.passBytes)
     self.rows = rows
-    rowsPerUpdate = recipe.optimizer.isFullBatch ? training.count : rows
-    try recipe.requireFit(network.resolved, on: backend, batch: rows)
+    try recipe.requireFit(network.resolved, on: backend, rows)
     memory = Memory(backend)
     try memory.keep(network.parameters, as: "parameters")
     let limit = options.memoryLimit(backend)
     let feed = try Feed(
-      training, on: backend, as: network.input, batchSize: rows, corruption: recipe.corruption,
+      training, on: backend, as: network.input, batchSize: rows.pass, corruption: recipe.corruption,
       objective: recipe.objective, memoryLimit: limit)
     self.feed = feed
     let learner = try recipe.makeLearner(network, memory: memory)
     self.learner = learner
-    try learner.reserve(rows: rows, .training)
-    if training.count % rows > 0 { try learner.reserve(rows: training.count % rows, .training) }
+    for size in rows.sizes(of: training.count) { try learner.reserve(rows: size, .training) }
     columns = learner.columns(.training)
-    let partCount = (rowsPerUpdate + rows - 1) / rows
-    parts = partCount > 1 ? try PartSums(network, learner, memory: memory) : nil
-    partRecord = partCount > 1 ? try memory.scratch([partCount, columns.count]) : nil
-    updater = try recipe.makeUpdater(network, memory: memory, record: [partCount, columns.count])
+    parts = rows.parts > 1 ? try PartSums(network, learner, memory: memory) : nil
+    partRecord = rows.parts > 1 ? try memory.scratch([rows.parts, columns.count]) : nil
+    updater = try recipe.makeUpdater(network, memory: memory, record: [rows.parts, columns.count])
     best =
       recipe.patience == nil || validation == nil ? nil : try memory.kept("best", network.parameters.shape)
     self.validation = try validation.map {
       try EvaluationPass(learner, network, $0, memoryLimit: max(limit - feed.residentBytes, 0))
     }
     // Each epoch ends with a look at the last weights.
-    try learner.reserve(rows: rows, .evaluation)
+    try learner.reserve(rows: rows.pass, .evaluation)
     record = try backend.tensor([max(Self.longestChunk, learner.columns(.evaluation).count), columns.count])
     shuffle = Philox(seed: recipe.seed, stream: .shuffle)
   }
 
-  var stepsPerEpoch: Int { (feed.count + rowsPerUpdate - 1) / rowsPerUpdate }
+  var stepsPerEpoch: Int { (feed.count + rows.whole - 1) / rows.whole }
   var isStreamed: Bool { feed.isStreamed }
 
   func advance(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
@@ -126,6 +122,9 @@ final class GradientRun<B: Backend>: TrainingRun {
 
   /// One update of the parameters.
   private func update(_ step: Int, inEpoch index: Int, epochs: Int, row: Tensor<B.Buffer>) throws {
+    let parts = rows.parts(of: min(rows.whole, feed.count - index * rows.whole))
+    // The last batch of an epoch may have fewer.
+    let partRecord = partRecord?.prefix(rows: parts)
     let record = partRecord ?? row.reshaped([1, columns.count])
     let objective = UpdateObjective<B>(
       number: step, record: record,
@@ -163,10 +162,10 @@ final class GradientRun<B: Backend>: TrainingRun {
 
   /// The batch of an update of the epoch under way, or a part of it.
   private func load(_ step: Int, inEpoch index: Int, part: Int = 0) throws -> Batch<B.Buffer> {
-    let (start, first) = (index * rowsPerUpdate, part * rows)
-    let batchRows = min(rowsPerUpdate, feed.count - start)
+    let (start, first) = (index * rows.whole, part * rows.pass)
+    let batchRows = min(rows.whole, feed.count - start)
     return try feed.load(
-      order(from: start + first), rows: min(rows, batchRows - first),
+      order(from: start + first), rows: min(rows.pass, batchRows - first),
       Pass(.training, step: UInt64(step), seed: recipe.seed, firstRow: first, batchRows: batchRows))
   }
 
@@ -192,14 +191,14 @@ final class GradientRun<B: Backend>: TrainingRun {
         throw CinchError.diverged(
           Divergence.explain(recipe, columns, Array(row), step: first + index + 1, epoch: state.epoch + 1))
       }
-      let rows = min(rowsPerUpdate, feed.count - state.samples)
+      let count = min(rows.whole, feed.count - state.samples)
       var objective = 0.0
       for (column, value) in zip(columns.indices, row) {
         let weighted = value * (columns[column].weight?(first + index) ?? 1)
         if columns[column].weight != nil { objective += weighted }
-        state.sums[column] += weighted * Double(rows)
+        state.sums[column] += weighted * Double(count)
       }
-      state.samples += rows
+      state.samples += count
       state.stepInEpoch += 1
       state.step += 1
       if keepsStepLosses { stepLosses.append(objective) }
@@ -231,7 +230,8 @@ final class GradientRun<B: Backend>: TrainingRun {
   /// anything is kept of it.
   private func requireFinite() throws {
     let part = try feed.load(
-      order(from: 0), rows: rows, Pass(.evaluation, step: UInt64(state.step), seed: recipe.seed, batchRows: rows))
+      order(from: 0), rows: rows.pass,
+      Pass(.evaluation, step: UInt64(state.step), seed: recipe.seed, batchRows: rows.pass))
     try learner.forward(part)
     let columns = learner.columns(.evaluation)
     let row = record.slice(at: 0, shape: [columns.count])
@@ -326,7 +326,7 @@ extension GradientRun {
     let hasBest = state.bestEpoch != nil
     guard state.epoch >= 0, state.epoch <= TrainingSettings.mostEpochs, (0...stepsPerEpoch).contains(state.stepInEpoch),
       state.step == state.epoch * stepsPerEpoch + state.stepInEpoch,
-      state.samples == min(state.stepInEpoch * rowsPerUpdate, feed.count), state.history.count == state.epoch,
+      state.samples == min(state.stepInEpoch * rows.whole, feed.count), state.history.count == state.epoch,
       state.sums.count == columns.count || (state.sums.isEmpty && state.step == 0), state.sums.allSatisfy(\.isFinite),
       state.seconds.isFinite, state.seconds >= 0, hasBest == (state.bestValidation != nil),
       !hasBest || best != nil || validation != nil, (0...state.epoch).contains(state.bestEpoch ?? 0)

@@ -32,9 +32,12 @@ struct PartSums<B: Backend> {
       for (own, sum) in zip(learner.statistics, statistics) { try backend.copy(sum, to: own) }
       try learner.backward(batch, into: sink)
       try learner.record(batch, into: record.slice(at: part * record.columns, shape: [record.columns]))
-      try add(network.gradients, to: gradients, isFirst: part == 0)
+      if part < parts - 1 {
+        try add(network.gradients, to: gradients, isFirst: part == 0)
+      } else if part > 0 {
+        try add(gradients, to: network.gradients, isFirst: false)
+      }
     }
-    try backend.copy(gradients, to: network.gradients)
   }
 
   private func add(_ x: Tensor<B.Buffer>, to sum: Tensor<B.Buffer>, isFirst: Bool) throws {

@@ -64,15 +64,18 @@ public struct TrainingOptions: Sendable, Hashable {
   public var residentBytes: Int?
   /// Keep every update's loss, for comparing runs.
   package var keepsStepLosses = false
+  /// What a batch may leave between the layers, in bytes, for comparing runs. Nil takes what the device is best with.
+  package var passBytes: Int?
 
   public init(residentBytes: Int? = nil) { self.residentBytes = residentBytes }
 
   /// Bytes of data that a device may keep.
   package func memoryLimit<B: Backend>(_ backend: B) -> Int { residentBytes ?? Feed.memoryLimit(backend) }
 
-  package init(residentBytes: Int? = nil, keepsStepLosses: Bool) {
+  package init(residentBytes: Int? = nil, keepsStepLosses: Bool, passBytes: Int? = nil) {
     self.residentBytes = residentBytes
     self.keepsStepLosses = keepsStepLosses
+    self.passBytes = passBytes
   }
 }
 

@@ -134,10 +134,4 @@ extension TrainingSettings {
           + "rule.")
     }
   }
-
-  /// The rows of a pass of a run over so many samples.
-  package func passRows(of count: Int) -> Int {
-    // Parts of a batch begin at a multiple of 4 rows, where draws may begin.
-    min(optimizer.isFullBatch ? (batchSize + 3) / 4 * 4 : batchSize, count)
-  }
 }
