@@ -82,7 +82,7 @@ extension CPUBackend: ConvolutionOps {
 }
 
 extension cinch_convolution {
-  fileprivate init(_ g: ConvolutionGeometry) {
+  init(_ g: ConvolutionGeometry) {
     self.init(
       height: Int64(g.height), width: Int64(g.width), channels: Int64(g.channels),
       output_height: Int64(g.outputHeight), output_width: Int64(g.outputWidth),

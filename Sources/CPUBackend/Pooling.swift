@@ -58,6 +58,16 @@ extension CPUBackend: PoolingOps {
   ) throws -> cinch_pooling {
     let result = side == .large ? large : small
     try require(!large.overlaps(small), "An image of \(result.shape) cannot be stored over what it is made of.")
+    var job = pooling(kind, g, samples)
+    job.large = try large.input
+    job.small = try small.input
+    job.switches = try switches?.input
+    job.result = try result.pointer
+    return job
+  }
+
+  /// Without images.
+  func pooling(_ kind: cinch_pooling_kind, _ g: PoolingGeometry, _ samples: Int) -> cinch_pooling {
     var job = cinch_pooling()
     job.kind = kind
     job.samples = Int64(samples)
@@ -66,10 +76,6 @@ extension CPUBackend: PoolingOps {
     (job.kernel_height, job.kernel_width) = (Int64(g.kernelHeight), Int64(g.kernelWidth))
     (job.stride_height, job.stride_width) = (Int64(g.strideHeight), Int64(g.strideWidth))
     (job.top, job.left) = (Int64(g.top), Int64(g.left))
-    job.large = try large.input
-    job.small = try small.input
-    job.switches = try switches?.input
-    job.result = try result.pointer
     return job
   }
 

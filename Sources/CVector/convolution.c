@@ -16,6 +16,9 @@ typedef struct {
   cinch_image_epilogue after;
   const float *source;
   float *result;
+  /// What each band's windows go to, where the result itself is not kept: it lies in the work area, `maps` floats on.
+  const cinch_pooling *pooling;
+  int64_t maps;
   int64_t samples, items, items_each;
   /// Lanes over pixels: the source is split into planes.
   bool planes;
@@ -177,6 +180,13 @@ static void merge_row(
   }
 }
 
+/// The largest values of the windows of rows a0 ..< end, which `maps` holds.
+static void pool_band(const convolution_job *job, int64_t sample, int64_t a0, int64_t end, const float *maps) {
+  cinch_pooling p = cinch_pooling_rows(job->pooling, sample, 1, a0, end);
+  p.large = maps;
+  cinch_kernels_for(job->device, p.channels)->pool(&p, 0, p.output_height);
+}
+
 /// One band of one sample.
 static void convolve_item(const convolution_job *job, int64_t item, float *area) {
   const cinch_tiling *t = &job->t;
@@ -185,7 +195,9 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
   const int64_t width = t->x.result, channels = t->outputs;
   const int64_t end = cinch_min(a0 + t->band, cinch_axis_results(&t->y, 0));
   const float *image = job->source + sample * t->y.source * t->x.source * t->inputs;
-  const int64_t start = sample * pixels_of(&t->y, &t->x) * channels;
+  float *result = job->pooling ? area + job->maps : job->result;
+  const int64_t start =
+      job->pooling ? 0 : (sample * pixels_of(&t->y, &t->x) + a0 * t->y.phases * width) * channels;
   const int64_t row = a0 * t->y.step + t->y.low, rows = cinch_axis_rows(&t->y, end - a0);
   float *planes = area + job->plane * t->inputs;
   if (job->planes)
@@ -195,7 +207,7 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
 
   for (int64_t py = 0; py < t->y.phases; py++) {
     const int64_t down = cinch_min(end, cinch_axis_results(&t->y, py)) - a0;
-    const int64_t at = start + (a0 * t->y.phases + py) * width * channels, pitch = t->y.phases * width * channels;
+    const int64_t at = start + py * width * channels, pitch = t->y.phases * width * channels;
     if (down <= 0) continue;
     for (int64_t px = 0; px < t->x.phases; px++) {
       const int64_t *phase = job->phase_runs + 3 * (py * t->x.phases + px);
@@ -214,7 +226,7 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
         continue;
       }
       c.rows = down;
-      c.y = job->result + at + px * channels;
+      c.y = result + at + px * channels;
       c.y_row = pitch;
       c.y_pixel = t->x.phases * channels;
       c.x_row = t->y.step * t->columns * t->inputs;
@@ -223,13 +235,14 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
       if (c.ending.gate) c.ending.gate += at + px * channels;
       kernels->correlate_lanes(&c);
     }
-    if (job->planes) merge_row(job, planes, down, job->result, at, pitch);
+    if (job->planes) merge_row(job, planes, down, result, at, pitch);
   }
-  const int64_t first = a0 * t->y.phases, last = cinch_min(end * t->y.phases, t->y.result);
+  const int64_t last = cinch_min(end * t->y.phases, t->y.result) - a0 * t->y.phases;
   float *partials = job->after.epilogue.partials;
   cinch_finish(
-      job->device, &job->after, job->result, start + first * width * channels, start + last * width * channels,
+      job->device, &job->after, result, start, start + last * width * channels,
       partials ? partials + item * job->after.partials : NULL);
+  if (job->pooling) pool_band(job, sample, a0, end, result);
 }
 
 static void convolve_task(void *context, int64_t task) {
@@ -264,12 +277,13 @@ static void fuse(convolution_job *job) {
   e->kind = cinch_epilogue_none;
 }
 
-bool cinch_convolve(
+static bool convolve(
     cinch_device *device, const cinch_convolution *g, bool transposed, int64_t samples, const float *source,
-    const float *weight, float *result, const cinch_epilogue *epilogue) {
-  convolution_job job = {.device = device, .source = source, .result = result};
+    const float *weight, float *result, const cinch_pooling *pooling, const cinch_epilogue *epilogue) {
+  convolution_job job = {.device = device, .source = source, .result = result, .pooling = pooling};
   cinch_tiling *t = &job.t;
   *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
+  if (pooling) cinch_align_bands(t, pooling->stride_height);
   job.planes = prefer_planes(device, t);
   job.kernels = job.planes ? device->kernels : cinch_kernels_for(device, t->outputs);
   const int64_t width = job.kernels->width, taps = (t->y.end - t->y.first) * (t->x.end - t->x.first);
@@ -290,7 +304,9 @@ bool cinch_convolve(
     job.out_plane = cinch_round_up(t->band * job.plane_width, 16) + 32;
     job.area = job.plane * t->inputs + job.out_plane * t->outputs * t->x.phases;
   }
-  job.area = cinch_round_up(job.area, 16);
+  job.maps = cinch_round_up(job.area, 16);
+  // Whole vectors are written past the last pixel.
+  job.area = job.maps + (pooling ? cinch_round_up(t->band * t->x.result * t->outputs, 16) + 32 : 0);
 
   // Integers lie in the floats' memory, in the space of two floats each.
   const int64_t run_floats = 4 * taps, phase_floats = 2 * (3 * phases + 1);
@@ -312,4 +328,16 @@ bool cinch_convolve(
   job.taken = &taken;
   cinch_pool_run(device->pool, convolve_task, &job, cinch_blocks(job.items, job.items_each));
   return true;
+}
+
+bool cinch_convolve(
+    cinch_device *device, const cinch_convolution *g, bool transposed, int64_t samples, const float *source,
+    const float *weight, float *result, const cinch_epilogue *epilogue) {
+  return convolve(device, g, transposed, samples, source, weight, result, NULL, epilogue);
+}
+
+bool cinch_convolve_pooled(
+    cinch_device *device, const cinch_convolution *g, int64_t samples, const float *source, const float *weight,
+    const cinch_pooling *pooling, const cinch_epilogue *epilogue) {
+  return convolve(device, g, false, samples, source, weight, NULL, pooling, epilogue);
 }

@@ -15,6 +15,9 @@ typedef struct {
   const cinch_convolution *g;
   cinch_tiling t;
   const float *x, *y;
+  /// What makes y, which then lies in the work area, `maps` floats on.
+  const cinch_pooling *pooling;
+  int64_t maps;
   bool delta_large, accumulate;
   int64_t items, chunks, parts;
   /// Samples of a tile, where all bands of a sample are in it.
@@ -60,11 +63,16 @@ static void gradient_items(
   const int64_t sample = item / t->bands, i0 = item % t->bands * t->band;
   const int64_t i1 = cinch_min(i0 + t->band, t->y.result), width = t->x.result, outputs = t->outputs;
   const float *x = job->x + sample * t->y.source * t->x.source * t->inputs;
-  const float *y = job->y + (sample * t->y.result + i0) * width * outputs;
+  const float *y = job->pooling ? area + job->maps : job->y + (sample * t->y.result + i0) * width * outputs;
   const int64_t k0 = outputs * part / job->parts, k1 = outputs * (part + 1) / job->parts;
   float *memory = area + job->together * t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
   float *bias = sums + job->bias, *errors = sums + job->errors;
 
+  if (job->pooling && i1 > i0) {
+    cinch_pooling p = cinch_pooling_rows(job->pooling, sample, count, i0, i1);
+    p.result = area + job->maps;
+    cinch_kernels_for(job->device, p.channels)->pool(&p, 0, count * p.height);
+  }
   if (part == 0 && job->delta_large) {
     const int64_t rows = t->y.source, band = item % t->bands;
     const int64_t r0 = rows * band / t->bands, r1 = rows * (band + 1) / t->bands;
@@ -167,13 +175,15 @@ static void map_task(void *context, int64_t task) {
   }
 }
 
-bool cinch_convolution_gradient(
+static bool gradient(
     cinch_device *device, const cinch_convolution *g, int64_t samples, const float *x, const float *y,
-    bool delta_large, bool accumulate, bool accumulate_bias, float *weight_gradient, float *bias_gradient) {
-  gradient_job job = {.device = device, .g = g, .x = x, .y = y, .delta_large = delta_large};
+    const cinch_pooling *pooling, bool delta_large, bool accumulate, bool accumulate_bias, float *weight_gradient,
+    float *bias_gradient) {
+  gradient_job job = {.device = device, .g = g, .x = x, .y = y, .pooling = pooling, .delta_large = delta_large};
   job.accumulate = accumulate;
   job.weight_gradient = weight_gradient;
   job.t = cinch_tile_convolution(g, false, samples, cinch_gradient_floats, true);
+  if (pooling) cinch_align_bands(&job.t, pooling->stride_height);
   const cinch_tiling *t = &job.t;
   const int64_t lanes = device->kernels->width, outputs = t->outputs;
   job.items = samples * t->bands;
@@ -209,7 +219,9 @@ bool cinch_convolution_gradient(
         cinch_max(cinch_gradient_floats / each, cinch_blocks(cinch_gradient_pixels, t->band * t->x.result)));
   job.together = cinch_max(1, job.together);
   const int64_t copied = job.by_runs || job.padded == outputs ? 0 : job.together * t->band * t->x.result * job.padded;
-  job.area = cinch_round_up(job.together * t->tile + 64 + cinch_repeat_columns(job.channels) + copied, 16);
+  job.maps = cinch_round_up(job.together * t->tile + 64 + cinch_repeat_columns(job.channels) + copied, 16);
+  // Whole vectors are read past the last pixel.
+  job.area = job.maps + (pooling ? cinch_round_up(job.together * t->band * t->x.result * outputs, 16) + 32 : 0);
   const int64_t run_floats = 4 * job.run_count;
   float *memory = cinch_scratch(
       device, run_floats + job.chunk * (job.chunks + 1) + job.area * device->threads + 3 * 16);
@@ -238,4 +250,18 @@ bool cinch_convolution_gradient(
     bias_gradient[c] = accumulate_bias ? bias_gradient[c] + sum : sum;
   }
   return true;
+}
+
+bool cinch_convolution_gradient(
+    cinch_device *device, const cinch_convolution *g, int64_t samples, const float *x, const float *y,
+    bool delta_large, bool accumulate, bool accumulate_bias, float *weight_gradient, float *bias_gradient) {
+  return gradient(
+      device, g, samples, x, y, NULL, delta_large, accumulate, accumulate_bias, weight_gradient, bias_gradient);
+}
+
+bool cinch_pooled_convolution_gradient(
+    cinch_device *device, const cinch_convolution *g, int64_t samples, const float *x, const cinch_pooling *pooling,
+    bool accumulate, bool accumulate_bias, float *weight_gradient, float *bias_gradient) {
+  return gradient(
+      device, g, samples, x, NULL, pooling, false, accumulate, accumulate_bias, weight_gradient, bias_gradient);
 }

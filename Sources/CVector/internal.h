@@ -177,6 +177,11 @@ const cinch_kernels *cinch_kernels_for(const cinch_device *device, int64_t chann
 /// memory.
 float *cinch_scratch(cinch_device *device, int64_t count);
 
+/// The same for rows r0 ..< r1 of the large images of some samples by themselves, whose windows they are: between two
+/// windows, or at an image's end.
+cinch_pooling cinch_pooling_rows(
+    const cinch_pooling *pooling, int64_t sample, int64_t samples, int64_t r0, int64_t r1);
+
 /// Takes `count` floats, in whole cache lines, off the memory's start.
 static inline float *cinch_take(float **memory, int64_t count) {
   float *start = *memory;

@@ -13,8 +13,23 @@ typedef struct {
 static void pooling_task(void *context, int64_t task) {
   const pooling_job *job = context;
   const int64_t r0 = task * job->rows_each, r1 = cinch_min(r0 + job->rows_each, job->rows);
-  job->device->kernels->pool(job->pooling, r0, r1);
+  cinch_kernels_for(job->device, job->pooling->channels)->pool(job->pooling, r0, r1);
   cinch_finish(job->device, &job->below, job->pooling->result, r0 * job->columns, r1 * job->columns, NULL);
+}
+
+cinch_pooling cinch_pooling_rows(const cinch_pooling *p, int64_t sample, int64_t samples, int64_t r0, int64_t r1) {
+  cinch_pooling rows = *p;
+  const int64_t first = r0 / p->stride_height;
+  const int64_t last = r1 == p->height ? p->output_height : cinch_min(r1 / p->stride_height, p->output_height);
+  const int64_t at = (sample * p->output_height + first) * p->output_width * p->channels;
+  rows.samples = samples;
+  rows.height = r1 - r0;
+  rows.output_height = cinch_max(last - first, 0);
+  if (p->small) rows.small = p->small + at;
+  if (p->switches) rows.switches = p->switches + at;
+  if (p->found) rows.found = p->found + at;
+  if (p->result) rows.result = p->result + at;
+  return rows;
 }
 
 bool cinch_pool_images(cinch_device *device, const cinch_pooling *p, const cinch_epilogue *below) {

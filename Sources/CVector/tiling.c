@@ -59,6 +59,13 @@ cinch_tiling cinch_tile_convolution(
   return t;
 }
 
+void cinch_align_bands(cinch_tiling *t, int64_t rows) {
+  const int64_t all = cinch_axis_results(&t->y, 0);
+  t->band = cinch_max(1, cinch_min(all, cinch_round_up(t->band, rows)));
+  t->bands = cinch_max(1, cinch_blocks(all, t->band));
+  t->tile = cinch_axis_rows(&t->y, t->band) * t->columns * t->inputs;
+}
+
 void cinch_fill_tile(
     const cinch_tiling *t, const float *image, int64_t row, int64_t rows, int64_t column, int64_t columns,
     float *tile) {

@@ -38,6 +38,9 @@ enum { cinch_tile_floats = 1 << 14, cinch_gradient_floats = 10 << 10, cinch_grad
 cinch_tiling cinch_tile_convolution(
     const cinch_convolution *geometry, bool transposed, int64_t samples, int64_t limit, bool with_result);
 
+/// Makes bands multiples of so many rows, but for the last one of a sample.
+void cinch_align_bands(cinch_tiling *tiling, int64_t rows);
+
 /// How many results a phase has; phase 0 has the most.
 static inline int64_t cinch_axis_results(const cinch_axis *a, int64_t phase) {
   return a->result > phase ? (a->result - phase + a->phases - 1) / a->phases : 0;

@@ -7,7 +7,7 @@
 ///
 /// A backend is used from one thread at a time.
 public protocol Backend: MemoryOps, MatmulOps, ActivationOps, ReductionOps, LossOps, PenaltyOps, RandomOps,
-  OptimizerOps, ConvolutionOps, PoolingOps, SamplingOps, MixedOps
+  OptimizerOps, PooledConvolutionOps, SamplingOps, MixedOps
 {
   /// What the device is, for people.
   var info: DeviceInfo { get }

@@ -471,6 +471,58 @@ package func checkConvolutionGradient<Buffer>(
   return samples
 }
 
+/// For `convolvePooled`. Returns the number of samples.
+package func checkPooledConvolution<Buffer>(
+  _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ g: ConvolutionGeometry, bias: Tensor<Buffer>?,
+  _ pooling: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>
+) throws -> Int {
+  let op = "convolvePooled"
+  try checkGeometry(g, op)
+  try checkPooling(pooling, of: g, op)
+  let samples = x.rows
+  try checkImage(x, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkConvolutionWeight(weight, g, op, "the weight")
+  if let bias { try checkCount(bias, g.outputChannels, op, "the bias") }
+  try checkPooled(y, samples, pooling, op, "the pooled image")
+  try checkPooled(switches, samples, pooling, op, "the tensor of switches")
+  return samples
+}
+
+/// For `pooledConvolutionGradient`. Returns the number of samples.
+package func checkPooledGradient<Buffer>(
+  x: Tensor<Buffer>, delta: Tensor<Buffer>, switches: Tensor<Buffer>, _ g: ConvolutionGeometry,
+  _ pooling: PoolingGeometry, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>
+) throws -> Int {
+  let op = "pooledConvolutionGradient"
+  try checkGeometry(g, op)
+  try checkPooling(pooling, of: g, op)
+  let samples = x.rows
+  try checkImage(x, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkPooled(delta, samples, pooling, op, "δ")
+  try checkPooled(switches, samples, pooling, op, "the tensor of switches")
+  try checkConvolutionWeight(weightGradient, g, op, "the weight gradient")
+  try checkCount(biasGradient, g.outputChannels, op, "the bias gradient")
+  return samples
+}
+
+private func checkPooling(_ pooling: PoolingGeometry, of g: ConvolutionGeometry, _ op: String) throws {
+  try checkGeometry(pooling, op)
+  guard pooling.tiles else {
+    throw fail("'\(op)': windows must lie side by side, from the first pixel on: pool by an op of its own.")
+  }
+  guard (pooling.height, pooling.width, pooling.channels) == (g.outputHeight, g.outputWidth, g.outputChannels) else {
+    throw fail(
+      "'\(op)': the convolution gives images of \(g.small(1)), but \(pooling.large(1)) are pooled: one must be the other."
+    )
+  }
+}
+
+private func checkPooled<Buffer>(
+  _ image: Tensor<Buffer>, _ samples: Int, _ p: PoolingGeometry, _ op: String, _ what: String
+) throws {
+  try checkImage(image, samples, p.outputHeight, p.outputWidth, p.channels, op, what)
+}
+
 /// For `tapSums`. Returns how many taps of zeros lie before the weight's.
 package func checkTapSums<Buffer>(
   _ weight: Tensor<Buffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<Buffer>

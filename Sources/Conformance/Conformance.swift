@@ -6,7 +6,7 @@ public enum Conformance {
   /// Every case, op by op.
   public static let cases: [any ConformanceCase] =
     matmulCases + activationCases + reductionCases + lossCases + penaltyCases + randomCases + optimizerCases
-    + memoryCases + convolutionCases + poolingCases + samplingCases + mixedCases
+    + memoryCases + convolutionCases + poolingCases + pooledConvolutionCases + samplingCases + mixedCases
 
   /// The op names of the table, in its order.
   public static let ops: [String] = cases.reduce(into: []) { names, row in

@@ -12,6 +12,8 @@ struct ImageRejection: ConformanceCase {
     case unpool(Shape, switches: Shape, Shape)
     case poolSum(Shape, Shape, below: Shape)
     case poolSpread(Shape, Shape)
+    case convolvePooled(Shape, weight: Shape, Shape, switches: Shape)
+    case pooledGradient(Shape, delta: Shape, weight: Shape, bias: Shape)
   }
   enum Terms: Sendable { case none, bias(Shape), output(Shape), target(Shape) }
 
@@ -30,6 +32,8 @@ struct ImageRejection: ConformanceCase {
     case .unpool: "unpool"
     case .poolSum: "poolSum"
     case .poolSpread: "poolSpread"
+    case .convolvePooled: "convolvePooled"
+    case .pooledGradient: "pooledConvolutionGradient"
     }
   }
 
@@ -90,6 +94,13 @@ struct ImageRejection: ConformanceCase {
       try backend.poolSum(
         t(x), pooling, mean: true, into: t(y), below: ActivationGradient(.tanh, output: t(below)))
     case .poolSpread(let y, let x): try backend.poolSpread(t(y), pooling, mean: false, into: t(x), below: nil)
+    case .convolvePooled(let x, let weight, let y, let switches):
+      try backend.convolvePooled(
+        t(x), t(weight), convolution, bias: nil, activation: .relu, pooling, into: t(y), switches: t(switches))
+    case .pooledGradient(let x, let delta, let weight, let bias):
+      try backend.pooledConvolutionGradient(
+        x: t(x), delta: t(delta), switches: t(delta), convolution, pooling, weightGradient: t(weight),
+        biasGradient: t(bias), accumulate: false)
     }
   }
 
@@ -136,6 +147,36 @@ struct ImageRejection: ConformanceCase {
       convolution("rejects a dilation of 0") { $0.dilationHeight = 0 },
       convolution("rejects a negative padding") { $0.top = -1 },
       convolution("rejects a kernel of 0") { $0.kernelWidth = 0 },
+    ]
+  }
+
+  private static func pooled(_ name: String, _ change: (inout PoolingGeometry) -> Void) -> ImageRejection {
+    var row = ImageRejection(
+      name: name, call: .convolvePooled([2, 4, 5, 2], weight: [3, 3, 2, 3], [2, 1, 1, 3], switches: [2, 1, 1, 3]),
+      pooling: ofConvolution)
+    change(&row.pooling)
+    return row
+  }
+
+  /// Of the convolution's image.
+  private static let ofConvolution = PoolingGeometry(
+    height: 2, width: 3, channels: 3, outputHeight: 1, outputWidth: 1, kernel: (2, 2), stride: (2, 2))
+
+  static var pooledRows: [ImageRejection] {
+    let (x, w, y): (Shape, Shape, Shape) = ([2, 4, 5, 2], [3, 3, 2, 3], [2, 1, 1, 3])
+    func row(_ name: String, _ call: Call) -> ImageRejection {
+      ImageRejection(name: name, call: call, pooling: ofConvolution)
+    }
+    return [
+      row("rejects an image that is not pooled", .convolvePooled(x, weight: w, [2, 2, 3, 3], switches: y)),
+      row("rejects switches of another batch", .convolvePooled(x, weight: w, y, switches: [1, 1, 1, 3])),
+      row("rejects PyTorch's weights", .convolvePooled(x, weight: [3, 2, 3, 3], y, switches: y)),
+      row("rejects a δ of the image between", .pooledGradient(x, delta: [2, 2, 3, 3], weight: w, bias: [3])),
+      row("rejects a flat weight gradient", .pooledGradient(x, delta: y, weight: [54], bias: [3])),
+      row("rejects a bias gradient of the other side", .pooledGradient(x, delta: y, weight: w, bias: [2])),
+      pooled("rejects windows that overlap") { $0.strideHeight = 1 },
+      pooled("rejects a pooling of another image") { $0.width = 2 },
+      pooled("rejects windows of 0") { $0.kernelWidth = 0 },
     ]
   }
 

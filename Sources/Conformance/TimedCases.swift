@@ -113,6 +113,14 @@ extension Conformance {
         let below = GradientTerms(activation: .relu, column: false, l1: 0, curvature: false)
         let forward = ConvolutionCase(side: result, image: image, kind: .forward(layer.activation, bias: true))
         let name = "\(recipe.name) \(layer.name)"
+        if let pooling = layer.pooling {
+          let pooled = PooledImage(convolution: image, pooling: pooling)
+          return [
+            TimedCase(
+              PooledConvolutionCase(image: pooled, activation: layer.activation, bias: true), "\(name), forward"),
+            TimedCase(PooledGradientCase(image: pooled, accumulate: false), "\(name), weight gradient"),
+          ]
+        }
         return [TimedCase(forward, "\(name), forward")]
           + (layer.name == "encoder.0"
             ? []

@@ -45,6 +45,8 @@ public final class OpenCLBackend: Backend {
   var turned: OpenCLBuffer?
   /// Products in slices, on a GPU.
   var slices: OpenCLBuffer?
+  /// The image between a convolution and its pooling.
+  var unpooled: OpenCLBuffer?
   /// What `clipScale` sums in.
   var clipPartials: OpenCLBuffer?
   /// Whether every launch leaves an event for `takeLaunches`.

@@ -1,6 +1,6 @@
 import CinchBackend
 
-extension SaboteurBackend: ConvolutionOps, PoolingOps {
+extension SaboteurBackend: PooledConvolutionOps {
   func convolve(
     _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ geometry: ConvolutionGeometry, into y: Tensor<Buffer>,
     epilogue: Epilogue<Buffer>
@@ -30,6 +30,26 @@ extension SaboteurBackend: ConvolutionOps, PoolingOps {
   }
   func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
     reference.lossPartialCount(geometry, samples: samples, result: side)
+  }
+
+  func convolvePooled(
+    _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ geometry: ConvolutionGeometry, bias: Tensor<Buffer>?,
+    activation: Activation, _ pooling: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>
+  ) throws {
+    try run(y, inputs: [weight]) {
+      try reference.convolvePooled(
+        x, weight, geometry, bias: bias, activation: activation, pooling, into: y, switches: switches)
+    }
+  }
+  func pooledConvolutionGradient(
+    x: Tensor<Buffer>, delta: Tensor<Buffer>, switches: Tensor<Buffer>, _ geometry: ConvolutionGeometry,
+    _ pooling: PoolingGeometry, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>, accumulate: Bool
+  ) throws {
+    try run(weightGradient, inputs: [x]) {
+      try reference.pooledConvolutionGradient(
+        x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+        biasGradient: biasGradient, accumulate: accumulate)
+    }
   }
 
   func maxPool(

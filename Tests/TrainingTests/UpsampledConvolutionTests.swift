@@ -128,10 +128,10 @@ import Testing
   func asWritten() throws {
     let resolved = try Recipe.convPool().resolved()
     let stages = resolved.stages(of: resolved.layers.indices)
-    #expect(stages.map(\.layers).filter { $0.count > 1 } == [5..<7, 7..<9])
+    #expect(stages.map(\.layers).filter { $0.count > 1 } == [0..<2, 5..<7, 7..<9])
     let (joined, apart) = (stages.map { $0.layer.flops }, resolved.layers.map(\.flops))
     // 16 products for 36.
-    #expect(9 * joined[5] == 4 * apart[6] && 9 * joined[6] == 4 * apart[8])
+    #expect(joined[0] == apart[0] && 9 * joined[4] == 4 * apart[6] && 9 * joined[5] == 4 * apart[8])
     let taps = Double(28 * 28 * 9 * 16 + 14 * 14 * 9 * 16 * 8 + 7 * 7 * 9 * 64 + 14 * 14 * 9 * 64 + 28 * 28 * 9 * 8)
     #expect(resolved.stepFlops == 3 * 2 * taps - 2 * Double(28 * 28 * 9 * 16))
     #expect(resolved.fileShapes.first { $0.name == "decoder.4.weight" }?.shape == [1, 8, 3, 3])

@@ -204,6 +204,19 @@ typedef struct {
 /// `below` is of the kind `none` or `backward`, and needs no extents. False where there is no memory.
 bool cinch_pool_images(cinch_device *device, const cinch_pooling *pooling, const cinch_epilogue *below);
 
+// A convolution and the pooling behind it. Windows must lie side by side, from the first pixel on. The image between the
+// two is in no memory but a thread's own, a band at a time: `pooling` has neither a large image nor a result there.
+
+/// The largest of each window of epilogue(source ∗ weight), which is a forward pass: `pooling` is a `cinch_max_pool`.
+/// False where there is no memory.
+bool cinch_convolve_pooled(
+    cinch_device *device, const cinch_convolution *geometry, int64_t samples, const float *source, const float *weight,
+    const cinch_pooling *pooling, const cinch_epilogue *epilogue);
+/// The gradients by δ of the large image, which `pooling`, a `cinch_unpool`, makes of δ of the small one.
+bool cinch_pooled_convolution_gradient(
+    cinch_device *device, const cinch_convolution *geometry, int64_t samples, const float *x,
+    const cinch_pooling *pooling, bool accumulate, bool accumulate_bias, float *weight_gradient, float *bias_gradient);
+
 // MARK: Reductions
 
 /// sums[j] = scale · Σ_k x_kj, or that and what it holds.

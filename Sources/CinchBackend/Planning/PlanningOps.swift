@@ -101,6 +101,26 @@ extension PlanningBackend {
     launch()
   }
 
+  public func convolvePooled(
+    _ x: Tensor<PlannedBuffer>, _ weight: Tensor<PlannedBuffer>, _ geometry: ConvolutionGeometry,
+    bias: Tensor<PlannedBuffer>?, activation: Activation, _ pooling: PoolingGeometry, into y: Tensor<PlannedBuffer>,
+    switches: Tensor<PlannedBuffer>
+  ) throws {
+    _ = try checkPooledConvolution(x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
+    launch()
+  }
+
+  public func pooledConvolutionGradient(
+    x: Tensor<PlannedBuffer>, delta: Tensor<PlannedBuffer>, switches: Tensor<PlannedBuffer>,
+    _ geometry: ConvolutionGeometry, _ pooling: PoolingGeometry, weightGradient: Tensor<PlannedBuffer>,
+    biasGradient: Tensor<PlannedBuffer>, accumulate: Bool
+  ) throws {
+    _ = try checkPooledGradient(
+      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+      biasGradient: biasGradient)
+    launch()
+  }
+
   public func maxPool(
     _ x: Tensor<PlannedBuffer>, _ geometry: PoolingGeometry, into y: Tensor<PlannedBuffer>,
     switches: Tensor<PlannedBuffer>

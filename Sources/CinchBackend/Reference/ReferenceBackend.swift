@@ -10,6 +10,8 @@ public final class ReferenceBackend: Backend {
   public internal(set) var counters = BackendCounters()
   public var memory: MemoryUse { account.use }
   let account = MemoryAccount()
+  /// The image between a convolution and its pooling.
+  private var unpooled: ReferenceBuffer?
 
   public init() {}
 
@@ -17,6 +19,15 @@ public final class ReferenceBackend: Backend {
     DeviceInfo(
       identifier: "reference", name: "Reference", detail: "plain loops in Double, for checking other devices",
       memory: HostMemory.total / 2)
+  }
+
+  /// Room for the image between a convolution and its pooling.
+  func room(_ geometry: ConvolutionGeometry) throws -> Tensor<ReferenceBuffer> {
+    let count = geometry.pooledRoom
+    if let unpooled, unpooled.count >= count { return Tensor(unpooled, shape: [count]) }
+    let made = try tensor([count])
+    unpooled = made.buffer
+    return made
   }
 
   /// The tensor's elements. They stay valid as long as the caller's tensor does.

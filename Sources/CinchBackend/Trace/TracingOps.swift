@@ -112,6 +112,38 @@ extension TracingBackend {
     base.lossPartialCount(geometry, samples: samples, result: side)
   }
 
+  public func convolvePooled(
+    _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ geometry: ConvolutionGeometry, bias: Tensor<Buffer>?,
+    activation: Activation, _ pooling: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>
+  ) throws {
+    let end = Ending(.forward(bias: bias, activation: activation), result: "y", y)
+    try trace(
+      "convolvePooled", [.read("x", x), .read("weight", weight)] + end.operands + [.write("switches", switches)],
+      operations: geometry.flops * Double(samples(x)), "\(text(geometry)) \(end.settings) pooled \(text(pooling))"
+    ) {
+      try base.convolvePooled(
+        x, weight, geometry, bias: bias, activation: activation, pooling, into: y, switches: switches)
+    }
+  }
+
+  public func pooledConvolutionGradient(
+    x: Tensor<Buffer>, delta: Tensor<Buffer>, switches: Tensor<Buffer>, _ geometry: ConvolutionGeometry,
+    _ pooling: PoolingGeometry, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>, accumulate: Bool
+  ) throws {
+    let operands: [Operand] = [
+      .read("x", x), .read("δ", delta), .read("switches", switches),
+      accumulate ? .update("dW", weightGradient) : .write("dW", weightGradient), .write("db", biasGradient),
+    ]
+    try trace(
+      "pooledConvolutionGradient", operands, operations: geometry.flops * Double(samples(x)),
+      "\(text(geometry)) pooled \(text(pooling))"
+    ) {
+      try base.pooledConvolutionGradient(
+        x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+        biasGradient: biasGradient, accumulate: accumulate)
+    }
+  }
+
   public func maxPool(
     _ x: Tensor<Buffer>, _ geometry: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>
   ) throws {

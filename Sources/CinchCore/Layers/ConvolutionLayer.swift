@@ -36,8 +36,8 @@ struct ConvolutionKind: ResolvedKind {
     return Self.fileAxes
   }
 
-  func joined(with below: any ResolvedKind) -> (any ResolvedKind)? {
-    (below as? UpsampleKind).flatMap { UpsampledConvolutionKind($0, self) }
+  func joined(with below: ResolvedLayer, isFirst: Bool) -> (any ResolvedKind)? {
+    (below.kind as? UpsampleKind).flatMap { UpsampledConvolutionKind($0, self) }
   }
 
   func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {

@@ -109,9 +109,11 @@ protocol ResolvedKind: Sendable {
   /// Elements that it keeps on a device beside its parameters, whatever the batch.
   var keptCount: Int { get }
 
-  /// What computes it and the layer below it in one, from that layer's input, with its own parameters; nil where nothing
-  /// does with less work.
-  func joined(with below: any ResolvedKind) -> (any ResolvedKind)?
+  /// What computes it and the layer below it in one, from that layer's input, with the parameters of the one that has
+  /// some; nil where nothing does with less work.
+  ///
+  /// - Parameter isFirst: whether the layer below is the network's first, which hands no δ down.
+  func joined(with below: ResolvedLayer, isFirst: Bool) -> (any ResolvedKind)?
 
   /// The operators that compute the layer where a model is used: nothing is drawn or dropped. Images have channels first.
   ///
@@ -137,7 +139,7 @@ extension ResolvedKind {
   var source: Int? { nil }
   var leftOut: String? { nil }
   var keptCount: Int { 0 }
-  func joined(with below: any ResolvedKind) -> (any ResolvedKind)? { nil }
+  func joined(with below: ResolvedLayer, isFirst: Bool) -> (any ResolvedKind)? { nil }
 }
 
 /// Where a layer is made.
@@ -147,6 +149,6 @@ struct LayerSite<B: Backend> {
   let index: Int
   /// As `ResolvedKind.parameters` lists them.
   let parameters: [LayerParameter<B.Buffer>]
-  /// The layers made before it.
+  /// The layers made before it; of what computes several, those too.
   let layers: [any Layer<B>]
 }

@@ -49,6 +49,10 @@ struct MaxPoolKind: ResolvedKind {
   var picksInputs: Bool { true }
   var leftOut: String? { geometry.leftOut }
 
+  func joined(with below: ResolvedLayer, isFirst: Bool) -> (any ResolvedKind)? {
+    isFirst ? PooledConvolutionKind(below, self) : nil
+  }
+
   func operators(of layer: ResolvedLayer, on x: String, in graph: inout GraphBuilder) throws -> String {
     let results = graph.add("MaxPool", [x], geometry.attributes, outputs: graph.needsSwitches ? 2 : 1)
     if results.count > 1 { graph.switches[graph.index] = (x, results[1]) }

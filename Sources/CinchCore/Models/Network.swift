@@ -56,11 +56,13 @@ final class Network<B: Backend> {
     }
   }
 
-  /// Where a layer is made, or what computes it together with layers below.
-  func site(of index: Int) -> LayerSite<B> {
-    LayerSite(
-      backend: backend, index: index, parameters: Self.views(layout, index, parameters, gradients),
-      layers: Array(layers[..<index]))
+  /// Where what computes some layers is made, at the last one's place, with the parameters of the one that has some.
+  func site(of range: Range<Int>) -> LayerSite<B> {
+    let last = range.upperBound - 1
+    let owner = range.last { !layout.uses(at: $0).isEmpty } ?? last
+    return LayerSite(
+      backend: backend, index: last, parameters: Self.views(layout, owner, parameters, gradients),
+      layers: Array(layers[...last]))
   }
 
   /// The layers of a restricted Boltzmann machine: from visible to hidden units, and back by the same weight.

@@ -56,13 +56,17 @@ public struct ResolvedNetwork: Sendable {
   package var convolutions: [ConvolutionLayerShape] {
     stages(of: layers.indices).compactMap { _, layer in
       let (geometry, isTransposed): (ConvolutionGeometry, Bool)
+      var (activation, pooling): (Activation, PoolingGeometry?) = (layer.spec.activation, nil)
       switch layer.kind {
       case let kind as ConvolutionKind: (geometry, isTransposed) = (kind.geometry, kind.isTransposed)
       case let kind as UpsampledConvolutionKind: (geometry, isTransposed) = (kind.geometry, true)
+      case let kind as PooledConvolutionKind:
+        (geometry, isTransposed) = (kind.convolution.geometry, false)
+        (activation, pooling) = (kind.activation, kind.pooling.geometry)
       default: return nil
       }
       return ConvolutionLayerShape(
-        name: layer.name, geometry: geometry, isTransposed: isTransposed, activation: layer.spec.activation)
+        name: layer.name, geometry: geometry, isTransposed: isTransposed, activation: activation, pooling: pooling)
     }
   }
 }
@@ -73,6 +77,8 @@ package struct ConvolutionLayerShape: Sendable {
   package var geometry: ConvolutionGeometry
   package var isTransposed: Bool
   package var activation: Activation
+  /// Of the pooling that is computed with it.
+  package var pooling: PoolingGeometry?
 }
 
 extension AutoencoderArchitecture {

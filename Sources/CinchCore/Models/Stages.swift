@@ -31,7 +31,8 @@ extension ResolvedNetwork {
   /// A layer and the one below it as one; nil where they are computed apart. A gradient that is added to another layer's is
   /// made in place.
   private func joined(_ index: Int) -> ResolvedLayer? {
-    guard index > 0, index != encoderCount, let kind = layers[index].kind.joined(with: layers[index - 1].kind),
+    guard index > 0, index != encoderCount,
+      let kind = layers[index].kind.joined(with: layers[index - 1], isFirst: index == 1),
       !parameters.uses(at: index).contains(where: parameters.accumulates)
     else { return nil }
     var layer = layers[index]
@@ -55,7 +56,7 @@ extension Network {
       if stage.layers.count == 1, !isLinear { return Stage(layers: stage.layers, layer: layers[last]) }
       var layer = stage.layer
       if isLinear { layer.spec = layer.spec.definition.ending(with: .linear) }
-      return Stage(layers: stage.layers, layer: try layer.kind.make(layer, at: site(of: last)))
+      return Stage(layers: stage.layers, layer: try layer.kind.make(layer, at: site(of: stage.layers)))
     }
   }
 }

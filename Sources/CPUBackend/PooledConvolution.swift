@@ -1,0 +1,45 @@
+import CVector
+import CinchBackend
+
+extension CPUBackend: PooledConvolutionOps {
+  public func convolvePooled(
+    _ x: Tensor<CPUBuffer>, _ weight: Tensor<CPUBuffer>, _ geometry: ConvolutionGeometry, bias: Tensor<CPUBuffer>?,
+    activation: Activation, _ pooling: PoolingGeometry, into y: Tensor<CPUBuffer>, switches: Tensor<CPUBuffer>
+  ) throws {
+    let samples = try checkPooledConvolution(x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
+    for result in [y, switches] {
+      try require(
+        !result.overlaps(x) && !result.overlaps(weight),
+        "An image of \(result.shape) cannot be stored over what it is made of.")
+    }
+    try require(!switches.overlaps(y), "The switches cannot be stored over the images.")
+    var job = self.pooling(cinch_max_pool, pooling, samples)
+    (job.result, job.found) = (try y.pointer, try switches.pointer)
+    var shape = cinch_convolution(geometry)
+    var ending = try cinch_epilogue(Epilogue.forward(bias: bias, activation: activation))
+    counters.launches += 1
+    guard try cinch_convolve_pooled(device, &shape, Int64(samples), x.input, weight.input, &job, &ending) else {
+      throw noRoom()
+    }
+  }
+
+  public func pooledConvolutionGradient(
+    x: Tensor<CPUBuffer>, delta: Tensor<CPUBuffer>, switches: Tensor<CPUBuffer>, _ geometry: ConvolutionGeometry,
+    _ pooling: PoolingGeometry, weightGradient: Tensor<CPUBuffer>, biasGradient: Tensor<CPUBuffer>, accumulate: Bool
+  ) throws {
+    let samples = try checkPooledGradient(
+      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+      biasGradient: biasGradient)
+    try require(
+      ![x, delta, switches].contains { weightGradient.overlaps($0) },
+      "A weight gradient of \(weightGradient.shape) cannot be stored over the images it is made of.")
+    var job = self.pooling(cinch_unpool, pooling, samples)
+    (job.small, job.switches) = (try delta.input, try switches.input)
+    var shape = cinch_convolution(geometry)
+    counters.launches += 1
+    guard
+      try cinch_pooled_convolution_gradient(
+        device, &shape, Int64(samples), x.input, &job, accumulate, false, weightGradient.pointer, biasGradient.pointer)
+    else { throw noRoom() }
+  }
+}

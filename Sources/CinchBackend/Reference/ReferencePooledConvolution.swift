@@ -1,0 +1,26 @@
+extension ReferenceBackend: PooledConvolutionOps {
+  public func convolvePooled(
+    _ x: Tensor<ReferenceBuffer>, _ weight: Tensor<ReferenceBuffer>, _ geometry: ConvolutionGeometry,
+    bias: Tensor<ReferenceBuffer>?, activation: Activation, _ pooling: PoolingGeometry,
+    into y: Tensor<ReferenceBuffer>, switches: Tensor<ReferenceBuffer>
+  ) throws {
+    _ = try checkPooledConvolution(
+      x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
+    try convolveThenPool(
+      x, weight, geometry, bias: bias, activation: activation, pooling, into: y,
+      switches: switches, room: room(geometry))
+  }
+
+  public func pooledConvolutionGradient(
+    x: Tensor<ReferenceBuffer>, delta: Tensor<ReferenceBuffer>, switches: Tensor<ReferenceBuffer>,
+    _ geometry: ConvolutionGeometry, _ pooling: PoolingGeometry, weightGradient: Tensor<ReferenceBuffer>,
+    biasGradient: Tensor<ReferenceBuffer>, accumulate: Bool
+  ) throws {
+    _ = try checkPooledGradient(
+      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+      biasGradient: biasGradient)
+    try unpoolThenGradient(
+      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+      biasGradient: biasGradient, accumulate: accumulate, room: room(geometry))
+  }
+}

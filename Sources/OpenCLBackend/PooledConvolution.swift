@@ -1,0 +1,36 @@
+import CinchBackend
+
+extension OpenCLBackend: PooledConvolutionOps {
+  public func convolvePooled(
+    _ x: Tensor<OpenCLBuffer>, _ weight: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry,
+    bias: Tensor<OpenCLBuffer>?, activation: Activation, _ pooling: PoolingGeometry, into y: Tensor<OpenCLBuffer>,
+    switches: Tensor<OpenCLBuffer>
+  ) throws {
+    _ = try checkPooledConvolution(x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
+    try convolveThenPool(
+      x, weight, geometry, bias: bias, activation: activation, pooling, into: y, switches: switches,
+      room: room(geometry))
+  }
+
+  public func pooledConvolutionGradient(
+    x: Tensor<OpenCLBuffer>, delta: Tensor<OpenCLBuffer>, switches: Tensor<OpenCLBuffer>,
+    _ geometry: ConvolutionGeometry, _ pooling: PoolingGeometry, weightGradient: Tensor<OpenCLBuffer>,
+    biasGradient: Tensor<OpenCLBuffer>, accumulate: Bool
+  ) throws {
+    _ = try checkPooledGradient(
+      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+      biasGradient: biasGradient)
+    try unpoolThenGradient(
+      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+      biasGradient: biasGradient, accumulate: accumulate, room: room(geometry))
+  }
+
+  /// Room for the image between a convolution and its pooling, of either pass.
+  private func room(_ geometry: ConvolutionGeometry) throws -> Tensor<OpenCLBuffer> {
+    let count = geometry.pooledRoom
+    if let unpooled, unpooled.count >= count { return Tensor(unpooled, shape: [count]) }
+    let made = try allocate(count, isScratch: true)
+    unpooled = made
+    return Tensor(made, shape: [count])
+  }
+}
