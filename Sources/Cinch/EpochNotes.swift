@@ -78,12 +78,10 @@ extension Run {
     var first: [Tensorflow_Event] = []
     if file == nil {
       first = [.version]
-      if epoch.number > 1 {
-        // What others have told of epochs that were trained again is not to be shown; what nobody has told of is.
-        let told = min(EventFile.lastStep(in: folder), epoch.number - 1)
-        if !EventFile.names(in: folder).isEmpty { first.append(.start(told + 1)) }
-        first += try state.history.filter { (told + 1..<epoch.number).contains($0.number) }.map(figures)
-      }
+      // What others have told of epochs that were trained again is not to be shown; what nobody has told of is.
+      let told = min(EventFile.lastStep(in: folder), epoch.number - 1)
+      if !EventFile.names(in: folder).isEmpty { first.append(.start(told + 1)) }
+      first += try state.history.filter { (told + 1..<epoch.number).contains($0.number) }.map(figures)
       file = EventFile(in: folder, host: config.provenance?.last?.host ?? "")
     }
     guard let file else { return }

@@ -98,6 +98,22 @@ import Testing
     #expect(abs(told.sum - weight.values.reduce(0) { $0 + Double($1) }) < 1e-9)
   }
 
+  /// A process that ended before the first checkpoint has told of epochs that are trained again from the first one on.
+  @Test func epochsThatAreTrainedAgainAreShownOnce() throws {
+    let folder = Folder()
+    var settings = Run.Settings()
+    settings.tensorBoard = true
+    try Self.run(folder, epochs: 2, settings).train()
+    let manager = FileManager.default, events = try Self.files(folder)
+    for name in try manager.contentsOfDirectory(atPath: folder.path)
+    where !events.contains(where: { $0.hasSuffix(name) }) {
+      try manager.removeItem(atPath: folder.path + "/" + name)
+    }
+    try Self.run(folder, epochs: 3, settings).train()
+    let second = try Self.events(try #require(Self.files(folder).last))
+    #expect(second.map(\.step) == [0, 1, 1, 2, 3] && second[1].sessionLog.status == .start)
+  }
+
   /// To watch changes nothing, and a run that goes on says what its file replaces.
   @Test func watchingChangesNoBitAndGoesOn() throws {
     let (plain, watched) = (Folder(), Folder())
