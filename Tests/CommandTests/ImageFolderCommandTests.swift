@@ -52,7 +52,7 @@ extension Sandbox {
     for (data, output) in [("", "own"), ("--data others", "new/")] {
       let outcome = try await sandbox.run(line: "reconstruct run --device reference \(data) -o \(output)")
       #expect(outcome.status == 0 && outcome.output.contains("20 images, 3×8×8"), "\(outcome.errors)")
-      try await sandbox.run(line: "reconstruct run --device reference \(data) -o x.npy")
+      try await sandbox.run(line: "reconstruct run --device reference \(data) -o x.npy --overwrite")
       let expected = try NPY.read(sandbox.path("x.npy"))
       let written = try Dataset.load(sandbox.path(output))
       #expect(written.sampleNames?.first == "round/0.png" && written.classNames == ["round", "square"])

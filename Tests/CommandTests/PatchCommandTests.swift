@@ -121,7 +121,7 @@ import Testing
     #expect(config.recipe.image == ImageShape(channels: 3, height: 4, width: 4))
     let encoded = try await sandbox.run(line: "encode run --data nhwc.npy --patches 4x4 --count 5 -o c.npy")
     #expect(encoded.status == 0, "\(encoded.errors)")
-    let whole = try await sandbox.run(line: "encode run --data nhwc.npy -o c.npy")
+    let whole = try await sandbox.run(line: "encode run --data nhwc.npy -o whole.npy")
     #expect(whole.refused(65) && whole.errors.contains("--patches 4x4"), "\(whole.errors)")
   }
 

@@ -50,7 +50,8 @@ import Testing
     // Larger images of an array.
     try sandbox.writeImages(count: 3, height: 9, width: 12)
     for data in ["nchw.npy", "nhwc.npy --layout nhwc"] {
-      let outcome = try await sandbox.run(line: "reconstruct run --device reference --data \(data) -o large.npy")
+      let outcome = try await sandbox.run(
+        line: "reconstruct run --device reference --data \(data) -o large.npy --overwrite")
       #expect(outcome.status == 0, "\(outcome.errors)")
       #expect(try NPY.read(sandbox.path("large.npy")).shape == [3, 3, 9, 12])
     }

@@ -273,4 +273,42 @@ import Testing
     let outcome = try await sandbox.run("recipes", output: full)
     #expect(outcome.refused(74) && outcome.errors.contains("make room"))
   }
+
+  /// Every command that writes a file leaves one that is there as it is, its own input too, unless it is asked.
+  @Test func filesAreReplacedWhereAskedAlone() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    let trained = "--data data.csv --layers 16,3 --device reference --epochs 1"
+    try await sandbox.run(line: "train linear \(trained) --out run")
+    try await sandbox.run(line: "encode run -o codes.npy")
+    try await sandbox.run(line: "compress run -o codes.cinch")
+    for line in [
+      "encode run -o old.csv", "decode run --codes codes.npy -o old.csv", "reconstruct run -o old.csv",
+      "score run -o old.csv", "compress run -o old.csv", "decompress run codes.cinch -o old.csv",
+      "decompress run codes.cinch -o new.npy --codes old.csv",
+      "sample run --mixture 2 -n 3 -o old.csv", "encode run --data old.csv -o old.csv",
+    ] {
+      try sandbox.writeData("old.csv", rows: 5)
+      let old = try sandbox.bytes("old.csv")
+      let refused = try await sandbox.run(line: line)
+      #expect(
+        refused.refused(64) && refused.errors.contains("'old.csv' is there already")
+          && refused.errors.contains("--overwrite"),
+        "\(line): \(refused.errors)")
+      #expect(try sandbox.bytes("old.csv") == old)
+      let replaced = try await sandbox.run(line: line + " --overwrite")
+      #expect(replaced.status == 0, "\(line): \(replaced.errors)")
+      #expect(try sandbox.bytes("old.csv") != old)
+    }
+    let history = try sandbox.bytes("run/history.csv")
+    let own = try await sandbox.run(line: "encode run -o run/history.csv --overwrite")
+    #expect(own.refused(64) && own.errors.contains("a run's own file"), "\(own.errors)")
+    #expect(try sandbox.bytes("run/history.csv") == history)
+
+    try FileManager.default.createDirectory(atPath: sandbox.path("mine"), withIntermediateDirectories: true)
+    try sandbox.write("precious", to: "mine/history.csv")
+    let run = try await sandbox.run(line: "train linear \(trained) --out mine")
+    #expect(run.refused(64) && run.errors.contains("'mine/history.csv' is there already"), "\(run.errors)")
+    #expect(try sandbox.bytes("mine/history.csv") == Data("precious".utf8))
+  }
 }

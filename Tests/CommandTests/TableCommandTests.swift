@@ -84,7 +84,7 @@ import Testing
       ("score run -o a.csv", "id,score,quantile,anomaly"),
       ("score run --per-feature -o a.csv", "id,score,quantile,anomaly,length,sex=male"),
     ] {
-      let outcome = try await sandbox.run(line: line)
+      let outcome = try await sandbox.run(line: line + " --overwrite")
       #expect(outcome.status == 0, "\(line): \(outcome.errors)")
       let written = try lines("a.csv")
       #expect(written.count == 91 && written[0] == header, "\(line): \(written[0])")

@@ -18,6 +18,8 @@ struct ClassifyCommand: ParsableCommand {
     help: ArgumentHelp("A file for the classes: .csv, with a row for each sample. (default: none)", valueName: "file"))
   var output: String?
 
+  @OptionGroup var overwriting: OverwriteOptions
+
   @Flag(help: "Prints one JSON object.")
   var json = false
 
@@ -25,6 +27,7 @@ struct ClassifyCommand: ParsableCommand {
     if let output, !output.hasSuffix(".csv") {
       throw CinchError.usage("The output '\(output)' is no .csv: name a file that ends so.")
     }
+    try overwriting.requireFree(output)
     let (model, config) = try runOptions.open()
     let data = try dataOptions.load(for: config)
     let classes = try model.classify(data)

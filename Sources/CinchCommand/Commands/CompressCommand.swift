@@ -25,11 +25,14 @@ struct CompressCommand: ParsableCommand {
     help: ArgumentHelp("Where the compressed samples go.", valueName: "file"))
   var output: String
 
+  @OptionGroup var overwriting: OverwriteOptions
+
   @Flag(help: "Prints one JSON object.")
   var json = false
 
   func run() throws {
     try CodeStream.require(bits: bits)
+    try overwriting.requireFree(output)
     let (model, config) = try runOptions.open()
     let data = try dataOptions.load(for: config)
     let stream = try model.compress(data, bits: bits)
@@ -106,12 +109,9 @@ struct DecompressCommand: ParsableCommand {
   var codes: String?
 
   func run() throws {
-    try outputOptions.requireKnownEnding()
-    if let codes {
-      try OutputOptions.requireKnownEnding(codes)
-      guard codes != outputOptions.output else {
-        throw CinchError.usage("Both the samples and the codes would go to '\(codes)': name two files.")
-      }
+    try outputOptions.requirePlace(codes)
+    if let codes, codes == outputOptions.output {
+      throw CinchError.usage("Both the samples and the codes would go to '\(codes)': name two files.")
     }
     let (model, config) = try runOptions.open()
     let restored = try model.codes(of: try CodeStream(contentsOf: file))

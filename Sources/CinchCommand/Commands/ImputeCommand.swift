@@ -25,6 +25,8 @@ struct ImputeCommand: ParsableCommand {
     help: ArgumentHelp("The completed table: .csv or .tsv, as the table itself. (default: none)", valueName: "file"))
   var output: String?
 
+  @OptionGroup var overwriting: OverwriteOptions
+
   @Option(
     name: [.customShort("m"), .customLong("imputations")], parsing: .unconditional,
     help: ArgumentHelp(
@@ -94,6 +96,16 @@ struct ImputeCommand: ParsableCommand {
     return try TableRewriter(source, schema)
   }
 
+  /// Every table that is to be written.
+  private func requireFree() throws {
+    guard let output else { return }
+    try overwriting.requireFree(output)
+    guard let imputations, imputations > 1 else { return }
+    for part in (1...imputations).map(String.init) + ["variance"] {
+      try overwriting.requireFree(Self.name(output, part))
+    }
+  }
+
   /// Before any work is done.
   private func check() throws {
     guard trained == nil || evaluate == nil else {
@@ -119,6 +131,7 @@ struct ImputeCommand: ParsableCommand {
         throw CinchError.usage("-m says how many tables are written: name them with --output.")
       }
     }
+    try requireFree()
     guard output != nil || evaluate != nil || save != nil else {
       throw CinchError.usage(
         "Nothing would come of this: name the completed table with --output, or ask for --evaluate 0.2.")

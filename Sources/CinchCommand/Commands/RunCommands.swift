@@ -35,9 +35,16 @@ struct OutputOptions: ParsableArguments {
     help: ArgumentHelp("Where the result goes: a file that ends with .npy or .csv.", valueName: "file"))
   var output: String
 
+  @OptionGroup var overwriting: OverwriteOptions
+
   /// Before any work is done: a misspelt ending would hide in which format the file is.
-  /// - Throws: `CinchError.usage`.
-  func requireKnownEnding() throws { try Self.requireKnownEnding(output) }
+  ///
+  /// - Parameter other: a second file.
+  /// - Throws: `CinchError.usage` where a file ends otherwise, or is there already.
+  func requirePlace(_ other: String? = nil) throws {
+    for path in [output, other].compactMap({ $0 }) { try Self.requireKnownEnding(path) }
+    try overwriting.requireFree(output, other)
+  }
 
   static func requireKnownEnding(_ output: String) throws {
     guard output.hasSuffix(".npy") || output.hasSuffix(".csv") else {
@@ -222,7 +229,7 @@ struct EncodeCommand: ParsableCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func run() throws {
-    try outputOptions.requireKnownEnding()
+    try outputOptions.requirePlace()
     let (model, config) = try runOptions.open()
     let data = try dataOptions.load(for: config)
     let codes = try model.encode(data)
@@ -247,7 +254,7 @@ struct DecodeCommand: ParsableCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func run() throws {
-    try outputOptions.requireKnownEnding()
+    try outputOptions.requirePlace()
     let (model, config) = try runOptions.open()
     let data = try NamedRows.codes(codes)
     let decoded = try model.decode(data, in: config.layout)
@@ -272,7 +279,7 @@ struct ReconstructCommand: ParsableCommand {
   @OptionGroup var outputOptions: ImageOutputOptions
 
   func run() throws {
-    var output = try ImageOutput(outputOptions.output)
+    var output = try outputOptions.open()
     let (model, config) = try runOptions.open()
     let inputs = try ImageInputs(dataOptions, config)
     if let samples = inputs.samples, !output.isPicture {

@@ -52,11 +52,21 @@ struct SampleCommand: ParsableCommand {
     help: ArgumentHelp("Where the samples go. (default: samples.png in the run's folder)", valueName: "path"))
   var output: String?
 
+  @OptionGroup var overwriting: OverwriteOptions
+
   func run() throws {
     try requireOneWay()
+    try requirePlace()
     let (model, config) = try runOptions.open()
     let (samples, columns, caption) = try make(model, config)
     try write(samples, config, columns: columns, caption: "\(config.recipe.name): \(caption)")
+  }
+
+  private func requirePlace() throws {
+    guard let output else { return }
+    if [".npy", ".csv", ".png"].contains(where: output.hasSuffix) { return try overwriting.requireFree(output) }
+    // What is in a folder may be replaced where the user says so.
+    if !overwriting.overwrite { _ = try ImageFolderOutput(output) }
   }
 
   private func requireOneWay() throws {

@@ -59,6 +59,8 @@ struct ScoreCommand: ParsableCommand {
         + "errors. (default: none)", valueName: "file"))
   var picture: String?
 
+  @OptionGroup var overwriting: OverwriteOptions
+
   @Flag(help: "Prints one JSON object.")
   var json = false
 
@@ -110,6 +112,7 @@ struct ScoreCommand: ParsableCommand {
     if let picture, !picture.hasSuffix(".png") {
       throw CinchError.usage("The picture '\(picture)' is no .png: name a file that ends so.")
     }
+    try overwriting.requireFree(output, picture)
     guard falseAlarms == nil || contamination == nil else {
       throw CinchError.usage("Give --false-alarms or --contamination, not both: each sets the threshold.")
     }

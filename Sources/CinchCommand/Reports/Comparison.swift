@@ -16,12 +16,15 @@ struct PictureOptions: ParsableArguments {
       "A picture of some samples before and after. (default: in the run's folder)", valueName: "file"))
   var picture: String?
 
+  @OptionGroup var overwriting: OverwriteOptions
+
   /// - Throws: `CinchError.usage` where the result or the picture cannot go there.
   func open() throws -> ImageOutput? {
     if let picture, !picture.hasSuffix(".png") {
       throw CinchError.usage("The picture '\(picture)' is a PNG file: name one that ends with .png.")
     }
-    return try output.map { try ImageOutput($0) }
+    try overwriting.requireFree(picture)
+    return try output.map { try ImageOutput($0, overwriting) }
   }
 
   /// - Parameter name: of the picture in the run's folder.

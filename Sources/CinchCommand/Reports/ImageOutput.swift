@@ -9,6 +9,11 @@ struct ImageOutputOptions: ParsableArguments {
       "Where the result goes: a file that ends with .npy or .csv, or of one image .png, or a new or empty folder of PNG files.",
       valueName: "path"))
   var output: String
+
+  @OptionGroup var overwriting: OverwriteOptions
+
+  /// - Throws: `CinchError.usage` where the result cannot go there.
+  func open() throws -> ImageOutput { try ImageOutput(output, overwriting) }
 }
 
 /// A place for images that come one after the other: a folder, a PNG file of one, or an array.
@@ -27,11 +32,15 @@ struct ImageOutput {
   private var values: [Float] = []
   private var image: ImageShape?
 
-  /// - Throws: `CinchError.usage` where the path says nothing that can be written, or names a folder that is not empty.
-  init(_ output: String) throws {
+  /// - Throws: `CinchError.usage` where the path says nothing that can be written, names a folder that is not empty, or a
+  ///   file that is there already.
+  init(_ output: String, _ overwriting: OverwriteOptions) throws {
     if let folder = try ImageFolderOutput(output) {
       place = .folder(folder)
-    } else if output.hasSuffix(".png") {
+      return
+    }
+    try overwriting.requireFree(output)
+    if output.hasSuffix(".png") {
       place = .picture(output)
     } else {
       guard output.hasSuffix(".npy") || output.hasSuffix(".csv") else {
