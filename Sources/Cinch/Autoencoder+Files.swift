@@ -38,8 +38,16 @@ extension Autoencoder {
     let identity = try RunIdentity(recipe, parameters)
     config.identity = identity
     config.code = try data.map { try codeUsage($0) }
-    try folder.write(config)
-    try folder.write(parameters, of: recipe, identity)
+    let isNew = !folder.has(.config) && !folder.has(.model)
+    do {
+      // The configuration makes the folder a run: it comes when there is a model.
+      try folder.write(parameters, of: recipe, identity)
+      try folder.write(config)
+    } catch {
+      // Half a run could be neither used nor saved over.
+      if isNew { try? folder.remove([.model, .config]) }
+      throw error
+    }
     // After the model, so that a full disk loses nothing.
     try folder.remove([.checkpoint, .history, .reconstructions, .filters, .features, .principalComponents, .scores])
     try folder.write(.filters, of: self, samples: nil, config)

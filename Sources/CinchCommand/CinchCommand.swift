@@ -75,15 +75,21 @@ struct CinchCommand: ParsableCommand {
       "There is no command '\(word)'\(Suggestion.text(for: word, among: names)): see 'cinch --help'.")
   }
 
-  /// The parser's message, its lists joined, and in place of its usage where to read that.
-  private static func oneLine(_ error: any Error) -> String {
-    let lines = message(for: error).split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
+  /// The parser's message in one line, its lists joined, without a full stop.
+  static func joined(_ message: String) -> String {
+    let lines = message.split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
     let items = lines.filter { $0.hasPrefix("- ") }.map { $0.dropFirst(2) }.joined(separator: ", ")
     var text = lines.filter { !$0.hasPrefix("- ") }.joined(separator: " ") + (items.isEmpty ? "" : " " + items)
     while text.last == "." { text.removeLast() }
+    return text.replacing(". Please", with: "; please")
+  }
+
+  /// The parser's message, and in place of its usage where to read that.
+  private static func oneLine(_ error: any Error) -> String {
+    var text = joined(message(for: error))
     // The usage ends with how to ask the command in question for help.
     let help = fullMessage(for: error).firstMatch(of: /See '(.+?)'/).map { String($0.1) } ?? "cinch --help"
-    text = text.replacing(". Please", with: "; please").replacing(/\. Did (you mean .+\?)/) { " (did \($0.1))" }
+    text = text.replacing(/\. Did (you mean .+\?)/) { " (did \($0.1))" }
     return "\(text); see '\(help)'."
   }
 

@@ -143,11 +143,29 @@ import Testing
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 400)
     try await sandbox.run(line: "train deep --layers 16,12 --data data.csv --device reference --epochs 1 --out run")
+    try expectLimit(blocks: 4, "encode run --device reference -o codes.npy", in: sandbox)
+    let left = try FileManager.default.contentsOfDirectory(atPath: sandbox.folder.path)
+    #expect(!left.contains { $0 == "codes.npy" || $0.hasPrefix(".cinch-") }, "\(left)")
+  }
+
+  /// An import that fails leaves nothing that a second one would stumble over.
+  @Test func aFailedImportLeavesNoRun() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    try await sandbox.run(line: "train deep --layers 16,12 --data data.csv --device reference --epochs 1 --out run")
+    try await sandbox.run(line: "export run -o w.safetensors")
+    let line = "import w.safetensors --recipe run/config.json --device reference -o back"
+    try expectLimit(blocks: 1, line, in: sandbox)
+    #expect(!sandbox.exists("back"))
+    let again = try await sandbox.run(line: line)
+    #expect(again.status == 0, "\(again.errors)")
+  }
+
+  /// A command ends with what to do where files may have no more blocks of 512 bytes.
+  private func expectLimit(blocks: Int, _ line: String, in sandbox: Sandbox) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = [
-      "-c", "ulimit -f 4; exec \"$0\" encode run --device reference -o codes.npy", Sandbox.program.path,
-    ]
+    process.arguments = ["-c", "ulimit -f \(blocks); exec \"$0\" \(line)", Sandbox.program.path]
     process.currentDirectoryURL = sandbox.folder
     let errors = Pipe()
     process.standardError = errors
@@ -156,8 +174,6 @@ import Testing
     process.waitUntilExit()
     #expect(process.terminationReason == .exit && process.terminationStatus == 74, "\(text)")
     #expect(text.contains("ulimit -f"))
-    let left = try FileManager.default.contentsOfDirectory(atPath: sandbox.folder.path)
-    #expect(!left.contains { $0 == "codes.npy" || $0.hasPrefix(".cinch-") }, "\(left)")
   }
 
   @Test func aDivergedRunKeepsItsLastGoodCheckpoint() async throws {

@@ -70,6 +70,7 @@ import Testing
     ("sweep sparse --data data.csv --grid lr=1 --grid lr=2", "two grids"),
     ("sweep sparse --data data.csv --grid lr=1 --lr 2", "leave one of them out"),
     ("sweep sparse --data data.csv --grid lr=x", "'x' is invalid"),
+    ("sweep sparse --data data.csv --grid loss=mse,foo", "one of the following: sse, mse"),
     ("sweep sparse --data data.csv --grid code=0", "no number of 1 or more"),
     ("sweep sparse --data data.csv --grid tied=maybe", "neither yes nor no"),
     ("sweep sparse --data data.csv --grid scale=max", "is none of"),

@@ -122,7 +122,8 @@ struct Grid {
     let options: RecipeOptions
     do { options = try RecipeOptions.parse(words) } catch {
       throw CinchError.usage(
-        "--grid has a value that its setting does not take (\(RecipeOptions.message(for: error).lowercasedFirst)): give others."
+        "--grid has a value that its setting does not take (\(CinchCommand.joined(RecipeOptions.message(for: error)).lowercasedFirst)): "
+          + "give others."
       )
     }
     recipe = try options.fit(recipe, isFromFile: true, to: data)

@@ -111,7 +111,8 @@ struct SweepReport {
       try Output.result("saved     \(files.joined(separator: ", "))")
     }
     if ranked.isEmpty {
-      throw CinchError.diverged("No run of the sweep has come to its end: try smaller learning rates.")
+      throw CinchError.diverged(
+        "No run of the sweep has come to its end: change what each says above, and sweep into another folder.")
     }
   }
 }
