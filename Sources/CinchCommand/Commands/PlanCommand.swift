@@ -11,7 +11,9 @@ struct PlanCommand: ParsableCommand {
       takes some seconds: run nothing else meanwhile. Loading, compiling kernels and writing files are not in it.
       """)
 
-  @Argument(help: ArgumentHelp("Which recipe; left out with --recipe.", valueName: "recipe"))
+  @Argument(
+    help: ArgumentHelp("Which recipe; left out with --recipe.", valueName: "recipe"),
+    completion: .list(Recipe.all.map(\.name)))
   var name: String?
 
   @Option(

@@ -9,7 +9,9 @@ struct RecipesCommand: ParsableCommand {
       them in one array.
       """)
 
-  @Argument(help: ArgumentHelp("One recipe alone.", valueName: "recipe"))
+  @Argument(
+    help: ArgumentHelp("One recipe alone.", valueName: "recipe"),
+    completion: .list(Recipe.all.map(\.name)))
   var name: String?
 
   @Flag(help: "Prints recipes as JSON.")

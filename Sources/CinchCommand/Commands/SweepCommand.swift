@@ -15,7 +15,9 @@ struct SweepCommand: ParsableCommand {
       each run, and report.html, which compares them. Ctrl-C ends it between two updates; --resume goes on from there.
       """)
 
-  @Argument(help: ArgumentHelp("Which recipe; left out with --recipe or --resume.", valueName: "recipe"))
+  @Argument(
+    help: ArgumentHelp("Which recipe; left out with --recipe or --resume.", valueName: "recipe"),
+    completion: .list(Recipe.all.map(\.name)))
   var name: String?
 
   @Option(

@@ -15,7 +15,9 @@ struct TrainCommand: ParsableCommand {
       comes to the same weights, bit for bit, as if it had never stopped.
       """)
 
-  @Argument(help: ArgumentHelp("Which recipe; left out with --recipe or --resume.", valueName: "recipe"))
+  @Argument(
+    help: ArgumentHelp("Which recipe; left out with --recipe or --resume.", valueName: "recipe"),
+    completion: .list(Recipe.all.map(\.name)))
   var name: String?
 
   @Option(
