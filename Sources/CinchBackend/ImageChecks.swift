@@ -1,0 +1,215 @@
+// The checks of ops on images. Extents are compared one by one: a shape made for the comparison would allocate in every
+// step.
+
+/// An image may also come flat, one row per sample, as data sets and dense layers leave it.
+private func checkImage<Buffer>(
+  _ tensor: Tensor<Buffer>, _ samples: Int, _ height: Int, _ width: Int, _ channels: Int, _ op: String, _ name: String
+) throws {
+  let extents = tensor.shape.dimensions
+  let fits =
+    switch extents.count {
+    case 2: extents[0] == samples && extents[1] == height * width * channels
+    case 4: extents[0] == samples && extents[1] == height && extents[2] == width && extents[3] == channels
+    default: false
+    }
+  guard fits else {
+    throw fail(
+      "'\(op)': \(name) is \(tensor.shape), but \(Shape([samples, height, width, channels])) is needed, channels last.")
+  }
+}
+
+private func checkImageGradient<Buffer>(
+  _ terms: ActivationGradient<Buffer>, _ samples: Int, _ height: Int, _ width: Int, _ channels: Int, _ op: String
+) throws {
+  try checkImage(terms.output, samples, height, width, channels, op, "the layer's output")
+  if let column = terms.column { try checkCount(column, channels, op, "the column term") }
+  if let curvature = terms.curvature { try checkCount(curvature.norms, channels, op, "the row norms") }
+}
+
+private func checkGeometry(_ g: ConvolutionGeometry, _ op: String) throws {
+  guard min(g.height, g.width, g.channels) > 0, min(g.outputHeight, g.outputWidth, g.outputChannels) > 0,
+    min(g.kernelHeight, g.kernelWidth) > 0
+  else {
+    throw fail(
+      "'\(op)': an image of \(g.height) × \(g.width) × \(g.channels), a kernel of \(g.kernelHeight) × \(g.kernelWidth) "
+        + "and an image of \(g.outputHeight) × \(g.outputWidth) × \(g.outputChannels) need an extent of 1 at least.")
+  }
+  guard min(g.strideHeight, g.strideWidth) > 0, min(g.dilationHeight, g.dilationWidth) > 0 else {
+    throw fail(
+      "'\(op)': strides of \(g.strideHeight) and \(g.strideWidth) and dilations of \(g.dilationHeight) and "
+        + "\(g.dilationWidth) are not all positive.")
+  }
+  guard min(g.top, g.left) >= 0 else {
+    throw fail("'\(op)': a padding of \(g.top) rows and \(g.left) columns is negative.")
+  }
+}
+
+private func checkConvolutionWeight<Buffer>(
+  _ weight: Tensor<Buffer>, _ g: ConvolutionGeometry, _ op: String, _ name: String
+) throws {
+  let extents = weight.shape.dimensions
+  // Not by count: PyTorch's layout has the same.
+  guard extents.count == 4, extents[0] == g.kernelHeight, extents[1] == g.kernelWidth, extents[2] == g.channels,
+    extents[3] == g.outputChannels
+  else { throw fail("'\(op)': \(name) is \(weight.shape), but \(g.weightShape) is needed, taps first.") }
+}
+
+/// For `convolve` (`side` is `.small`) and `convolveTransposed`. Returns the number of samples.
+@discardableResult
+package func checkConvolution<Buffer>(
+  large: Tensor<Buffer>, small: Tensor<Buffer>, weight: Tensor<Buffer>, _ g: ConvolutionGeometry,
+  epilogue: Epilogue<Buffer>, result side: ConvolutionSide,
+  partialCount: (ConvolutionGeometry, Int, ConvolutionSide) -> Int
+) throws -> Int {
+  let op = side == .small ? "convolve" : "convolveTransposed"
+  try checkGeometry(g, op)
+  let samples = side == .small ? large.rows : small.rows
+  try checkImage(large, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkImage(small, samples, g.outputHeight, g.outputWidth, g.outputChannels, op, "the small image")
+  try checkConvolutionWeight(weight, g, op, "the weight")
+  let (height, width, channels) =
+    side == .small ? (g.outputHeight, g.outputWidth, g.outputChannels) : (g.height, g.width, g.channels)
+  switch epilogue {
+  case .none, .accumulate: break
+  case .forward(let bias, _):
+    if let bias { try checkCount(bias, channels, op, "the bias") }
+  case .backward(let terms):
+    try checkImageGradient(terms, samples, height, width, channels, op)
+  case .loss(let loss):
+    try checkFusedLoss(loss, op: op, biases: channels, partialCount: partialCount(g, samples, side))
+    try checkImage(loss.terms.target, samples, height, width, channels, op, "the target")
+    if let weight = loss.terms.weight { try checkImage(weight, samples, height, width, channels, op, "the weight") }
+  }
+  return samples
+}
+
+/// Returns the number of samples.
+@discardableResult
+package func checkConvolutionGradient<Buffer>(
+  x: Tensor<Buffer>, y: Tensor<Buffer>, _ g: ConvolutionGeometry, weightGradient: Tensor<Buffer>,
+  biasGradient: Tensor<Buffer>, delta: ConvolutionSide
+) throws -> Int {
+  let op = "convolutionGradient"
+  try checkGeometry(g, op)
+  let samples = x.rows
+  try checkImage(x, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkImage(y, samples, g.outputHeight, g.outputWidth, g.outputChannels, op, "the small image")
+  try checkConvolutionWeight(weightGradient, g, op, "the weight gradient")
+  try checkCount(biasGradient, delta == .large ? g.channels : g.outputChannels, op, "the bias gradient")
+  return samples
+}
+
+/// For `convolvePooled`. Returns the number of samples.
+package func checkPooledConvolution<Buffer>(
+  _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ g: ConvolutionGeometry, bias: Tensor<Buffer>?,
+  _ pooling: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>
+) throws -> Int {
+  let op = "convolvePooled"
+  try checkGeometry(g, op)
+  try checkPooling(pooling, of: g, op)
+  let samples = x.rows
+  try checkImage(x, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkConvolutionWeight(weight, g, op, "the weight")
+  if let bias { try checkCount(bias, g.outputChannels, op, "the bias") }
+  try checkPooled(y, samples, pooling, op, "the pooled image")
+  try checkPooled(switches, samples, pooling, op, "the tensor of switches")
+  return samples
+}
+
+/// For `pooledConvolutionGradient`. Returns the number of samples.
+package func checkPooledGradient<Buffer>(
+  x: Tensor<Buffer>, delta: Tensor<Buffer>, switches: Tensor<Buffer>, _ g: ConvolutionGeometry,
+  _ pooling: PoolingGeometry, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>
+) throws -> Int {
+  let op = "pooledConvolutionGradient"
+  try checkGeometry(g, op)
+  try checkPooling(pooling, of: g, op)
+  let samples = x.rows
+  try checkImage(x, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkPooled(delta, samples, pooling, op, "δ")
+  try checkPooled(switches, samples, pooling, op, "the tensor of switches")
+  try checkConvolutionWeight(weightGradient, g, op, "the weight gradient")
+  try checkCount(biasGradient, g.outputChannels, op, "the bias gradient")
+  return samples
+}
+
+private func checkPooling(_ pooling: PoolingGeometry, of g: ConvolutionGeometry, _ op: String) throws {
+  try checkGeometry(pooling, op)
+  guard pooling.tiles else {
+    throw fail("'\(op)': windows must lie side by side, from the first pixel on: pool by an op of its own.")
+  }
+  guard (pooling.height, pooling.width, pooling.channels) == (g.outputHeight, g.outputWidth, g.outputChannels) else {
+    throw fail(
+      "'\(op)': the convolution gives images of \(g.small(1)), but \(pooling.large(1)) are pooled: one must be the other."
+    )
+  }
+}
+
+private func checkPooled<Buffer>(
+  _ image: Tensor<Buffer>, _ samples: Int, _ p: PoolingGeometry, _ op: String, _ what: String
+) throws {
+  try checkImage(image, samples, p.outputHeight, p.outputWidth, p.channels, op, what)
+}
+
+/// For `tapSums`. Returns how many taps of zeros lie before the weight's.
+package func checkTapSums<Buffer>(
+  _ weight: Tensor<Buffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<Buffer>
+) throws -> (top: Int, left: Int) {
+  let (from, to) = (weight.shape.dimensions, result.shape.dimensions)
+  guard from.count == 4, to.count == 4, weight.count > 0, min(box.height, box.width) > 0,
+    to[2] == from[turned ? 3 : 2], to[3] == from[turned ? 2 : 3]
+  else {
+    throw fail(
+      "'tapSums': sums over boxes of \(box.height) × \(box.width) taps of \(weight.shape) do not give "
+        + "\(result.shape): both are [rows, columns, channels, channels]\(turned ? ", the channels in turn" : "").")
+  }
+  if to[0] - from[0] == box.height - 1, to[1] - from[1] == box.width - 1 { return (box.height - 1, box.width - 1) }
+  guard from[0] - to[0] == box.height - 1, from[1] - to[1] == box.width - 1 else {
+    throw fail(
+      "'tapSums': sums over boxes of \(box.height) × \(box.width) have \(box.height - 1) rows and \(box.width - 1) columns "
+        + "of taps more than \(weight.shape), or as many fewer, but the result is \(result.shape).")
+  }
+  return (0, 0)
+}
+
+/// Every window must hold a pixel: what is the largest value, or the mean, of none?
+private func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
+  guard min(g.height, g.width, g.channels) > 0, min(g.outputHeight, g.outputWidth) > 0,
+    min(g.kernelHeight, g.kernelWidth) > 0, min(g.strideHeight, g.strideWidth) > 0
+  else {
+    throw fail(
+      "'\(op)': an image of \(g.height) × \(g.width) × \(g.channels), windows of \(g.kernelHeight) × \(g.kernelWidth), "
+        + "\(g.outputHeight) × \(g.outputWidth) of them, \(g.strideHeight) × \(g.strideWidth) apart, "
+        + "need an extent of 1 at least.")
+  }
+  guard g.top >= 0, g.top < g.kernelHeight, g.left >= 0, g.left < g.kernelWidth,
+    (g.outputHeight - 1) * g.strideHeight - g.top < g.height, (g.outputWidth - 1) * g.strideWidth - g.left < g.width
+  else {
+    throw fail(
+      "'\(op)': of \(g.outputHeight) × \(g.outputWidth) windows of \(g.kernelHeight) × \(g.kernelWidth), "
+        + "\(g.strideHeight) × \(g.strideWidth) apart, from row \(-g.top) and column \(-g.left), one lies outside the "
+        + "image of \(g.height) × \(g.width).")
+  }
+}
+
+/// For every op of `PoolingOps`. `result` is the side of the image that `below` belongs to. Returns the number of
+/// samples.
+@discardableResult
+package func checkPooling<Buffer>(
+  _ op: String, large: Tensor<Buffer>, small: Tensor<Buffer>, switches: Tensor<Buffer>? = nil, _ g: PoolingGeometry,
+  below: ActivationGradient<Buffer>? = nil, result side: ConvolutionSide
+) throws -> Int {
+  try checkGeometry(g, op)
+  let samples = side == .small ? large.rows : small.rows
+  try checkImage(large, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkImage(small, samples, g.outputHeight, g.outputWidth, g.channels, op, "the small image")
+  if let switches {
+    try checkImage(switches, samples, g.outputHeight, g.outputWidth, g.channels, op, "the tensor of switches")
+  }
+  guard let below else { return samples }
+  switch side {
+  case .large: try checkImageGradient(below, samples, g.height, g.width, g.channels, op)
+  case .small: try checkImageGradient(below, samples, g.outputHeight, g.outputWidth, g.channels, op)
+  }
+  return samples
+}
