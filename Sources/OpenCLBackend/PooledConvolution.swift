@@ -6,10 +6,9 @@ extension OpenCLBackend: PooledConvolutionOps {
     bias: Tensor<OpenCLBuffer>?, activation: Activation, _ pooling: PoolingGeometry, into y: Tensor<OpenCLBuffer>,
     switches: Tensor<OpenCLBuffer>
   ) throws {
-    _ = try checkPooledConvolution(x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
     try convolveThenPool(
       x, weight, geometry, bias: bias, activation: activation, pooling, into: y, switches: switches,
-      room: room(geometry))
+      room: room)
   }
 
   public func pooledConvolutionGradient(
@@ -17,12 +16,9 @@ extension OpenCLBackend: PooledConvolutionOps {
     _ geometry: ConvolutionGeometry, _ pooling: PoolingGeometry, weightGradient: Tensor<OpenCLBuffer>,
     biasGradient: Tensor<OpenCLBuffer>, accumulate: Bool
   ) throws {
-    _ = try checkPooledGradient(
-      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
-      biasGradient: biasGradient)
     try unpoolThenGradient(
       x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
-      biasGradient: biasGradient, accumulate: accumulate, room: room(geometry))
+      biasGradient: biasGradient, accumulate: accumulate, room: room)
   }
 
   /// Room for the image between a convolution and its pooling, of either pass.

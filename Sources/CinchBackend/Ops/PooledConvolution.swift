@@ -42,13 +42,15 @@ extension PoolingGeometry {
 extension PooledConvolutionOps {
   /// The two ops one after the other, for devices that gain nothing by one.
   ///
-  /// - Parameter room: for the image between them, of as many samples as it holds at a time.
+  /// - Parameter room: for the image between them, of as many samples as it holds at a time. Asked for when all arguments
+  ///   are known to fit.
   package func convolveThenPool(
     _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ geometry: ConvolutionGeometry, bias: Tensor<Buffer>?,
     activation: Activation, _ pooling: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>,
-    room: Tensor<Buffer>
+    room: (ConvolutionGeometry) throws -> Tensor<Buffer>
   ) throws {
-    for part in parts(x.rows, of: geometry, in: room) {
+    let samples = try checkPooledConvolution(x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
+    for part in parts(samples, of: geometry, in: try room(geometry)) {
       try convolve(
         x.rows(part), weight, geometry, into: part.between, epilogue: .forward(bias: bias, activation: activation))
       try maxPool(part.between, pooling, into: y.rows(part), switches: switches.rows(part))
@@ -57,13 +59,16 @@ extension PooledConvolutionOps {
 
   /// The two ops one after the other, for devices that gain nothing by one.
   ///
-  /// - Parameter room: for the image between them, of as many samples as it holds at a time.
+  /// - Parameter room: as for `convolveThenPool`.
   package func unpoolThenGradient(
     x: Tensor<Buffer>, delta: Tensor<Buffer>, switches: Tensor<Buffer>, _ geometry: ConvolutionGeometry,
     _ pooling: PoolingGeometry, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>, accumulate: Bool,
-    room: Tensor<Buffer>
+    room: (ConvolutionGeometry) throws -> Tensor<Buffer>
   ) throws {
-    for part in parts(x.rows, of: geometry, in: room) {
+    let samples = try checkPooledGradient(
+      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
+      biasGradient: biasGradient)
+    for part in parts(samples, of: geometry, in: try room(geometry)) {
       try unpool(delta.rows(part), switches: switches.rows(part), pooling, into: part.between, below: nil)
       try convolutionGradient(
         x: x.rows(part), y: part.between, geometry, weightGradient: weightGradient, biasGradient: biasGradient,

@@ -4,11 +4,9 @@ extension ReferenceBackend: PooledConvolutionOps {
     bias: Tensor<ReferenceBuffer>?, activation: Activation, _ pooling: PoolingGeometry,
     into y: Tensor<ReferenceBuffer>, switches: Tensor<ReferenceBuffer>
   ) throws {
-    _ = try checkPooledConvolution(
-      x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
     try convolveThenPool(
       x, weight, geometry, bias: bias, activation: activation, pooling, into: y,
-      switches: switches, room: room(geometry))
+      switches: switches, room: room)
   }
 
   public func pooledConvolutionGradient(
@@ -16,11 +14,8 @@ extension ReferenceBackend: PooledConvolutionOps {
     _ geometry: ConvolutionGeometry, _ pooling: PoolingGeometry, weightGradient: Tensor<ReferenceBuffer>,
     biasGradient: Tensor<ReferenceBuffer>, accumulate: Bool
   ) throws {
-    _ = try checkPooledGradient(
-      x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
-      biasGradient: biasGradient)
     try unpoolThenGradient(
       x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
-      biasGradient: biasGradient, accumulate: accumulate, room: room(geometry))
+      biasGradient: biasGradient, accumulate: accumulate, room: room)
   }
 }
