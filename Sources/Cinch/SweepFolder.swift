@@ -81,6 +81,11 @@ extension RunFolder {
       throw CinchError.usage("'\(path)' already holds a sweep: choose another \(.folder), or resume that sweep.")
     }
     try requireNoRun()
+    // The sweep ends in it.
+    guard !FileManager.default.fileExists(atPath: path + "/report.html") else {
+      throw CinchError.usage(
+        "'\(path)/report.html' is there already, and a sweep would replace it: choose another \(.folder), or move it.")
+    }
   }
 
   func write(_ plan: Sweep.Plan) throws {

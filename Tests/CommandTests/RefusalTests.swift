@@ -310,5 +310,11 @@ import Testing
     let run = try await sandbox.run(line: "train linear \(trained) --out mine")
     #expect(run.refused(64) && run.errors.contains("'mine/history.csv' is there already"), "\(run.errors)")
     #expect(try sandbox.bytes("mine/history.csv") == Data("precious".utf8))
+
+    try FileManager.default.createDirectory(atPath: sandbox.path("ours"), withIntermediateDirectories: true)
+    try sandbox.write("precious", to: "ours/report.html")
+    let sweep = try await sandbox.run(line: "sweep linear \(trained) --grid lr=1e-3 --out ours")
+    #expect(sweep.refused(64) && sweep.errors.contains("'ours/report.html' is there already"), "\(sweep.errors)")
+    #expect(try sandbox.bytes("ours/report.html") == Data("precious".utf8) && !sandbox.exists("ours/sweep.json"))
   }
 }
