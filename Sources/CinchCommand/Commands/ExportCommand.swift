@@ -35,8 +35,7 @@ struct ExportCommand: ParsableCommand {
       valueName: "names"))
   var names: ModelExport.Names?
 
-  @Flag(help: "Replaces the file where it is there.")
-  var overwrite = false
+  @OptionGroup var overwriting: OverwriteOptions
 
   func run() throws {
     let isONNX = output.hasSuffix(".onnx")
@@ -56,12 +55,13 @@ struct ExportCommand: ParsableCommand {
     }
     var facts = Facts()
     if isONNX {
-      let (input, result) = try export.writeONNX(part, to: output, overwriting: overwrite)
+      let (input, result) = try export.writeONNX(part, to: output, overwriting: overwriting.overwrite)
       facts.add("saved", output)
       facts.add("input", input)
       facts.add("output", result)
     } else {
-      let module = try export.writeSafetensors(part, names: names ?? .cinch, to: output, overwriting: overwrite)
+      let module = try export.writeSafetensors(
+        part, names: names ?? .cinch, to: output, overwriting: overwriting.overwrite)
       facts.add("saved", output)
       facts.add("module", module)
     }

@@ -36,15 +36,14 @@ struct ReportCommand: ParsableCommand {
   @Flag(help: "Leaves t-SNE out.")
   var noTsne = false
 
-  @Flag(help: "Replaces the file where it is there.")
-  var overwrite = false
+  @OptionGroup var overwriting: OverwriteOptions
 
   func run() throws {
     let folder = paths.count == 1 ? String(paths[0].reversed().drop { $0 == "/" }.reversed()) : "."
     let output = output ?? (folder == "." ? "report.html" : "\(folder)/report.html")
     // Before any work is done.
     for path in paths { _ = try RunFolder(path).config() }
-    try RunFolder.requireFree(output, overwrite)
+    try overwriting.requireFree(output)
     var options = RunReport.Options()
     options.samples = samples
     options.tsne = !noTsne
@@ -54,7 +53,7 @@ struct ReportCommand: ParsableCommand {
       try RunReport(paths, data: source, options: options, on: deviceOptions.device, wording: typed)
     }
     for notice in report.notices { Diagnostics.logger().notice("\(typed(notice))") }
-    try report.write(to: output, overwriting: overwrite)
+    try report.write(to: output, overwriting: overwriting.overwrite)
     try Output.result("saved     \(output)   (\(NumberText.counted(paths.count, "run")))")
   }
 }
