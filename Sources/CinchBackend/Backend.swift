@@ -44,8 +44,8 @@ public struct DeviceInfo: Sendable, Hashable, Codable {
   /// nothing.
   public var passBytes: Int?
 
-  /// `passBytes` of a processor, from `make scaling`: throughput is highest near it, whatever the processor's caches are.
-  /// Results depend on it, so it is the same everywhere.
+  /// `passBytes` of a processor. Results depend on it, so it is the same on all of them: between the 6 MiB that are best where
+  /// 32 MB of cache are shared and the 50 MiB where there are 260. See `Benchmarks/README.md`.
   public static let processorPassBytes = 16 << 20
 
   /// The most elements of a float32 buffer: kernels and BLAS count in 32 bits.
