@@ -280,7 +280,8 @@ INLINE void spreadApart(
 
 // Rows of the large image, each pixel from the windows that cover it, then what lies below.
 INLINE void spread(const Windows *w, const Spread *s, const Below *below, global float *x, int rows, int chunk) {
-  bool apart = CPU_FAMILY && (TILES || (w->kernelHeight <= w->strideY && w->kernelWidth <= w->strideX));
+  bool distinct = TILES || (w->kernelHeight <= w->strideY && w->kernelWidth <= w->strideX);
+  bool apart = CPU_FAMILY && distinct;
   FOR_ROWS(r, rows, chunk) {
     LargeRow row = largeRow(w, r);
     size_t line = (size_t)r * w->width;

@@ -81,15 +81,33 @@ extension OpenCLBackend {
   }
 
   /// What to do where no platform is found although an NVIDIA driver is there, as in containers that mount
-  /// the library without the file that names it.
+  /// the library without the file that names it, or where a platform has no device.
   public static var hint: String? {
     setUp.lock()
     defer { setUp.unlock() }
-    guard (try? requireRoom()) != nil, platforms().isEmpty, let library = unnamedLibrary() else { return nil }
+    guard (try? requireRoom()) != nil else { return nil }
+    let platforms = platforms()
+    guard platforms.isEmpty else { return idleHint(platforms) }
+    guard let library = unnamedLibrary() else { return nil }
     return """
       \(library) is an OpenCL driver that no ICD file names: make a folder with a file nvidia.icd in it that holds \
       the one line \(library), and set OCL_ICD_VENDORS to that folder.
       """
+  }
+
+  /// Of platforms that may have no device. PoCL has none where it cannot keep what it compiles.
+  private static func idleHint(_ platforms: [cl_platform_id]) -> String? {
+    guard platforms.allSatisfy({ handles(of: $0).isEmpty }) else { return nil }
+    let names = platforms.map(platformText)
+    let environment = ProcessInfo.processInfo.environment
+    if names.contains("Portable Computing Language"), environment["POCL_CACHE_DIR"] == nil {
+      let place = environment["XDG_CACHE_HOME"] ?? environment["HOME"] ?? ""
+      if !FileManager.default.isWritableFile(atPath: place) {
+        return "PoCL finds no device, for it cannot keep compiled kernels in '\(place)': "
+          + "set POCL_CACHE_DIR to a folder that can be written."
+      }
+    }
+    return "\(names.joined(separator: ", ")) finds no device: install the driver of the card, or check who may use it."
   }
 
   private static func unnamedLibrary() -> String? {

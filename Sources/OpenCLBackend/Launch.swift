@@ -109,7 +109,7 @@ extension OpenCLBackend {
   private func awaitFirst(_ call: Call) throws {
     guard launched.insert(call.kernel).inserted else { return }
     let queue = Handle(queue)
-    let status = try BuildLimit.run(onNotice: tellOnce) { clFinish(queue.value) }
+    let status = try building { clFinish(queue.value) }
     guard let status else { throw givenUp(on: "the kernel \(call.id.name)") }
     if status != CL_SUCCESS { throw failure("running the kernel \(call.id.name)", status) }
   }

@@ -37,6 +37,8 @@ public final class OpenCLBackend: Backend {
   /// Whether a thread still waits for the driver, which must then keep what it has.
   var hasGivenUp = false
   var hasTold = false
+  /// What its compiling has taken.
+  var buildTime = Duration.zero
   var programs: [Module: cl_program] = [:]
   var plans: [MatmulKey: MatmulPlan] = [:]
   var convolutions = ConvolutionState()

@@ -160,7 +160,7 @@ extension OpenCLBackend {
     // Kept by the thread, should it be left behind.
     clRetainProgram(program)
     let handles = Handle((program, handle))
-    let built = try BuildLimit.run(onNotice: tellOnce) {
+    let built = try building {
       var device: cl_device_id? = handles.value.1
       return clBuildProgram(handles.value.0, 1, &device, KernelTarget.options, nil, nil)
     }
@@ -204,7 +204,7 @@ extension OpenCLBackend {
     if hasGivenUp { throw givenUp(on: "the kernel \(id.name)") }
     // Some drivers compile here.
     let program = Handle(try program(module))
-    let made = try BuildLimit.run(onNotice: tellOnce) {
+    let made = try building {
       var status = CL_SUCCESS
       let kernel = clCreateKernel(program.value, id.name, &status)
       return Handle((kernel, status))
@@ -214,8 +214,16 @@ extension OpenCLBackend {
     return kernel
   }
 
+  /// Waits for the driver to compile something, as long as that may take; nil where it takes longer. Somebody is told where
+  /// all of its compiling together takes long: a model has many kernels of half a second each.
+  func building<Result: Sendable>(_ body: @escaping @Sendable () -> Result) throws -> Result? {
+    let start = ContinuousClock.now
+    defer { buildTime += .now - start }
+    return try BuildLimit.run(notice: max(.zero, BuildLimit.notice - buildTime), onNotice: tellOnce, body)
+  }
+
   /// Somebody is told once that this device's driver takes long.
-  func tellOnce() {
+  private func tellOnce() {
     guard !hasTold else { return }
     hasTold = true
     BuildLimit.tell(device.name)

@@ -21,6 +21,15 @@ import Testing
     #expect(result == 7 && notices == 1)
   }
 
+  /// Many kernels that each take little.
+  @Test func whatTakesLongTogetherIsTold() throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+    for told in [false, false, true] {
+      #expect(try backend.building { Thread.sleep(forTimeInterval: 0.4) } != nil)
+      #expect(backend.hasTold == told)
+    }
+  }
+
   /// The thread goes on by itself, and harms nobody when it ends.
   @Test func whatTakesTooLongIsLeftBehind() throws {
     let begin = ContinuousClock.now
