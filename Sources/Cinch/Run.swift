@@ -116,16 +116,38 @@ public final class Run: Sendable {
     var origin: (run: RunConfig.Origin, parameters: [NamedParameter])?
   }
 
+  /// What a new run trains on.
+  /// - Throws: where samples do not go with the recipe.
+  private static func checked(
+    _ recipe: Recipe, _ start: Start, scaling: (Dataset) throws -> Scaling
+  ) throws -> (Scaling, RunParts) {
+    let (data, heldOut) = (start.data.samples, start.validation?.samples)
+    try heldOut?.requireFeatures(of: data)
+    let scaling = try scaling(data)
+    return (
+      scaling,
+      try recipe.checkedParts(of: data, validation: heldOut, test: start.test?.samples, scaling, start.classes)
+    )
+  }
+
+  /// Goes as far as a new run would without a folder.
+  /// - Throws: as `create`.
+  static func rehearse(
+    _ recipe: Recipe, data: LoadedSamples, validation: LoadedSamples?, scaling kind: Scaling.Kind, zcaEpsilon: Double,
+    on device: Device
+  ) throws {
+    let start = Start(data: data, validation: validation, classes: recipe.classNames(of: data.samples))
+    let (_, parts) = try checked(recipe, start) { try $0.scaling(kind, epsilon: zcaEpsilon) }
+    _ = try open(recipe, parts, on: device, Settings())
+  }
+
   /// - Parameter scaling: of the training samples.
   static func begin(
     _ recipe: Recipe, _ start: Start, in path: String?, on device: Device, settings: Settings,
     scaling: (Dataset) throws -> Scaling
   ) throws -> Run {
     let (data, heldOut) = (start.data, start.validation)
-    try heldOut?.samples.requireFeatures(of: data.samples)
-    let scaling = try scaling(data.samples)
-    let parts = try recipe.checkedParts(
-      of: data.samples, validation: heldOut?.samples, test: start.test?.samples, scaling, start.classes)
+    let (scaling, parts) = try checked(recipe, start, scaling: scaling)
     let (trainer, number) = try open(recipe, parts, on: device, settings, first: start.origin?.parameters)
     let fingerprint = recipe.fingerprint(of: data.samples, validation: heldOut?.samples)
     let folder = try RunFolder.create(at: path, name: recipe.name)

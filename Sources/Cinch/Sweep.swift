@@ -73,6 +73,8 @@ public final class Sweep: Sendable {
   struct Samples {
     var data: LoadedSamples?
     var validation: LoadedSamples?
+    /// Whether they are those that the sweep was begun with.
+    var isKnown = false
   }
 
   /// The most runs of one sweep.
@@ -89,7 +91,8 @@ public final class Sweep: Sendable {
   ///   - device: where they train.
   /// - Throws: `CinchError.usage` where there are no entries, more than `most`, or two of the same settings, where a recipe
   ///   makes no model, or the folder holds something already; `.badData` where held-out samples have other features;
-  ///   `.inputOutput`. Whether samples go with a run's settings shows when it begins.
+  ///   `.inputOutput`; and what `Run.create` throws, where none of the runs can be trained, or the first for want of the
+  ///   device or its memory. Whether samples go with the settings of a later run shows when it begins.
   public static func create(
     _ entries: [Entry], data: any RunSamples, validation: (any RunSamples)? = nil,
     zcaEpsilon: Double = Whitening.usualEpsilon, in path: String? = nil, on device: Device = .automatic
@@ -112,14 +115,38 @@ public final class Sweep: Sendable {
       }
     }
     if let path { try RunFolder(path).requireNoSweep() }
+    try rehearse(entries, data, heldOut, zcaEpsilon, on: device)
     let folder = try RunFolder.create(at: path, name: (entries.first?.recipe.name ?? "") + "-sweep")
     let lock = try folder.lock()
     try folder.requireNoSweep()
     let plan = Plan(
-      data: data.source, validation: heldOut?.source, hasValidation: heldOut != nil, zcaEpsilon: zcaEpsilon,
-      device: device, entries: entries)
+      data: data.source, validation: heldOut?.source, hasValidation: heldOut != nil,
+      fingerprint: fingerprint(of: data, heldOut, entries), zcaEpsilon: zcaEpsilon, device: device, entries: entries)
     try folder.write(plan)
     return Sweep(folder, device, plan, Samples(data: data, validation: heldOut), lock)
+  }
+
+  /// - Throws: what the first run is refused for, where all are.
+  private static func rehearse(
+    _ entries: [Entry], _ data: LoadedSamples, _ validation: LoadedSamples?, _ zcaEpsilon: Double, on device: Device
+  ) throws {
+    var refusal: CinchError?
+    for entry in entries {
+      do {
+        return try Run.rehearse(
+          entry.recipe, data: data, validation: validation, scaling: entry.scaling, zcaEpsilon: zcaEpsilon, on: device)
+      } catch let error as CinchError where isItsOwn(error, isNew: true) {
+        refusal = refusal ?? error
+      }
+    }
+    if let refusal { throw refusal }
+  }
+
+  /// Of what all runs train on.
+  static func fingerprint(of data: LoadedSamples, _ validation: LoadedSamples?, _ entries: [Entry]) -> String {
+    [data, validation].compactMap { samples in
+      samples?.samples.fingerprint(withLabels: entries.contains { $0.recipe.classifier != nil })
+    }.joined(separator: "-")
   }
 
   /// A sweep that was begun.

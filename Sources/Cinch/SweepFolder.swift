@@ -11,6 +11,8 @@ extension Sweep {
     var validation: DataSource?
     /// Whether samples are held out that a program has to give again.
     var hasValidation: Bool
+    /// Of the samples.
+    var fingerprint: String
     var zcaEpsilon: Double
     var device: Device
     var entries: [Entry]
@@ -19,7 +21,7 @@ extension Sweep {
 
 extension Sweep.Plan: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case format, cinch, data, validation, hasValidation, zcaEpsilon, device, entries
+    case format, cinch, data, validation, hasValidation, fingerprint, zcaEpsilon, device, entries
   }
 
   init(from decoder: any Decoder) throws {
@@ -31,6 +33,7 @@ extension Sweep.Plan: Codable {
     data = try container.decodeIfPresent(DataSource.self, forKey: .data)
     validation = try container.decodeIfPresent(DataSource.self, forKey: .validation)
     hasValidation = try container.decode(Bool.self, forKey: .hasValidation)
+    fingerprint = try container.decode(String.self, forKey: .fingerprint)
     zcaEpsilon = try container.decode(Double.self, forKey: .zcaEpsilon)
     device = try container.decode(Device.self, forKey: .device)
     entries = try container.decode([Sweep.Entry].self, forKey: .entries)
@@ -43,6 +46,7 @@ extension Sweep.Plan: Codable {
     try container.encodeIfPresent(data, forKey: .data)
     try container.encodeIfPresent(validation, forKey: .validation)
     try container.encode(hasValidation, forKey: .hasValidation)
+    try container.encode(fingerprint, forKey: .fingerprint)
     try container.encode(zcaEpsilon, forKey: .zcaEpsilon)
     try container.encode(device, forKey: .device)
     try container.encode(entries, forKey: .entries)

@@ -34,7 +34,7 @@ extension Sweep {
     let open = try results.enumerated().filter { $0.element.state == .waiting || $0.element.state == .stopped }
       .map(\.offset)
     try folder.write(try results)
-    if open.contains(where: { !RunFolder(paths[$0]).has(.config) }) { _ = try loaded() }
+    if !open.isEmpty { _ = try loaded() }
     let work = Work(open)
     // Threads end before the observer's life does.
     withoutActuallyEscaping(observer) { observer in
@@ -77,7 +77,7 @@ extension Sweep {
 
   /// Whether an error follows from a run's own settings, so that it would come again and others may still be trained. What a
   /// run that goes on is refused for, such as data that have changed, can be mended.
-  private static func isItsOwn(_ error: CinchError, isNew: Bool) -> Bool {
+  static func isItsOwn(_ error: CinchError, isNew: Bool) -> Bool {
     switch error {
     case .diverged: true
     case .badData, .usage: isNew
@@ -105,9 +105,10 @@ extension Sweep {
       in: path, on: device, settings: settings)
   }
 
-  /// Read once, by the first run that is made anew.
+  /// Read once, and the same for all runs.
   private func loaded() throws -> (data: LoadedSamples, validation: LoadedSamples?) {
     let (data, validation, hasValidation) = plan.withLock { ($0.data, $0.validation, $0.hasValidation) }
+    let (fingerprint, entries) = plan.withLock { ($0.fingerprint, $0.entries) }
     return try samples.withLock { samples in
       if samples.data == nil { samples.data = try data?.loaded() }
       if samples.validation == nil { samples.validation = try validation?.loaded(as: samples.data?.samples.schema) }
@@ -117,6 +118,14 @@ extension Sweep {
       guard !hasValidation || samples.validation != nil else {
         throw CinchError.usage(
           "'\(folder.path)' was begun with held-out samples that it cannot load by itself: give them again.")
+      }
+      if !samples.isKnown {
+        guard Self.fingerprint(of: training, samples.validation, entries) == fingerprint else {
+          throw CinchError.badData(
+            "'\(folder.path)' was begun with other data than there are now, and its runs would not compare: bring the old data "
+              + "back, or start a new sweep.")
+        }
+        samples.isKnown = true
       }
       return (training, samples.validation)
     }

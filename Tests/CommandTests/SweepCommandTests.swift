@@ -62,6 +62,35 @@ import Testing
     }
   }
 
+  /// Its runs would not compare.
+  @Test func changedDataAreRefused() async throws {
+    let sandbox = try sandbox()
+    try await sandbox.run(line: "sweep linear --data data.csv --grid seed=1,2 --epochs 1 --device cpu --out s --quiet")
+    try FileManager.default.removeItem(atPath: sandbox.path("s/2-seed=2"))
+    try sandbox.writeData("data.csv", rows: 60, columns: 16, scale: 0.5)
+    let outcome = try await sandbox.run(line: "sweep --resume s")
+    #expect(outcome.status == 65 && outcome.errors.contains("or start a new sweep"), "\(outcome.errors)")
+    #expect(!sandbox.exists("s/2-seed=2"))
+  }
+
+  /// Where no run can be trained there is nothing to make a folder for; of others some may fail.
+  @Test func aSweepThatCannotBeginLeavesNothing() async throws {
+    let sandbox = try sandbox()
+    try sandbox.writeData("large.csv", rows: 20, columns: 16, scale: 300)
+    for (line, status, part) in [
+      ("classifier --data data.csv --layers 16,3 --grid lr=1,2", 65, "label"),
+      ("deep --data large.csv --layers 16,3 --loss bce --grid lr=1,2", 65, "[0, 1]"),
+      ("deep --data data.csv --layers 16,3 --grid batch-size=1,2 --device opencl:9:9", 69, "no device"),
+    ] as [(String, Int32, String)] {
+      let outcome = try await sandbox.run(line: "sweep \(line) --out s")
+      #expect(outcome.refused(status) && outcome.errors.contains(part), "\(line): \(outcome.errors)")
+      #expect(!sandbox.exists("s"), "\(line)")
+    }
+    let line = "deep --data large.csv --layers 16,3 --loss bce --grid scale=none,minmax --epochs 1 --device cpu --json"
+    let mixed = try await sandbox.run(line: "sweep \(line) --out s")
+    #expect(try mixed.objects().last?["failed"] as? Int == 1, "\(mixed.errors)")
+  }
+
   @Test(arguments: [
     ("sweep sparse --data data.csv", "no grid"), ("sweep --grid lr=1", "No recipe is named"),
     ("sweep sparse --data data.csv --grid lrr=1", "did you mean 'lr'"),

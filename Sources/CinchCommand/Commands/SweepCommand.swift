@@ -146,8 +146,8 @@ struct SweepCommand: ParsableCommand {
     let given = others.filter(\.isGiven).map(\.name) + dataOptions.given + recipeOptions.given
     if let option = given.first {
       throw CinchError.usage(
-        "\(option) cannot be given with --resume: the sweep goes on with its own settings. Only --device and --jobs may "
-          + "differ.")
+        "\(option) cannot be given with --resume, for the sweep goes on with its own settings: leave it out, or start a new sweep."
+      )
     }
     return try Sweep.resume(path, on: deviceOptions.device)
   }
