@@ -101,20 +101,30 @@ public struct AnomalyDetector: Sendable {
   /// - Throws: `CinchError.usage` where a share is not possible; `.badData` where the rule needs the scores of the training
   ///   samples and these cannot be had, or there are no scores.
   public func threshold(_ rule: Rule? = nil, for scores: [Double]) throws -> Threshold {
+    try requireSamples(of: rule)
     if rule == nil, let kept { return kept }
     let rule = rule ?? .usual
-    try rule.validate()
     switch rule {
     case .contamination(let share):
       return Threshold(value: try ScoreDistribution(scores).threshold(above: share), rule: rule)
     case .falseAlarms(let share):
-      guard let training else {
-        throw CinchError.badData(
-          "The training samples cannot be scored (" + (missing ?? "They are not there.").clause
-            + "): set the threshold by a contamination, the share of anomalies among the samples at hand.")
-      }
+      guard let training else { throw unscored }
       return Threshold(value: try training.threshold(above: share), rule: rule)
     }
+  }
+
+  /// What ``threshold(_:for:)`` refuses before there are scores.
+  package func requireSamples(of rule: Rule?) throws {
+    if rule == nil, kept != nil { return }
+    let rule = rule ?? .usual
+    try rule.validate()
+    if case .falseAlarms = rule, training == nil { throw unscored }
+  }
+
+  private var unscored: CinchError {
+    .badData(
+      "The training samples cannot be scored (" + (missing ?? "They are not there.").clause
+        + "): set the threshold by \(.contamination), the share of anomalies among the samples at hand.")
   }
 
   /// Keeps a threshold in the run's folder, for later calls that name no rule.
@@ -135,14 +145,14 @@ extension AnomalyDetector.Rule {
     case .contamination(let share):
       guard share > 0, share < 1 else {
         throw CinchError.usage(
-          "A contamination of \(share) is not between 0 and 1: give the share of samples that are anomalies, such as 0.05."
+          "\(.contamination, share) is not between 0 and 1: give the share of samples that are anomalies, such as 0.05."
         )
       }
     case .falseAlarms(let share):
       guard share >= 0, share < 1 else {
         throw CinchError.usage(
-          "A share of \(share) false alarms is not at least 0 and less than 1: give that of training samples above the "
-            + "threshold, such as 0.01.")
+          "\(.falseAlarms, share) is not at least 0 and less than 1: give the share of training samples above the threshold, "
+            + "such as 0.01.")
       }
     }
   }

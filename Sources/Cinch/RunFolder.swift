@@ -108,8 +108,7 @@ public struct RunFolder: Sendable, Hashable {
   /// Removes files, where they are there.
   func remove(_ files: [File]) throws {
     for file in files where unlink(path(of: file)) != 0 && errno != ENOENT {
-      throw CinchError.inputOutput(
-        "Cannot remove '\(path(of: file))': \(String(cString: strerror(errno))). Choose another folder.")
+      throw CinchError.system(errno, "remove '\(path(of: file))'")
     }
   }
 
@@ -151,8 +150,7 @@ public struct RunFolder: Sendable, Hashable {
   }
 
   private static func refusal(_ path: String) -> CinchError {
-    .inputOutput(
-      "Cannot write to the folder '\(path)': \(String(cString: strerror(errno))). Choose another \(.folder).")
+    .system(errno, "write to the folder '\(path)'")
   }
 
   private static var today: String {

@@ -48,7 +48,7 @@ public enum CinchError: Error, Equatable, Sendable, CustomStringConvertible, Loc
 
 extension CinchError {
   /// The error for a system call that set errno to `code` while doing `action`, such as "write runs/a.png".
-  static func system(_ code: Int32, _ action: String) -> CinchError {
+  package static func system(_ code: Int32, _ action: String) -> CinchError {
     let reason =
       switch code {
       case ENOSPC: "the disk is full; free some space or choose a folder on another disk"

@@ -19,6 +19,8 @@ extension CinchError {
     case folder
     /// Whether a file that is there is replaced.
     case overwriting
+    /// How many scores lie above a threshold: shares of the samples at hand, or of the training samples.
+    case contamination, falseAlarms
     /// Going on with the run in a folder, its value.
     case resume
     /// Whether a run may go on with other data than it was started with.

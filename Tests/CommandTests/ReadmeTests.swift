@@ -13,6 +13,17 @@ import Testing
     return text.matches(of: /\| `cinch ([^`]+)` \|/).map { words(String($0.1)) }
   }()
 
+  /// What `make demo` has the program do.
+  private static let demo: [String]? = {
+    let file = URL(filePath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Makefile")
+      .standardized
+    guard let text = try? String(contentsOf: file, encoding: .utf8),
+      let device = text.firstMatch(of: /\nDEVICE \?= (\S+)\n/)?.1,
+      let line = text.firstMatch(of: /\ndemo:.*\n\t\$\(CINCH\) (.+)\n/)?.1
+    else { return nil }
+    return words(String(line.replacing("$(DEVICE)", with: device)))
+  }()
+
   /// As a shell takes them; quotes are double.
   private static func words(_ line: String) -> [String] {
     line.split(separator: "\"", omittingEmptySubsequences: false).enumerated().flatMap { index, part in
@@ -36,6 +47,19 @@ import Testing
       for (name, bytes) in files {
         try Data(gzip(bytes)).write(to: URL(filePath: sandbox.path("fashion/\(prefix)-\(name)-ubyte.gz")))
       }
+    }
+  }
+
+  @Test func theDemonstrationSaysWhereItsPicturesAre() async throws {
+    let sandbox = try Sandbox()
+    try writeFashion(sandbox)
+    let outcome = try await sandbox.start(
+      try #require(Self.demo), environment: ["CINCH_DATA": sandbox.path("fashion")]
+    ).wait()
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let saved = try #require(outcome.output.firstMatch(of: /saved +(\S+) +\((.+)\)/))
+    for picture in ["filters.png", "reconstructions.png"] {
+      #expect(saved.2.contains(picture) && sandbox.exists("\(saved.1)/\(picture)"), "\(outcome.output)")
     }
   }
 

@@ -1,3 +1,4 @@
+import Cinch
 import Foundation
 import Testing
 
@@ -146,6 +147,27 @@ import Testing
     try expectLimit(blocks: 4, "encode run --device reference -o codes.npy", in: sandbox)
     let left = try FileManager.default.contentsOfDirectory(atPath: sandbox.folder.path)
     #expect(!left.contains { $0 == "codes.npy" || $0.hasPrefix(".cinch-") }, "\(left)")
+  }
+
+  /// Images that do not all come into their folder leave none, and no folder either.
+  @Test func halfAFolderOfImagesIsNotLeft() async throws {
+    let sandbox = try Sandbox()
+    let values = (0..<20 * 192).map { Float($0 * $0 % 101) / 101 }
+    try NPY.write(values: values, shape: [20, 3, 8, 8], to: sandbox.path("images.npy"))
+    try await sandbox.run(
+      "train", "conv-denoising", "--data", "images.npy", "--layers", "conv 4 3x3 s2", "--device", "reference",
+      "--epochs", "1", "--out", "run")
+    try FileManager.default.createDirectory(atPath: sandbox.path("mixed"), withIntermediateDirectories: true)
+    for (name, size) in [("1.png", 8), ("2.png", 400)] {
+      var image = try RasterImage(width: size, height: size, channels: 3)
+      for place in image.pixels.indices { image.pixels[place] = UInt8(truncatingIfNeeded: place * place / 7) }
+      try PNG.write(image, to: sandbox.path("mixed/\(name)"))
+    }
+    let line = "inpaint run --data mixed --block 2x2 --device reference -o back/images --picture p.png"
+    try expectLimit(blocks: 4, line, in: sandbox)
+    #expect(!sandbox.exists("back"))
+    let whole = try await sandbox.run(line: line)
+    #expect(whole.status == 0 && sandbox.exists("back/images/1.png"), "\(whole.errors)")
   }
 
   /// An import that fails leaves nothing that a second one would stumble over.

@@ -7,7 +7,9 @@ import Testing
   @Test func everyOptionIsThere() async throws {
     let sandbox = try Sandbox()
     var help = ""
-    for command in ["train", "finetune", "export"] { help += try await sandbox.run(line: "\(command) --help").output }
+    for command in ["train", "finetune", "export", "score"] {
+      help += try await sandbox.run(line: "\(command) --help").output
+    }
     var options = 0
     for setting in CinchError.Setting.allCases {
       guard let option = setting.option else { continue }

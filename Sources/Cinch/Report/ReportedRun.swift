@@ -31,7 +31,19 @@ struct ReportedRun: Sendable {
         "Numbers of '\(folder.path(of: .history))' that are not finite are left out: in \(history.notFinite.joined(separator: ", "))."
       )
     }
-    if history?.rows.isEmpty ?? false { notes.append("No epoch of '\(path)' has ended yet, so there are no curves.") }
+    let reached = (try? folder.checkpoint(of: config))?.state.epoch ?? 0
+    if let history, history.epochs < reached, config.isFinal {
+      notes.append(
+        "'\(folder.path(of: .history))' ends at epoch \(history.epochs), but training came to \(reached): "
+          + "\(.resume, path) writes it anew.")
+    } else if history?.rows.isEmpty ?? false {
+      notes.append("No epoch of '\(path)' has ended yet, so there are no curves.")
+    }
+    if config.isFinal, !folder.has(.model) {
+      notes.append(
+        "'\(folder.path(of: .model))' is missing: what is shown of the weights is the checkpoint's; \(.resume, path) writes "
+          + "it anew.")
+    }
     if !config.isFinal {
       notes.append("Training of '\(path)' has not ended: this is what there is so far.")
     }

@@ -22,8 +22,8 @@ struct InfoCommand: ParsableCommand {
   private struct Document: Encodable {
     var config: RunConfig
     var parameters: Int
-    var epochs: Int
-    var steps: Int
+    var epochs: Int?
+    var steps: Int?
     var ended: EndReason?
     var bestEpoch: Int?
     var last: Last?
@@ -53,7 +53,7 @@ struct InfoCommand: ParsableCommand {
 
   private struct ComparedRun: Encodable {
     var run: String
-    var epochs: Int
+    var epochs: Int?
     var last: Last?
   }
 
@@ -72,16 +72,16 @@ struct InfoCommand: ParsableCommand {
     let comparison = try RunComparison(configs)
     if json {
       let runs = zip(paths, states).map {
-        ComparedRun(run: $0, epochs: $1.epoch, last: $1.history.last.map(Last.init))
+        ComparedRun(run: $0, epochs: $1?.epoch, last: $1?.history.last.map(Last.init))
       }
       return try Output.result(JSONCoding.document(Compared(runs: runs, differences: comparison.differences)))
     }
     var rows = comparison.differences.map { difference in
       [difference.name] + difference.values.map { Self.shortened($0 ?? "–") }
     }
-    rows.append(["epochs"] + states.map { "\($0.epoch)" })
-    rows.append(["last loss"] + states.map { $0.history.last.map { NumberText.short($0.loss) } ?? "–" })
-    rows.append(["last metric"] + states.map { $0.history.last.map(\.metrics.headline) ?? "–" })
+    rows.append(["epochs"] + states.map { $0.map { "\($0.epoch)" } ?? "–" })
+    rows.append(["last loss"] + states.map { $0?.history.last.map { NumberText.short($0.loss) } ?? "–" })
+    rows.append(["last metric"] + states.map { $0?.history.last.map(\.metrics.headline) ?? "–" })
     let header = [""] + paths
     let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
     let table = Table(zip(header, widths).map { .text($0, width: $1) })
@@ -93,8 +93,10 @@ struct InfoCommand: ParsableCommand {
     text.count <= 40 ? text : text.prefix(39) + "…"
   }
 
-  private static func state(of folder: RunFolder, _ config: RunConfig) throws -> TrainingState {
-    try folder.has(.checkpoint) ? folder.checkpoint(of: config).state : TrainingState()
+  /// Nil where the checkpoint of a run is missing. A model that was saved or imported never had one.
+  private static func state(of folder: RunFolder, _ config: RunConfig) throws -> TrainingState? {
+    guard !folder.has(.checkpoint) else { return try folder.checkpoint(of: config).state }
+    return config.provenance?.last?.step == nil ? TrainingState() : nil
   }
 
   private func show(_ path: String) throws {
@@ -106,9 +108,9 @@ struct InfoCommand: ParsableCommand {
       return try Output.result(
         JSONCoding.document(
           Document(
-            config: config, parameters: try config.recipe.resolved().parameterCount, epochs: state.epoch,
-            steps: state.step,
-            ended: state.ended, bestEpoch: state.bestEpoch, last: state.history.last.map(Last.init), files: files)))
+            config: config, parameters: try config.recipe.resolved().parameterCount, epochs: state?.epoch,
+            steps: state?.step, ended: state?.ended, bestEpoch: state?.bestEpoch,
+            last: state?.history.last.map(Last.init), files: files)))
     }
     let recipe = config.recipe
     var facts = Facts()
@@ -130,8 +132,11 @@ struct InfoCommand: ParsableCommand {
     facts.add("validation", config.validation?.source)
     facts.add("scaling", config.scaling?.kind.rawValue)
     facts.add("device", "\(config.device.identifier)  \(config.device.name) (\(config.device.detail))")
-    facts.add("epochs", "\(state.epoch) of \(recipe.epochs)\(Self.ending(state, config))")
-    if let last = state.history.last {
+    facts.add(
+      "epochs",
+      state.map { "\($0.epoch) of \(recipe.epochs)\(Self.ending($0, config))" }
+        ?? "of \(recipe.epochs), nobody knows how many: \(RunFolder.File.checkpoint.rawValue) is missing")
+    if let last = state?.history.last {
       let held = last.validationMetrics.map { ", validation \($0.headlineValue)" } ?? ""
       facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held)
     }

@@ -74,6 +74,7 @@ struct ScoreCommand: ParsableCommand {
         "A Boltzmann machine's free energy is no sum over features: leave --per-feature out, or train another recipe.")
     }
     var detector = try LoadReport.observing(quiet: false) { try AnomalyDetector(runOptions.run, model) }
+    try detector.requireSamples(of: rule)
     let data = try dataOptions.load(for: config)
     let isAnomaly = try data.anomalies(normal: normal)
     let features = perFeature ? try model.featureScores(data, in: config.layout) : nil

@@ -126,8 +126,8 @@ struct TrainCommand: ParsableCommand {
   private func go(on path: String) throws {
     if let option = (overrides.given() + dataOptions.given + recipeOptions.overrides.given()).first {
       throw CinchError.usage(
-        "\(option) cannot be given with --resume: the run goes on with its own settings. "
-          + "Only --epochs and --device may differ.")
+        "\(option) cannot be given with --resume, for the run goes on with its own settings: leave it out, or start a new run."
+      )
     }
     let started = try RunFolder(path).config().device
     let run = try LoadReport.observing(quiet: reportOptions.quiet) {

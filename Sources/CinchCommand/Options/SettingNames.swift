@@ -54,6 +54,8 @@ extension CinchError.Setting {
     case .resume: "--resume"
     case .changedData: "--changed-data"
     case .overwriting: "--overwrite"
+    case .contamination: "--contamination"
+    case .falseAlarms: "--false-alarms"
     case .recipes, .devices, .training: nil
     }
   }

@@ -27,13 +27,20 @@ struct PictureOptions: ParsableArguments {
     return try output.map { try ImageOutput($0, overwriting) }
   }
 
+  /// Where nobody asked for the picture, one that cannot be written is no reason to fail beside a result that is there.
+  ///
   /// - Parameter name: of the picture in the run's folder.
   func write(
     _ comparison: Comparison, _ name: String, _ run: String, _ config: RunConfig, _ versions: String
   ) throws {
     guard let image = try comparison.picture(config.recipe.name, versions) else { return }
     let path = picture ?? RunFolder(run).path + "/" + name
-    try PNG.write(image, texts: config.identity?.metadata ?? [:], to: path)
+    do { try PNG.write(image, texts: config.identity?.metadata ?? [:], to: path) } catch CinchError.inputOutput(let why)
+      where picture == nil && output != nil
+    {
+      Diagnostics.logger().notice("no picture: \(CinchError.inputOutput(why).typed)")
+      return
+    }
     try Output.result("picture   \(path)")
   }
 }

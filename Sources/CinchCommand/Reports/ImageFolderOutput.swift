@@ -1,9 +1,11 @@
 import Cinch
 import FoundationEssentials
+import Glibc
 
-/// A new folder that samples are written into, each as a PNG file.
+/// A new folder that samples are written into, each as a PNG file. Where they do not all come there, none stays.
 struct ImageFolderOutput {
   let path: String
+  private let written = WrittenFiles()
 
   /// Nil where `output` names a file: a folder is there already, ends with a slash, or has no ending.
   ///
@@ -55,12 +57,17 @@ struct ImageFolderOutput {
       let values = try config.restore(Array(samples.sample(index)))
       try write(values, image, contrast: areRawBytes ? 0...255 : 0...1, name)
     }
+    finish()
     try Output.result("saved     \(path)   (\(NumberText.counted(names.count, "image")), \(image))")
   }
+
+  /// All files are there.
+  func finish() { written.stay() }
 
   /// Makes the folders that files of these names lie in.
   func makeFolders(_ names: [String]) throws {
     for folder in Set(names.map { URL(fileURLWithPath: "\(path)/\($0)").deletingLastPathComponent().path }) {
+      written.noteFolders(of: folder)
       do {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       } catch {
@@ -71,8 +78,9 @@ struct ImageFolderOutput {
 
   /// One image, channels first.
   func write(_ values: [Float], _ image: ImageShape, contrast: ClosedRange<Float> = 0...1, _ name: String) throws {
-    try PNG.write(
-      try ImageGrid.tiles(values, tileShape: image.shape, contrast: .fixed(contrast)), to: "\(path)/\(name)")
+    let file = "\(path)/\(name)"
+    try PNG.write(try ImageGrid.tiles(values, tileShape: image.shape, contrast: .fixed(contrast)), to: file)
+    written.files.append(file)
   }
 
   /// Files' own names with the ending .png, or numbers. Where two would be the same, every name keeps its ending.
@@ -86,5 +94,31 @@ struct ImageFolderOutput {
     }
     let stems = own.map { name in name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name }
     return (Set(stems).count == count ? stems : own).map { $0 + ".png" }
+  }
+}
+
+/// What a command has written, removed with the last mention of it where the command does not come to its end.
+private final class WrittenFiles {
+  var files: [String] = []
+  /// The outer ones first.
+  private var folders: [String] = []
+
+  /// Notes which folders are to be made for this one.
+  func noteFolders(of path: String) {
+    var missing: [String] = []
+    var url = URL(fileURLWithPath: path)
+    while !FileManager.default.fileExists(atPath: url.path), !folders.contains(url.path), url.path != "/" {
+      missing.append(url.path)
+      url.deleteLastPathComponent()
+    }
+    folders += missing.reversed()
+  }
+
+  func stay() { (files, folders) = ([], []) }
+
+  deinit {
+    for file in files { unlink(file) }
+    // Only those that are empty go.
+    for folder in folders.reversed() { rmdir(folder) }
   }
 }

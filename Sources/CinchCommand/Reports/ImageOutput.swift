@@ -134,6 +134,7 @@ struct ImageOutput {
   func finish() throws {
     switch place {
     case .folder(let folder):
+      folder.finish()
       try Output.result("saved     \(folder.path)   (\(NumberText.counted(written, "image")))")
     case .picture(let path): try Output.result("saved     \(path)   (\(image.map { "\($0)" } ?? ""))")
     case .array(let path):
