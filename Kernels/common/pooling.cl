@@ -131,18 +131,13 @@ kernel GROUP_2D void maxPool(
     FOR_PIXELS(p, c, w.outputWidth, w.channels) {
       Window window = windowAt(&w, &row, p);
       int count = channelsFrom(&w, c);
-      V best = (V)-INFINITY;
-      V place = (V)(float)(row.u0 * w.kernelWidth + window.v0);
+      Largest largest = {(V)-INFINITY, (V)(float)(row.u0 * w.kernelWidth + window.v0)};
       UNROLL_TILES for (int u = row.u0; u < row.u1; u++)
-        UNROLL_TILES for (int v = window.v0; v < window.v1; v++) {
-          V value = loadTap(&w, x + x0, &window, u, v, c, count);
-          VI more = (value > best || value != value) && best == best;
-          best = more ? value : best;
-          place = more ? (V)(float)(u * w.kernelWidth + v) : place;
-        }
+        UNROLL_TILES for (int v = window.v0; v < window.v1; v++)
+          meet(&largest, loadTap(&w, x + x0, &window, u, v, c, count), u * w.kernelWidth + v);
       size_t at = smallPixel(&w, r, p) + c;
-      storePart(best, y + y0 + at, count);
-      storePart(place, switches + switches0 + at, count);
+      storePart(largest.value, y + y0 + at, count);
+      storePart(largest.place, switches + switches0 + at, count);
     }
   }
 }

@@ -4,6 +4,9 @@
 // vectors of channels in registers: per step of tap and input channel, ROWS · PIXELS broadcasts are multiplied by
 // WIDE vectors of weights. The host compiles this for the tile that covers the result with least waste; the last tiles
 // overlap those before.
+//
+// Where POOL_HEIGHT is not 0, the result is a band in the work-item's scratch memory, which it pools: what leaves are
+// the largest value of each window, and its place.
 
 #if !defined(RUN) || !defined(STEP)
 #error "The host must define the length of a run and the step between pixels, or 0 for each."
@@ -62,14 +65,22 @@ TILE(tileWide, 2)
 
 kernel GROUP_1D void correlate(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
-  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, EPILOGUE_ARGUMENTS) {
+  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, EPILOGUE_ARGUMENTS
+#if POOL_HEIGHT
+  , global float *switches, ulong switches0
+#endif
+) {
   float tile[ROWS * PIXELS * WIDE * VW];
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
   int bx = plan[B_X], by = plan[B_Y], height = plan[OUT_HEIGHT], width = plan[OUT_WIDTH];
+  global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
+#if POOL_HEIGHT
+  Epilogue e = EPILOGUE(pad + plan[MAPS], 0, n);
+#else
   Epilogue e = EPILOGUE(result + result0, 0, n);
+#endif
   Losses losses = {(V)0.0f, (V)0.0f};
   Sum total = NO_SUM;
-  global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   int pitch = plan[PAD_WIDTH] * channels;
   long leap = plan[A_Y] * pitch, step = plan[A_X] * channels;
   int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
@@ -106,7 +117,7 @@ kernel GROUP_1D void correlate(
             for (int r = q; r < min(q + ROWS, rows); r++) {
               int y = (q0 + r) * by + ry;
               if (y >= height) break;
-              size_t line = ((size_t)sample * height + y) * width + rx;
+              size_t line = (POOL_HEIGHT ? (size_t)(y - q0) : (size_t)sample * height + y) * width + rx;
               const float *from = tile + ((r - top) * PIXELS + p - left) * vectors * VW;
               int pixels = min(PIXELS, columns - p);
               for (int k = 0; k < vectors; k++) {
@@ -125,6 +136,11 @@ kernel GROUP_1D void correlate(
           }
       }
     }
+#if POOL_HEIGHT
+    size_t small = pooledStart(plan, sample, q0);
+    poolBand(
+      pad + plan[MAPS], plan, pooledRows(plan, q0, rows), result + result0 + small, switches + switches0 + small);
+#endif
     if (mode == LOSS) endLosses(&e, unit, &total);
   }
 }

@@ -9,12 +9,14 @@
 //
 // A run is cut into groups of GROUP_LENGTH neighbours, TILE_GROUPS of which share a tile of sums.
 //
-// `gradientSlices` (more than VW/2 channels in y, OUTPUTS 0): lanes are y's channels. 4 groups of 3 neighbours × WIDE
-// vectors of y's channels make a tile of sums: a pixel costs 12 broadcasts. y's rows are copied to whole vectors
+// `gradientSlices` (more than VW/2 channels in y, OUTPUTS 0): lanes are y's channels. The groups' neighbours × WIDE
+// vectors of y's channels make a tile of sums: a pixel costs a broadcast for each. y's rows are copied to whole vectors
 // where its channels are no multiple of VW.
 //
 // `gradientSlicesOfFew` (at most VW/2): lanes are a run's neighbours, a group is a vector, and y's values are
 // broadcast.
+//
+// Where POOL_HEIGHT is not 0, y is δ of what was pooled, which is spread over a band as its switches say.
 
 #if !defined(OUTPUTS) || !defined(WIDE)
 #error "The host must define the outputs, or 0 where they are many, and the vectors of a tile."
@@ -204,7 +206,11 @@ INLINE void gradientTile(
 
 kernel GROUP_1D void GRADIENT_KERNEL(
   const global float *x, ulong x0, const global float *y, ulong y0, global float *slices, ulong slices0,
-  global float *scratch, ulong scratch0, Plan plan, ulong plan0, int deltaIsLarge) {
+  global float *scratch, ulong scratch0, Plan plan, ulong plan0, int deltaIsLarge
+#if POOL_HEIGHT
+  , const global float *switches, ulong switches0
+#endif
+) {
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   global float *copied = pad + plan[PACKED_ROWS];
@@ -224,15 +230,27 @@ kernel GROUP_1D void GRADIENT_KERNEL(
     int sample = unit / plan[BANDS], band = unit % plan[BANDS], q0 = band * plan[BAND];
     int rows = min(plan[BAND], plan[Q_HEIGHT] - q0), pixels = rows * plan[Q_WIDTH];
     const global float *image = x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels;
-    const global float *own = y + y0 + ((size_t)sample * plan[Q_HEIGHT] + q0) * plan[Q_WIDTH] * n;
+#if POOL_HEIGHT
+    size_t at = pooledStart(plan, sample, q0);
+    int pooled = pooledRows(plan, q0, rows), summed = pooled * plan[POOLED_WIDTH];
+    unpoolBand(y + y0 + at, switches + switches0 + at, plan, pooled, rows, copied);
+#else
+    size_t at = ((size_t)sample * plan[Q_HEIGHT] + q0) * plan[Q_WIDTH] * n;
+    int summed = rows * plan[Q_WIDTH];
+#endif
+    const global float *own = y + y0 + at;
     padImage(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
     // Bands of the large image overlap, so its channels are summed once per sample, with the first band.
     if (part == 0 && !deltaIsLarge)
-      addChannels(own, pixels, n, bias, errors, fresh);
+      addChannels(own, summed, n, bias, errors, fresh);
     else if (part == 0 && (band == 0 || fresh))
       addChannels(
         image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, errors, fresh);
+#if POOL_HEIGHT
+    own = copied;
+#else
     own = packRows(own, pixels, n, packed, copied);
+#endif
     for (int tile = firstTile; tile < endTile; tile++) {
       int j = tile / down * COLUMNS, g = tile % down * TILE_GROUPS;
       gradientTile(pad, own, plan, list + g, rows, packed, j, slice + TILE_SUMS(g, packed, j), fresh);

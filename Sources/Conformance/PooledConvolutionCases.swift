@@ -18,8 +18,10 @@ extension Conformance {
         outputWidth: across, kernel: windows, stride: windows))
   }
 
-  /// The first layer of `conv-pool`, in batches of which a CPU takes several samples at once, and a photograph, in bands.
-  static let pooledTraining: [PooledImage] = [(28, 1, 16, 9), (200, 3, 8, 1)].map { size, channels, filters, samples in
+  /// The first layer of `conv-pool`, in batches of which a CPU takes several samples at once, and photographs, in bands: of
+  /// few channels, and of vectors of them, with a row and a column left over.
+  static let pooledTraining: [PooledImage] = [(28, 1, 16, 9), (200, 3, 8, 1), (61, 3, 32, 2)].map {
+    size, channels, filters, samples in
     let convolution = ConvolutionGeometry(
       height: size, width: size, channels: channels, outputHeight: size, outputWidth: size, outputChannels: filters,
       kernel: (3, 3), top: 1, left: 1)

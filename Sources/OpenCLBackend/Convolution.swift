@@ -73,11 +73,13 @@ extension OpenCLBackend: ConvolutionOps {
 
   // MARK: - CPU devices
 
-  private func correlate(
+  /// - Parameter pooling: pools the result, and keeps where its windows' largest values were.
+  func correlate(
     _ mode: ConvolutionKey.Mode, _ x: Tensor<OpenCLBuffer>, _ weight: Tensor<OpenCLBuffer>,
-    _ geometry: ConvolutionGeometry, _ samples: Int, into result: Tensor<OpenCLBuffer>, _ ending: EpilogueArguments
+    _ geometry: ConvolutionGeometry, _ samples: Int, into result: Tensor<OpenCLBuffer>, _ ending: EpilogueArguments,
+    pooling: (geometry: PoolingGeometry, switches: Tensor<OpenCLBuffer>)? = nil
   ) throws {
-    let plan = try convolutionPlan(mode, geometry, samples)
+    let plan = try convolutionPlan(mode, geometry, samples, pooling: pooling?.geometry)
     var weights = weight
     if let packing = plan.other {
       weights = Tensor(try reserve(\.weights, plan.packedCount), shape: [plan.packedCount])
@@ -95,6 +97,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
     ending.add(to: &call, c: result)
+    if let pooling { call.add(pooling.switches) }
     try run(call, line(plan.items))
   }
 
@@ -116,12 +119,14 @@ extension OpenCLBackend: ConvolutionOps {
     try run(call, grid)
   }
 
-  private func gradientOnCPU(
+  /// - Parameter pooling: y is δ of what was pooled.
+  func gradientOnCPU(
     _ x: Tensor<OpenCLBuffer>, _ y: Tensor<OpenCLBuffer>, _ geometry: ConvolutionGeometry, _ samples: Int,
     _ weightGradient: Tensor<OpenCLBuffer>, _ biasGradient: Tensor<OpenCLBuffer>, _ delta: ConvolutionSide,
-    _ accumulate: Bool, _ accumulateBias: Bool
+    _ accumulate: Bool, _ accumulateBias: Bool,
+    pooling: (geometry: PoolingGeometry, switches: Tensor<OpenCLBuffer>)? = nil
   ) throws {
-    let plan = try convolutionPlan(.gradient, geometry, samples)
+    let plan = try convolutionPlan(.gradient, geometry, samples, pooling: pooling?.geometry)
     let slices = try reserve(\.slices, plan.slicesCount)
     var call = Call(plan.kernel.id, plan.kernel.kernel)
     call.add(x)
@@ -130,6 +135,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
     call.add(delta == .large)
+    if let pooling { call.add(pooling.switches) }
     try run(call, line(plan.items))
 
     guard let adding = plan.other else { return }

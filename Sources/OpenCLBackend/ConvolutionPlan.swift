@@ -8,6 +8,8 @@ struct ConvolutionKey: Hashable {
   var mode: Mode
   var geometry: ConvolutionGeometry
   var samples: Int
+  /// Of the image between, where the op pools it.
+  var pooling: PoolingGeometry?
 }
 
 /// How a CPU device computes one mode of one geometry for one number of samples: the kernels, and the integers that
@@ -52,33 +54,45 @@ extension OpenCLBackend {
   /// Floats of a band that stay in a core's caches beside the weights.
   private static let bandFloats = 16384
 
-  func convolutionPlan(_ mode: ConvolutionKey.Mode, _ geometry: ConvolutionGeometry, _ samples: Int) throws
-    -> ConvolutionPlan
-  {
-    let key = ConvolutionKey(mode: mode, geometry: geometry, samples: samples)
+  func convolutionPlan(
+    _ mode: ConvolutionKey.Mode, _ geometry: ConvolutionGeometry, _ samples: Int, pooling: PoolingGeometry? = nil
+  ) throws -> ConvolutionPlan {
+    let key = ConvolutionKey(mode: mode, geometry: geometry, samples: samples, pooling: pooling)
     if let plan = convolutions.plans[key] { return plan }
-    let plan = try makePlan(mode, geometry, samples)
+    let plan = try makePlan(mode, geometry, samples, pooling)
     // Queued kernels keep the tables that they read: OpenCL frees a buffer when they are through.
     if convolutions.plans.count >= ConvolutionState.mostPlans { convolutions.plans.removeAll() }
     convolutions.plans[key] = plan
     return plan
   }
 
-  private func makePlan(_ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int) throws
-    -> ConvolutionPlan
-  {
+  /// Whether a convolution's channels fill vectors, in the lanes, and whole windows of a usual size tile its image: then
+  /// its kernels pool it band by band, in scratch memory.
+  func poolsBands(_ g: ConvolutionGeometry, _ pooling: PoolingGeometry) -> Bool {
+    family == .cpu && g.outputChannels % vectorWidth == 0 && pooling.tiles
+      && max(pooling.kernelHeight, pooling.kernelWidth) <= 4
+      && pooling.outputHeight * pooling.kernelHeight <= pooling.height
+      && pooling.outputWidth * pooling.kernelWidth <= pooling.width
+  }
+
+  private func makePlan(
+    _ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int, _ pooling: PoolingGeometry?
+  ) throws -> ConvolutionPlan {
     let adjoint = mode == .adjoint
     let (down, across) = axes(g, adjoint: adjoint)
     let (inputs, outputs) = adjoint ? (g.outputChannels, g.channels) : (g.channels, g.outputChannels)
     let padWidth = across.padded(across.extent)
-    let cut = cut(down, floats: padWidth * inputs, sums: sums(g), samples: samples)
+    // What is pooled lies in the caches, too, in rows of whole windows.
+    let floats = padWidth * inputs + (pooling == nil ? 0 : across.extent * outputs) * 2
+    let cut = cut(down, floats: floats, sums: sums(g), samples: samples, by: pooling?.kernelHeight ?? 1)
     let job = CorrelationJob(
       geometry: g, down: down, across: across, inputs: inputs, outputs: outputs, cut: cut, padWidth: padWidth,
-      padHeight: down.padded(cut.band), small: samples * sums(g) < Self.fewSums)
+      padHeight: down.padded(cut.band), small: samples * sums(g) < Self.fewSums, pooling: pooling)
     let few = outputs <= fewChannels
     if mode == .gradient { return try planGradient(job, few: few) }
-    // An image that is strided through is split number by number: narrow vectors, more than half full, beat that.
-    let width = channelLanes(outputs), strides = max(down.a, across.a) > 1
+    // An image that is strided through, on either side, is split or woven by phases: narrow vectors, more than half full,
+    // beat that.
+    let width = channelLanes(outputs), strides = max(down.a, across.a, down.b, across.b) > 1
     return few && !(strides && 2 * outputs > width)
       ? try planPlanes(job, adjoint: adjoint) : try planCorrelation(job, adjoint: adjoint, width: width)
   }
@@ -86,9 +100,11 @@ extension OpenCLBackend {
   /// A convolution or its adjoint with channels in the lanes.
   private func planCorrelation(_ job: CorrelationJob, adjoint: Bool, width: Int) throws -> ConvolutionPlan {
     let packed = (job.outputs + width - 1) / width * width, wide = packed > width ? 2 : 1
-    let scratch = job.image(width)
+    let image = job.image(width)
+    let scratch = image + (job.pooling == nil ? 0 : job.cut.band * job.across.extent * job.outputs)
     let (chunk, items) = share(job.cut)
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
+    table[.maps] = image
     let steps = table.addSteps(of: job)
     let (across, inputs) = (job.across, job.inputs)
     let tile =
@@ -100,7 +116,7 @@ extension OpenCLBackend {
     let short = !job.small && across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
     let module = Module.correlation(
       width: width, rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0,
-      step: job.small ? 0 : across.a * inputs)
+      step: job.small ? 0 : across.a * inputs, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
       other: try packing(job, adjoint: adjoint, packed: packed), items: items, otherItems: packingItems(job),
@@ -143,17 +159,21 @@ extension OpenCLBackend {
   /// The gradient of the weights: runs of a window in groups, which a tile of sums takes several of.
   private func planGradient(_ job: CorrelationJob, few: Bool) throws -> ConvolutionPlan {
     let (g, inputs) = (job.geometry, job.inputs)
-    let packed = few ? powerOfTwo(job.outputs) : wholeVectors(job.outputs)
     // Taps that never meet the image are left out; their gradient is 0.
     let (down, across) = (job.down.phases[0], job.across.phases[0])
     let (rows, columns) = (down.count, across.count)
     let joined = g.dilationWidth == 1 || columns == 1
     let runs = joined ? rows : rows * columns
     let runLength = joined ? columns * inputs : inputs
-    let tile = target.gradientTile(outputs: packed, few: few)
-    let wide = vectorWidth == 16 && packed > vectorWidth ? 2 : 1
-    let runGroups = (runLength + tile.length - 1) / tile.length
-    let groups = (runs * runGroups + tile.groups - 1) / tile.groups * tile.groups
+    let width = channelLanes(job.outputs), vectors = (job.outputs + width - 1) / width
+    let wide = width == 16 && vectors > 1 ? 2 : 1
+    let tiled = target.gradientTile(runs: runs, run: runLength, wide: wide)
+    let spread = few ? target.gradientTile(runs: runs, run: runLength, few: powerOfTwo(job.outputs)) : nil
+    // Outputs that fill narrow vectors need not lie in broadcasts, where runs would leave lanes empty.
+    let byRuns = spread.map { job.outputs != width || $0.cost <= tiled.cost } ?? false
+    let tile = byRuns ? spread ?? tiled : tiled
+    let packed = byRuns ? powerOfTwo(job.outputs) : vectors * width
+    let groups = tile.allGroups
     let image = job.image(vectorWidth)
     let scratch = image + job.cut.band * job.across.extent * packed + vectorWidth
     // Where sums are cut follows from the shape. More work-items than slices share the tiles of a slice.
@@ -165,14 +185,14 @@ extension OpenCLBackend {
     let errors = chunk > Self.plainBands ? sums : 0
     // The sums of δ's channels, and what rounding takes from them, come last.
     let slice = sums + errors + 2 * max(inputs, job.outputs)
-    let tiles = groups / tile.groups * ((packed + wide * vectorWidth - 1) / (wide * vectorWidth))
+    let tiles = groups / tile.groups * (byRuns ? 1 : (vectors + wide - 1) / wide)
     let parts = max(
-      1, min((shares.imageGradients.pieces * computeUnits + slices - 1) / slices, few ? groups / tile.groups : tiles))
+      1, min((shares.imageGradients.pieces * computeUnits + slices - 1) / slices, tiles))
     let items = slices * parts
 
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.packedRows] = image
-    table[.runGroups] = runGroups
+    table[.runGroups] = tile.runGroups
     table[.groups] = groups
     table[.slice] = slice
     table[.slices] = slices
@@ -183,15 +203,19 @@ extension OpenCLBackend {
     (table[.firstTapX], table[.countX]) = (across.tap, columns)
     table.add(
       (0..<groups).map { group in
-        let run = group / runGroups
+        let run = group / tile.runGroups
         guard run < runs else { return 0 }
         let (u, v) = joined ? (run, 0) : (run / columns, run % columns)
-        return (u * g.dilationHeight * job.padWidth + v * g.dilationWidth) * inputs + group % runGroups * tile.length
+        return (u * g.dilationHeight * job.padWidth + v * g.dilationWidth) * inputs + group % tile.runGroups
+          * tile.length
       }, at: .groupList)
 
-    let module = few ? Module.gradientOfFew(outputs: packed) : .gradient(wide: wide)
+    let module =
+      byRuns
+      ? Module.gradientOfFew(outputs: packed)
+      : .gradient(width: width, wide: wide, length: tile.length, groups: tile.groups, pools: job.window)
     return ConvolutionPlan(
-      table: try upload(table), kernel: try variant(few ? .gradientSlicesOfFew : .gradientSlices, module),
+      table: try upload(table), kernel: try variant(byRuns ? .gradientSlicesOfFew : .gradientSlices, module),
       other: try variant(.sumSlices, module), items: items, otherItems: 0, packedCount: packed,
       slicesCount: slices * slice, scratchCount: items * scratch, bands: job.cut.units)
   }
@@ -250,13 +274,15 @@ extension OpenCLBackend {
 
   /// Bands of rows that fit a cache, and enough of them where samples are few: by shape alone, for sums of losses and of
   /// gradients end with them.
-  private func cut(_ down: CorrelationAxis, floats: Int, sums: Int, samples: Int) -> RowCut {
+  ///
+  /// - Parameter step: rows of which a band has a multiple, but for an image's last.
+  private func cut(_ down: CorrelationAxis, floats: Int, sums: Int, samples: Int, by step: Int = 1) -> RowCut {
     let rows = Self.bandFloats / max(floats, 1)
     var band = max(1, min(down.extent, (rows - down.span - 1) / down.a + 1))
     let wanted = max(1, min((Self.manyBands + samples - 1) / samples, sums / Self.bandSums))
     band = min(band, (down.extent + wanted - 1) / wanted)
     let bands = (down.extent + band - 1) / band
-    band = (down.extent + bands - 1) / bands
+    band = ((down.extent + bands - 1) / bands + step - 1) / step * step
     return RowCut(band: band, bands: (down.extent + band - 1) / band, samples: samples)
   }
 

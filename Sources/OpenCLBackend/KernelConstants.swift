@@ -49,12 +49,26 @@ extension KernelTarget {
   /// Columns of C that a CPU matmul's work-item makes: two vectors.
   var panelWidth: Int { 2 * vectorWidth }
 
-  /// How a weight gradient on a CPU device cuts runs of neighbours: the length of a group, and groups of a tile of sums.
-  /// With few outputs a group is a vector, and the tile leaves room for their sums in the registers.
-  func gradientTile(outputs: Int, few: Bool) -> (length: Int, groups: Int) {
-    guard few else { return (3, 4) }
-    if vectorWidth < 16 { return (vectorWidth, outputs == 4 ? 2 : outputs == 2 ? 4 : 6) }
-    return (vectorWidth, outputs == 8 ? 3 : outputs == 4 ? 5 : 6)
+  /// How a weight gradient of many outputs on a CPU device cuts runs of neighbours: the length of a group, and groups of a
+  /// tile of sums, of which `wide` vectors each fit the registers. Whichever leave the least of the last tile idle.
+  func gradientTile(runs: Int, run: Int, wide: Int) -> GradientTile {
+    var best = GradientTile(runs: runs, run: run, length: 3, groups: 4)
+    for (length, groups) in [(3, 3), (4, 3), (4, 4)] where length * groups * wide <= (vectorWidth == 16 ? 24 : 12) {
+      let tile = GradientTile(runs: runs, run: run, length: length, groups: groups)
+      if tile.cost < best.cost { best = tile }
+    }
+    return best
+  }
+
+  /// The same of few outputs, where a group is a vector.
+  func gradientTile(runs: Int, run: Int, few outputs: Int) -> GradientTile {
+    GradientTile(
+      runs: runs, run: run, length: vectorWidth, groups: fewGroups(outputs), sums: fewGroups(outputs) * outputs)
+  }
+
+  private func fewGroups(_ outputs: Int) -> Int {
+    if vectorWidth < 16 { return outputs == 4 ? 2 : outputs == 2 ? 4 : 6 }
+    return outputs == 8 ? 3 : outputs == 4 ? 5 : 6
   }
 
   private typealias Macro = (name: String, value: Int)
@@ -64,7 +78,9 @@ extension KernelTarget {
     let groups = family.groups
     var width = vectorWidth
     switch module {
-    case .pooling(let narrower, _, _), .correlation(let narrower, _, _, _, _, _): width = narrower
+    case .pooling(let narrower, _, _), .correlation(let narrower, _, _, _, _, _, _),
+      .gradient(let narrower, _, _, _, _):
+      width = narrower
     default: break
     }
     return [
@@ -90,18 +106,21 @@ extension KernelTarget {
     case .convolutionGradientTiles(let program): macros(program)
     case .random, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
     case .peak: [("CHAINS", OpenCLBackend.peakChains)]
-    case .correlation(_, let rows, let pixels, let wide, let run, let step):
+    case .correlation(_, let rows, let pixels, let wide, let run, let step, let window):
       [
         ("PHASE", PhaseField.allCases.count), ("ROWS", rows), ("PIXELS", pixels), ("WIDE", wide), ("RUN", run),
         ("STEP", step),
-      ]
+      ] + macros(window)
     case .correlationPlanes(let outputs, let block, let woven, let split):
       [
         ("PHASE", PhaseField.allCases.count), ("OUTPUTS", outputs), ("BLOCK", block), ("WOVEN", woven),
         ("SPLIT", split),
       ]
-    case .gradient(let wide): gradientMacros(outputs: 0, wide: wide)
-    case .gradientOfFew(let outputs): gradientMacros(outputs: outputs, wide: 1)
+    case .gradient(_, let wide, let length, let groups, let window):
+      [("OUTPUTS", 0), ("WIDE", wide), ("GROUP_LENGTH", length), ("TILE_GROUPS", groups)] + macros(window)
+    case .gradientOfFew(let outputs):
+      [("OUTPUTS", outputs), ("WIDE", 1), ("GROUP_LENGTH", vectorWidth), ("TILE_GROUPS", fewGroups(outputs))]
+        + macros(nil)
     case .convolutionPacking: [("PHASE", PhaseField.allCases.count)]
     case .pooling(_, let height, let width): [("TILE_HEIGHT", height), ("TILE_WIDTH", width)]
     }
@@ -111,9 +130,8 @@ extension KernelTarget {
     program.macros + (program.tile.lanes > 0 ? [("EMULATES_SUBGROUPS", emulatesSubgroups ? 1 : 0)] : [])
   }
 
-  private func gradientMacros(outputs: Int, wide: Int) -> [Macro] {
-    let tile = gradientTile(outputs: outputs, few: outputs > 0)
-    return [("OUTPUTS", outputs), ("WIDE", wide), ("GROUP_LENGTH", tile.length), ("TILE_GROUPS", tile.groups)]
+  private func macros(_ window: PooledWindow?) -> [Macro] {
+    [("POOL_HEIGHT", window?.height ?? 0), ("POOL_WIDTH", window?.width ?? 0)]
   }
 
   /// What stands before a program's sources: the names of `kernelCodes`, and the macros of its module.

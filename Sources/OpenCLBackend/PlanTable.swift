@@ -24,6 +24,8 @@ enum PlanField: Int32, KernelCode {
   /// begin.
   case packedRows, runGroups, groups, slice, slices, parts, errors, joined, firstTapY, countY, firstTapX, countX
   case groupList
+  /// Of what is pooled: where in scratch memory the band is, and the extents of the small image.
+  case maps, pooledHeight, pooledWidth
 }
 
 /// The integers of one phase in its list: how many taps there are, the first one's e − first, the step of e, the first
@@ -86,6 +88,10 @@ struct CorrelationJob {
   var padHeight: Int
   /// Too little work to compile kernels for this very shape.
   var small: Bool
+  /// Of the result, where the op pools it.
+  var pooling: PoolingGeometry?
+
+  var window: PooledWindow? { pooling.map { PooledWindow(height: $0.kernelHeight, width: $0.kernelWidth) } }
 
   /// Floats of a padded band, whose end may be read beyond.
   func image(_ vectorWidth: Int) -> Int { padHeight * padWidth * inputs + 4 * vectorWidth }
@@ -102,9 +108,32 @@ struct CorrelationJob {
     (table[.padHeight], table[.padWidth]) = (padHeight, padWidth)
     (table[.chunk], table[.units], table[.scratch]) = (chunk, cut.units, scratch)
     (table[.packed], table[.tapsX]) = (packed, geometry.kernelWidth)
+    if let pooling { (table[.pooledHeight], table[.pooledWidth]) = (pooling.outputHeight, pooling.outputWidth) }
     table.add(down.phaseList, at: .phasesY)
     table.add(across.phaseList, at: .phasesX)
     return table
+  }
+}
+
+/// How a weight gradient cuts runs of neighbours into groups, some of which share a tile of sums.
+struct GradientTile {
+  /// Neighbours of a group, and groups of a tile.
+  let length: Int
+  let groups: Int
+  /// Groups of a run.
+  let runGroups: Int
+  /// Of all runs, in whole tiles.
+  let allGroups: Int
+  /// A pixel's multiply-adds of vectors: of the tiles' sums, and some steps besides.
+  let cost: Int
+
+  init(runs: Int, run: Int, length: Int, groups: Int, sums: Int? = nil) {
+    self.length = length
+    self.groups = groups
+    runGroups = (run + length - 1) / length
+    let tiles = (runs * runGroups + groups - 1) / groups
+    allGroups = tiles * groups
+    cost = tiles * ((sums ?? length * groups) + 2)
   }
 }
 

@@ -12,15 +12,21 @@ enum Module: Hashable {
   case slices
   case elementwise, reduction, random, sampling, mixed, peak
   /// The CPU family's convolutions, for vectors of so many channels and one register tile each. A step or run of 0 is known at run time alone.
-  case correlation(width: Int, rows: Int, pixels: Int, wide: Int, run: Int, step: Int)
+  case correlation(width: Int, rows: Int, pixels: Int, wide: Int, run: Int, step: Int, pools: PooledWindow?)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
-  case gradient(wide: Int)
+  case gradient(width: Int, wide: Int, length: Int, groups: Int, pools: PooledWindow?)
   case gradientOfFew(outputs: Int)
   case convolutionPacking
   /// Sums over a weight's taps.
   case taps
   /// Pooling by vectors of so many channels. A tile of 0 stands for windows that do not tile the image.
   case pooling(width: Int, tileHeight: Int, tileWidth: Int)
+}
+
+/// A window that the kernel around it pools by.
+struct PooledWindow: Hashable {
+  var height: Int
+  var width: Int
 }
 
 /// Every kernel. The raw value indexes `OpenCLBackend.kernels`.
@@ -109,6 +115,7 @@ extension KernelTarget {
   func sources(_ module: Module) -> [String] {
     let family = family.rawValue
     let functions = ["common/prelude", "common/functions"]
+    let pooledBand = ["common/largest", "cpu/pooledBand"]
     func tiles(_ program: TileProgram) -> [String] {
       let operands = program.tile.lanes > 0 ? "gpu/subgroupTile" : "gpu/localTile"
       return functions + ["common/epilogue", "gpu/tile", operands, "gpu/copies", "gpu/ending"]
@@ -128,13 +135,15 @@ extension KernelTarget {
     case .sampling: return functions + ["common/random", "common/sampling"]
     case .mixed: return functions + ["common/mixed"]
     case .peak: return ["common/prelude", "common/peak"]
-    case .correlation: return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolution"]
+    case .correlation:
+      return functions + ["common/epilogue", "cpu/image", "cpu/ending"] + pooledBand + ["cpu/convolution"]
     case .correlationPlanes:
       return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolutionPlanes"]
-    case .gradient, .gradientOfFew: return ["common/prelude", "cpu/image", "cpu/convolutionGradient"]
+    case .gradient, .gradientOfFew:
+      return ["common/prelude", "cpu/image"] + pooledBand + ["cpu/convolutionGradient"]
     case .convolutionPacking: return ["common/prelude", "cpu/image", "cpu/packing"]
     case .taps: return ["common/prelude", "common/taps"]
-    case .pooling: return functions + ["common/pooling"]
+    case .pooling: return functions + ["common/largest", "common/pooling"]
     }
   }
 }

@@ -26,8 +26,10 @@ import Testing
     switch family {
     case .cpu:
       return common + [
-        .matmul, .correlation(width: 8, rows: 2, pixels: 3, wide: 1, run: 4, step: 5),
-        .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5), .gradient(wide: 1), .gradientOfFew(outputs: 2),
+        .matmul,
+        .correlation(width: 8, rows: 2, pixels: 3, wide: 1, run: 4, step: 5, pools: PooledWindow(height: 2, width: 3)),
+        .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5),
+        .gradient(width: 8, wide: 1, length: 3, groups: 4, pools: nil), .gradientOfFew(outputs: 2),
         .convolutionPacking,
       ]
     case .gpu:
