@@ -5,7 +5,7 @@ package struct GPUProgram {
   package let source: String
 
   /// How it is compiled.
-  package static let options = KernelTarget.options
+  package static let options = KernelTarget.options(.gpu)
 
   /// Every program that a device may ask for with the choice of kernels that is shipped under a name.
   private static func programs(_ choice: GPUChoice) -> [GPUProgram] {

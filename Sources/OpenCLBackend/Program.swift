@@ -169,9 +169,10 @@ extension OpenCLBackend {
     // Kept by the thread, should it be left behind.
     clRetainProgram(program)
     let handles = Handle((program, handle))
+    let options = KernelTarget.options(family)
     let built = try building {
       var device: cl_device_id? = handles.value.1
-      return clBuildProgram(handles.value.0, 1, &device, KernelTarget.options, nil, nil)
+      return clBuildProgram(handles.value.0, 1, &device, options, nil, nil)
     }
     guard let status = built else {
       throw givenUp(on: "the kernels of \(target.sources(module).joined(separator: ", "))")

@@ -174,7 +174,7 @@ extension OpenCLBackend {
 
   /// All that a measurement depends on in the program: the kernels, how they are compiled, and the candidates.
   package static var tunedSources: [String] {
-    KernelTarget.sourceTexts + [KernelTarget.options]
+    KernelTarget.sourceTexts + KernelFamily.allCases.map(KernelTarget.options)
       + KernelFamily.allCases.flatMap { family in
         Tunable.all(of: family).map { tunable in
           ([tunable.name] + tunable.candidates(of: family, .any).map(\.name)).joined(separator: " ")

@@ -1,0 +1,34 @@
+import CPUBackend
+import CinchBackend
+import OpenCLBackend
+import Testing
+
+/// Numbers below the smallest normal one, which cost a processor a hundred cycles or more each.
+@Suite struct SubnormalTests {
+  private func moment<B: Backend>(on backend: B) throws -> [B.Scalar] {
+    let count = 100
+    let tensors = try [0.5, 0, 2e-38].map { value in
+      let tensor = Tensor(try backend.allocate(count), shape: [count])
+      try backend.fill(tensor, with: B.Scalar(value))
+      return tensor
+    }
+    let step = OptimizerStep(.momentum(0.25), learningRate: 0.1)
+    try backend.optimizerStep(
+      step, parameters: tensors[0], gradients: tensors[1], first: tensors[2], second: nil, gradientScale: nil)
+    return try backend.read(tensors[2])
+  }
+
+  /// What decays comes to 0, where it would stay at the least number for good.
+  @Test func momentsComeToNothing() throws {
+    #expect(try moment(on: CPUBackend()).allSatisfy { $0 == 0 })
+    let openCL = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+    #expect(try moment(on: openCL).allSatisfy { $0 == 0 })
+  }
+
+  /// How a thread computes is its owner's matter.
+  @Test func theCallersThreadKeepsThem() throws {
+    _ = try moment(on: CPUBackend())
+    let least = [Float.leastNormalMagnitude, 0.5]
+    #expect(least[0] * least[1] > 0)
+  }
+}
