@@ -65,11 +65,11 @@ TILE(tileWide, 2)
 
 kernel GROUP_1D void correlate(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
-  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, EPILOGUE_ARGUMENTS
+  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0,
 #if POOL_HEIGHT
-  , global float *switches, ulong switches0
+  global float *switches, ulong switches0,
 #endif
-) {
+  EPILOGUE_ARGUMENTS) {
   float tile[ROWS * PIXELS * WIDE * VW];
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
   int bx = plan[B_X], by = plan[B_Y], height = plan[OUT_HEIGHT], width = plan[OUT_WIDTH];

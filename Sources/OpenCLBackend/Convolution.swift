@@ -96,8 +96,8 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(result)
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
-    ending.add(to: &call, c: result)
     if let pooling { call.add(pooling.switches) }
+    ending.add(to: &call, c: result)
     try run(call, line(plan.items))
   }
 

@@ -82,8 +82,8 @@ extension OpenCLBackend {
     let (down, across) = axes(g, adjoint: adjoint)
     let (inputs, outputs) = adjoint ? (g.outputChannels, g.channels) : (g.channels, g.outputChannels)
     let padWidth = across.padded(across.extent)
-    // What is pooled lies in the caches, too, in rows of whole windows.
-    let floats = padWidth * inputs + (pooling == nil ? 0 : across.extent * outputs) * 2
+    // What is pooled is written and read again: it has half of the room.
+    let floats = padWidth * inputs + (pooling == nil ? 0 : 2 * across.extent * outputs)
     let cut = cut(down, floats: floats, sums: sums(g), samples: samples, by: pooling?.kernelHeight ?? 1)
     let job = CorrelationJob(
       geometry: g, down: down, across: across, inputs: inputs, outputs: outputs, cut: cut, padWidth: padWidth,
@@ -168,10 +168,10 @@ extension OpenCLBackend {
     let width = channelLanes(job.outputs), vectors = (job.outputs + width - 1) / width
     let wide = width == 16 && vectors > 1 ? 2 : 1
     let tiled = target.gradientTile(runs: runs, run: runLength, wide: wide)
-    let spread = few ? target.gradientTile(runs: runs, run: runLength, few: powerOfTwo(job.outputs)) : nil
+    let spread = target.gradientTile(runs: runs, run: runLength, few: powerOfTwo(job.outputs))
     // Outputs that fill narrow vectors need not lie in broadcasts, where runs would leave lanes empty.
-    let byRuns = spread.map { job.outputs != width || $0.cost <= tiled.cost } ?? false
-    let tile = byRuns ? spread ?? tiled : tiled
+    let byRuns = few && (job.outputs != width || spread.cost <= tiled.cost)
+    let tile = byRuns ? spread : tiled
     let packed = byRuns ? powerOfTwo(job.outputs) : vectors * width
     let groups = tile.allGroups
     let image = job.image(vectorWidth)

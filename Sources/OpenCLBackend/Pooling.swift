@@ -48,8 +48,7 @@ extension OpenCLBackend: PoolingOps {
     var width = vectorWidth
     while width > 1 && width > g.channels { width /= 2 }
     let tiles =
-      g.kernelHeight == g.strideHeight && g.kernelWidth == g.strideWidth && g.top == 0 && g.left == 0
-      && g.height == g.outputHeight * g.kernelHeight && g.width == g.outputWidth * g.kernelWidth
+      g.tiles && g.height == g.outputHeight * g.kernelHeight && g.width == g.outputWidth * g.kernelWidth
       && g.channels % width == 0 && max(g.kernelHeight, g.kernelWidth) <= 4
     return .pooling(width: width, tileHeight: tiles ? g.kernelHeight : 0, tileWidth: tiles ? g.kernelWidth : 0)
   }
