@@ -105,15 +105,10 @@ package func checkPooledConvolution<Buffer>(
   _ pooling: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>
 ) throws -> Int {
   let op = "convolvePooled"
-  try checkGeometry(g, op)
-  try checkPooling(pooling, of: g, op)
-  let samples = x.rows
-  try checkImage(x, samples, g.height, g.width, g.channels, op, "the large image")
+  try checkPooled(x, g, (y, "the pooled image"), switches, pooling, op)
   try checkConvolutionWeight(weight, g, op, "the weight")
   if let bias { try checkCount(bias, g.outputChannels, op, "the bias") }
-  try checkPooled(y, samples, pooling, op, "the pooled image")
-  try checkPooled(switches, samples, pooling, op, "the tensor of switches")
-  return samples
+  return x.rows
 }
 
 /// For `pooledConvolutionGradient`. Returns the number of samples.
@@ -122,18 +117,18 @@ package func checkPooledGradient<Buffer>(
   _ pooling: PoolingGeometry, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>
 ) throws -> Int {
   let op = "pooledConvolutionGradient"
-  try checkGeometry(g, op)
-  try checkPooling(pooling, of: g, op)
-  let samples = x.rows
-  try checkImage(x, samples, g.height, g.width, g.channels, op, "the large image")
-  try checkPooled(delta, samples, pooling, op, "δ")
-  try checkPooled(switches, samples, pooling, op, "the tensor of switches")
+  try checkPooled(x, g, (delta, "δ"), switches, pooling, op)
   try checkConvolutionWeight(weightGradient, g, op, "the weight gradient")
   try checkCount(biasGradient, g.outputChannels, op, "the bias gradient")
-  return samples
+  return x.rows
 }
 
-private func checkPooling(_ pooling: PoolingGeometry, of g: ConvolutionGeometry, _ op: String) throws {
+/// The images on both sides of a convolution and its pooling, and what relates them.
+private func checkPooled<Buffer>(
+  _ x: Tensor<Buffer>, _ g: ConvolutionGeometry, _ small: (image: Tensor<Buffer>, what: String),
+  _ switches: Tensor<Buffer>, _ pooling: PoolingGeometry, _ op: String
+) throws {
+  try checkGeometry(g, op)
   try checkGeometry(pooling, op)
   guard pooling.tiles else {
     throw fail("'\(op)': windows must lie side by side, from the first pixel on: pool by an op of its own.")
@@ -143,12 +138,10 @@ private func checkPooling(_ pooling: PoolingGeometry, of g: ConvolutionGeometry,
       "'\(op)': the convolution gives images of \(g.small(1)), but \(pooling.large(1)) are pooled: one must be the other."
     )
   }
-}
-
-private func checkPooled<Buffer>(
-  _ image: Tensor<Buffer>, _ samples: Int, _ p: PoolingGeometry, _ op: String, _ what: String
-) throws {
-  try checkImage(image, samples, p.outputHeight, p.outputWidth, p.channels, op, what)
+  try checkImage(x, x.rows, g.height, g.width, g.channels, op, "the large image")
+  for (image, what) in [small, (switches, "the tensor of switches")] {
+    try checkImage(image, x.rows, pooling.outputHeight, pooling.outputWidth, pooling.channels, op, what)
+  }
 }
 
 /// For `tapSums`. Returns how many taps of zeros lie before the weight's.
