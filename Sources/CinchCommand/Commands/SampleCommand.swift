@@ -155,12 +155,16 @@ struct SampleCommand: ParsableCommand {
     guard config.shape.dimensions.count > 1 else {
       throw CinchError.usage("Samples of \(config.shape) are no images: name a file that ends with .npy or .csv.")
     }
+    let written = WrittenFiles()
+    written.noteFolders(of: path)
     try RunFolder(path).create()
     let digits = "\(samples.count)".count
     for index in 0..<samples.count {
       let name = String(repeating: "0", count: digits - "\(index + 1)".count) + "\(index + 1)"
       let picture = try RunFolder.picture(of: try samples.subset(index..<index + 1), shape: config.shape)
+      written.noteFile("\(path)/\(name).png")
       try PNG.write(picture, texts: identity, to: "\(path)/\(name).png")
     }
+    written.stay()
   }
 }

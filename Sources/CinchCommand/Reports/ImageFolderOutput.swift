@@ -1,6 +1,5 @@
 import Cinch
 import FoundationEssentials
-import Glibc
 
 /// A new folder that samples are written into, each as a PNG file. Where they do not all come there, none stays.
 struct ImageFolderOutput {
@@ -79,8 +78,8 @@ struct ImageFolderOutput {
   /// One image, channels first.
   func write(_ values: [Float], _ image: ImageShape, contrast: ClosedRange<Float> = 0...1, _ name: String) throws {
     let file = "\(path)/\(name)"
+    written.noteFile(file)
     try PNG.write(try ImageGrid.tiles(values, tileShape: image.shape, contrast: .fixed(contrast)), to: file)
-    written.files.append(file)
   }
 
   /// Files' own names with the ending .png, or numbers. Where two would be the same, every name keeps its ending.
@@ -94,31 +93,5 @@ struct ImageFolderOutput {
     }
     let stems = own.map { name in name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name }
     return (Set(stems).count == count ? stems : own).map { $0 + ".png" }
-  }
-}
-
-/// What a command has written, removed with the last mention of it where the command does not come to its end.
-private final class WrittenFiles {
-  var files: [String] = []
-  /// The outer ones first.
-  private var folders: [String] = []
-
-  /// Notes which folders are to be made for this one.
-  func noteFolders(of path: String) {
-    var missing: [String] = []
-    var url = URL(fileURLWithPath: path)
-    while !FileManager.default.fileExists(atPath: url.path), !folders.contains(url.path), url.path != "/" {
-      missing.append(url.path)
-      url.deleteLastPathComponent()
-    }
-    folders += missing.reversed()
-  }
-
-  func stay() { (files, folders) = ([], []) }
-
-  deinit {
-    for file in files { unlink(file) }
-    // Only those that are empty go.
-    for folder in folders.reversed() { rmdir(folder) }
   }
 }
