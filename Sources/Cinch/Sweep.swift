@@ -123,7 +123,7 @@ public final class Sweep: Sendable {
       data: data.source, validation: heldOut?.source, hasValidation: heldOut != nil,
       fingerprint: fingerprint(of: data, heldOut, entries), zcaEpsilon: zcaEpsilon, device: device, entries: entries)
     try folder.write(plan)
-    return Sweep(folder, device, plan, Samples(data: data, validation: heldOut), lock)
+    return Sweep(folder, device, plan, Samples(data: data, validation: heldOut, isKnown: true), lock)
   }
 
   /// - Throws: what the first run is refused for, where all are.
