@@ -28,7 +28,8 @@ import Testing
   /// How a thread computes is its owner's matter.
   @Test func theCallersThreadKeepsThem() throws {
     _ = try moment(on: CPUBackend())
-    let least = [Float.leastNormalMagnitude, 0.5]
-    #expect(least[0] * least[1] > 0)
+    // At run time, and not by the compiler.
+    let half = 0.5 * Float(min(CommandLine.arguments.count, 1))
+    #expect(Float.leastNormalMagnitude * half > 0)
   }
 }
