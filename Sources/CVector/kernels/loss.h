@@ -32,7 +32,7 @@ INLINE void loss_and_gradient(
     cinch_loss loss, cinch_activation activation, vf a, vf x, vf *value, vf *gradient) {
   if (loss == cinch_bce) {
     // Sigmoid divides by 1+e and log1p by 2+e: one division serves both.
-    vf e = exp_v(-magnitude(a));
+    vf e = exp_of_negative(-magnitude(a));
     vf one = e + 1.0f, two = e + 2.0f;
     vf inverse = 1.0f / (one * two);
     *value = (a < 0.0f ? (vf)0.0f : a) - a * x + log1p_of(e * one * inverse);
@@ -45,40 +45,56 @@ INLINE void loss_and_gradient(
   }
 }
 
-/// Cells of 32 rows, up to four side by side so that each row is read in whole cache lines one after the other.
+/// One vector's losses, of which the first `n` are there; `w` is NULL where all weigh the same.
+INLINE vf loss_vector(
+    cinch_activation activation, cinch_loss loss, const loss_numbers *numbers, const float *a, vf bias, const float *x,
+    const float *w, float *y, int64_t n) {
+  vf value, gradient;
+  loss_and_gradient(loss, activation, load_some(a, n) + bias, load_some(x, n), &value, &gradient);
+  if (loss == cinch_gaussian) value = value * numbers->precision + numbers->normaliser;
+  if (w) {
+    value = weighted(value, load_some(w, n));
+    gradient = weighted(gradient, load_some(w, n));
+  }
+  store_some(y, gradient * numbers->gradient_scale, n);
+  return n >= CINCH_WIDTH ? value : first_lanes(value, n);
+}
+
+/// Cells of 32 rows, two side by side so that each row is read in whole cache lines one after the other.
 INLINE void loss_cells(
     cinch_activation activation, cinch_loss loss, const cinch_epilogue *e, const float *source, float *destination,
     int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
-  enum { vectors = cinch_cell_columns / CINCH_WIDTH, together = 4 };
+  enum { vectors = cinch_cell_columns / CINCH_WIDTH, together = 2 };
   const int64_t d = e->columns, across = cinch_blocks(d, cinch_cell_columns);
   const loss_numbers numbers = loss_numbers_of(loss, e);
 
   for (int64_t row = r0; row < r1; row += cinch_cell_rows) {
     const int64_t row_end = cinch_min(row + cinch_cell_rows, r1);
     for (int64_t column = c0; column < c1; column += together * cinch_cell_columns) {
-      const int64_t column_end = cinch_min(column + together * cinch_cell_columns, c1);
-      vf sums[together * vectors];
-      for (int i = 0; i < together * vectors; i++) sums[i] = 0.0f;
+      const int64_t column_end = cinch_min(column + together * cinch_cell_columns, c1), n = column_end - column;
+      vf sums[together * vectors], bias[together * vectors];
+      UNROLL for (int i = 0; i < together * vectors; i++) {
+        sums[i] = 0.0f;
+        const int64_t at = i * CINCH_WIDTH;
+        bias[i] = e->bias && at < n ? load_some(e->bias + column + at, n - at) : (vf)0.0f;
+      }
       for (int64_t r = row; r < row_end; r++) {
-        const float *a = source + r * d, *x = e->target + r * d, *w = e->weight ? e->weight + r * d : NULL;
-        float *y = destination + r * d;
-        int i = 0;
-        for (int64_t c = column; c < column_end; c += CINCH_WIDTH, i++) {
-          int64_t n = column_end - c;
-          vf logit = load_some(a + c, n), value, gradient;
-          if (e->bias) logit += load_some(e->bias + c, n);
-          loss_and_gradient(loss, activation, logit, load_some(x + c, n), &value, &gradient);
-          if (loss == cinch_gaussian) value = value * numbers.precision + numbers.normaliser;
-          if (w) {
-            value = weighted(value, load_some(w + c, n));
-            gradient = weighted(gradient, load_some(w + c, n));
-          }
-          sums[i] += n >= CINCH_WIDTH ? value : first_lanes(value, n);
-          store_some(y + c, gradient * numbers.gradient_scale, n);
+        const float *a = source + r * d + column, *x = e->target + r * d + column;
+        const float *w = e->weight ? e->weight + r * d + column : NULL;
+        float *y = destination + r * d + column;
+        UNROLL for (int i = 0; i < together * vectors; i++) {
+          const int64_t at = i * CINCH_WIDTH;
+          const float *weights = w ? w + at : NULL;
+          // Apart, so that whole vectors ask for no lengths.
+          if (at + CINCH_WIDTH <= n)
+            sums[i] += loss_vector(
+                activation, loss, &numbers, a + at, bias[i], x + at, weights, y + at, CINCH_WIDTH);
+          else if (at < n)
+            sums[i] += loss_vector(activation, loss, &numbers, a + at, bias[i], x + at, weights, y + at, n - at);
         }
       }
       float *partials = e->partials + row / cinch_cell_rows * across + column / cinch_cell_columns;
-      for (int64_t cell = 0; cell < cinch_blocks(column_end - column, cinch_cell_columns); cell++) {
+      for (int64_t cell = 0; cell < cinch_blocks(n, cinch_cell_columns); cell++) {
         vf sum = sums[cell * vectors];
         for (int i = 1; i < vectors; i++) sum += sums[cell * vectors + i];
         partials[cell] = sum_lanes(sum) * numbers.value_scale;

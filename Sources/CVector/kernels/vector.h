@@ -94,21 +94,37 @@ INLINE vf exp_tail(vf r) {
   return p * (r * r);
 }
 
+/// y, of which eˣ is 2ⁿ times, for a finite x.
+INLINE vf exp_reduced(vf x, vi *n) {
+  // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits: no conversion, which NaN would break.
+  const vf magic = 12582912.0f;
+  vf shifted = x * 1.44269504f + magic;
+  *n = (vi)shifted - (vi)magic;
+  vf whole = shifted - magic;
+  vf r = x - whole * 0.693359375f;
+  r = r - whole * -2.12194440e-4f;
+  return exp_tail(r) + r + 1.0f;
+}
+
+/// 2ⁿ for −126 ≤ n ≤ 127.
+INLINE vf power_of_two(vi n) { return (vf)((n + 127) << 23); }
+
 /// eˣ; 0 below −104, +∞ above 88.73.
 INLINE vf exp_v(vf x) {
   x = x < -104.0f ? (vf)-104.0f : x;
   x = x > 89.0f ? (vf)89.0f : x;
-  // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits: no conversion, which NaN would break.
-  const vf magic = 12582912.0f;
-  vf shifted = x * 1.44269504f + magic;
-  vi n = (vi)shifted - (vi)magic;
-  vf whole = shifted - magic;
-  vf r = x - whole * 0.693359375f;
-  r = r - whole * -2.12194440e-4f;
-  vf y = exp_tail(r) + r + 1.0f;
-  // 2ⁿ in two factors: one alone cannot reach subnormal results.
+  vi n;
+  vf y = exp_reduced(x, &n);
+  // In two factors: one alone cannot reach subnormal results.
   vi half = n >> 1;
-  return y * (vf)((half + 127) << 23) * (vf)((n - half + 127) << 23);
+  return y * power_of_two(half) * power_of_two(n - half);
+}
+
+/// eˣ for x ≤ 0, at least e⁻⁸⁷.
+INLINE vf exp_of_negative(vf x) {
+  vi n;
+  vf y = exp_reduced(x < -87.0f ? (vf)-87.0f : x, &n);
+  return y * power_of_two(n);
 }
 
 /// e^−x − 1 negated, 1 − e^−x, without cancellation for small x ≥ 0.
@@ -153,9 +169,13 @@ INLINE vf log1p_of(vf s) {
 /// log(1 + e) for 0 ≤ e ≤ 1.
 INLINE vf log1p_v(vf e) { return log1p_of(e / (e + 2.0f)); }
 
+/// 1 / (1 + e⁻ᵃ), which no sum cancels, between e⁻⁸⁷ and 1.
 INLINE vf sigmoid_v(vf a) {
-  vf e = exp_v(-magnitude(a));
-  return (a < 0.0f ? e : (vf)1.0f) / (e + 1.0f);
+  a = a < -87.0f ? (vf)-87.0f : a;
+  a = a > 87.0f ? (vf)87.0f : a;
+  vi n;
+  vf y = exp_reduced(-a, &n);
+  return 1.0f / (y * power_of_two(n) + 1.0f);
 }
 
 INLINE vf tanh_v(vf a) {
@@ -170,7 +190,7 @@ INLINE vf tanh_v(vf a) {
   return x < 0.625f ? small : large;
 }
 
-INLINE vf softplus_v(vf a) { return (a < 0.0f ? (vf)0.0f : a) + log1p_v(exp_v(-magnitude(a))); }
+INLINE vf softplus_v(vf a) { return (a < 0.0f ? (vf)0.0f : a) + log1p_v(exp_of_negative(-magnitude(a))); }
 
 /// cos and sin of 2πv for v in [0, 1).
 INLINE void cos_sin_turns(vf v, vf *cosine, vf *sine) {
