@@ -21,7 +21,8 @@ enum {
 
 typedef struct {
   cinch_device *device;
-  const cinch_product *product;
+  /// As asked for, and as computed: the same, or its transpose.
+  const cinch_product *asked, *product;
   const cinch_epilogue *epilogue;
   /// op(A), its rows in place.
   const float *a;
@@ -34,7 +35,7 @@ typedef struct {
 
 static void product_task(void *context, int64_t task) {
   product_job *job = context;
-  const cinch_product *p = job->product;
+  const cinch_product *p = job->asked;
   const cinch_kernels *kernels = job->device->kernels;
   if (task < job->sums) {
     int64_t c0 = task * cinch_column_block, c1 = cinch_min(c0 + cinch_column_block, p->m);
@@ -42,6 +43,7 @@ static void product_task(void *context, int64_t task) {
     return;
   }
   task -= job->sums;
+  p = job->product;
   // The last panel, which may be narrow, comes last: the shortest piece evens out the load.
   const int64_t c0 = task / job->down * kernels->panel, c1 = cinch_min(c0 + kernels->panel, p->n);
   const int64_t r0 = task % job->down * job->rows, r1 = cinch_min(r0 + job->rows, p->m);
@@ -96,9 +98,27 @@ static void run_tasks(cinch_device *device, cinch_task task, void *context, int6
     cinch_pool_run(device->pool, task, context, count);
 }
 
-static bool product_by_tiles(cinch_device *device, const cinch_product *p, const cinch_epilogue *epilogue) {
+/// Whether Aᵀ·B is better made as the transpose of Bᵀ·A. Whole rows of tiles pass over few columns quickly, as do panels
+/// over many, and the smaller factor is turned; but C is stored by blocks that are turned, too. Measured, not derived. A
+/// loss is summed over cells of whole rows.
+static bool turns_result(const cinch_product *p, const cinch_epilogue *epilogue) {
+  return p->transpose_a && !p->transpose_b && p->m >= 2 * p->n && epilogue->kind != cinch_epilogue_loss;
+}
+
+static cinch_product turned_result(const cinch_product *p) {
+  cinch_product turned = *p;
+  turned.a = p->b;
+  turned.b = p->a;
+  turned.m = p->n;
+  turned.n = p->m;
+  turned.turned = true;
+  return turned;
+}
+
+static bool product_by_tiles(cinch_device *device, const cinch_product *asked, const cinch_epilogue *epilogue) {
+  const cinch_product product = turns_result(asked, epilogue) ? turned_result(asked) : *asked, *p = &product;
   const int64_t panel = device->kernels->panel, blocks = cinch_max(cinch_blocks(p->k, most_steps), 1);
-  product_job job = {.device = device, .product = p, .epilogue = epilogue, .a = p->a};
+  product_job job = {.device = device, .asked = asked, .product = p, .epilogue = epilogue, .a = p->a};
   // Blocks of one length, so that the last is not a sliver.
   job.steps = cinch_round_up(cinch_blocks(p->k, blocks), 16);
   job.panels = cinch_blocks(p->n, panel);
@@ -115,7 +135,7 @@ static bool product_by_tiles(cinch_device *device, const cinch_product *p, const
     job.a = scratch;
   }
   cut_rows(&job, epilogue->kind == cinch_epilogue_loss ? cinch_cell_rows : row_unit);
-  job.sums = p->column_sums ? cinch_blocks(p->m, cinch_column_block) : 0;
+  job.sums = p->column_sums ? cinch_blocks(asked->m, cinch_column_block) : 0;
   run_tasks(device, product_task, &job, job.sums + job.down * job.panels, alone);
   return true;
 }

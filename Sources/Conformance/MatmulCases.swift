@@ -296,6 +296,8 @@ struct DenseGradientCase: OpCase {
     let training = [
       DenseGradientCase(samples: 100, inputs: 784, outputs: 196, accumulate: false, pull: true),
       DenseGradientCase(samples: 150_000, inputs: 2, outputs: 1, accumulate: false, pull: false, alike: true),
+      // Many outputs of few inputs, and more samples than one block of a product's steps.
+      DenseGradientCase(samples: 1030, inputs: 98, outputs: 197, accumulate: true, pull: true),
     ]
     let notNumbers = [("delta", 20), ("input", 40), ("scale", 3), ("weight", 99)].map {
       DenseGradientCase(samples: 9, inputs: 20, outputs: 7, accumulate: true, pull: true, blemish: $0)

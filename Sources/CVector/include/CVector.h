@@ -127,11 +127,12 @@ void cinch_mixed_loss(cinch_device *device, const cinch_mixed *mixed);
 // MARK: Products
 
 /// c = epilogue(scale·op(a)·op(b)), `[m, n]`, or what c holds and that. With `column_sums`, `[m]`, it receives the sums
-/// of a's columns too, times `scale` and added or not, which needs `transpose_a`.
+/// of a's columns too, times `scale` and added or not, which needs `transpose_a`. `turned`, c is `[n, m]` and receives the
+/// product's columns as rows.
 typedef struct {
   const float *a, *b;
   float *c;
-  bool transpose_a, transpose_b, accumulate, accumulate_sums;
+  bool transpose_a, transpose_b, turned, accumulate, accumulate_sums;
   int64_t m, n, k;
   float scale;
   float *column_sums;

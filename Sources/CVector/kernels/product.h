@@ -12,31 +12,45 @@
 #endif
 #define PANEL (2 * CINCH_WIDTH)
 
+// A tile asks for the lines of C that its sums will go to, one row of them after the other from `line` on: nobody looks
+// ahead for what is written. A little before it ends: earlier, and the panel pushes them out of the first-level cache.
+enum { ask_ahead = 24 };
+#if defined(__x86_64__)
+#define ASK_FOR(line) __asm__ volatile("prefetchw %0" : : "m"(*(line)))
+#else
+#define ASK_FOR(line) __builtin_prefetch(line, 1)
+#endif
+
 // The sums of R rows × W vectors of A·B, one row of the tile per PANEL floats. Loops over a tile are unrolled, or its sums
 // would lie in memory.
 #define TILE_LOOP(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < count; i++)
 
-#define PRODUCT_TILE(name, R, W)                                                                          \
-  __attribute__((unused)) static void name(                                                               \
-      const float *a, int64_t lda, const float *panel, int64_t k, float *tile) {                          \
-    vf sum[R][W];                                                                                         \
-    TILE_LOOP(r, R) TILE_LOOP(w, W) sum[r][w] = (vf)0.0f;                                                 \
-    /* The processor reaches two rows beyond a pointer by its own addressing. */                          \
-    const float *third[(R + 2) / 3];                                                                      \
-    TILE_LOOP(i, (R + 2) / 3) third[i] = a + 3 * i * lda;                                                 \
-    TILE_LOOP(i, (R + 2) / 3) __asm__("" : "+r"(third[i]));                                               \
-    for (int64_t p = 0; p < k; p++, panel += PANEL) {                                                     \
-      vf b[W];                                                                                            \
-      TILE_LOOP(w, W) b[w] = load(panel + w * CINCH_WIDTH);                                               \
-      TILE_LOOP(r, R) {                                                                                   \
-        vf x = third[r / 3][r % 3 * lda];                                                                 \
-        TILE_LOOP(w, W) sum[r][w] = x * b[w] + sum[r][w];                                                 \
-        /* Row by row, or the compiler loads all numbers of A first and has no registers for them. */     \
-        __asm__ volatile("" ::: "memory");                                                                \
-      }                                                                                                   \
-      TILE_LOOP(i, (R + 2) / 3) third[i]++;                                                               \
-    }                                                                                                     \
-    TILE_LOOP(r, R) TILE_LOOP(w, W) store(tile + r * PANEL + w * CINCH_WIDTH, sum[r][w]);                 \
+#define PRODUCT_TILE(name, R, W)                                                                                  \
+  __attribute__((unused)) static void name(                                                                       \
+      const float *a, int64_t lda, const float *panel, int64_t k, float *tile, const float *line, int64_t pitch) {\
+    vf sum[R][W];                                                                                                 \
+    TILE_LOOP(r, R) TILE_LOOP(w, W) sum[r][w] = (vf)0.0f;                                                         \
+    /* The processor reaches two rows beyond a pointer by its own addressing. */                                  \
+    const float *third[(R + 2) / 3];                                                                              \
+    TILE_LOOP(i, (R + 2) / 3) third[i] = a + 3 * i * lda;                                                         \
+    for (int64_t left = k; left > 0; left--, panel += PANEL) {                                                    \
+      if ((uint64_t)(left - ask_ahead) < R) {                                                                     \
+        TILE_LOOP(w, W) ASK_FOR(line + w * CINCH_WIDTH);                                                          \
+        line += pitch;                                                                                            \
+      }                                                                                                           \
+      vf b[W];                                                                                                    \
+      TILE_LOOP(w, W) b[w] = load(panel + w * CINCH_WIDTH);                                                       \
+      TILE_LOOP(r, R) {                                                                                           \
+        vf x = third[r / 3][r % 3 * lda];                                                                         \
+        TILE_LOOP(w, W) sum[r][w] = x * b[w] + sum[r][w];                                                         \
+        /* Row by row, or the compiler loads all numbers of A first and has no registers for them. */             \
+        __asm__ volatile("" ::: "memory");                                                                        \
+      }                                                                                                           \
+      TILE_LOOP(i, (R + 2) / 3) third[i]++;                                                                       \
+      /* Or the compiler keeps a pointer for each row. */                                                         \
+      TILE_LOOP(i, (R + 2) / 3) __asm__("" : "+r"(third[i]));                                                     \
+    }                                                                                                             \
+    TILE_LOOP(r, R) TILE_LOOP(w, W) store(tile + r * PANEL + w * CINCH_WIDTH, sum[r][w]);                         \
   }
 
 PRODUCT_TILE(tile_12_2, 12, 2)
@@ -52,7 +66,7 @@ PRODUCT_TILE(tile_2_1, 2, 1)
 PRODUCT_TILE(tile_1_2, 1, 2)
 PRODUCT_TILE(tile_1_1, 1, 1)
 
-typedef void (*product_tile)(const float *, int64_t, const float *, int64_t, float *);
+typedef void (*product_tile)(const float *, int64_t, const float *, int64_t, float *, const float *, int64_t);
 
 static const struct {
   int64_t rows;
@@ -104,6 +118,9 @@ static void pack_panel(
       const int64_t rows = c1 - c0 - w;
       for (int64_t s = p0; s < p1; s += CINCH_WIDTH) {
         const int64_t steps = p1 - s < CINCH_WIDTH ? p1 - s : CINCH_WIDTH;
+        // Four blocks on.
+        for (int64_t i = 0; i < CINCH_WIDTH; i++)
+          __builtin_prefetch(p->b + (c0 + w + i) * p->k + s + 4 * CINCH_WIDTH);
         vf block[CINCH_WIDTH];
         for (int64_t i = 0; i < CINCH_WIDTH; i++)
           block[i] = i < rows ? load_some(p->b + (c0 + w + i) * p->k + s, steps) : (vf)0.0f;
@@ -138,13 +155,41 @@ INLINE void store_tile(
   }
 }
 
+/// The same for `rows` rows of sums, which become columns of C.
+static void store_turned(
+    const cinch_product *p, const float *sums, bool add, int64_t r, int64_t rows, int64_t c0, int64_t columns) {
+  for (int64_t w = 0; w < columns; w += CINCH_WIDTH) {
+    const int64_t across = columns - w < CINCH_WIDTH ? columns - w : CINCH_WIDTH;
+    for (int64_t i = 0; i < rows; i += CINCH_WIDTH) {
+      vf block[CINCH_WIDTH];
+      for (int64_t j = 0; j < CINCH_WIDTH; j++)
+        block[j] = i + j < rows ? load(sums + (i + j) * PANEL + w) * p->scale : (vf)0.0f;
+      turn_block(block);
+      for (int64_t j = 0; j < across; j++) {
+        float *c = p->c + (c0 + w + j) * p->m + r + i;
+        store_some(c, add ? load_some(c, rows - i) + block[j] : block[j], rows - i);
+      }
+    }
+  }
+}
+
+/// The first line of C that the tile of row `r` asks for, in a block of rows from `b0` on.
+INLINE const float *line_of_tile(const cinch_product *p, int64_t r, int64_t b0, int64_t c0) {
+  if (!p->turned) return p->c + r * p->n + c0;
+  // A part of those that the whole block will store: nearly all of them, when all its tiles have asked.
+  enum { parts = cinch_product_rows / PANEL };
+  const int64_t tile = (r - b0) / TILE_ROWS;
+  return p->c + (c0 + tile / parts * TILE_ROWS) * p->m + b0 + tile % parts * PANEL;
+}
+
 /// Rows r0 ..< r1 of columns c0 ..< c1, at most PANEL, with the epilogue. `a` is op(A) with its rows in place, `panel`
 /// room for PRODUCT_STEPS steps.
 static void product_piece(
     const cinch_product *p, const cinch_epilogue *epilogue, const float *a, int64_t steps, int64_t r0, int64_t r1,
     int64_t c0, int64_t c1, float *panel) {
   const bool wide = c1 - c0 > CINCH_WIDTH;
-  float tile[TILE_ROWS * PANEL];
+  // A tile's, or a whole block's where they are turned.
+  _Alignas(64) float sums[cinch_product_rows * PANEL];
   for (int64_t p0 = 0; p0 < p->k; p0 += steps) {
     const int64_t p1 = p0 + steps < p->k ? p0 + steps : p->k;
     const bool add = p->accumulate || p0 > 0;
@@ -155,16 +200,17 @@ static void product_piece(
       int64_t r = b0;
       for (size_t t = 0; r < b1; t++)
         for (const int64_t rows = product_tiles[t].rows; b1 - r >= rows; r += rows) {
-          for (int64_t i = r; i < r + rows; i++) {
-            // Nobody looks ahead for what is written.
-            __builtin_prefetch(p->c + i * p->n + c0, 1);
-            __builtin_prefetch(p->c + i * p->n + c0 + CINCH_WIDTH, 1);
-          }
+          float *tile = p->turned ? sums + (r - b0) * PANEL : sums;
           (wide ? product_tiles[t].wide : product_tiles[t].narrow)(
-              a + r * p->k + p0, p->k, panel, p1 - p0, tile);
-          store_tile(p, tile, add, r, rows, c0, c1 - c0);
+              a + r * p->k + p0, p->k, panel, p1 - p0, tile, line_of_tile(p, r, b0, c0), p->turned ? p->m : p->n);
+          if (!p->turned) store_tile(p, tile, add, r, rows, c0, c1 - c0);
         }
-      if (p1 == p->k) epilogue_block(epilogue, p->c, p->c, b0, b1, c0, c1);
+      if (p->turned) store_turned(p, sums, add, b0, b1 - b0, c0, c1 - c0);
+      if (p1 < p->k) continue;
+      if (p->turned)
+        epilogue_block(epilogue, p->c, p->c, c0, c1, b0, b1);
+      else
+        epilogue_block(epilogue, p->c, p->c, b0, b1, c0, c1);
     }
   }
 }
