@@ -142,7 +142,8 @@ typedef void (*cinch_task)(void *context, int64_t task);
 
 cinch_pool *cinch_pool_create(int threads);
 void cinch_pool_destroy(cinch_pool *pool);
-/// Runs `task` for 0 ..< count on every thread and returns when all have run. Tasks start in order.
+/// Runs `task` for 0 ..< count on every thread and returns when all have run. Each thread has a share of successive tasks,
+/// which start in order, and then takes part in the others'.
 void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count);
 
 struct cinch_device {

@@ -9,10 +9,12 @@
 
 #include "internal.h"
 
-// Tasks are handed out by one 64-bit ticket: the job's number above, the tasks left below. A thread takes a
-// task by counting the ticket down; as the job's number is part of what it compares, a late thread can never
-// take a task of a job that has ended, and a job cannot end before each taken task has been counted as done.
-// So the caller need not wait for an answer from every thread, and sleeping threads cost nothing.
+// Each thread has a share of the tasks, one after the other, and helps the others when its own is done: what it computes in
+// one op, a sample's images or a range of parameters, it mostly reads in the next, from its own core's cache. A share is
+// handed out by a 64-bit ticket: the job's number above, the tasks left below. A thread takes a task by counting the ticket
+// down; as the job's number is part of what it compares, a late thread can never take a task of a job that has ended, and
+// a job cannot end before each taken task has been counted as done. So the caller need not wait for an answer from every
+// thread, and sleeping threads cost nothing.
 
 enum {
   task_bits = 24,
@@ -22,19 +24,27 @@ enum {
 };
 #define TASK_MASK ((UINT64_C(1) << task_bits) - 1)
 
-struct cinch_pool {
+typedef struct {
   _Alignas(64) _Atomic uint64_t ticket;
-  // Written before the ticket is published, read after a task has been taken.
+  // Where the share ends. Written before the ticket is published, read after a task has been taken.
+  int64_t end;
+  cinch_pool *pool;
+} share;
+
+struct cinch_pool {
+  // Written and read as a share's end is.
   cinch_task task;
   void *context;
-  int64_t count;
   _Alignas(64) _Atomic int64_t done;
   // Bumped with every job: what sleepers wait for.
   _Alignas(64) _Atomic uint32_t wake;
   _Atomic int32_t sleepers;
   _Atomic bool stopping;
   int workers;
-  pthread_t threads[];
+  pthread_t *threads;
+  // The caller's, then the workers'.
+  int shares;
+  share share[];
 };
 
 static inline void relax(void) {
@@ -74,29 +84,39 @@ static void futex(_Atomic uint32_t *word, int operation, uint32_t value) {
   syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
-/// Runs tasks until none is left; whether it ran any.
-static bool work(cinch_pool *pool) {
+/// Runs a share's tasks until none is left; whether it ran any.
+static bool work_on(cinch_pool *pool, share *share) {
   bool worked = false;
-  uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+  uint64_t ticket = atomic_load_explicit(&share->ticket, memory_order_acquire);
   while (ticket & TASK_MASK) {
     if (!atomic_compare_exchange_weak_explicit(
-            &pool->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
+            &share->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
       continue;
-    pool->task(pool->context, pool->count - (int64_t)(ticket & TASK_MASK));
+    pool->task(pool->context, share->end - (int64_t)(ticket & TASK_MASK));
     atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
     worked = true;
-    ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+    ticket = atomic_load_explicit(&share->ticket, memory_order_acquire);
   }
   return worked;
 }
 
+/// The same for all shares, from a thread's own on.
+static bool work(cinch_pool *pool, int own) {
+  bool worked = false;
+  for (int i = own; i < pool->shares; i++) worked |= work_on(pool, &pool->share[i]);
+  for (int i = 0; i < own; i++) worked |= work_on(pool, &pool->share[i]);
+  return worked;
+}
+
 static void *worker(void *argument) {
-  cinch_pool *pool = argument;
+  const share *mine = argument;
+  cinch_pool *pool = mine->pool;
+  const int own = (int)(mine - pool->share);
   int idle = 0;
   set_float_mode(float_mode_now() | flushing);
   while (!atomic_load_explicit(&pool->stopping, memory_order_relaxed)) {
     uint32_t seen = atomic_load(&pool->wake);
-    if (work(pool)) {
+    if (work(pool, own)) {
       idle = 0;
     } else if (++idle < spins_before_sleep) {
       relax();
@@ -113,24 +133,27 @@ static void *worker(void *argument) {
 }
 
 cinch_pool *cinch_pool_create(int threads) {
-  int workers = threads - 1;
-  size_t size = sizeof(cinch_pool) + (size_t)workers * sizeof(pthread_t);
+  const size_t size = sizeof(cinch_pool) + (size_t)threads * sizeof(share);
   cinch_pool *pool = aligned_alloc(64, (size + 63) / 64 * 64);
   if (!pool) return NULL;
-  atomic_init(&pool->ticket, 0);
   atomic_init(&pool->done, 0);
   atomic_init(&pool->wake, 0);
   atomic_init(&pool->sleepers, 0);
   atomic_init(&pool->stopping, false);
   pool->workers = 0;
-  for (int i = 0; i < workers; i++) {
-    if (pthread_create(&pool->threads[i], NULL, worker, pool) != 0) {
-      cinch_pool_destroy(pool);
-      return NULL;
-    }
+  pool->shares = threads;
+  for (int i = 0; i < threads; i++) {
+    atomic_init(&pool->share[i].ticket, 0);
+    pool->share[i].pool = pool;
+  }
+  pool->threads = calloc((size_t)threads, sizeof(pthread_t));
+  while (pool->threads && pool->workers < threads - 1) {
+    if (pthread_create(&pool->threads[pool->workers], NULL, worker, &pool->share[pool->workers + 1]) != 0) break;
     pool->workers++;
   }
-  return pool;
+  if (pool->workers == threads - 1 && pool->threads) return pool;
+  cinch_pool_destroy(pool);
+  return NULL;
 }
 
 void cinch_pool_destroy(cinch_pool *pool) {
@@ -138,6 +161,7 @@ void cinch_pool_destroy(cinch_pool *pool) {
   atomic_fetch_add(&pool->wake, 1);
   futex(&pool->wake, FUTEX_WAKE, INT32_MAX);
   for (int i = 0; i < pool->workers; i++) pthread_join(pool->threads[i], NULL);
+  free(pool->threads);
   free(pool);
 }
 
@@ -148,15 +172,19 @@ static void run(cinch_pool *pool, cinch_task task, void *context, int64_t count)
   }
   pool->task = task;
   pool->context = context;
-  pool->count = count;
   atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-  uint64_t job = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> task_bits) + 1;
-  atomic_store(&pool->ticket, job << task_bits | (uint64_t)count);
+  for (int i = 0; i < pool->shares; i++) {
+    share *share = &pool->share[i];
+    const int64_t start = count * i / pool->shares;
+    share->end = count * (i + 1) / pool->shares;
+    const uint64_t job = (atomic_load_explicit(&share->ticket, memory_order_relaxed) >> task_bits) + 1;
+    atomic_store(&share->ticket, job << task_bits | (uint64_t)(share->end - start));
+  }
   atomic_fetch_add(&pool->wake, 1);
   int sleepers = atomic_load(&pool->sleepers);
   if (sleepers > 0) futex(&pool->wake, FUTEX_WAKE, (uint32_t)cinch_min(count - 1, sleepers));
 
-  work(pool);
+  work(pool, 0);
   for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < count; spins++) {
     relax();
     // More threads than processors: whoever has the last task needs this one.
