@@ -56,14 +56,26 @@ INLINE void lane_tile(
     const vf start = e->bias ? load(e->bias + k + v * CINCH_WIDTH) : (vf)0.0f;
     UNROLL for (int i = 0; i < down * across; i++) sums[i][v] = start;
   }
+  // The processor reaches two pixels beyond a pointer by its own addressing, which pays where a pixel's number is read
+  // with its multiplication.
+  const int reach = CINCH_WIDTH == 16 ? 3 : 14, pointers = (across + reach - 1) / reach;
   for (int64_t r = 0; r < c->runs; r++) {
-    const float *p = x + c->run[r].offset;
-    for (int64_t l = c->run[r].length; l > 0; l--, p++, w += vectors * CINCH_WIDTH) {
+    const float *p[14];
+    UNROLL for (int i = 0; i < down; i++)
+      UNROLL for (int j = 0; j < pointers; j++)
+        p[i * pointers + j] = x + c->run[r].offset + i * row + reach * j * step;
+    for (int64_t l = c->run[r].length; l > 0; l--, w += vectors * CINCH_WIDTH) {
       vf weight[2];
       UNROLL for (int v = 0; v < vectors; v++) weight[v] = load(w + v * CINCH_WIDTH);
       UNROLL for (int i = 0; i < down; i++)
         UNROLL for (int j = 0; j < across; j++)
-          UNROLL for (int v = 0; v < vectors; v++) sums[i * across + j][v] += p[i * row + j * step] * weight[v];
+          UNROLL for (int v = 0; v < vectors; v++)
+            sums[i * across + j][v] += p[i * pointers + j / reach][j % reach * step] * weight[v];
+      // Or the compiler has a pointer, or an addition, for each pixel.
+      UNROLL for (int i = 0; i < down * pointers; i++) {
+        p[i]++;
+        if (CINCH_WIDTH == 16) __asm__("" : "+r"(p[i]));
+      }
     }
   }
   if (c->outputs - k < vectors * CINCH_WIDTH || e->accumulate) {
