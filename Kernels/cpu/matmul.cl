@@ -12,19 +12,28 @@
 #error "Tiles are two vectors wide, as a panel must be."
 #endif
 
+// A tile asks for the lines of C that its sums will go to, a row a step from `line` on, a little before it ends: nobody
+// looks ahead for what is written.
+#define ASK_AHEAD 24
+
 // R rows × W vectors of A·B over kc steps into `tile`, one row per PANEL floats. R and W are constants at each call. A
 // tail tile (R < MR) has `last`+1 real rows and reads the last one again for the others. There is a pointer to every third
 // row; x86 reaches the two after it with the stride in one register. With a pointer per row the compiler runs out of
 // registers and spills the sums.
 #define TILE(NAME, R, W)                                                                                  \
   OUTLINE void NAME(                                                                                      \
-    const global float *a, size_t lda, const float *block, int kc, int last, float *tile) {               \
+    const global float *a, size_t lda, const float *block, int kc, int last, float *tile,                 \
+    const global float *line, size_t pitch) {                                                             \
     V sum[R][W];                                                                                          \
     const global float *third[(R + 2) / 3];                                                               \
     _Pragma("unroll") for (int r = 0; r < R; r++)                                                         \
       _Pragma("unroll") for (int w = 0; w < W; w++) sum[r][w] = (V)0.0f;                                  \
     _Pragma("unroll") for (int r = 0; r < R; r += 3) third[r / 3] = a + (R == MR ? r : min(r, last)) * lda; \
     for (int p = 0; p < kc; p++) {                                                                        \
+      if ((uint)(kc - ASK_AHEAD - p) < R) {                                                               \
+        _Pragma("unroll") for (int w = 0; w < W; w++) PREFETCH(line + w * VW);                            \
+        line += pitch;                                                                                    \
+      }                                                                                                   \
       V b[W];                                                                                             \
       _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(block + p * PANEL + w * VW);              \
       _Pragma("unroll") for (int r = 0; r < R; r++) {                                                     \
@@ -133,18 +142,18 @@ INLINE void multiply(
 
     int i = start;
     while (i < end) {
-      const global float *rows = a + (size_t)i * k + p0;
+      const global float *rows = a + (size_t)i * k + p0, *line = e->c + (size_t)i * e->n + column;
       int count = end - i >= MR ? MR : min(end - i, TAIL_ROWS);
       if (count == MR) {
         if (width == 2)
-          tileWide(rows, k, block, kc, 0, tile);
+          tileWide(rows, k, block, kc, 0, tile, line, e->n);
         else
-          tileNarrow(rows, k, block, kc, 0, tile);
+          tileNarrow(rows, k, block, kc, 0, tile, line, e->n);
       } else {
         if (width == 2)
-          tileWideTail(rows, k, block, kc, count - 1, tile);
+          tileWideTail(rows, k, block, kc, count - 1, tile, line, e->n);
         else
-          tileNarrowTail(rows, k, block, kc, count - 1, tile);
+          tileNarrowTail(rows, k, block, kc, count - 1, tile, line, e->n);
       }
       store(e, tile, i, count, column, add, ends, &losses);
       i += count;
