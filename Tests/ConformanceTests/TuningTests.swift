@@ -145,7 +145,7 @@ import Testing
 }
 
 /// What is kept of a tuning, and of candidates that came to grief.
-@Suite(.serialized) struct TuningFileTests {
+@Suite(.serialized) final class TuningFileTests {
   private let folder: String
   private let identity: TuningIdentity
   private let tuning: Tuning
@@ -156,6 +156,8 @@ import Testing
     identity = TuningIdentity(try OpenCLBackend(platform: 0, device: 0, family: .cpu))
     tuning = try #require(Tuning(names: ["elements": "8-1024", "images": "2"], family: .cpu))
   }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   private var path: String { TuningFile.path(identity, in: folder) }
 
