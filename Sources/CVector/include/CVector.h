@@ -127,8 +127,8 @@ void cinch_mixed_loss(cinch_device *device, const cinch_mixed *mixed);
 // MARK: Products
 
 /// c = epilogue(scale·op(a)·op(b)), `[m, n]`, or what c holds and that. With `column_sums`, `[m]`, it receives the sums
-/// of a's columns too, times `scale` and added or not, which needs `transpose_a`. `turned`, c is `[n, m]` and receives the
-/// product's columns as rows.
+/// of a's columns too, times `scale` and added or not, which needs `transpose_a`. Callers leave `turned`
+/// alone: it says that c, `[n, m]`, receives the product's columns as rows.
 typedef struct {
   const float *a, *b;
   float *c;

@@ -2,7 +2,7 @@
 // second-level cache; tiles of rows pass over it with all sums in registers: for each step of k, TILE_ROWS numbers of A,
 // which lies in place, are multiplied by two vectors. 12 rows of 32 registers' 24 sums, or 6 of 16 registers' 12.
 //
-// An element's sum is one chain of multiply-adds over k, in blocks of PRODUCT_STEPS: how a product is cut into pieces and
+// An element's sum is one chain of multiply-adds over k, in blocks of `steps`: how a product is cut into pieces and
 // tiles changes no bit.
 
 #if CINCH_WIDTH == 16
@@ -183,7 +183,7 @@ INLINE const float *line_of_tile(const cinch_product *p, int64_t r, int64_t b0, 
 }
 
 /// Rows r0 ..< r1 of columns c0 ..< c1, at most PANEL, with the epilogue. `a` is op(A) with its rows in place, `panel`
-/// room for PRODUCT_STEPS steps.
+/// room for a panel of `steps` steps, the length of a block of k.
 static void product_piece(
     const cinch_product *p, const cinch_epilogue *epilogue, const float *a, int64_t steps, int64_t r0, int64_t r1,
     int64_t c0, int64_t c1, float *panel) {

@@ -94,7 +94,7 @@ INLINE vf exp_tail(vf r) {
   return p * (r * r);
 }
 
-/// y, of which eˣ is 2ⁿ times, for a finite x.
+/// y, of which eˣ is 2ⁿ times, for an x whose power is no overflow. NaN gives NaN, whatever n is.
 INLINE vf exp_reduced(vf x, vi *n) {
   // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits: no conversion, which NaN would break.
   const vf magic = 12582912.0f;
