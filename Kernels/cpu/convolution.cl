@@ -132,7 +132,7 @@ kernel GROUP_1D void correlate(
                       &losses);
               }
             }
-            if (mode == LOSS) collect(&losses, &total);
+            if (LOSSES) collect(&losses, &total);
           }
       }
     }
@@ -141,6 +141,6 @@ kernel GROUP_1D void correlate(
     poolBand(
       pad + plan[MAPS], plan, pooledRows(plan, q0, rows), result + result0 + small, switches + switches0 + small);
 #endif
-    if (mode == LOSS) endLosses(&e, unit, &total);
+    if (LOSSES) endLosses(&e, unit, &total);
   }
 }

@@ -184,17 +184,17 @@ kernel GROUP_1D void correlatePlanes(
     int i = 0;
     for (; i + VW <= all; i += 32 * VW) {
       endVectors(&e, lines + i, VW, at + i, VW, min((all - i) / VW, 32), row, norm, &losses);
-      if (mode == LOSS) collect(&losses, &total);
+      if (LOSSES) collect(&losses, &total);
     }
     if (all % VW > 0) endPart(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, row, norm, all % VW, &losses);
 #else
     V row = loadRow(&e, 0, n), norm = loadNorms(&e, 0, n);
     for (int i = 0; i < (y1 - y0) * floats; i += n) {
       endPart(&e, loadPart(lines + i, n, 0.0f), at + i, row, norm, n, &losses);
-      if (mode == LOSS) collect(&losses, &total);
+      if (LOSSES) collect(&losses, &total);
     }
 #endif
-    if (mode == LOSS) {
+    if (LOSSES) {
       collect(&losses, &total);
       endLosses(&e, unit, &total);
     }

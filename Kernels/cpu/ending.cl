@@ -1,4 +1,9 @@
-// How the convolutions of a CPU device apply an epilogue, for which the pixels of an image are rows.
+// How the convolutions of a CPU device apply an epilogue, for which the pixels of an image are rows. A program
+// has LOSSES, or only the other epilogues: losses are most of the code, and take a third longer to compile.
+
+#if !defined(LOSSES)
+#error "The host must define whether a loss may be the epilogue."
+#endif
 
 // Where the sums lie: tiles of registers in private memory, planes in scratch memory.
 #ifdef ROWS
@@ -39,7 +44,9 @@ INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int coun
       x = gradientAt(x, h, row, norm, e->activation, e->l1, e->curvature);
     break;
   }
+#if LOSSES
   case LOSS: x = lossOf(e, x + row, at, count, losses); break;
+#endif
   }
   storePart(x, c, count);
 }

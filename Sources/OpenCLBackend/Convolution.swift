@@ -79,7 +79,9 @@ extension OpenCLBackend: ConvolutionOps {
     _ geometry: ConvolutionGeometry, _ samples: Int, into result: Tensor<OpenCLBuffer>, _ ending: EpilogueArguments,
     pooling: (geometry: PoolingGeometry, switches: Tensor<OpenCLBuffer>)? = nil
   ) throws {
-    let plan = try convolutionPlan(mode, geometry, samples, pooling: pooling?.geometry)
+    let plan = try convolutionPlan(
+      ConvolutionKey(
+        mode: mode, geometry: geometry, samples: samples, losses: ending.mode == .loss, pooling: pooling?.geometry))
     var weights = weight
     if let packing = plan.other {
       weights = Tensor(try reserve(\.weights, plan.packedCount), shape: [plan.packedCount])
@@ -126,7 +128,8 @@ extension OpenCLBackend: ConvolutionOps {
     _ accumulate: Bool, _ accumulateBias: Bool,
     pooling: (geometry: PoolingGeometry, switches: Tensor<OpenCLBuffer>)? = nil
   ) throws {
-    let plan = try convolutionPlan(.gradient, geometry, samples, pooling: pooling?.geometry)
+    let plan = try convolutionPlan(
+      ConvolutionKey(mode: .gradient, geometry: geometry, samples: samples, pooling: pooling?.geometry))
     let slices = try reserve(\.slices, plan.slicesCount)
     var call = Call(plan.kernel.id, plan.kernel.kernel)
     call.add(x)

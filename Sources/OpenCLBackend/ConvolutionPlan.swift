@@ -8,6 +8,8 @@ struct ConvolutionKey: Hashable {
   var mode: Mode
   var geometry: ConvolutionGeometry
   var samples: Int
+  /// Whether its epilogue is a loss.
+  var losses = false
   /// Of the image between, where the op pools it.
   var pooling: PoolingGeometry?
 }
@@ -54,12 +56,9 @@ extension OpenCLBackend {
   /// Floats of a band that stay in a core's caches beside the weights.
   private static let bandFloats = 16384
 
-  func convolutionPlan(
-    _ mode: ConvolutionKey.Mode, _ geometry: ConvolutionGeometry, _ samples: Int, pooling: PoolingGeometry? = nil
-  ) throws -> ConvolutionPlan {
-    let key = ConvolutionKey(mode: mode, geometry: geometry, samples: samples, pooling: pooling)
+  func convolutionPlan(_ key: ConvolutionKey) throws -> ConvolutionPlan {
     if let plan = convolutions.plans[key] { return plan }
-    let plan = try makePlan(mode, geometry, samples, pooling)
+    let plan = try makePlan(key)
     // Queued kernels keep the tables that they read: OpenCL frees a buffer when they are through.
     if convolutions.plans.count >= ConvolutionState.mostPlans { convolutions.plans.removeAll() }
     convolutions.plans[key] = plan
@@ -75,10 +74,9 @@ extension OpenCLBackend {
       && pooling.outputWidth * pooling.kernelWidth <= pooling.width
   }
 
-  private func makePlan(
-    _ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int, _ pooling: PoolingGeometry?
-  ) throws -> ConvolutionPlan {
-    let adjoint = mode == .adjoint
+  private func makePlan(_ key: ConvolutionKey) throws -> ConvolutionPlan {
+    let (g, samples, pooling) = (key.geometry, key.samples, key.pooling)
+    let adjoint = key.mode == .adjoint
     let (down, across) = axes(g, adjoint: adjoint)
     let (inputs, outputs) = adjoint ? (g.outputChannels, g.channels) : (g.channels, g.outputChannels)
     let padWidth = across.padded(across.extent)
@@ -89,16 +87,16 @@ extension OpenCLBackend {
       geometry: g, down: down, across: across, inputs: inputs, outputs: outputs, cut: cut, padWidth: padWidth,
       padHeight: down.padded(cut.band), small: samples * sums(g) < Self.fewSums, pooling: pooling)
     let few = outputs <= fewChannels
-    if mode == .gradient { return try planGradient(job, few: few) }
+    if key.mode == .gradient { return try planGradient(job, few: few) }
     // An image that is strided through, on either side, is split or woven by phases: narrow vectors, more than half full,
     // beat that.
     let width = channelLanes(outputs), strides = max(down.a, across.a, down.b, across.b) > 1
     return few && !(strides && 2 * outputs > width)
-      ? try planPlanes(job, adjoint: adjoint) : try planCorrelation(job, adjoint: adjoint, width: width)
+      ? try planPlanes(job, key) : try planCorrelation(job, key, width: width)
   }
 
   /// A convolution or its adjoint with channels in the lanes.
-  private func planCorrelation(_ job: CorrelationJob, adjoint: Bool, width: Int) throws -> ConvolutionPlan {
+  private func planCorrelation(_ job: CorrelationJob, _ key: ConvolutionKey, width: Int) throws -> ConvolutionPlan {
     let packed = (job.outputs + width - 1) / width * width, wide = packed > width ? 2 : 1
     let image = job.image(width)
     let scratch = image + (job.pooling == nil ? 0 : job.cut.band * job.across.extent * job.outputs)
@@ -116,15 +114,15 @@ extension OpenCLBackend {
     let short = !job.small && across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
     let module = Module.correlation(
       width: width, rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0,
-      step: job.small ? 0 : across.a * inputs, pools: job.window)
+      step: job.small ? 0 : across.a * inputs, losses: key.losses, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
-      other: try packing(job, adjoint: adjoint, packed: packed), items: items, otherItems: packingItems(job),
+      other: try packing(job, key, packed: packed), items: items, otherItems: packingItems(job),
       packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
   }
 
   /// The same with pixels in the lanes, for few channels.
-  private func planPlanes(_ job: CorrelationJob, adjoint: Bool) throws -> ConvolutionPlan {
+  private func planPlanes(_ job: CorrelationJob, _ key: ConvolutionKey) throws -> ConvolutionPlan {
     let (down, across, inputs, outputs) = (job.down, job.across, job.inputs, job.outputs)
     // A power of two, so that kernels come in few variants.
     let packed = powerOfTwo(outputs)
@@ -149,10 +147,11 @@ extension OpenCLBackend {
     let woven = across.b * outputs
     let module = Module.correlationPlanes(
       outputs: packed, block: block, woven: dividesVector(woven) ? woven : 0,
-      split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0)
+      split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0,
+      losses: key.losses)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlatePlanes, module),
-      other: try packing(job, adjoint: adjoint, packed: packed), items: items, otherItems: packingItems(job),
+      other: try packing(job, key, packed: packed), items: items, otherItems: packingItems(job),
       packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
   }
 
@@ -228,10 +227,13 @@ extension OpenCLBackend {
   }
 
   /// What packs the weights; nil where they lie as the kernel wants them.
-  private func packing(_ job: CorrelationJob, adjoint: Bool, packed: Int) throws -> (id: KernelID, kernel: cl_kernel)? {
+  private func packing(
+    _ job: CorrelationJob, _ key: ConvolutionKey, packed: Int
+  ) throws -> (id: KernelID, kernel: cl_kernel)? {
     let taps = job.down.phases[0].count * job.across.phases[0].count
     let whole = taps == job.geometry.kernelHeight * job.geometry.kernelWidth
-    return adjoint || packed != job.outputs || !whole ? try variant(.packWeights, .convolutionPacking) : nil
+    return key.mode == .adjoint || packed != job.outputs || !whole
+      ? try variant(.packWeights, .convolutionPacking) : nil
   }
 
   private func packingItems(_ job: CorrelationJob) -> Int {
@@ -259,7 +261,8 @@ extension OpenCLBackend {
 
   /// The bands of a convolution or its adjoint, each of which leaves a partial loss.
   func correlationBands(_ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int) -> Int {
-    if let plan = convolutions.plans[ConvolutionKey(mode: mode, geometry: g, samples: samples)] { return plan.bands }
+    let key = ConvolutionKey(mode: mode, geometry: g, samples: samples, losses: true)
+    if let plan = convolutions.plans[key] { return plan.bands }
     let (down, across) = axes(g, adjoint: mode == .adjoint)
     let inputs = mode == .adjoint ? g.outputChannels : g.channels
     return cut(down, floats: across.padded(across.extent) * inputs, sums: sums(g), samples: samples).units

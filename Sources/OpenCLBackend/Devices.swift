@@ -35,6 +35,9 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   /// Whether Mesa runs it: `rusticl`, or `Clover` before that.
   private var isMesa: Bool { ["rusticl", "clover"].contains { platformName.lowercased().contains($0) } }
 
+  /// Whether it is PoCL's.
+  var isPoCL: Bool { platformName == OpenCLBackend.poclName }
+
   /// The families that it compiles: both, but for Mesa.
   public var families: [KernelFamily] { isMesa ? [.gpu] : KernelFamily.allCases }
 
@@ -65,6 +68,8 @@ extension OpenCLBackend {
       "An OpenCL driver needs \(byteText(driverSpace)) of address space, and \(byteText(left)) are left: raise the limit "
         + "(ulimit -v), or use the device cpu.")
   }
+
+  static let poclName = "Portable Computing Language"
 
   /// Whether drivers have been loaded, and have their share.
   nonisolated(unsafe) private static var isLoaded = false
@@ -100,7 +105,7 @@ extension OpenCLBackend {
     guard platforms.allSatisfy({ handles(of: $0).isEmpty }) else { return nil }
     let names = platforms.map(platformText)
     let environment = ProcessInfo.processInfo.environment
-    if names.contains("Portable Computing Language"), environment["POCL_CACHE_DIR"] == nil {
+    if names.contains(poclName), environment["POCL_CACHE_DIR"] == nil {
       let place = environment["XDG_CACHE_HOME"] ?? environment["HOME"] ?? ""
       if !FileManager.default.isWritableFile(atPath: place) {
         return "PoCL finds no device, for it cannot keep compiled kernels in '\(place)': "

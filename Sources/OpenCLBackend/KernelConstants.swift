@@ -78,7 +78,7 @@ extension KernelTarget {
     let groups = family.groups
     var width = vectorWidth
     switch module {
-    case .pooling(let narrower, _, _), .correlation(let narrower, _, _, _, _, _, _),
+    case .pooling(let narrower, _, _), .correlation(let narrower, _, _, _, _, _, _, _),
       .gradient(let narrower, _, _, _, _):
       width = narrower
     default: break
@@ -106,15 +106,15 @@ extension KernelTarget {
     case .convolutionGradientTiles(let program): macros(program)
     case .random, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
     case .peak: [("CHAINS", OpenCLBackend.peakChains)]
-    case .correlation(_, let rows, let pixels, let wide, let run, let step, let window):
+    case .correlation(_, let rows, let pixels, let wide, let run, let step, let losses, let window):
       [
         ("PHASE", PhaseField.allCases.count), ("ROWS", rows), ("PIXELS", pixels), ("WIDE", wide), ("RUN", run),
-        ("STEP", step),
+        ("STEP", step), ("LOSSES", losses ? 1 : 0),
       ] + macros(window)
-    case .correlationPlanes(let outputs, let block, let woven, let split):
+    case .correlationPlanes(let outputs, let block, let woven, let split, let losses):
       [
         ("PHASE", PhaseField.allCases.count), ("OUTPUTS", outputs), ("BLOCK", block), ("WOVEN", woven),
-        ("SPLIT", split),
+        ("SPLIT", split), ("LOSSES", losses ? 1 : 0),
       ]
     case .gradient(_, let wide, let length, let groups, let window):
       [("OUTPUTS", 0), ("WIDE", wide), ("GROUP_LENGTH", length), ("TILE_GROUPS", groups)] + macros(window)

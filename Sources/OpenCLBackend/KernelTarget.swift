@@ -11,14 +11,21 @@ struct KernelTarget {
   let prefetches: Bool
   /// Whether sub-groups are emulated.
   let emulatesSubgroups: Bool
+  /// Whether programs declare the builtins that they use, in place of the driver's header of all of them.
+  var declaresBuiltins: Bool
 
   /// - Parameters:
   ///   - nativeWidth: floats in a vector, as the device reports it.
   ///   - isProcessor: whether the device calls itself a CPU.
   ///   - emulatesSubgroups: whether kernels by sub-groups do without.
-  init(family: KernelFamily, nativeWidth: Int, isProcessor: Bool, emulatesSubgroups: Bool = false) {
+  ///   - declaresBuiltins: whether the driver's header has the guard that `options` defines.
+  init(
+    family: KernelFamily, nativeWidth: Int, isProcessor: Bool, emulatesSubgroups: Bool = false,
+    declaresBuiltins: Bool = false
+  ) {
     self.family = family
     self.emulatesSubgroups = emulatesSubgroups
+    self.declaresBuiltins = declaresBuiltins
     prefetches = family == .cpu && isProcessor
     vectorWidth = family == .gpu ? 1 : nativeWidth >= 16 ? 16 : nativeWidth >= 8 ? 8 : 4
     tileRows = vectorWidth == 16 ? 12 : vectorWidth == 8 ? 6 : 8
@@ -29,6 +36,9 @@ struct KernelTarget {
   static func options(_ family: KernelFamily) -> String {
     "-cl-std=CL1.2 -cl-mad-enable" + (family == .cpu ? " -cl-denorms-are-zero" : "")
   }
+
+  /// How a program is compiled: with the guard of the header that `common/builtins` stands in for.
+  var options: String { Self.options(family) + (declaresBuiltins ? " -D_OPENCL_H_" : "") }
 
   /// Every file of kernels, in the order of their names.
   static var sourceTexts: [String] { Kernels.sources.sorted { $0.key < $1.key }.map { "\($0.key)\n\($0.value)" } }

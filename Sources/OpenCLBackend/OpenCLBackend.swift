@@ -84,7 +84,7 @@ public final class OpenCLBackend: Backend {
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
     target = KernelTarget(
       family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu,
-      emulatesSubgroups: device.subgroups?.areEmulated ?? false)
+      emulatesSubgroups: device.subgroups?.areEmulated ?? false, declaresBuiltins: device.isPoCL)
     shippedChoice = choice ?? .shipped(for: device)
     self.choice = shippedChoice
     shares = WorkShares(target.family, tuning)

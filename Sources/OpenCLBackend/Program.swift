@@ -11,9 +11,11 @@ enum Module: Hashable {
   /// What adds up their products in slices.
   case slices
   case elementwise, reduction, random, sampling, mixed, peak
-  /// The CPU family's convolutions, for vectors of so many channels and one register tile each. A step or run of 0 is known at run time alone.
-  case correlation(width: Int, rows: Int, pixels: Int, wide: Int, run: Int, step: Int, pools: PooledWindow?)
-  case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
+  /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without. A step
+  /// or run of 0 is known at run time alone.
+  case correlation(
+    width: Int, rows: Int, pixels: Int, wide: Int, run: Int, step: Int, losses: Bool, pools: PooledWindow?)
+  case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int, losses: Bool)
   case gradient(width: Int, wide: Int, length: Int, groups: Int, pools: PooledWindow?)
   case gradientOfFew(outputs: Int)
   case convolutionPacking
@@ -113,6 +115,10 @@ struct Handle<Value>: @unchecked Sendable {
 extension KernelTarget {
   /// The files of a module, without their ending, in order.
   func sources(_ module: Module) -> [String] {
+    (declaresBuiltins ? ["common/builtins"] : []) + ownSources(module)
+  }
+
+  private func ownSources(_ module: Module) -> [String] {
     let family = family.rawValue
     let functions = ["common/prelude", "common/functions"]
     let pooledBand = ["common/largest", "cpu/pooledBand"]
@@ -158,6 +164,17 @@ extension OpenCLBackend {
 
   /// A program that the caller owns.
   func build(_ module: Module, prefix: String) throws -> cl_program {
+    do {
+      return try build(module, prefix: prefix, for: target)
+    } catch  where target.declaresBuiltins && !hasGivenUp {
+      // Another version of the driver may not take these declarations: it has its own.
+      var plain = target
+      plain.declaresBuiltins = false
+      return try build(module, prefix: prefix, for: plain)
+    }
+  }
+
+  func build(_ module: Module, prefix: String, for target: KernelTarget) throws -> cl_program {
     if hasGivenUp { throw givenUp(on: "kernels") }
     let text = target.text(module, prefix: prefix)
     var status = CL_SUCCESS
@@ -169,7 +186,7 @@ extension OpenCLBackend {
     // Kept by the thread, should it be left behind.
     clRetainProgram(program)
     let handles = Handle((program, handle))
-    let options = KernelTarget.options(family)
+    let options = target.options
     let built = try building {
       var device: cl_device_id? = handles.value.1
       return clBuildProgram(handles.value.0, 1, &device, options, nil, nil)

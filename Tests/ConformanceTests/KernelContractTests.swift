@@ -21,14 +21,17 @@ import Testing
   /// A module of each kind that a family has.
   private static func modules(_ family: KernelFamily) -> [Module] {
     let common: [Module] = [
-      .elementwise, .reduction, .random, .sampling, .peak, .taps, .pooling(width: 1, tileHeight: 2, tileWidth: 3),
+      .elementwise, .reduction, .random, .sampling, .mixed, .peak, .taps,
+      .pooling(width: 1, tileHeight: 2, tileWidth: 3),
     ]
     switch family {
     case .cpu:
       return common + [
         .matmul,
-        .correlation(width: 8, rows: 2, pixels: 3, wide: 1, run: 4, step: 5, pools: PooledWindow(height: 2, width: 3)),
-        .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5),
+        .correlation(
+          width: 8, rows: 2, pixels: 3, wide: 1, run: 4, step: 5, losses: true,
+          pools: PooledWindow(height: 2, width: 3)),
+        .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5, losses: true),
         .gradient(width: 8, wide: 1, length: 3, groups: 4, pools: nil), .gradientOfFew(outputs: 2),
         .convolutionPacking,
       ]
@@ -87,6 +90,28 @@ import Testing
         }
       }
     }
+  }
+
+  @Test("Kernels use no builtin that common/builtins lacks", arguments: KernelFamily.allCases)
+  func builtins(_ family: KernelFamily) throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
+    var target = backend.target
+    target.declaresBuiltins = true
+    for module in Self.modules(family) {
+      // Without the second try of `build`, which has the driver's own header.
+      clReleaseProgram(try backend.build(module, prefix: target.prefix(module), for: target))
+    }
+  }
+
+  @Test("Where the declared builtins do not compile, the driver's own do")
+  func foreignBuiltins() throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+    var target = backend.target
+    target.declaresBuiltins = true
+    // The guard is a macro of the options alone where the header is left out; the header defines it as nothing.
+    let prefix = target.prefix(.peak) + "#if _OPENCL_H_ + 0\n#error \"This driver wants its own header.\"\n#endif\n"
+    #expect(throws: BackendError.self) { clReleaseProgram(try backend.build(.peak, prefix: prefix, for: target)) }
+    clReleaseProgram(try backend.build(.peak, prefix: prefix))
   }
 
   @Test("A module has no macro that its sources do not read", arguments: KernelFamily.allCases)

@@ -12,12 +12,14 @@ import Testing
       left: 1)
     var largest = 0
     for samples in 1...2 * ConvolutionState.mostPlans + 1 {
-      _ = try backend.convolutionPlan(.convolve, geometry, samples)
+      _ = try backend.convolutionPlan(ConvolutionKey(mode: .convolve, geometry: geometry, samples: samples))
       largest = max(largest, backend.convolutions.plans.count)
     }
     #expect(largest == ConvolutionState.mostPlans)
     // What is left is the table of the last plan.
-    let table = try backend.convolutionPlan(.convolve, geometry, 2 * ConvolutionState.mostPlans + 1).table
+    let table = try backend.convolutionPlan(
+      ConvolutionKey(mode: .convolve, geometry: geometry, samples: 2 * ConvolutionState.mostPlans + 1)
+    ).table
     #expect(backend.convolutions.plans.count == 1)
     #expect(backend.account.bytes == table.count * MemoryLayout<Float>.stride)
   }
