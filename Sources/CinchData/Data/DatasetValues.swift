@@ -103,6 +103,8 @@ extension Dataset {
 
   /// The first value outside `limits`, with its row and its feature counted channels first, both from 0.
   package func first(outside limits: ClosedRange<Float>) -> (row: Int, feature: Int, value: Float)? {
+    // Bytes need no look where any byte would do.
+    if rows.areBytes, limits.contains(0), limits.contains(255 / rows.divisor) { return nil }
     guard range.lowerBound < limits.lowerBound || range.upperBound > limits.upperBound else { return nil }
     return firstValue { block in block.firstIndex { !limits.contains($0) } }
   }
