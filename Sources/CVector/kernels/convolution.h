@@ -111,18 +111,18 @@ INLINE void lane_pixels(
 
 INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float *w, int64_t k0) {
   const int most = CINCH_WIDTH == 16 || vectors == 1 ? 14 : 6;
-  const int64_t parts = cinch_blocks(c->pixels, most), widest = cinch_blocks(c->pixels, parts);
-  // Narrow images fill the registers with several rows.
-  const int64_t tall = cinch_min(most / widest, 3);
-  for (int64_t i = 0, down; i < c->rows; i += down) {
-    down = cinch_min(tall, c->rows - i);
-    // Of four rows left, take two and two.
-    if (down == 3 && c->rows - i == 4) down = 2;
-    for (int64_t part = 0; part < parts; part++) {
-      const int64_t j = c->pixels * part / parts, end = c->pixels * (part + 1) / parts;
+  const int64_t parts = cinch_blocks(c->pixels, most);
+  for (int64_t part = 0; part < parts; part++) {
+    const int64_t j = c->pixels * part / parts, across = c->pixels * (part + 1) / parts - j;
+    // Narrow parts fill the registers with several rows.
+    const int64_t tall = cinch_min(most / across, 3);
+    for (int64_t i = 0, down; i < c->rows; i += down) {
+      down = cinch_min(tall, c->rows - i);
+      // Of four rows left, take two and two.
+      if (down == 3 && c->rows - i == 4) down = 2;
       lane_pixels(
-          vectors, most, down, end - j, c, c->x + i * c->x_row + j * c->x_pixel, w,
-          c->y + i * c->y_row + j * c->y_pixel, k0);
+          vectors, most, down, across, c, c->x + i * c->x_row + j * c->x_pixel, w, c->y + i * c->y_row + j * c->y_pixel,
+          k0);
     }
   }
 }
