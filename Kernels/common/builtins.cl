@@ -43,8 +43,7 @@ void __attribute__((overloadable, convergent)) barrier(cl_mem_fence_flags);
 #define DECLARE_LOAD(T, SPACE, WIDTH)                                                                     \
   T##WIDTH __attribute__((overloadable, pure)) vload##WIDTH(size_t, const SPACE T *);
 #define DECLARE_LOADS(T, WIDTH)                                                                           \
-  DECLARE_LOAD(T, global, WIDTH) DECLARE_LOAD(T, local, WIDTH) DECLARE_LOAD(T, private, WIDTH)            \
-  DECLARE_LOAD(T, constant, WIDTH)
+  DECLARE_LOAD(T, global, WIDTH) DECLARE_LOAD(T, local, WIDTH) DECLARE_LOAD(T, private, WIDTH)
 #define DECLARE_STORE(T, SPACE, WIDTH)                                                                    \
   void __attribute__((overloadable)) vstore##WIDTH(T##WIDTH, size_t, SPACE T *);
 #define DECLARE_STORES(T, WIDTH)                                                                          \

@@ -39,8 +39,15 @@ typedef GLUE(uint, VW) VU;
 #define TO_VI GLUE(convert_int, VW)
 #define LOAD(p) GLUE(vload, VW)(0, p)
 #define STORE(value, p) GLUE(vstore, VW)(value, 0, p)
-constant int laneNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-#define LANES LOAD(laneNumbers)
+#if VW == 2
+#define LANES ((VI)(0, 1))
+#elif VW == 4
+#define LANES ((VI)(0, 1, 2, 3))
+#elif VW == 8
+#define LANES ((VI)(0, 1, 2, 3, 4, 5, 6, 7))
+#else
+#define LANES ((VI)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#endif
 #endif
 
 // A vector whose tail may lie beyond the data: `count` of its elements are real, the rest read as `rest`.
