@@ -19,6 +19,7 @@ kernel GROUP_1D void sample(
   uint first) {
   // A vector may be read past the last draw.
   float noise[(BLOCK_WORDS + 1) * VW];
+  STORE((V)0.0f, &noise[BLOCK_WORDS * VW]);
   FOR_BLOCKS(e, (long)rows * units, chunk) {
     drawNormals(e, step, key, first, noise);
     int size = (int)min((long)(BLOCK_WORDS * VW), eEnd - e);
@@ -47,6 +48,7 @@ kernel GROUP_1D void sampleGradient(
   const global float *delta, ulong delta0, const global float *ms, ulong ms0, global float *result, ulong result0,
   int rows, int units, int chunk, uint2 step, uint2 key, uint first, float prior) {
   float noise[(BLOCK_WORDS + 1) * VW];
+  STORE((V)0.0f, &noise[BLOCK_WORDS * VW]);
   FOR_BLOCKS(e, (long)rows * units, chunk) {
     drawNormals(e, step, key, first, noise);
     int size = (int)min((long)(BLOCK_WORDS * VW), eEnd - e);

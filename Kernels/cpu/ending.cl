@@ -1,5 +1,5 @@
 // How the convolutions of a CPU device apply an epilogue, for which the pixels of an image are rows. A program
-// has LOSSES, or only the other epilogues: losses are most of the code, and take a third longer to compile.
+// has LOSSES, or only the other epilogues: with losses it takes a third longer to compile.
 
 #if !defined(LOSSES)
 #error "The host must define whether a loss may be the epilogue."

@@ -174,6 +174,7 @@ extension OpenCLBackend {
     }
   }
 
+  /// The same without a second try, for a target that may differ from the device's own.
   func build(_ module: Module, prefix: String, for target: KernelTarget) throws -> cl_program {
     if hasGivenUp { throw givenUp(on: "kernels") }
     let text = target.text(module, prefix: prefix)
