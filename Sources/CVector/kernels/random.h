@@ -138,15 +138,28 @@ INLINE void corrupt_elements(
   }
 }
 
+typedef uint8_t vb __attribute__((ext_vector_type(CINCH_WIDTH)));
+
+/// The floats nearest to b / divisor. What b · 1/divisor is off by is found exactly by one multiply-add and taken back by
+/// the next (Markstein), in a tenth of a division's time.
+INLINE vf quotients(vb bytes, float divisor, float inverse) {
+  const vf x = __builtin_convertvector(__builtin_convertvector(bytes, vi), vf), quotient = x * inverse;
+  // Without multiply-adds nothing finds it.
+  return CINCH_WIDTH == 4 ? x / divisor : (x - quotient * divisor) * inverse + quotient;
+}
+
 static void widen_bytes(const uint8_t *bytes, float divisor, float *values, int64_t count) {
-  typedef uint8_t vb __attribute__((ext_vector_type(CINCH_WIDTH)));
+  const float inverse = 1.0f / divisor;
+  vb lanes;
   int64_t i = 0;
   for (; i + CINCH_WIDTH <= count; i += CINCH_WIDTH) {
-    vb lanes;
     memcpy(&lanes, bytes + i, sizeof lanes);
-    store(values + i, __builtin_convertvector(__builtin_convertvector(lanes, vi), vf) / divisor);
+    store(values + i, quotients(lanes, divisor, inverse));
   }
-  for (; i < count; i++) values[i] = (float)bytes[i] / divisor;
+  if (i == count) return;
+  lanes = 0;
+  memcpy(&lanes, bytes + i, (size_t)(count - i));
+  store_part(values + i, quotients(lanes, divisor, inverse), count - i);
 }
 
 static void corrupt_range(
