@@ -27,37 +27,59 @@ INLINE loss_numbers loss_numbers_of(cinch_loss loss, const cinch_epilogue *e) {
 /// x·weight, and 0 where the weight is, even if x is NaN.
 INLINE vf weighted(vf x, vf weight) { return weight == 0.0f ? (vf)0.0f : x * weight; }
 
-/// One vector's loss (per feature) and ∂loss/∂a, neither scaled.
-INLINE void loss_and_gradient(
-    cinch_loss loss, cinch_activation activation, vf a, vf x, vf *value, vf *gradient) {
+/// One vector's loss (per feature) and ∂loss/∂a, neither scaled. Of cross-entropies log(1 + `odds`) is to be added.
+typedef struct {
+  vf value, odds, gradient;
+} loss_terms;
+
+INLINE loss_terms loss_terms_of(cinch_loss loss, cinch_activation activation, vf a, vf x) {
+  loss_terms terms = {.odds = (vf)0.0f};
   if (loss == cinch_bce) {
-    // Sigmoid divides by 1+e and log1p by 2+e: one division serves both.
-    vf e = exp_of_negative(-magnitude(a));
-    vf one = e + 1.0f, two = e + 2.0f;
-    vf inverse = 1.0f / (one * two);
-    *value = (a < 0.0f ? (vf)0.0f : a) - a * x + log1p_of(e * one * inverse);
-    *gradient = (a < 0.0f ? e : (vf)1.0f) * two * inverse - x;
+    terms.odds = exp_of_negative(-magnitude(a));
+    terms.value = (a < 0.0f ? (vf)0.0f : a) - a * x;
+    terms.gradient = (a < 0.0f ? terms.odds : (vf)1.0f) / (terms.odds + 1.0f) - x;
   } else {
     vf output = activate(activation, a);
     vf difference = output - x;
-    *value = difference * difference;
-    *gradient = difference * slope(activation, output);
+    terms.value = difference * difference;
+    terms.gradient = difference * slope(activation, output);
   }
+  return terms;
 }
 
-/// One vector's losses, of which the first `n` are there; `w` is NULL where all weigh the same.
-INLINE vf loss_vector(
+/// The loss with its logarithm.
+INLINE vf loss_of(cinch_loss loss, const loss_terms *terms) {
+  return loss == cinch_bce ? terms->value + log1p_v(terms->odds) : terms->value;
+}
+
+/// Losses of a cell's 32 rows: `value` + log(1 + `excess`). The logarithms of 1 + odds, each at most 2, are taken at once:
+/// their product is kept as what it exceeds 1 by, so that small odds are not rounded away.
+typedef struct {
+  vf value, excess;
+} loss_sum;
+
+INLINE vf sum_of_losses(cinch_loss loss, const loss_sum *sum) {
+  if (loss != cinch_bce) return sum->value;
+  const vf excess = sum->excess;
+  return sum->value + (excess > 1.0f ? log_v(excess + 1.0f) : log1p_v(excess));
+}
+
+/// Adds one vector's losses, of which the first `n` are there; `w` is NULL where all weigh the same.
+INLINE void add_losses(
     cinch_activation activation, cinch_loss loss, const loss_numbers *numbers, const float *a, vf bias, const float *x,
-    const float *w, float *y, int64_t n) {
-  vf value, gradient;
-  loss_and_gradient(loss, activation, load_some(a, n) + bias, load_some(x, n), &value, &gradient);
-  if (loss == cinch_gaussian) value = value * numbers->precision + numbers->normaliser;
+    const float *w, float *y, int64_t n, loss_sum *sum) {
+  loss_terms terms = loss_terms_of(loss, activation, load_some(a, n) + bias, load_some(x, n));
+  if (loss == cinch_gaussian) terms.value = terms.value * numbers->precision + numbers->normaliser;
   if (w) {
-    value = weighted(value, load_some(w, n));
-    gradient = weighted(gradient, load_some(w, n));
+    const vf weight = load_some(w, n);
+    terms.value = weighted(loss_of(loss, &terms), weight);
+    terms.gradient = weighted(terms.gradient, weight);
+  } else if (loss == cinch_bce) {
+    const vf odds = n >= CINCH_WIDTH ? terms.odds : first_lanes(terms.odds, n);
+    sum->excess = odds * (sum->excess + 1.0f) + sum->excess;
   }
-  store_some(y, gradient * numbers->gradient_scale, n);
-  return n >= CINCH_WIDTH ? value : first_lanes(value, n);
+  store_some(y, terms.gradient * numbers->gradient_scale, n);
+  sum->value += n >= CINCH_WIDTH ? terms.value : first_lanes(terms.value, n);
 }
 
 /// Cells of 32 rows, two side by side so that each row is read in whole cache lines one after the other.
@@ -72,9 +94,10 @@ INLINE void loss_cells(
     const int64_t row_end = cinch_min(row + cinch_cell_rows, r1);
     for (int64_t column = c0; column < c1; column += together * cinch_cell_columns) {
       const int64_t column_end = cinch_min(column + together * cinch_cell_columns, c1), n = column_end - column;
-      vf sums[together * vectors], bias[together * vectors];
+      loss_sum sums[together * vectors];
+      vf bias[together * vectors];
       UNROLL for (int i = 0; i < together * vectors; i++) {
-        sums[i] = 0.0f;
+        sums[i] = (loss_sum){(vf)0.0f, (vf)0.0f};
         const int64_t at = i * CINCH_WIDTH;
         bias[i] = e->bias && at < n ? load_some(e->bias + column + at, n - at) : (vf)0.0f;
       }
@@ -87,16 +110,16 @@ INLINE void loss_cells(
           const float *weights = w ? w + at : NULL;
           // Apart, so that whole vectors ask for no lengths.
           if (at + CINCH_WIDTH <= n)
-            sums[i] += loss_vector(
-                activation, loss, &numbers, a + at, bias[i], x + at, weights, y + at, CINCH_WIDTH);
+            add_losses(
+                activation, loss, &numbers, a + at, bias[i], x + at, weights, y + at, CINCH_WIDTH, &sums[i]);
           else if (at < n)
-            sums[i] += loss_vector(activation, loss, &numbers, a + at, bias[i], x + at, weights, y + at, n - at);
+            add_losses(activation, loss, &numbers, a + at, bias[i], x + at, weights, y + at, n - at, &sums[i]);
         }
       }
       float *partials = e->partials + row / cinch_cell_rows * across + column / cinch_cell_columns;
       for (int64_t cell = 0; cell < cinch_blocks(n, cinch_cell_columns); cell++) {
-        vf sum = sums[cell * vectors];
-        for (int i = 1; i < vectors; i++) sum += sums[cell * vectors + i];
+        vf sum = sum_of_losses(loss, &sums[cell * vectors]);
+        for (int i = 1; i < vectors; i++) sum += sum_of_losses(loss, &sums[cell * vectors + i]);
         partials[cell] = sum_lanes(sum) * numbers.value_scale;
       }
     }
@@ -129,9 +152,10 @@ INLINE void loss_rows(
       for (int64_t pixel = start; pixel < cinch_min(start + pixels, d); pixel += channels)
         for (int64_t c = 0; c < channels; c += CINCH_WIDTH) {
           const int64_t n = channels - c;
-          vf logit = load_some(a + pixel + c, n), value, gradient;
+          vf logit = load_some(a + pixel + c, n);
           if (e->bias) logit += load_some(e->bias + c, n);
-          loss_and_gradient(loss, activation, logit, load_some(x + pixel + c, n), &value, &gradient);
+          const loss_terms terms = loss_terms_of(loss, activation, logit, load_some(x + pixel + c, n));
+          vf value = loss_of(loss, &terms);
           if (loss == cinch_gaussian) value = value * numbers.precision + numbers.normaliser;
           if (w) value = weighted(value, load_some(w + pixel + c, n));
           part += n >= CINCH_WIDTH ? value : first_lanes(value, n);

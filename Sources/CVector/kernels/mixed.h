@@ -53,12 +53,11 @@ static void mixed_loss_rows(const cinch_mixed *m, int64_t r0, int64_t r1) {
       float *to = m->gradient + at, *loss = m->losses + at;
       if (code < 2) {
         const vf weight = m->weight ? m->weight[at] : 1.0f, a = *from, x = *target;
-        vf value, gradient;
-        loss_and_gradient(
-            code == 0 ? cinch_sse : cinch_bce, code == 0 ? cinch_linear : cinch_sigmoid, a, x, &value, &gradient);
-        if (code == 0) value *= 0.5f;
-        store_part(loss, weighted(value, weight), 1);
-        store_part(to, weighted(gradient * m->gradient_scale, weight), 1);
+        const cinch_loss kind = code == 0 ? cinch_sse : cinch_bce;
+        const loss_terms terms = loss_terms_of(kind, code == 0 ? cinch_linear : cinch_sigmoid, a, x);
+        const vf value = loss_of(kind, &terms);
+        store_part(loss, weighted(code == 0 ? value * 0.5f : value, weight), 1);
+        store_part(to, weighted(terms.gradient * m->gradient_scale, weight), 1);
         continue;
       }
       const float peak = peak_of(from, code), sum = powers_of(from, code, peak), log_sum = logf(sum);

@@ -156,8 +156,9 @@ INLINE vf log_v(vf x) {
   return x == x ? result : x;
 }
 
-/// 2 artanh s for 0 ≤ s ≤ ⅓, a minimax fit.
-INLINE vf log1p_of(vf s) {
+/// log(1 + e) for 0 ≤ e ≤ 1: 2 artanh s with s = e/(2 + e) ≤ ⅓, a minimax fit.
+INLINE vf log1p_v(vf e) {
+  vf s = e / (e + 2.0f);
   vf w = s * s;
   vf p = 1.408916306e-1f * w + 1.398030235e-1f;
   p = p * w + 2.001245507e-1f;
@@ -165,9 +166,6 @@ INLINE vf log1p_of(vf s) {
   p = p * w + 1.000000004f;
   return (s + s) * p;
 }
-
-/// log(1 + e) for 0 ≤ e ≤ 1.
-INLINE vf log1p_v(vf e) { return log1p_of(e / (e + 2.0f)); }
 
 /// 1 / (1 + e⁻ᵃ), which no sum cancels, between e⁻⁸⁷ and 1.
 INLINE vf sigmoid_v(vf a) {
