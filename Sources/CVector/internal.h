@@ -76,11 +76,13 @@ typedef struct {
 
   /// Columns of a panel; 0 where products are OpenBLAS's.
   int64_t panel;
-  /// Rows r0 ..< r1 of columns c0 ..< c1, at most one panel's, of a product with its epilogue. `a` is op(A), its rows in
-  /// place; `room` has space for a panel of `steps` steps of k, the length of a block of k.
+  /// Steps p0 ..< p1 of columns c0 ..< c1, at most one panel's, of op(B).
+  void (*pack)(const cinch_product *p, int64_t p0, int64_t p1, int64_t c0, int64_t c1, float *panel);
+  /// What those steps add to rows r0 ..< r1, at most `cinch_product_rows`, of these columns; after the last step the
+  /// epilogue, too. `a` is op(A), its rows in place; `first` says that this thread has not read them before.
   void (*product)(
-      const cinch_product *p, const cinch_epilogue *epilogue, const float *a, int64_t steps, int64_t r0, int64_t r1,
-      int64_t c0, int64_t c1, float *room);
+      const cinch_product *p, const cinch_epilogue *epilogue, const float *a, bool first, int64_t p0, int64_t p1,
+      int64_t r0, int64_t r1, int64_t c0, int64_t c1, const float *panel);
   /// Columns c0 ..< c1 of x, `[rows, columns]`, as rows, `pitch` apart.
   void (*turn)(const float *x, int64_t rows, int64_t columns, int64_t c0, int64_t c1, float *y, int64_t pitch);
 
@@ -145,6 +147,8 @@ void cinch_pool_destroy(cinch_pool *pool);
 /// Runs `task` for 0 ..< count on every thread and returns when all have run. Each thread has a share of successive tasks,
 /// which start in order, and then takes part in the others'.
 void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count);
+/// Waits until threads that are at work have counted so far.
+void cinch_wait_for(const _Atomic int64_t *counter, int64_t count);
 
 struct cinch_device {
   cinch_pool *pool;
@@ -160,7 +164,7 @@ struct cinch_device {
 
 /// Columns of one sum's task: two cache lines, so no line of a result is shared by two threads.
 enum { cinch_column_block = 32 };
-/// Rows of a product whose epilogue follows at once: whole tiles and whole cells of losses.
+/// The most rows of a product whose epilogue follows at once: whole tiles and whole cells of losses.
 enum { cinch_product_rows = 96 };
 /// The cells that loss sums are taken over.
 enum { cinch_cell_rows = 32, cinch_cell_columns = 16 };

@@ -6,18 +6,24 @@
 // AVX-512 a piece is made by kernels of our own (kernels/product.h), whose sums do not depend on the cut; elsewhere it is a
 // single-threaded sgemm. Either way there is one pool of threads, and no second pass over C.
 
+// MARK: Our own kernels
+
 enum {
   // Steps of k in a block: a panel of so many is streamed from the second-level cache.
   most_steps = 1024,
-  // Operations that are not worth a second thread.
+  // Operations that are not worth a second thread, and those of the smallest piece.
   smallest_work = 500000,
-  // Rows that a piece has a multiple of: whole tiles.
+  smallest_piece = 200000,
+  // A piece's rows: whole tiles, and whole vectors where it is turned.
   row_unit = 24,
-  // What packing a panel costs, in rows of its product.
-  packing_rows = 10,
+  turned_unit = 48,
+  // Rows that are worth packing their panel once more.
+  worth_packing = 48,
+  // Columns of a matrix that is turned, in a task.
+  turn_columns = 2 * cinch_column_block,
+  // Words of a cache line.
+  line = 8,
 };
-
-// MARK: Our own kernels
 
 typedef struct {
   cinch_device *device;
@@ -26,76 +32,80 @@ typedef struct {
   const cinch_epilogue *epilogue;
   /// op(A), its rows in place.
   const float *a;
-  int64_t steps, rows, down, panels, sums;
-  /// Room for a panel for each thread, and which are taken.
-  float *areas;
-  int64_t area;
-  _Atomic uint64_t taken;
+  /// Where A is turned, in so many blocks of columns; which are taken, and how many are done.
+  float *turned;
+  int64_t blocks;
+  _Atomic int64_t *taken, done;
+  /// Steps p0 ..< p1 of k are taken now.
+  int64_t p0, p1;
+  int64_t panels, unit, least;
+  /// Of each panel the first row that no thread has taken, a line apart.
+  _Atomic int64_t *next;
+  /// Room for a panel for each thread.
+  float *rooms;
+  int64_t room;
 } product_job;
 
+/// A block of columns of A becomes rows, and the same columns of A as asked for are summed.
+static void turn_columns_of_block(const product_job *job, int64_t block) {
+  const cinch_kernels *kernels = job->device->kernels;
+  const cinch_product *p = job->product, *asked = job->asked;
+  const int64_t c0 = block * turn_columns, c1 = cinch_min(c0 + turn_columns, p->m);
+  if (c0 < c1) kernels->turn(p->a, p->k, p->m, c0, c1, job->turned + c0 * p->k, p->k);
+  if (!asked->column_sums) return;
+  for (int64_t s0 = c0; s0 < cinch_min(c0 + turn_columns, asked->m); s0 += cinch_column_block)
+    kernels->column_sums(
+        asked->a, asked->k, asked->m, asked->scale, asked->accumulate_sums, asked->column_sums, s0,
+        cinch_min(s0 + cinch_column_block, asked->m));
+}
+
+/// Takes the next rows of a panel, fewer of them as fewer are left, so that all threads end at the same time: r0 ..< r1, or
+/// false. `least` are those that are worth taking.
+static bool take_rows(const product_job *job, int64_t panel, int64_t least, int64_t *r0, int64_t *r1) {
+  _Atomic int64_t *next = &job->next[panel * line];
+  const int64_t m = job->product->m;
+  int64_t r = atomic_load_explicit(next, memory_order_relaxed), rows;
+  do {
+    if (m - r < least) return false;
+    rows = cinch_max((m - r) / job->device->threads / job->unit * job->unit, job->least);
+    rows = cinch_min(cinch_min(rows, cinch_product_rows), m - r);
+  } while (!atomic_compare_exchange_weak_explicit(next, &r, r + rows, memory_order_relaxed, memory_order_relaxed));
+  *r0 = r;
+  *r1 = r + rows;
+  return true;
+}
+
+/// A thread's part: blocks to turn, then panels; of either its own share, then what others have not finished.
 static void product_task(void *context, int64_t task) {
   product_job *job = context;
-  const cinch_product *p = job->asked;
   const cinch_kernels *kernels = job->device->kernels;
-  if (task < job->sums) {
-    int64_t c0 = task * cinch_column_block, c1 = cinch_min(c0 + cinch_column_block, p->m);
-    kernels->column_sums(p->a, p->k, p->m, p->scale, p->accumulate_sums, p->column_sums, c0, c1);
-    return;
-  }
-  task -= job->sums;
-  p = job->product;
-  // The last panel, which may be narrow, comes last: the shortest piece evens out the load.
-  const int64_t c0 = task / job->down * kernels->panel, c1 = cinch_min(c0 + kernels->panel, p->n);
-  const int64_t r0 = task % job->down * job->rows, r1 = cinch_min(r0 + job->rows, p->m);
-  const int area = cinch_claim(&job->taken);
-  kernels->product(p, job->epilogue, job->a, job->steps, r0, r1, c0, c1, job->areas + area * job->area);
-  cinch_release(&job->taken, area);
-}
-
-/// Cuts the rows so that all threads end at the same time, as far as may be: more pieces even out the load, and each
-/// packs its panel anew. No sum depends on it.
-static void cut_rows(product_job *job, int64_t unit) {
   const cinch_product *p = job->product;
-  const int64_t threads = job->device->threads, panel = job->device->kernels->panel;
-  // A panel of half the width takes little more than half the time.
-  const bool narrow = p->n - (job->panels - 1) * panel <= panel / 2;
-  double best = 0;
-  for (int64_t down = 1; down <= 16 && (down - 1) * unit < p->m; down++) {
-    const int64_t rows = cinch_round_up(cinch_blocks(p->m, down), unit), pieces = cinch_blocks(p->m, rows);
-    const double work = ((double)job->panels - (narrow ? 0.45 : 0)) * ((double)p->m + (double)(pieces * packing_rows));
-    const double each = (double)(rows + packing_rows);
-    // Threads take pieces as they fall idle; those that find none wait for the last one.
-    const int64_t idle = (threads - job->panels * pieces % threads) % threads;
-    const double time = (work + each * (double)idle) / (double)threads;
-    if (down == 1 || time < best) {
-      best = time;
-      job->rows = rows;
-      job->down = pieces;
+  const int64_t threads = job->device->threads;
+  float *room = job->rooms + task * job->room;
+  for (int64_t i = 0; i < threads; i++) {
+    const int64_t share = (task + i) % threads;
+    for (int64_t block = job->blocks * share / threads; block < job->blocks * (share + 1) / threads; block++) {
+      if (atomic_exchange_explicit(&job->taken[block], 1, memory_order_relaxed)) continue;
+      turn_columns_of_block(job, block);
+      atomic_fetch_add_explicit(&job->done, 1, memory_order_release);
     }
   }
-}
-
-typedef struct {
-  const cinch_device *device;
-  const cinch_product *product;
-  float *turned;
-} turn_job;
-
-enum { turn_columns = 64 };
-
-static void turn_task(void *context, int64_t task) {
-  const turn_job *job = context;
-  const cinch_product *p = job->product;
-  const int64_t c0 = task * turn_columns, c1 = cinch_min(c0 + turn_columns, p->m);
-  job->device->kernels->turn(p->a, p->k, p->m, c0, c1, job->turned + c0 * p->k, p->k);
-}
-
-/// Runs tasks on every thread, or on this one where they are soon done.
-static void run_tasks(cinch_device *device, cinch_task task, void *context, int64_t count, bool alone) {
-  if (alone)
-    for (int64_t i = 0; i < count; i++) task(context, i);
-  else
-    cinch_pool_run(device->pool, task, context, count);
+  bool first = true;
+  for (int64_t i = 0; i < threads; i++) {
+    const int64_t share = (task + i) % threads;
+    for (int64_t panel = job->panels * share / threads; panel < job->panels * (share + 1) / threads; panel++) {
+      const bool untouched = atomic_load_explicit(&job->next[panel * line], memory_order_relaxed) == 0;
+      int64_t r0, r1;
+      if (!take_rows(job, panel, untouched ? 1 : worth_packing, &r0, &r1)) continue;
+      const int64_t c0 = panel * kernels->panel, c1 = cinch_min(c0 + kernels->panel, p->n);
+      kernels->pack(p, job->p0, job->p1, c0, c1, room);
+      cinch_wait_for(&job->done, job->blocks);
+      do
+        kernels->product(p, job->epilogue, job->a, first, job->p0, job->p1, r0, r1, c0, c1, room);
+      while (take_rows(job, panel, 1, &r0, &r1));
+      first = false;
+    }
+  }
 }
 
 /// Whether Aᵀ·B is better made as the transpose of Bᵀ·A. Whole rows of tiles pass over few columns quickly, as do panels
@@ -117,26 +127,39 @@ static cinch_product turned_result(const cinch_product *p) {
 
 static bool product_by_tiles(cinch_device *device, const cinch_product *asked, const cinch_epilogue *epilogue) {
   const cinch_product product = turns_result(asked, epilogue) ? turned_result(asked) : *asked, *p = &product;
-  const int64_t panel = device->kernels->panel, blocks = cinch_max(cinch_blocks(p->k, most_steps), 1);
-  product_job job = {.device = device, .asked = asked, .product = p, .epilogue = epilogue, .a = p->a};
+  const int64_t parts = cinch_max(cinch_blocks(p->k, most_steps), 1);
   // Blocks of one length, so that the last is not a sliver.
-  job.steps = cinch_round_up(cinch_blocks(p->k, blocks), 16);
-  job.panels = cinch_blocks(p->n, panel);
-  job.area = job.steps * panel;
-  const int64_t turned = p->transpose_a ? cinch_round_up(p->m * p->k, 16) : 0;
-  float *scratch = cinch_scratch(device, turned + device->threads * job.area);
-  if (!scratch) return false;
-  job.areas = scratch + turned;
+  const int64_t steps = cinch_round_up(cinch_blocks(p->k, parts), 16);
+  product_job job = {.device = device, .asked = asked, .product = p, .epilogue = epilogue};
+  job.panels = cinch_blocks(p->n, device->kernels->panel);
+  job.room = steps * device->kernels->panel;
+  job.unit = epilogue->kind == cinch_epilogue_loss ? cinch_cell_rows : p->turned ? turned_unit : row_unit;
+  const int64_t row_work = 2 * cinch_min(steps, p->k) * device->kernels->panel;
+  job.least = cinch_round_up(cinch_blocks(smallest_piece, row_work), job.unit);
+  // Numbers that are multiplied one after the other lie so, too: worth more than it takes.
+  const int64_t turned = p->transpose_a ? p->m * p->k : 0;
+  if (turned > 0) job.blocks = cinch_blocks(cinch_max(p->m, asked->column_sums ? asked->m : 0), turn_columns);
+
+  const int64_t counters = job.blocks + line * job.panels, counter_floats = 2 * counters;
+  float *memory =
+      cinch_scratch(device, cinch_round_up(turned, 16) + cinch_round_up(device->threads * job.room, 16) + counter_floats);
+  if (!memory) return false;
+  job.turned = cinch_take(&memory, turned);
+  job.a = turned > 0 ? job.turned : p->a;
+  job.rooms = cinch_take(&memory, device->threads * job.room);
+  job.next = (_Atomic int64_t *)memory;
+  job.taken = job.next + line * job.panels;
+  for (int64_t block = 0; block < job.blocks; block++) atomic_init(&job.taken[block], 0);
+
   const bool alone = 2.0 * (double)p->m * (double)p->n * (double)p->k < smallest_work;
-  if (p->transpose_a) {
-    // Numbers that are multiplied one after the other lie so, too: worth more than it takes.
-    turn_job turn = {device, p, scratch};
-    run_tasks(device, turn_task, &turn, cinch_blocks(p->m, turn_columns), alone);
-    job.a = scratch;
+  for (job.p0 = 0; job.p0 < p->k; job.p0 = job.p1) {
+    job.p1 = cinch_min(job.p0 + steps, p->k);
+    for (int64_t panel = 0; panel < job.panels; panel++) atomic_init(&job.next[panel * line], 0);
+    if (alone)
+      product_task(&job, 0);
+    else
+      cinch_pool_run(device->pool, product_task, &job, device->threads);
   }
-  cut_rows(&job, epilogue->kind == cinch_epilogue_loss ? cinch_cell_rows : row_unit);
-  job.sums = p->column_sums ? cinch_blocks(asked->m, cinch_column_block) : 0;
-  run_tasks(device, product_task, &job, job.sums + job.down * job.panels, alone);
   return true;
 }
 

@@ -165,6 +165,17 @@ void cinch_pool_destroy(cinch_pool *pool) {
   free(pool);
 }
 
+void cinch_wait_for(const _Atomic int64_t *counter, int64_t count) {
+  for (int spins = 0; atomic_load_explicit(counter, memory_order_acquire) < count; spins++) {
+    relax();
+    // More threads than processors: whoever has the last task needs this one.
+    if (spins > spins_before_yield) {
+      struct timespec moment = {0, 1000};
+      nanosleep(&moment, NULL);
+    }
+  }
+}
+
 static void run(cinch_pool *pool, cinch_task task, void *context, int64_t count) {
   if (count <= 1 || pool->workers == 0 || (uint64_t)count > TASK_MASK) {
     for (int64_t i = 0; i < count; i++) task(context, i);
@@ -185,14 +196,7 @@ static void run(cinch_pool *pool, cinch_task task, void *context, int64_t count)
   if (sleepers > 0) futex(&pool->wake, FUTEX_WAKE, (uint32_t)cinch_min(count - 1, sleepers));
 
   work(pool, 0);
-  for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < count; spins++) {
-    relax();
-    // More threads than processors: whoever has the last task needs this one.
-    if (spins > spins_before_yield) {
-      struct timespec moment = {0, 1000};
-      nanosleep(&moment, NULL);
-    }
-  }
+  cinch_wait_for(&pool->done, count);
 }
 
 void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count) {

@@ -1,6 +1,7 @@
-// A piece of a product: some rows of one panel of columns. A panel, two vectors wide, is packed once and stays in the
-// second-level cache; tiles of rows pass over it with all sums in registers: for each step of k, TILE_ROWS numbers of A,
-// which lies in place, are multiplied by two vectors. 12 rows of 32 registers' 24 sums, or 6 of 16 registers' 12.
+// A piece of a product: some rows of one panel of columns. A panel, two vectors wide, is packed once by each thread that
+// works on it and stays in its second-level cache; tiles of rows pass over it with all sums in registers: for each step of
+// k, TILE_ROWS numbers of A, which lies in place, are multiplied by two vectors. 12 rows of 32 registers' 24 sums, or 6 of 16
+// registers' 12.
 //
 // An element's sum is one chain of multiply-adds over k, in blocks of `steps`: how a product is cut into pieces and
 // tiles changes no bit.
@@ -12,8 +13,10 @@
 #endif
 #define PANEL (2 * CINCH_WIDTH)
 
-// A tile asks for the lines of C that its sums will go to, one row of them after the other from `line` on: nobody looks
-// ahead for what is written. A little before it ends: earlier, and the panel pushes them out of the first-level cache.
+// What a tile asks for while it multiplies, as nobody else looks ahead for it:
+// - the lines of C that its sums will go to, a row of them after the other from `line` on. A little before it ends:
+//   earlier, and the panel pushes them out of the first-level cache.
+// - `stride` floats a step from `ahead` on, into the second-level cache: in a thread's first panel the next tile's rows.
 enum { ask_ahead = 24 };
 #if defined(__x86_64__)
 #define ASK_FOR(line) __asm__ volatile("prefetchw %0" : : "m"(*(line)))
@@ -21,13 +24,14 @@ enum { ask_ahead = 24 };
 #define ASK_FOR(line) __builtin_prefetch(line, 1)
 #endif
 
-// The sums of R rows × W vectors of A·B, one row of the tile per PANEL floats. Loops over a tile are unrolled, or its sums
-// would lie in memory.
+// The sums of R rows × W vectors of A·B, the tile's rows `across` apart. Loops over a tile are unrolled, or its sums would
+// lie in memory.
 #define TILE_LOOP(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < count; i++)
 
 #define PRODUCT_TILE(name, R, W)                                                                                  \
   __attribute__((unused)) static void name(                                                                       \
-      const float *a, int64_t lda, const float *panel, int64_t k, float *tile, const float *line, int64_t pitch) {\
+      const float *a, int64_t lda, const float *panel, int64_t k, float *tile, int64_t across, const float *line,   \
+      int64_t pitch, const float *ahead, int64_t stride) {                                                        \
     vf sum[R][W];                                                                                                 \
     TILE_LOOP(r, R) TILE_LOOP(w, W) sum[r][w] = (vf)0.0f;                                                         \
     /* The processor reaches two rows beyond a pointer by its own addressing. */                                  \
@@ -38,6 +42,8 @@ enum { ask_ahead = 24 };
         TILE_LOOP(w, W) ASK_FOR(line + w * CINCH_WIDTH);                                                          \
         line += pitch;                                                                                            \
       }                                                                                                           \
+      __builtin_prefetch(ahead, 0, 2);                                                                            \
+      ahead += stride;                                                                                            \
       vf b[W];                                                                                                    \
       TILE_LOOP(w, W) b[w] = load(panel + w * CINCH_WIDTH);                                                       \
       TILE_LOOP(r, R) {                                                                                           \
@@ -50,7 +56,7 @@ enum { ask_ahead = 24 };
       /* Or the compiler keeps a pointer for each row. */                                                         \
       TILE_LOOP(i, (R + 2) / 3) __asm__("" : "+r"(third[i]));                                                     \
     }                                                                                                             \
-    TILE_LOOP(r, R) TILE_LOOP(w, W) store(tile + r * PANEL + w * CINCH_WIDTH, sum[r][w]);                         \
+    TILE_LOOP(r, R) TILE_LOOP(w, W) store(tile + r * across + w * CINCH_WIDTH, sum[r][w]);                        \
   }
 
 PRODUCT_TILE(tile_12_2, 12, 2)
@@ -66,7 +72,8 @@ PRODUCT_TILE(tile_2_1, 2, 1)
 PRODUCT_TILE(tile_1_2, 1, 2)
 PRODUCT_TILE(tile_1_1, 1, 1)
 
-typedef void (*product_tile)(const float *, int64_t, const float *, int64_t, float *, const float *, int64_t);
+typedef void (*product_tile)(
+    const float *, int64_t, const float *, int64_t, float *, int64_t, const float *, int64_t, const float *, int64_t);
 
 static const struct {
   int64_t rows;
@@ -109,37 +116,47 @@ static void turn(
   }
 }
 
+/// A step of a panel: `columns` of a row. What is far ahead is asked for: rows lie pages apart, where processors do not look
+/// by themselves.
+INLINE void pack_step(const float *from, int64_t pitch, int64_t columns, float *step) {
+  UNROLL for (int64_t w = 0; w < PANEL; w += CINCH_WIDTH) {
+    __builtin_prefetch(from + 16 * pitch + w);
+    store(step + w, columns > w ? load_some(from + w, columns - w) : (vf)0.0f);
+  }
+}
+
+/// A vector of columns, `rows` rows of Bᵀ, in `steps` steps. What is four blocks on is asked for.
+INLINE void pack_block(const float *from, int64_t pitch, int64_t rows, int64_t steps, float *step) {
+  vf block[CINCH_WIDTH];
+  for (int64_t i = 0; i < CINCH_WIDTH; i++) {
+    __builtin_prefetch(from + i * pitch + 4 * CINCH_WIDTH);
+    block[i] = i < rows ? load_some(from + i * pitch, steps) : (vf)0.0f;
+  }
+  turn_block(block);
+  for (int64_t i = 0; i < CINCH_WIDTH; i++)
+    if (i < steps) store(step + i * PANEL, block[i]);
+}
+
 /// Steps p0 ..< p1 of columns c0 ..< c1, at most PANEL, of op(B), packed one step after the other. Columns beyond
-/// those are zeros.
+/// those are zeros. Whole vectors apart, so that they ask for no lengths.
 static void pack_panel(
     const cinch_product *p, int64_t p0, int64_t p1, int64_t c0, int64_t c1, float *panel) {
-  if (p->transpose_b) {
-    for (int64_t w = 0; w < PANEL; w += CINCH_WIDTH) {
-      const int64_t rows = c1 - c0 - w;
-      for (int64_t s = p0; s < p1; s += CINCH_WIDTH) {
-        const int64_t steps = p1 - s < CINCH_WIDTH ? p1 - s : CINCH_WIDTH;
-        // Four blocks on.
-        for (int64_t i = 0; i < CINCH_WIDTH; i++)
-          __builtin_prefetch(p->b + (c0 + w + i) * p->k + s + 4 * CINCH_WIDTH);
-        vf block[CINCH_WIDTH];
-        for (int64_t i = 0; i < CINCH_WIDTH; i++)
-          block[i] = i < rows ? load_some(p->b + (c0 + w + i) * p->k + s, steps) : (vf)0.0f;
-        turn_block(block);
-        for (int64_t i = 0; i < steps; i++) store(panel + (s - p0 + i) * PANEL + w, block[i]);
-      }
-    }
+  const int64_t steps = p1 - p0, columns = c1 - c0;
+  if (!p->transpose_b) {
+    const float *from = p->b + p0 * p->n + c0;
+    if (columns == PANEL)
+      for (int64_t s = 0; s < steps; s++) pack_step(from + s * p->n, p->n, PANEL, panel + s * PANEL);
+    else
+      for (int64_t s = 0; s < steps; s++) pack_step(from + s * p->n, p->n, columns, panel + s * PANEL);
     return;
   }
-  const float *from = p->b + p0 * p->n + c0;
-  const int64_t columns = c1 - c0, low = columns < CINCH_WIDTH ? columns : CINCH_WIDTH;
-  for (int64_t s = 0; s < p1 - p0; s++, from += p->n) {
-    // Rows lie pages apart, where processors do not look ahead by themselves.
-    __builtin_prefetch(from + 16 * p->n);
-    __builtin_prefetch(from + 16 * p->n + CINCH_WIDTH);
-    store(panel + s * PANEL, load_some(from, low));
-    store(
-        panel + s * PANEL + CINCH_WIDTH,
-        columns > CINCH_WIDTH ? load_some(from + CINCH_WIDTH, columns - CINCH_WIDTH) : (vf)0.0f);
+  for (int64_t w = 0; w < PANEL; w += CINCH_WIDTH) {
+    const float *from = p->b + (c0 + w) * p->k + p0;
+    int64_t s = 0;
+    if (columns >= w + CINCH_WIDTH)
+      for (; s + CINCH_WIDTH <= steps; s += CINCH_WIDTH)
+        pack_block(from + s, p->k, CINCH_WIDTH, CINCH_WIDTH, panel + s * PANEL + w);
+    for (; s < steps; s += CINCH_WIDTH) pack_block(from + s, p->k, columns - w, steps - s, panel + s * PANEL + w);
   }
 }
 
@@ -182,35 +199,31 @@ INLINE const float *line_of_tile(const cinch_product *p, int64_t r, int64_t b0, 
   return p->c + (c0 + tile / parts * TILE_ROWS) * p->m + b0 + tile % parts * PANEL;
 }
 
-/// Rows r0 ..< r1 of columns c0 ..< c1, at most PANEL, with the epilogue. `a` is op(A) with its rows in place, `panel`
-/// room for a panel of `steps` steps, the length of a block of k.
+/// Rows r0 ..< r1, at most `cinch_product_rows`, of columns c0 ..< c1, whose panel of steps p0 ..< p1 is packed; after the
+/// last step with the epilogue, while the rows are in the first-level cache. `a` is op(A) with its rows in place, and
+/// `first` whether they are read for the first time.
 static void product_piece(
-    const cinch_product *p, const cinch_epilogue *epilogue, const float *a, int64_t steps, int64_t r0, int64_t r1,
-    int64_t c0, int64_t c1, float *panel) {
-  const bool wide = c1 - c0 > CINCH_WIDTH;
-  // A tile's, or a whole block's where they are turned.
+    const cinch_product *p, const cinch_epilogue *epilogue, const float *a, bool first, int64_t p0, int64_t p1,
+    int64_t r0, int64_t r1, int64_t c0, int64_t c1, const float *panel) {
+  const bool wide = c1 - c0 > CINCH_WIDTH, add = p->accumulate || p0 > 0;
+  // Whole vectors that are the result go where it lies.
+  const bool direct = !p->turned && !add && p->scale == 1 && (c1 - c0) % CINCH_WIDTH == 0;
+  const int64_t pitch = p->turned ? p->m : p->n;
+  // A tile's, or the whole block's where it is turned.
   _Alignas(64) float sums[cinch_product_rows * PANEL];
-  for (int64_t p0 = 0; p0 < p->k; p0 += steps) {
-    const int64_t p1 = p0 + steps < p->k ? p0 + steps : p->k;
-    const bool add = p->accumulate || p0 > 0;
-    pack_panel(p, p0, p1, c0, c1, panel);
-    // The epilogue follows while the rows are in the first-level cache.
-    for (int64_t b0 = r0; b0 < r1; b0 += cinch_product_rows) {
-      const int64_t b1 = b0 + cinch_product_rows < r1 ? b0 + cinch_product_rows : r1;
-      int64_t r = b0;
-      for (size_t t = 0; r < b1; t++)
-        for (const int64_t rows = product_tiles[t].rows; b1 - r >= rows; r += rows) {
-          float *tile = p->turned ? sums + (r - b0) * PANEL : sums;
-          (wide ? product_tiles[t].wide : product_tiles[t].narrow)(
-              a + r * p->k + p0, p->k, panel, p1 - p0, tile, line_of_tile(p, r, b0, c0), p->turned ? p->m : p->n);
-          if (!p->turned) store_tile(p, tile, add, r, rows, c0, c1 - c0);
-        }
-      if (p->turned) store_turned(p, sums, add, b0, b1 - b0, c0, c1 - c0);
-      if (p1 < p->k) continue;
-      if (p->turned)
-        epilogue_block(epilogue, p->c, p->c, c0, c1, b0, b1);
-      else
-        epilogue_block(epilogue, p->c, p->c, b0, b1, c0, c1);
+  int64_t r = r0;
+  for (size_t t = 0; r < r1; t++)
+    for (const int64_t rows = product_tiles[t].rows; r1 - r >= rows; r += rows) {
+      float *tile = direct ? p->c + r * pitch + c0 : p->turned ? sums + (r - r0) * PANEL : sums;
+      (wide ? product_tiles[t].wide : product_tiles[t].narrow)(
+          a + r * p->k + p0, p->k, panel, p1 - p0, tile, direct ? pitch : PANEL, line_of_tile(p, r, r0, c0), pitch,
+          first ? a + (r + rows) * p->k + p0 : panel, first ? rows : 0);
+      if (!p->turned && !direct) store_tile(p, sums, add, r, rows, c0, c1 - c0);
     }
-  }
+  if (p->turned) store_turned(p, sums, add, r0, r1 - r0, c0, c1 - c0);
+  if (p1 < p->k) return;
+  if (p->turned)
+    epilogue_block(epilogue, p->c, p->c, c0, c1, r0, r1);
+  else
+    epilogue_block(epilogue, p->c, p->c, r0, r1, c0, c1);
 }

@@ -32,6 +32,7 @@ const cinch_kernels CINCH_KERNELS = {
     .mixed_loss = mixed_loss_rows,
 #if CINCH_WIDTH > 4
     .panel = PANEL,
+    .pack = pack_panel,
     .product = product_piece,
     .turn = turn,
 #endif
