@@ -155,11 +155,14 @@ INLINE V keep(V v, int count) {
 INTERLEAVE(interleave, V)
 INTERLEAVE(interleaveWords, VU)
 
-// Asks for a cache line before it is needed. The builtin is clang's, and interpreters of kernels do not know it.
+// Asks for a cache line before it is needed, in the first-level cache or only in the second. The builtin is clang's, and
+// interpreters of kernels do not know it.
 #if PREFETCHES && defined(__clang__)
 #define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address))
+#define PREFETCH_L2(address) __builtin_prefetch((const void *)(size_t)(address), 0, 2)
 #else
 #define PREFETCH(address)
+#define PREFETCH_L2(address)
 #endif
 
 // The work-groups that a kernel asks for.

@@ -13,7 +13,8 @@
 #endif
 
 // A tile asks for the lines of C that its sums will go to, a row a step from `line` on, a little before it ends: nobody
-// looks ahead for what is written.
+// looks ahead for what is written. And for the rows of A that the next tile reads: they lie in another core's cache, and
+// processors lose track at every page.
 #define ASK_AHEAD 24
 
 // R rows × W vectors of A·B over kc steps into `tile`, one row per PANEL floats. R and W are constants at each call. A
@@ -29,7 +30,10 @@
     _Pragma("unroll") for (int r = 0; r < R; r++)                                                         \
       _Pragma("unroll") for (int w = 0; w < W; w++) sum[r][w] = (V)0.0f;                                  \
     _Pragma("unroll") for (int r = 0; r < R; r += 3) third[r / 3] = a + (R == MR ? r : min(r, last)) * lda; \
+    const global float *ahead = a + (size_t)R * lda;                                                      \
     for (int p = 0; p < kc; p++) {                                                                        \
+      PREFETCH_L2(ahead);                                                                                 \
+      ahead += R;                                                                                         \
       if ((uint)(kc - ASK_AHEAD - p) < R) {                                                               \
         _Pragma("unroll") for (int w = 0; w < W; w++) PREFETCH(line + w * VW);                            \
         line += pitch;                                                                                    \
@@ -92,7 +96,11 @@ OUTLINE void packTransposed(
       p = min(p, kc - VW);
       V rows[VW];
 #pragma unroll
-      for (int r = 0; r < VW; r++) rows[r] = LOAD(b + (size_t)min(first + r, n - 1) * k + p0 + p);
+      for (int r = 0; r < VW; r++) {
+        const global float *row = b + (size_t)min(first + r, n - 1) * k + p0 + p;
+        PREFETCH(row + 4 * VW);
+        rows[r] = LOAD(row);
+      }
       interleave(rows, VW);
 #pragma unroll
       for (int r = 0; r < VW; r++) STORE(rows[r], block + (p + r) * PANEL + w * VW);
