@@ -38,7 +38,9 @@ typedef struct {
   _Atomic int64_t *taken, done;
   /// Steps p0 ..< p1 of k are taken now.
   int64_t p0, p1;
-  int64_t panels, unit, least;
+  int64_t panels;
+  /// Pieces have a multiple of `unit` rows, and at least `least`.
+  int64_t unit, least;
   /// Of each panel the first row that no thread has taken, a line apart.
   _Atomic int64_t *next;
   /// Room for a panel for each thread.
@@ -60,13 +62,13 @@ static void turn_columns_of_block(const product_job *job, int64_t block) {
 }
 
 /// Takes the next rows of a panel, fewer of them as fewer are left, so that all threads end at the same time: r0 ..< r1, or
-/// false. `least` are those that are worth taking.
-static bool take_rows(const product_job *job, int64_t panel, int64_t least, int64_t *r0, int64_t *r1) {
+/// false, if fewer than `worth` are left.
+static bool take_rows(const product_job *job, int64_t panel, int64_t worth, int64_t *r0, int64_t *r1) {
   _Atomic int64_t *next = &job->next[panel * line];
   const int64_t m = job->product->m;
   int64_t r = atomic_load_explicit(next, memory_order_relaxed), rows;
   do {
-    if (m - r < least) return false;
+    if (m - r < worth) return false;
     rows = cinch_max((m - r) / job->device->threads / job->unit * job->unit, job->least);
     rows = cinch_min(cinch_min(rows, cinch_product_rows), m - r);
   } while (!atomic_compare_exchange_weak_explicit(next, &r, r + rows, memory_order_relaxed, memory_order_relaxed));

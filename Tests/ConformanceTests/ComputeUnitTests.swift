@@ -59,7 +59,16 @@ import Testing
     }
   }
 
-  @Test func sumsDoNotFollowThreads() throws { try check([1, 2, 5].map { try CPUBackend(threads: $0) }) }
+  /// Threads take a product's rows as they go, and help with those of others: here where panels are fewer than threads, where
+  /// k has several blocks, and where the result is made as its transpose.
+  @Test func sumsDoNotFollowThreads() throws {
+    let products: [any OpCase] = [
+      MatmulCase(m: 1000, n: 20, k: 300, kind: .forward(.sigmoid, bias: true)),
+      MatmulCase(m: 600, n: 70, k: 1100, transposeB: true, kind: .loss(.bce, .sigmoid, bias: true)),
+      DenseGradientCase(samples: 1030, inputs: 98, outputs: 197, accumulate: true, pull: true),
+    ]
+    try check([1, 2, 5].map { try CPUBackend(threads: $0) }, Self.cases + products)
+  }
 
   private func check<B: Backend>(_ backends: [B], _ cases: [any OpCase]? = nil) throws {
     for row in try cases ?? Self.cases {

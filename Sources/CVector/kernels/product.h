@@ -3,8 +3,8 @@
 // k, TILE_ROWS numbers of A, which lies in place, are multiplied by two vectors. 12 rows of 32 registers' 24 sums, or 6 of 16
 // registers' 12.
 //
-// An element's sum is one chain of multiply-adds over k, in blocks of `steps`: how a product is cut into pieces and
-// tiles changes no bit.
+// An element's sum is one chain of multiply-adds over each block of k: how a product is cut into pieces and tiles changes
+// no bit.
 
 #if CINCH_WIDTH == 16
 #define TILE_ROWS 12
