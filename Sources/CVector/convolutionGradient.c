@@ -28,6 +28,8 @@ typedef struct {
   /// Rows of taps that have runs, and the taps of each row: those that meet the image.
   int64_t taps_down, taps_across;
   int64_t run_count, run_length, run_pitch;
+  /// Where in its tiles the runs of each pixel of a task begin.
+  int64_t *places;
   /// Channels of y as a tile holds them, and the channels of δ.
   int64_t padded, channels;
   /// A chunk's floats: the weight's sums, then the bias's, then what rounding takes from those.
@@ -89,14 +91,10 @@ static void gradient_items(
         t->x.low, t->columns, area + s * t->tile);
   cinch_gradient_tile tile = {
       .x = area,
-      .x_row = t->y.step * t->columns * t->inputs,
-      .x_pixel = t->x.step * t->inputs,
-      .x_sample = t->tile,
       .y = y + k0,
       .y_pixel = outputs,
-      .samples = count,
-      .rows = i1 - i0,
-      .pixels = width,
+      .pixels = count * (i1 - i0) * width,
+      .place = job->places,
       .run = job->runs,
       .runs = job->run_count,
       .length = job->run_length,
@@ -222,11 +220,13 @@ static bool gradient(
   job.maps = cinch_round_up(job.together * t->tile + 64 + cinch_repeat_columns(job.channels) + copied, 16);
   // Whole vectors are read past the last pixel.
   job.area = job.maps + (pooling ? cinch_round_up(job.together * t->band * t->x.result * outputs, 16) + 32 : 0);
-  const int64_t run_floats = 4 * job.run_count;
+  // Integers lie in the floats' memory, in the space of two floats each.
+  const int64_t run_floats = 4 * job.run_count, place_floats = 2 * job.together * t->band * t->x.result;
   float *memory = cinch_scratch(
-      device, run_floats + job.chunk * (job.chunks + 1) + job.area * device->threads + 3 * 16);
+      device, run_floats + place_floats + job.chunk * (job.chunks + 1) + job.area * device->threads + 4 * 16);
   if (!memory) return false;
   job.runs = (cinch_run *)(void *)cinch_take(&memory, run_floats);
+  job.places = (int64_t *)(void *)cinch_take(&memory, place_floats);
   job.totals = cinch_take(&memory, job.chunk);
   job.partials = cinch_take(&memory, job.chunk * job.chunks);
   job.areas = memory;
@@ -235,6 +235,10 @@ static bool gradient(
     const int64_t offset = (u * g->dilation_height * t->columns + v * g->dilation_width) * t->inputs;
     job.runs[r] = (cinch_run){offset, job.run_length};
   }
+  for (int64_t s = 0, p = 0; s < job.together; s++)
+    for (int64_t i = 0; i < t->band; i++)
+      for (int64_t j = 0; j < t->x.result; j++)
+        job.places[p++] = s * t->tile + (i * t->y.step * t->columns + j * t->x.step) * t->inputs;
 
   _Atomic uint64_t taken = 0;
   job.taken = &taken;

@@ -16,19 +16,18 @@ INLINE void gradient_lane_tile(
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] = 0.0f;
+  const float *base[3];
+  UNROLL for (int g = 0; g < groups; g++) base[g] = t->x + t->run[run + g].offset + row;
   const float *y = t->y + k;
-  for (int64_t i = 0; i < t->samples * t->rows; i++) {
-    const int64_t at = i / t->rows * t->x_sample + i % t->rows * t->x_row + row;
-    const float *x[3];
-    UNROLL for (int g = 0; g < groups; g++) x[g] = t->x + at + t->run[run + g].offset;
-    for (int64_t j = 0; j < t->pixels; j++) {
-      vf value[2];
-      UNROLL for (int v = 0; v < vectors; v++) value[v] = load(y + v * CINCH_WIDTH);
-      UNROLL for (int g = 0; g < groups; g++)
-        UNROLL for (int r = 0; r < rows; r++)
-          UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] += x[g][r] * value[v];
-      y += t->y_pixel;
-      UNROLL for (int g = 0; g < groups; g++) x[g] += t->x_pixel;
+  for (int64_t p = 0; p < t->pixels; p++, y += t->y_pixel) {
+    vf value[2];
+    UNROLL for (int v = 0; v < vectors; v++) value[v] = load(y + v * CINCH_WIDTH);
+    UNROLL for (int g = 0; g < groups; g++) {
+      const float *x = base[g] + t->place[p];
+      // One vector a number leaves no time for an index in each address.
+      if (CINCH_WIDTH == 16 && vectors == 1) __asm__("" : "+r"(x));
+      UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] += x[r] * value[v];
     }
   }
   UNROLL for (int g = 0; g < groups; g++)
@@ -89,20 +88,16 @@ INLINE void gradient_run_tile(
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int o = 0; o < outputs; o++) sums[g][v][o] = 0.0f;
+  const float *base[3];
+  UNROLL for (int g = 0; g < groups; g++) base[g] = t->x + t->run[run + g].offset + row;
   const float *y = t->y + k;
-  for (int64_t i = 0; i < t->samples * t->rows; i++) {
-    const int64_t at = i / t->rows * t->x_sample + i % t->rows * t->x_row + row;
-    const float *x[3];
-    UNROLL for (int g = 0; g < groups; g++) x[g] = t->x + at + t->run[run + g].offset;
-    for (int64_t j = 0; j < t->pixels; j++) {
+  for (int64_t p = 0; p < t->pixels; p++, y += t->y_pixel) {
+    vf value[3][3];
+    UNROLL for (int g = 0; g < groups; g++)
+      UNROLL for (int v = 0; v < vectors; v++) value[g][v] = load(base[g] + t->place[p] + v * CINCH_WIDTH);
+    UNROLL for (int o = 0; o < outputs; o++)
       UNROLL for (int g = 0; g < groups; g++)
-        UNROLL for (int v = 0; v < vectors; v++) {
-          const vf value = load(x[g] + v * CINCH_WIDTH);
-          UNROLL for (int o = 0; o < outputs; o++) sums[g][v][o] += y[o] * value;
-        }
-      y += t->y_pixel;
-      UNROLL for (int g = 0; g < groups; g++) x[g] += t->x_pixel;
-    }
+        UNROLL for (int v = 0; v < vectors; v++) sums[g][v][o] += y[o] * value[g][v];
   }
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int v = 0; v < vectors; v++)
