@@ -105,17 +105,19 @@ INLINE void lane_pixels(
     LANE_CASE(1, 1) LANE_CASE(1, 2) LANE_CASE(1, 3) LANE_CASE(1, 4) LANE_CASE(1, 5) LANE_CASE(1, 6) LANE_CASE(1, 7)
     LANE_CASE(1, 8) LANE_CASE(1, 9) LANE_CASE(1, 10) LANE_CASE(1, 11) LANE_CASE(1, 12) LANE_CASE(1, 13)
     LANE_CASE(1, 14) LANE_CASE(2, 1) LANE_CASE(2, 2) LANE_CASE(2, 3) LANE_CASE(2, 4) LANE_CASE(2, 5) LANE_CASE(2, 6)
-    LANE_CASE(2, 7) LANE_CASE(3, 1) LANE_CASE(3, 2) LANE_CASE(3, 3) LANE_CASE(3, 4)
+    LANE_CASE(2, 7) LANE_CASE(3, 1) LANE_CASE(3, 2) LANE_CASE(3, 3) LANE_CASE(3, 4) LANE_CASE(4, 1) LANE_CASE(5, 1)
+    LANE_CASE(6, 1)
   }
 }
 
 INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float *w, int64_t k0) {
   const int most = CINCH_WIDTH == 16 || vectors == 1 ? 14 : 6;
-  const int64_t parts = cinch_blocks(c->pixels, most);
-  for (int64_t part = 0; part < parts; part++) {
-    const int64_t j = c->pixels * part / parts, across = c->pixels * (part + 1) / parts - j;
+  for (int64_t j = 0, across; j < c->pixels; j += across) {
+    // Of twelve sums' worth of registers, parts of 4 or 5 pixels would leave some idle.
+    const int64_t parts = cinch_blocks(c->pixels - j, most);
+    across = most == 6 ? cinch_min(most, c->pixels - j) : (c->pixels - j) / parts;
     // Narrow parts fill the registers with several rows.
-    const int64_t tall = cinch_min(most / across, 3);
+    const int64_t tall = cinch_min(most / across, across == 1 ? 6 : 3);
     for (int64_t i = 0, down; i < c->rows; i += down) {
       down = cinch_min(tall, c->rows - i);
       // Of four rows left, take two and two.
