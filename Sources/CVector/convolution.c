@@ -203,7 +203,7 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
   if (job->planes)
     fill_planes(job, image, row, rows, area);
   else
-    cinch_fill_tile(t, image, row, rows, t->x.low, t->columns, area);
+    cinch_fill_tile(job->device->kernels, t, image, row, rows, area);
 
   for (int64_t py = 0; py < t->y.phases; py++) {
     const int64_t down = cinch_min(end, cinch_axis_results(&t->y, py)) - a0;

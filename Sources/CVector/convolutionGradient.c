@@ -87,8 +87,8 @@ static void gradient_items(
 
   for (int64_t s = 0; s < count; s++)
     cinch_fill_tile(
-        t, x + s * t->y.source * t->x.source * t->inputs, i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, i1 - i0),
-        t->x.low, t->columns, area + s * t->tile);
+        job->device->kernels, t, x + s * t->y.source * t->x.source * t->inputs, i0 * t->y.step + t->y.low,
+        cinch_axis_rows(&t->y, i1 - i0), area + s * t->tile);
   cinch_gradient_tile tile = {
       .x = area,
       .y = y + k0,

@@ -120,6 +120,9 @@ typedef struct {
   /// Lanes over output channels, or over runs.
   void (*gradient_lanes)(const cinch_gradient_tile *t);
   void (*gradient_runs)(const cinch_gradient_tile *t);
+  /// Rows of `count` numbers, `pitch` apart, copied one after the other with zeros before and after each.
+  void (*pad_rows)(
+      const float *x, int64_t pitch, int64_t rows, int64_t before, int64_t count, int64_t after, float *y);
   /// A row of pixels, channels last, into one plane per channel, `pitch` apart, and back to pixels `step` apart.
   void (*split_channels)(const float *x, int64_t pixels, int64_t channels, float *planes, int64_t pitch);
   void (*merge_channels)(

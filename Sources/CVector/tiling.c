@@ -67,20 +67,17 @@ void cinch_align_bands(cinch_tiling *t, int64_t rows) {
 }
 
 void cinch_fill_tile(
-    const cinch_tiling *t, const float *image, int64_t row, int64_t rows, int64_t column, int64_t columns,
-    float *tile) {
-  const int64_t c = t->inputs, width = t->x.source;
+    const cinch_kernels *kernels, const cinch_tiling *t, const float *image, int64_t row, int64_t rows, float *tile) {
+  const int64_t column = t->x.low, columns = t->columns, c = t->inputs, width = t->x.source;
   const int64_t first = cinch_min(cinch_max(0, -column), columns);
   const int64_t last = cinch_max(first, cinch_min(columns, width - column));
-  for (int64_t r = row; r < row + rows; r++, tile += columns * c) {
-    if (r < 0 || r >= t->y.source) {
-      memset(tile, 0, (size_t)(columns * c) * sizeof(float));
-      continue;
-    }
-    memset(tile, 0, (size_t)(first * c) * sizeof(float));
-    if (last > first)
-      memcpy(
-          tile + first * c, image + (r * width + column + first) * c, (size_t)((last - first) * c) * sizeof(float));
-    memset(tile + last * c, 0, (size_t)((columns - last) * c) * sizeof(float));
-  }
+  const int64_t above = cinch_min(rows, cinch_max(0, -row));
+  const int64_t within = cinch_max(0, cinch_min(rows, t->y.source - row) - above);
+  const int64_t below = rows - above - within;
+  memset(tile, 0, (size_t)(above * columns * c) * sizeof(float));
+  if (within > 0)
+    kernels->pad_rows(
+        image + ((row + above) * width + column + first) * c, width * c, within, first * c, (last - first) * c,
+        (columns - last) * c, tile + above * columns * c);
+  memset(tile + (above + within) * columns * c, 0, (size_t)(below * columns * c) * sizeof(float));
 }

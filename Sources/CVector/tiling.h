@@ -59,7 +59,6 @@ static inline int64_t cinch_axis_rows(const cinch_axis *a, int64_t results) {
   return (results - 1) * a->step + a->span + 1;
 }
 
-/// Copies the tile that starts at this row and column of `image`, channels last, with zeros outside.
+/// Copies the tile that starts at this row of `image`, channels last, with zeros outside.
 void cinch_fill_tile(
-    const cinch_tiling *t, const float *image, int64_t row, int64_t rows, int64_t column, int64_t columns,
-    float *tile);
+    const cinch_kernels *kernels, const cinch_tiling *t, const float *image, int64_t row, int64_t rows, float *tile);

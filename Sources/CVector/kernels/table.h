@@ -54,6 +54,7 @@ const cinch_kernels CINCH_KERNELS = {
     .correlate_planes = correlate_planes,
     .gradient_lanes = gradient_lanes,
     .gradient_runs = gradient_runs,
+    .pad_rows = pad_rows,
     .split_channels = split_channels,
     .merge_channels = merge_channels,
     .pool = pool_rows,

@@ -41,6 +41,23 @@ INLINE void store_some(float *p, vf x, int64_t n) {
   else
     store_part(p, x, n);
 }
+/// Lanes `low` ..< `high`; the others are zero, and not read.
+INLINE vf load_between(const float *p, int64_t low, int64_t high) {
+#if CINCH_WIDTH == 16
+  const uint32_t below = low > 0 ? low < 16 ? (1u << low) - 1 : 0xffff : 0;
+  const uint32_t above = high > 0 ? high < 16 ? (1u << high) - 1 : 0xffff : 0;
+  return (vf)_mm512_maskz_loadu_ps((__mmask16)(above & ~below), p);
+#elif CINCH_WIDTH == 8
+  vi lane;
+  for (int i = 0; i < 8; i++) lane[i] = i;
+  const vi within = lane >= (int32_t)cinch_max(low, 0) & lane < (int32_t)cinch_min(high, 8);
+  return (vf)_mm256_maskload_ps(p, (__m256i)within);
+#else
+  vf lanes;
+  UNROLL for (int i = 0; i < CINCH_WIDTH; i++) lanes[i] = i >= low && i < high ? p[i] : 0.0f;
+  return lanes;
+#endif
+}
 /// x in the first `n` lanes, zero in the others.
 INLINE vf first_lanes(vf x, int64_t n) {
   vi lane;
