@@ -14,13 +14,25 @@ package struct TuningJournal {
   private let path: String
   private var contents: Contents
 
+  /// That a file is there, but no such journal: a sentence.
+  package let notice: String?
+
   /// Reads a journal, or begins one where there is none that can be read, or one of another driver or other kernels.
   package init(_ path: String, for identity: TuningIdentity) {
     self.path = path
     let found = (try? FileBytes.read(path)).flatMap {
       try? JSONCoding.decoder.decode(Contents.self, from: Data($0))
     }
-    contents = found.flatMap { $0.madeFor == identity ? $0 : nil } ?? Contents(madeFor: identity)
+    if let found, found.madeFor == identity {
+      contents = found
+      notice = nil
+    } else {
+      contents = Contents(madeFor: identity)
+      let fault = found == nil ? "cannot be read" : "is of another driver or version"
+      notice =
+        FileManager.default.fileExists(atPath: path)
+        ? "ignoring '\(path)', which \(fault): candidates that failed before are tried again" : nil
+    }
     if let running = contents.running {
       contents.failed[running] = "it did not end before"
       contents.running = nil

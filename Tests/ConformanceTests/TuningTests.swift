@@ -257,8 +257,10 @@ import Testing
     other.driver += "1"
     #expect(TuningJournal(journalPath, for: other).failure(of: "elements 8") == nil)
     #expect(TuningFile.journalPath(other, in: folder) != journalPath)
+    #expect(journal.notice == nil && TuningJournal(journalPath, for: other).notice?.contains("another driver") == true)
     try Data("{".utf8).write(to: URL(fileURLWithPath: journalPath))
-    #expect(journal.failure(of: "elements 8") == nil)
+    #expect(journal.failure(of: "elements 8") == nil && journal.notice?.contains("cannot be read") == true)
+    #expect(TuningJournal(folder + "/none.json", for: identity).notice == nil)
   }
 
   // MARK: - The child process

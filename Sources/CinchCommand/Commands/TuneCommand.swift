@@ -87,7 +87,8 @@ struct TuneCommand: ParsableCommand {
 
   private func tune(_ backend: OpenCLBackend, _ folder: String) throws {
     let identity = TuningIdentity(backend), family = backend.family, subgroups = backend.device.subgroups
-    let journal = TuningFile.journalPath(identity, in: folder)
+    let path = TuningFile.journalPath(identity, in: folder)
+    let journal = TuningJournal(path, for: identity)
     var hasFailures = false
     let own = Set(Tunable.all(of: family).map(\.shapes.rawValue))
     if let other = shapes.first(where: { !own.contains($0) }) {
@@ -96,11 +97,12 @@ struct TuneCommand: ParsableCommand {
       )
     }
     var tuning = TuningFile.load(identity, from: folder) ?? Tuning()
+    if let notice = journal.notice { Output.note(notice) }
     Interruption.install()
     var tuner = Tuner(
       program: "/proc/self/exe", arguments: ["tune", "--worker", "--device", backend.info.identifier],
-      journal: TuningJournal(journal, for: identity),
-      limit: .seconds(Self.limit), total: .seconds(limit), isInterrupted: { Interruption.isRequested })
+      journal: journal, limit: .seconds(Self.limit), total: .seconds(limit), isInterrupted: { Interruption.isRequested }
+    )
     if !json {
       var facts = Facts()
       facts.add("device", "\(backend.info.identifier)  \(backend.info.name) (\(backend.info.detail))")
@@ -126,7 +128,7 @@ struct TuneCommand: ParsableCommand {
       Output.note("cinch: Interrupted: what was chosen so far is kept; start again for the rest.")
       throw ExitCode(CinchError.interrupted.exitCode)
     }
-    if hasFailures { Output.note("remove '\(journal)' to have what was left out tried again") }
+    if hasFailures { Output.note("remove '\(path)' to have what was left out tried again") }
     if !json { try Output.result("\nkept in \(TuningFile.path(identity, in: folder))") }
   }
 
