@@ -1,13 +1,13 @@
 // dW[u, v, c, k] = Σ x·y over all pairs of pixels that the weight relates, on a CPU device, and the sums of δ's
 // channels. A slice holds the sums of some bands of samples, of which a work-item makes all tiles or, where slices are
-// fewer than what keeps the device busy, its part of them; `sumSlices` adds the slices in order. A tile's sums over a band
-// are added to those before, so a long sum is made of short ones. Where a slice has very many bands, what rounding takes
-// from its sums lies ERRORS floats behind them.
+// fewer than what keeps the device busy, its part of them; cpu/slices.cl adds the slices in order. A tile's sums over a
+// band are added to those before, so a long sum is made of short ones. Where a slice has very many bands, what rounding
+// takes from its sums lies ERRORS floats behind them.
 //
 // Taps that are neighbours along x read taps · channels neighbouring floats of the padded image: a run. A row of taps
 // is one run, or one run per tap if there is dilation.
 //
-// A run is cut into groups of GROUP_LENGTH neighbours, TILE_GROUPS of which share a tile of sums.
+// A run is cut into groups of GROUP_NEIGHBOURS neighbours, TILE_GROUPS of which share a tile of sums.
 //
 // `gradientSlices` (more than VW/2 channels in y, OUTPUTS 0): lanes are y's channels. The groups' neighbours × WIDE
 // vectors of y's channels make a tile of sums: a pixel costs a broadcast for each. y's rows are copied to whole vectors
@@ -90,7 +90,7 @@ INLINE void addBand(global float *to, V x, int errors, bool fresh) {
 
 #if OUTPUTS
 
-#if GROUP_LENGTH != VW
+#if GROUP_NEIGHBOURS != VW
 #error "A group of neighbours is a vector."
 #endif
 
@@ -144,7 +144,7 @@ OUTLINE void gradientTile(
 
 #else
 
-#define NEIGHBOURS (TILE_GROUPS * GROUP_LENGTH)
+#define NEIGHBOURS (TILE_GROUPS * GROUP_NEIGHBOURS)
 
 // Sums of NEIGHBOURS × W vectors, in rows of `packed` floats.
 #define GRADIENT_TILE(NAME, W)                                                                            \
@@ -163,7 +163,7 @@ OUTLINE void gradientTile(
         V b[W];                                                                                           \
         _Pragma("unroll") for (int k = 0; k < W; k++) b[k] = LOAD(y + k * VW);                            \
         _Pragma("unroll") for (int t = 0; t < NEIGHBOURS; t++) {                                          \
-          V a = (V)group[t / GROUP_LENGTH][p * (long)step + t % GROUP_LENGTH];                            \
+          V a = (V)group[t / GROUP_NEIGHBOURS][p * (long)step + t % GROUP_NEIGHBOURS];                            \
           _Pragma("unroll") for (int k = 0; k < W; k++) sum[t][k] = fma(a, b[k], sum[t][k]);              \
         }                                                                                                 \
       }                                                                                                   \
@@ -200,7 +200,7 @@ INLINE void gradientTile(
 }
 #define GRADIENT_KERNEL gradientSlices
 #define COLUMNS (WIDE * VW)
-#define TILE_SUMS(t, packed, j) ((size_t)(t) * GROUP_LENGTH * (packed) + (j))
+#define TILE_SUMS(t, packed, j) ((size_t)(t) * GROUP_NEIGHBOURS * (packed) + (j))
 
 #endif
 
@@ -256,58 +256,4 @@ kernel GROUP_1D void GRADIENT_KERNEL(
       gradientTile(pad, own, plan, list + g, rows, packed, j, slice + TILE_SUMS(g, packed, j), fresh);
     }
   }
-}
-
-// A number of a slice, with what rounding took from it.
-INLINE float sliceSum(const global float *from, int errors) {
-  float error = errors ? from[errors] : 0.0f;
-  return *from + (error == error ? error : 0.0f);
-}
-
-// dW = Σ slices (+ dW), and db = Σ slices (+ db). A work-item takes some rows of dW [taps · channels, n], the last one
-// also db.
-kernel GROUP_1D void sumSlices(
-  const global float *slices, ulong slices0, global float *gradient, ulong gradient0, global float *bias,
-  ulong bias0, Plan plan, ulong plan0, int rows, int chunk, int biasCount, int accumulate,
-  int accumulateBias) {
-  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
-  size_t size = plan[SLICE];
-  FOR_ITEMS(row, rows, chunk) {
-    int tap = row / channels, c = row % channels;
-    global float *to = gradient + gradient0 + row * n;
-    int u = tap / plan[TAPS_X] - plan[FIRST_TAP_Y], v = tap % plan[TAPS_X] - plan[FIRST_TAP_X];
-    if (u < 0 || u >= plan[COUNT_Y] || v < 0 || v >= plan[COUNT_X]) {
-      // A tap that never meets the image.
-      if (!accumulate) zero(to, n);
-      continue;
-    }
-    int run = plan[JOINED] ? u : u * plan[COUNT_X] + v;
-    int place = plan[JOINED] ? v * channels + c : c;
-#if OUTPUTS
-    const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] + place / VW) * OUTPUTS * VW + place % VW;
-    for (int k = 0; k < n; k++) {
-      float sum = 0.0f;
-      for (int s = 0; s < plan[SLICES]; s++) sum += sliceSum(from + s * size + k * VW, plan[ERRORS]);
-      to[k] = accumulate ? to[k] + sum : sum;
-    }
-#else
-    const global float *from = slices + (size_t)(run * plan[RUN_GROUPS] * GROUP_LENGTH + place) * packed;
-    for (int k = 0; k < n; k += VW) {
-      V sum = (V)0.0f;
-      for (int s = 0; s < plan[SLICES]; s++) {
-        const global float *own = from + s * size + k;
-        Sum part = {LOAD(own), plan[ERRORS] ? LOAD(own + plan[ERRORS]) : (V)0.0f};
-        sum += sumOf(&part);
-      }
-      if (accumulate) sum += loadPart(to + k, n - k, 0.0f);
-      storePart(sum, to + k, n - k);
-    }
-#endif
-  }
-  if (get_global_id(0) + 1 == get_global_size(0))
-    for (int k = 0; k < biasCount; k++) {
-      float sum = 0.0f;
-      for (int s = 1; s <= plan[SLICES]; s++) sum += sliceSum(slices + s * size - biasCount + k, -biasCount);
-      bias[bias0 + k] = accumulateBias ? bias[bias0 + k] + sum : sum;
-    }
 }

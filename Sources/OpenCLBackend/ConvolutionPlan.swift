@@ -193,6 +193,8 @@ extension OpenCLBackend {
     table[.packedRows] = image
     table[.runGroups] = tile.runGroups
     table[.groups] = groups
+    table[.groupLength] = tile.length
+    table[.byRuns] = byRuns ? 1 : 0
     table[.slice] = slice
     table[.slices] = slices
     table[.parts] = parts
@@ -215,7 +217,7 @@ extension OpenCLBackend {
       : .gradient(width: width, wide: wide, length: tile.length, groups: tile.groups, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(byRuns ? .gradientSlicesOfFew : .gradientSlices, module),
-      other: try variant(.sumSlices, module), items: items, otherItems: 0, packedCount: packed,
+      other: try variant(.sumSlices, .weights), items: items, otherItems: 0, packedCount: packed,
       slicesCount: slices * slice, scratchCount: items * scratch, bands: job.cut.units)
   }
 
@@ -233,7 +235,7 @@ extension OpenCLBackend {
     let taps = job.down.phases[0].count * job.across.phases[0].count
     let whole = taps == job.geometry.kernelHeight * job.geometry.kernelWidth
     return key.mode == .adjoint || packed != job.outputs || !whole
-      ? try variant(.packWeights, .convolutionPacking) : nil
+      ? try variant(.packWeights, .weights) : nil
   }
 
   private func packingItems(_ job: CorrelationJob) -> Int {

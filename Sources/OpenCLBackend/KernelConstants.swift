@@ -117,11 +117,11 @@ extension KernelTarget {
         ("SPLIT", split), ("LOSSES", losses ? 1 : 0),
       ]
     case .gradient(_, let wide, let length, let groups, let window):
-      [("OUTPUTS", 0), ("WIDE", wide), ("GROUP_LENGTH", length), ("TILE_GROUPS", groups)] + macros(window)
+      [("OUTPUTS", 0), ("WIDE", wide), ("GROUP_NEIGHBOURS", length), ("TILE_GROUPS", groups)] + macros(window)
     case .gradientOfFew(let outputs):
-      [("OUTPUTS", outputs), ("WIDE", 1), ("GROUP_LENGTH", vectorWidth), ("TILE_GROUPS", fewGroups(outputs))]
+      [("OUTPUTS", outputs), ("WIDE", 1), ("GROUP_NEIGHBOURS", vectorWidth), ("TILE_GROUPS", fewGroups(outputs))]
         + macros(nil)
-    case .convolutionPacking: [("PHASE", PhaseField.allCases.count)]
+    case .weights: [("PHASE", PhaseField.allCases.count)]
     case .pooling(_, let height, let width): [("TILE_HEIGHT", height), ("TILE_WIDTH", width)]
     }
   }

@@ -18,11 +18,12 @@ enum PlanField: Int32, KernelCode {
   case plane, planeWidth, stage, stageStart, lineStart
   /// Where lists begin: phases along y and x, and the first step in the packed weights of each pair of them.
   case phasesY, phasesX, steps
-  /// The weight gradient: where in scratch memory rows of y are packed; groups, or vectors, of a run and of all; floats
-  /// of a slice, slices, and work-items that share one; how far behind sums lies what rounding takes from them, or 0;
-  /// whether taps along x lie side by side; the first taps that meet the image, and how many do; the list of where groups
-  /// begin.
-  case packedRows, runGroups, groups, slice, slices, parts, errors, joined, firstTapY, countY, firstTapX, countX
+  /// The weight gradient: where in scratch memory rows of y are packed; groups of a run and of all, neighbours of a group,
+  /// and whether these are the lanes; floats of a slice, slices, and work-items that share one; how far behind sums lies
+  /// what rounding takes from them, or 0; whether taps along x lie side by side; the first taps that meet the image, and
+  /// how many do; the list of where groups begin.
+  case packedRows, runGroups, groups, groupLength, byRuns, slice, slices, parts, errors, joined, firstTapY, countY,
+    firstTapX, countX
   case groupList
   /// Of what is pooled: where in scratch memory the band is, and the extents of the small image.
   case maps, pooledHeight, pooledWidth

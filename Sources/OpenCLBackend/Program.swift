@@ -18,7 +18,8 @@ enum Module: Hashable {
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int, losses: Bool)
   case gradient(width: Int, wide: Int, length: Int, groups: Int, pools: PooledWindow?)
   case gradientOfFew(outputs: Int)
-  case convolutionPacking
+  /// What packs a convolution's weights, and adds up the slices of their gradient.
+  case weights
   /// Sums over a weight's taps.
   case taps
   /// Pooling by vectors of so many channels. A tile of 0 stands for windows that do not tile the image.
@@ -69,10 +70,10 @@ enum KernelID: Int, CaseIterable {
     case .gather, .corrupt, .gatherCorrupt, .maskExactly, .zeroBlocks: .random
     case .sample, .sampleMeans, .sampleGradient, .priorDivergence: .sampling
     case .peak, .stream: .peak
-    case .packWeights: .convolutionPacking
+    case .packWeights, .sumSlices: .weights
     case .matmulTiles, .convolveTiles, .convolutionGradientTiles: nil
     case .tapSums: .taps
-    case .correlate, .correlatePlanes, .gradientSlices, .gradientSlicesOfFew, .sumSlices: nil
+    case .correlate, .correlatePlanes, .gradientSlices, .gradientSlicesOfFew: nil
     case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: nil
     }
   }
@@ -147,7 +148,7 @@ extension KernelTarget {
       return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolutionPlanes"]
     case .gradient, .gradientOfFew:
       return ["common/prelude", "cpu/image"] + pooledBand + ["cpu/convolutionGradient"]
-    case .convolutionPacking: return ["common/prelude", "cpu/image", "cpu/packing"]
+    case .weights: return ["common/prelude", "cpu/image", "cpu/packing", "cpu/slices"]
     case .taps: return ["common/prelude", "common/taps"]
     case .pooling: return functions + ["common/largest", "common/pooling"]
     }

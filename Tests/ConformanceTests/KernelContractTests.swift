@@ -33,7 +33,7 @@ import Testing
           pools: PooledWindow(height: 2, width: 3)),
         .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5, losses: true),
         .gradient(width: 8, wide: 1, length: 3, groups: 4, pools: nil), .gradientOfFew(outputs: 2),
-        .convolutionPacking,
+        .weights,
       ]
     case .gpu:
       // Each width of loads has lines of its own.
