@@ -58,42 +58,34 @@ static void add_channels(
   }
 }
 
-/// `count` samples, or one band of one.
-static void gradient_items(
-    const gradient_job *job, int64_t item, int64_t count, int64_t part, float *sums, float *area) {
+/// The band of a sample that an item is.
+typedef struct {
+  int64_t sample, index, i0, i1;
+} gradient_band;
+
+static gradient_band band_of(const cinch_tiling *t, int64_t item) {
+  gradient_band b = {.sample = item / t->bands, .index = item % t->bands};
+  b.i0 = b.index * t->band;
+  b.i1 = cinch_min(b.i0 + t->band, t->y.result);
+  return b;
+}
+
+/// The weight's sums over `count` samples, or one band of one. `y` are its pixels of y.
+static void add_weights(
+    const gradient_job *job, gradient_band b, int64_t count, int64_t part, const float *y, float *sums, float *area,
+    float *copy) {
   const cinch_tiling *t = &job->t;
-  const int64_t sample = item / t->bands, i0 = item % t->bands * t->band;
-  const int64_t i1 = cinch_min(i0 + t->band, t->y.result), width = t->x.result, outputs = t->outputs;
-  const float *x = job->x + sample * t->y.source * t->x.source * t->inputs;
-  const float *y = job->pooling ? area + job->maps : job->y + (sample * t->y.result + i0) * width * outputs;
-  const int64_t k0 = outputs * part / job->parts, k1 = outputs * (part + 1) / job->parts;
-  float *memory = area + job->together * t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
-  float *bias = sums + job->bias, *errors = sums + job->errors;
-
-  if (job->pooling && i1 > i0) {
-    cinch_pooling p = cinch_pooling_rows(job->pooling, sample, count, i0, i1);
-    p.result = area + job->maps;
-    cinch_kernels_for(job->device, p.channels)->pool(&p, 0, count * p.height);
-  }
-  if (part == 0 && job->delta_large) {
-    const int64_t rows = t->y.source, band = item % t->bands;
-    const int64_t r0 = rows * band / t->bands, r1 = rows * (band + 1) / t->bands;
-    add_channels(
-        job, x + r0 * t->x.source * t->inputs, ((count - 1) * rows + r1 - r0) * t->x.source, bias, errors, memory);
-  } else if (part == 0) {
-    add_channels(job, y, count * (i1 - i0) * width, bias, errors, memory);
-  }
-  if (i1 <= i0 || k1 <= k0 || job->run_count == 0) return;
-
+  const int64_t outputs = t->outputs, k0 = outputs * part / job->parts, k1 = outputs * (part + 1) / job->parts;
+  if (b.i1 <= b.i0 || k1 <= k0 || job->run_count == 0) return;
   for (int64_t s = 0; s < count; s++)
     cinch_fill_tile(
-        job->device->kernels, t, x + s * t->y.source * t->x.source * t->inputs, i0 * t->y.step + t->y.low,
-        cinch_axis_rows(&t->y, i1 - i0), area + s * t->tile);
+        job->device->kernels, t, job->x + (b.sample + s) * t->y.source * t->x.source * t->inputs,
+        b.i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, b.i1 - b.i0), area + s * t->tile);
   cinch_gradient_tile tile = {
       .x = area,
       .y = y + k0,
       .y_pixel = outputs,
-      .pixels = count * (i1 - i0) * width,
+      .pixels = count * (b.i1 - b.i0) * t->x.result,
       .place = job->places,
       .run = job->runs,
       .runs = job->run_count,
@@ -108,7 +100,7 @@ static void gradient_items(
     return;
   }
   if (job->padded != outputs) {
-    for (int64_t p = 0; p < count * (i1 - i0) * width; p++) {
+    for (int64_t p = 0; p < tile.pixels; p++) {
       memcpy(copy + p * job->padded, y + p * outputs, (size_t)outputs * sizeof(float));
       memset(copy + p * job->padded + outputs, 0, (size_t)(job->padded - outputs) * sizeof(float));
     }
@@ -118,6 +110,35 @@ static void gradient_items(
   tile.sums = sums + k0;
   tile.row_pitch = job->padded;
   job->kernels->gradient_lanes(&tile);
+}
+
+/// `count` samples, or one band of one.
+static void gradient_items(
+    const gradient_job *job, int64_t item, int64_t count, int64_t part, float *sums, float *area) {
+  const cinch_tiling *t = &job->t;
+  const gradient_band b = band_of(t, item);
+  const int64_t pixels = count * (b.i1 - b.i0) * t->x.result;
+  const float *y = job->pooling ? area + job->maps
+                                : job->y + (b.sample * t->y.result + b.i0) * t->x.result * t->outputs;
+  float *memory = area + job->together * t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
+
+  if (job->pooling && b.i1 > b.i0) {
+    cinch_pooling p = cinch_pooling_rows(job->pooling, b.sample, count, b.i0, b.i1);
+    p.result = area + job->maps;
+    cinch_kernels_for(job->device, p.channels)->pool(&p, 0, count * p.height);
+  }
+  add_weights(job, b, count, part, y, sums, area, copy);
+  if (part > 0) return;
+  // Afterwards, as the weights' multiply-adds hide the misses of who reads δ first.
+  float *bias = sums + job->bias, *errors = sums + job->errors;
+  if (job->delta_large) {
+    const int64_t rows = t->y.source, row = t->x.source * t->inputs;
+    const int64_t r0 = rows * b.index / t->bands, r1 = rows * (b.index + 1) / t->bands;
+    add_channels(
+        job, job->x + (b.sample * rows + r0) * row, ((count - 1) * rows + r1 - r0) * t->x.source, bias, errors, memory);
+  } else {
+    add_channels(job, y, pixels, bias, errors, memory);
+  }
 }
 
 static void gradient_task(void *context, int64_t task) {
