@@ -238,22 +238,23 @@ kernel GROUP_1D void GRADIENT_KERNEL(
     size_t at = ((size_t)sample * plan[Q_HEIGHT] + q0) * plan[Q_WIDTH] * n;
     int summed = rows * plan[Q_WIDTH];
 #endif
-    const global float *own = y + y0 + at;
+    const global float *delta = y + y0 + at;
     padImage(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
-    // Bands of the large image overlap, so its channels are summed once per sample, with the first band.
-    if (part == 0 && !deltaIsLarge)
-      addChannels(own, summed, n, bias, errors, fresh);
-    else if (part == 0 && (band == 0 || fresh))
-      addChannels(
-        image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, errors, fresh);
 #if POOL_HEIGHT
-    own = copied;
+    const global float *own = copied;
 #else
-    own = packRows(own, pixels, n, packed, copied);
+    const global float *own = packRows(delta, pixels, n, packed, copied);
 #endif
     for (int tile = firstTile; tile < endTile; tile++) {
       int j = tile / down * COLUMNS, g = tile % down * TILE_GROUPS;
       gradientTile(pad, own, plan, list + g, rows, packed, j, slice + TILE_SUMS(g, packed, j), fresh);
     }
+    // Afterwards, as the tiles' multiply-adds hide the misses of who reads δ first. Bands of the large image overlap, so
+    // its channels are summed once per sample, with the first band.
+    if (part == 0 && !deltaIsLarge)
+      addChannels(delta, summed, n, bias, errors, fresh);
+    else if (part == 0 && (band == 0 || fresh))
+      addChannels(
+        image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, errors, fresh);
   }
 }
