@@ -20,9 +20,13 @@ public final class CPUBackend: Backend {
 
   /// - Parameter threads: nil for as many as the process may use.
   /// - Throws: `BackendError.unavailable` where products are OpenBLAS's and it is not installed.
-  public init(threads: Int? = nil) throws {
-    let blas = cinch_blas_load().pointee
-    guard blas.sgemm != nil || cinch_multiplies() else {
+  public convenience init(threads: Int? = nil) throws { try self.init(threads: threads, instructions: nil) }
+
+  /// The same with narrower vectors than the processor has, for tests of them.
+  /// - Parameter instructions: "avx2" or "baseline"; nil for the widest.
+  package init(threads: Int? = nil, instructions: String?) throws {
+    let blas = cinch_blas_load().pointee, multiplies = cinch_multiplies(instructions)
+    guard blas.sgemm != nil || multiplies else {
       let reason = blas.error.map { String(cString: $0) } ?? "no reason given"
       throw BackendError.unavailable(
         "The cpu device needs OpenBLAS on this processor, and it could not be loaded (\(reason)). "
@@ -34,7 +38,7 @@ public final class CPUBackend: Backend {
     // Each thread may be inside OpenBLAS, which has a limited number of work areas.
     let count = try Self.room(for: min(threads ?? Int(cinch_processor_count()), 64))
     blas.set_num_threads?(1)
-    guard let device = cinch_device_create(Int32(count), blas.sgemm) else {
+    guard let device = cinch_device_create(Int32(count), blas.sgemm, instructions) else {
       throw BackendError.unavailable("The cpu device could not start \(count) threads: give fewer.")
     }
     self.device = device
@@ -47,11 +51,11 @@ public final class CPUBackend: Backend {
 
     var name = [CChar](repeating: 0, count: 128)
     cinch_processor_name(&name, name.count)
-    let instructions = String(cString: cinch_device_instructions(device))
-    let products = cinch_multiplies() ? "" : Self.name(of: blas) + ", "
+    let vectors = String(cString: cinch_device_instructions(device))
+    let products = multiplies ? "" : Self.name(of: blas) + ", "
     info = DeviceInfo(
       identifier: "cpu", name: name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) },
-      detail: "\(products)\(instructions), \(count) thread\(count == 1 ? "" : "s")",
+      detail: "\(products)\(vectors), \(count) thread\(count == 1 ? "" : "s")",
       // Room for the program and its host copies.
       memory: HostMemory.total / 2, largestBuffer: 4 * DeviceInfo.mostElements,
       passBytes: DeviceInfo.processorPassBytes)

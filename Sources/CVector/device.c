@@ -9,11 +9,11 @@
 
 #include "internal.h"
 
-static const cinch_kernels *best_kernels(void) {
+static const cinch_kernels *best_kernels(const char *wanted) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  // For who measures, or looks for what differs: less than the processor has.
-  const char *wanted = getenv("CINCH_INSTRUCTIONS");
+  // For who measures, or looks for what differs.
+  if (!wanted) wanted = getenv("CINCH_INSTRUCTIONS");
   if (wanted && strcmp(wanted, "baseline") == 0) return &cinch_kernels_base;
   const bool narrow = wanted && strcmp(wanted, "avx2") == 0;
   if (!narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&
@@ -24,7 +24,7 @@ static const cinch_kernels *best_kernels(void) {
   return &cinch_kernels_base;
 }
 
-bool cinch_multiplies(void) { return best_kernels()->panel > 0; }
+bool cinch_multiplies(const char *instructions) { return best_kernels(instructions)->panel > 0; }
 
 const cinch_kernels *cinch_kernels_for(const cinch_device *device, int64_t channels) {
 #if defined(__x86_64__)
@@ -33,7 +33,7 @@ const cinch_kernels *cinch_kernels_for(const cinch_device *device, int64_t chann
   return device->kernels;
 }
 
-cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm) {
+cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm, const char *instructions) {
   cinch_device *device = calloc(1, sizeof *device);
   if (!device) return NULL;
   device->pool = cinch_pool_create(threads);
@@ -41,7 +41,7 @@ cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm) {
     free(device);
     return NULL;
   }
-  device->kernels = best_kernels();
+  device->kernels = best_kernels(instructions);
   device->sgemm = sgemm;
   device->threads = threads;
   device->processors = (int)sysconf(_SC_NPROCESSORS_CONF);

@@ -21,6 +21,18 @@ private func check<B: Backend>(_ op: String, on backend: B) throws {
   func cpu(op: String) throws { try check(op, on: Self.backend.get()) }
 }
 
+// What another processor would take. Where this one has no AVX-512, AVX2 is tried twice.
+@Suite("Op table, cpu, narrower vectors", .serialized) struct NarrowCPUConformanceTests {
+  private nonisolated(unsafe) static let avx2 = Result { try CPUBackend(instructions: "avx2") }
+  private nonisolated(unsafe) static let baseline = Result { try CPUBackend(instructions: "baseline") }
+
+  @Test("cpu, AVX2", arguments: Conformance.ops)
+  func avx2(op: String) throws { try check(op, on: Self.avx2.get()) }
+
+  @Test("cpu, baseline", arguments: Conformance.ops)
+  func baseline(op: String) throws { try check(op, on: Self.baseline.get()) }
+}
+
 // Platform 0, device 0, whichever it is: any device can run both families.
 @Suite("Op table, opencl, kernels for CPUs", .serialized) struct OpenCLConformanceTests {
   private nonisolated(unsafe) static let backend = Result { try OpenCLBackend(platform: 0, device: 0, family: .cpu) }

@@ -18,11 +18,12 @@ typedef void (*cinch_sgemm)(
 /// Threads, scratch memory and the kernels for this processor's instruction set.
 typedef struct cinch_device cinch_device;
 
-/// Whether this processor's products are our own; otherwise a device needs sgemm.
-bool cinch_multiplies(void);
+/// Whether products by these instructions are our own; otherwise a device needs sgemm. NULL for the widest that the processor
+/// has, "avx2" or "baseline" for no wider ones.
+bool cinch_multiplies(const char *instructions);
 /// A device with `threads` threads, the caller's included; NULL where they cannot be started. `sgemm` may be NULL where
 /// `cinch_multiplies`.
-cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm);
+cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm, const char *instructions);
 void cinch_device_destroy(cinch_device *device);
 /// "AVX-512", "AVX2" or "baseline".
 const char *cinch_device_instructions(const cinch_device *device);
