@@ -1,10 +1,6 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// Tests compute much with loops in Swift, such as those of the reference: `make test` has these optimised. A package that
-// says so to everybody could not be depended on.
-let computing: [SwiftSetting] = Context.environment["CINCH_OPTIMISED"] == nil ? [] : [.unsafeFlags(["-O"])]
-
 let package = Package(
   name: "cinch",
   products: [
@@ -29,7 +25,7 @@ let package = Package(
     .target(name: "CVector", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
 
     // The device abstraction and its three backends.
-    .target(name: "CinchBackend", swiftSettings: computing),
+    .target(name: "CinchBackend"),
     .target(name: "CPUBackend", dependencies: ["CinchBackend", "COpenBLAS", "CVector"]),
     .target(
       name: "Kernels", path: "Kernels", exclude: ["README.md", "common", "cpu", "gpu"], plugins: ["EmbedKernelsPlugin"]),
@@ -42,9 +38,9 @@ let package = Package(
 
     // Data sets and files; autoencoders, generic over a backend; messages of ONNX and TensorBoard; and the library that picks the device.
     .target(
-      name: "CinchData", dependencies: ["CinchBackend", "CJPEG", "CPNG", "CSamples", "CZlib"], swiftSettings: computing),
+      name: "CinchData", dependencies: ["CinchBackend", "CJPEG", "CPNG", "CSamples", "CZlib"]),
     .target(
-      name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS", "CSamples"], swiftSettings: computing),
+      name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS", "CSamples"]),
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["graph.proto", "model.proto", "tensor.proto"]),
@@ -59,8 +55,7 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     .target(
-      name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "OpenCLBackend"],
-      swiftSettings: computing),
+      name: "Conformance", dependencies: ["Cinch", "CinchCore", "CinchData", "CinchBackend", "OpenCLBackend"]),
     .executableTarget(
       name: "CinchCommand",
       dependencies: [
