@@ -12,41 +12,63 @@
 #error "Tiles are two vectors wide, as a panel must be."
 #endif
 
-// A tile asks for the lines of C that its sums will go to, a row a step from `line` on, a little before it ends: nobody
-// looks ahead for what is written. And for the rows of A that the next tile reads: they lie in another core's cache, and
-// processors lose track at every page.
+// A tile asks for the lines of C that its sums will go to, six rows of them in as many turns, from `line` on, a little
+// before it ends: nobody looks ahead for what is written. And for the rows of A that the next tile reads: they lie in
+// another core's cache, and processors lose track at every page.
 #define ASK_AHEAD 24
 
+// Steps of k in a turn of a tile's loop. What a turn costs beside multiply-adds and loads, 16 of 36 instructions with one
+// step, is little to a core that a thread has to itself, and nearly half of the time where another thread shares it.
+#define TURN_STEPS 8
+
+// Step s of a turn: the next number of each row times the block's next vectors.
+#define STEP(R, W, s)                                                                        \
+  {                                                                                          \
+    V b[W];                                                                                  \
+    _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(block + (s) * PANEL + w * VW); \
+    _Pragma("unroll") for (int r = 0; r < R; r++) {                                          \
+      int row = R == MR ? r : min(r, last);                                                  \
+      int beyond = row - (R == MR ? r / 3 * 3 : min(r / 3 * 3, last));                       \
+      V x = (V)third[r / 3][beyond * lda + (s)];                                             \
+      _Pragma("unroll") for (int w = 0; w < W; w++) sum[r][w] = fma(x, b[w], sum[r][w]);     \
+    }                                                                                        \
+  }
+
+#define ADVANCE(R, steps)   \
+  block += (steps) * PANEL; \
+  _Pragma("unroll") for (int i = 0; i < THIRDS(R); i++) third[i] += (steps);
+
 // R rows × W vectors of A·B over kc steps into `tile`, one row per PANEL floats. R and W are constants at each call. A
-// tail tile (R < MR) has `last`+1 real rows and reads the last one again for the others. There is a pointer to every third
-// row; x86 reaches the two after it with the stride in one register. With a pointer per row the compiler runs out of
-// registers and spills the sums.
+// tail tile (R < MR) has `last`+1 real rows and reads the last one again for the others. `rows` points to every third row;
+// the compiler reaches the two after it by the processor's addressing, or has a pointer of its own for each. That the
+// pointers come by memory keeps it from making one of the other by an addition a row and step.
+#define THIRDS(R) (((R) + 2) / 3)
 #define TILE(NAME, R, W)                                                                                  \
   OUTLINE void NAME(                                                                                      \
-    const global float *a, size_t lda, const float *block, int kc, int last, float *tile,                 \
+    const global float *const *rows, size_t lda, const float *block, int kc, int last, float *tile,       \
     const global float *line, size_t pitch) {                                                             \
     V sum[R][W];                                                                                          \
-    const global float *third[(R + 2) / 3];                                                               \
+    const global float *third[THIRDS(R)];                                                                 \
     _Pragma("unroll") for (int r = 0; r < R; r++)                                                         \
       _Pragma("unroll") for (int w = 0; w < W; w++) sum[r][w] = (V)0.0f;                                  \
-    _Pragma("unroll") for (int r = 0; r < R; r += 3) third[r / 3] = a + (R == MR ? r : min(r, last)) * lda; \
-    const global float *ahead = a + (size_t)R * lda;                                                      \
-    for (int p = 0; p < kc; p++) {                                                                        \
-      PREFETCH_L2(ahead);                                                                                 \
-      ahead += R;                                                                                         \
-      if ((uint)(kc - ASK_AHEAD - p) < R) {                                                               \
-        _Pragma("unroll") for (int w = 0; w < W; w++) PREFETCH(line + w * VW);                            \
-        line += pitch;                                                                                    \
+    _Pragma("unroll") for (int i = 0; i < THIRDS(R); i++) third[i] = rows[i];                             \
+    const global float *ahead = third[0] + (size_t)R * lda;                                               \
+    int left = kc;                                                                                        \
+    for (; left >= TURN_STEPS; left -= TURN_STEPS) {                                                      \
+      _Pragma("unroll") for (int i = 0; i < R * TURN_STEPS / 16; i++) PREFETCH_L2(ahead + 16 * i);        \
+      ahead += R * TURN_STEPS;                                                                            \
+      if ((uint)(left - ASK_AHEAD) < min(R, 6) * TURN_STEPS) {                                            \
+        _Pragma("unroll") for (int r = 0; r < (R + 5) / 6; r++) {                                         \
+          _Pragma("unroll") for (int w = 0; w < W; w++) PREFETCH(line + w * VW);                          \
+          line += pitch;                                                                                  \
+        }                                                                                                 \
       }                                                                                                   \
-      V b[W];                                                                                             \
-      _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(block + p * PANEL + w * VW);              \
-      _Pragma("unroll") for (int r = 0; r < R; r++) {                                                     \
-        int row = R == MR ? r : min(r, last);                                                             \
-        int beyond = row - (R == MR ? r / 3 * 3 : min(r / 3 * 3, last));                                  \
-        V x = (V)third[r / 3][beyond * lda];                                                              \
-        _Pragma("unroll") for (int w = 0; w < W; w++) sum[r][w] = fma(x, b[w], sum[r][w]);                \
-      }                                                                                                   \
-      _Pragma("unroll") for (int r = 0; r < R; r += 3) third[r / 3]++;                                    \
+      _Pragma("unroll") for (int s = 0; s < TURN_STEPS; s++) STEP(R, W, s)                                \
+      ADVANCE(R, TURN_STEPS)                                                                              \
+    }                                                                                                     \
+    for (; left > 0; left--) {                                                                            \
+      STEP(R, W, 0)                                                                                       \
+      ADVANCE(R, 1)                                                                                       \
     }                                                                                                     \
     _Pragma("unroll") for (int r = 0; r < R; r++)                                                         \
       _Pragma("unroll") for (int w = 0; w < W; w++) STORE(sum[r][w], tile + r * PANEL + w * VW);          \
@@ -150,8 +172,10 @@ INLINE void multiply(
 
     int i = start;
     while (i < end) {
-      const global float *rows = a + (size_t)i * k + p0, *line = e->c + (size_t)i * e->n + column;
+      const global float *line = e->c + (size_t)i * e->n + column, *rows[THIRDS(MR)];
       int count = end - i >= MR ? MR : min(end - i, TAIL_ROWS);
+#pragma unroll
+      for (int r = 0; r < MR; r += 3) rows[r / 3] = a + (size_t)(i + min(r, count - 1)) * k + p0;
       if (count == MR) {
         if (width == 2)
           tileWide(rows, k, block, kc, 0, tile, line, e->n);
