@@ -45,6 +45,38 @@ static __attribute__((noinline)) void lane_ending(
         store(y + at, result);                                                  \
       }
 
+/// Numbers of a run in a turn of a tile's loop: as steps of a product.
+enum { run_turn = CINCH_WIDTH >= 8 ? 4 : 1 };
+
+// After a sum: what follows begins when it is done, or the compiler begins two and has no registers left for the second.
+#if CINCH_WIDTH == 8
+#define SUM_DONE(sum, number) __asm__ volatile("" : "+v"(sum) : "v"(number) : "memory")
+#else
+#define SUM_DONE(sum, number)
+#endif
+
+// Number `l` of a turn, of every pixel, times its weights.
+#define LANE_STEP(l)                                                                                  \
+  {                                                                                                   \
+    vf weight[2];                                                                                     \
+    UNROLL for (int v = 0; v < vectors; v++) weight[v] = load(w + ((l) * vectors + v) * CINCH_WIDTH); \
+    UNROLL for (int i = 0; i < down; i++)                                                             \
+      UNROLL for (int j = 0; j < across; j++) {                                                       \
+        const vf number = p[i * pointers + j / reach][j % reach * step + (l)];                        \
+        UNROLL for (int v = 0; v < vectors; v++) {                                                    \
+          sums[i * across + j][v] += number * weight[v];                                              \
+          SUM_DONE(sums[i * across + j][v], number);                                                  \
+        }                                                                                             \
+      }                                                                                               \
+  }
+
+#define LANE_ADVANCE(count)                          \
+  w += (count) * vectors * CINCH_WIDTH;              \
+  UNROLL for (int i = 0; i < down * pointers; i++) { \
+    p[i] += (count);                                 \
+    __asm__("" : "+r"(p[i]));                        \
+  }
+
 /// `down` rows of `across` pixels × `vectors` of channels, held in registers through every tap.
 INLINE void lane_tile(
     const int down, const int across, const int vectors, const cinch_correlation *c, const float *x, const float *w,
@@ -56,26 +88,21 @@ INLINE void lane_tile(
     const vf start = e->bias ? load(e->bias + k + v * CINCH_WIDTH) : (vf)0.0f;
     UNROLL for (int i = 0; i < down * across; i++) sums[i][v] = start;
   }
-  // The processor reaches two pixels beyond a pointer by its own addressing, which pays where a pixel's number is read
-  // with its multiplication.
-  const int reach = CINCH_WIDTH == 16 ? 3 : 14, pointers = (across + reach - 1) / reach;
+  // The processor reaches two pixels beyond a pointer by its own addressing.
+  const int reach = 3, pointers = (across + reach - 1) / reach;
   for (int64_t r = 0; r < c->runs; r++) {
     const float *p[14];
     UNROLL for (int i = 0; i < down; i++)
       UNROLL for (int j = 0; j < pointers; j++)
         p[i * pointers + j] = x + c->run[r].offset + i * row + reach * j * step;
-    for (int64_t l = c->run[r].length; l > 0; l--, w += vectors * CINCH_WIDTH) {
-      vf weight[2];
-      UNROLL for (int v = 0; v < vectors; v++) weight[v] = load(w + v * CINCH_WIDTH);
-      UNROLL for (int i = 0; i < down; i++)
-        UNROLL for (int j = 0; j < across; j++)
-          UNROLL for (int v = 0; v < vectors; v++)
-            sums[i * across + j][v] += p[i * pointers + j / reach][j % reach * step] * weight[v];
-      // Or the compiler has a pointer, or an addition, for each pixel.
-      UNROLL for (int i = 0; i < down * pointers; i++) {
-        p[i]++;
-        if (CINCH_WIDTH == 16) __asm__("" : "+r"(p[i]));
-      }
+    int64_t left = c->run[r].length;
+    for (; left >= run_turn; left -= run_turn) {
+      UNROLL for (int l = 0; l < run_turn; l++) LANE_STEP(l)
+      LANE_ADVANCE(run_turn)
+    }
+    for (; left > 0; left--) {
+      LANE_STEP(0)
+      LANE_ADVANCE(1)
     }
   }
   if (c->outputs - k < vectors * CINCH_WIDTH || e->accumulate) {
