@@ -6,6 +6,9 @@
 // A convolution, and its transpose, as correlations of tiles. A task copies a tile of the source with the zeros around
 // it into its thread's work area, so that kernels need not test for borders, and writes each pixel of the result once.
 
+/// What the lanes of a correlation's vectors are.
+typedef enum { over_outputs, over_pixels, over_inputs } lanes;
+
 typedef struct {
   const cinch_device *device;
   /// For the correlations.
@@ -20,8 +23,8 @@ typedef struct {
   const cinch_pooling *pooling;
   int64_t maps;
   int64_t samples, items, items_each;
-  /// Lanes over pixels: the source is split into planes.
-  bool planes;
+  lanes lanes;
+  /// With lanes over pixels the source is split into planes.
   int64_t plane_width, plane_part, plane, out_plane;
   /// Runs and weights of every pair of phases.
   cinch_run *runs;
@@ -35,16 +38,37 @@ typedef struct {
 
 static int64_t pixels_of(const cinch_axis *y, const cinch_axis *x) { return y->result * x->result; }
 
-/// How much of the lanes' work is used: over output channels, and over pixels with what splitting costs.
-static bool prefer_planes(const cinch_device *device, const cinch_tiling *t) {
+/// The widest kernels whose vectors the input channels fill, or NULL.
+static const cinch_kernels *kernels_over_inputs(const cinch_device *device, int64_t inputs) {
+  const cinch_kernels *kernels = device->kernels;
+  if (inputs % kernels->width) kernels = cinch_kernels_for(device, 1);
+  return inputs % kernels->width ? NULL : kernels;
+}
+
+static int64_t taps_of(const cinch_tiling *t) { return (t->y.end - t->y.first) * (t->x.end - t->x.first); }
+
+/// Whether sums over input channels, whose lanes are added at their end, beat lanes over pixels. Measured, not derived:
+/// planes are made of two outputs at a time, number by number where the source is strided through; results of
+/// several phases are stored one by one, which takes enough inputs to repay.
+static bool prefer_inputs(const cinch_device *device, const cinch_tiling *t) {
+  if (t->outputs > 3 || !kernels_over_inputs(device, t->inputs)) return false;
+  if (t->y.step > 1 || t->x.step > 1) return true;
+  const int64_t phases = t->y.phases * t->x.phases;
+  return t->outputs == 3 || (t->outputs == 1 && (phases == 1 || taps_of(t) * t->inputs >= 64 * phases));
+}
+
+/// Chooses by how much of the lanes' work is used: over output channels, and over pixels with what splitting costs.
+static lanes choose_lanes(const cinch_device *device, const cinch_tiling *t) {
+  if (prefer_inputs(device, t)) return over_inputs;
   const int64_t width = device->kernels->width;
   // A source that is strided through is split number by number: narrow vectors of channels, more than half full, beat that.
-  if ((t->y.step > 1 || t->x.step > 1) && 2 * t->outputs > cinch_kernels_for(device, t->outputs)->width) return false;
+  const bool strided = t->y.step > 1 || t->x.step > 1;
+  if (strided && 2 * t->outputs > cinch_kernels_for(device, t->outputs)->width) return over_outputs;
   const int64_t rows = t->band, columns = cinch_axis_results(&t->x, 0);
   const int64_t flat = (rows - 1) * cinch_blocks(t->columns, t->x.step) + columns;
-  const double lanes = (double)t->outputs / (double)cinch_round_up(t->outputs, width);
+  const double channels = (double)t->outputs / (double)cinch_round_up(t->outputs, width);
   const double planes = (double)(rows * columns) / (double)cinch_round_up(flat, width);
-  return planes * 0.75 > lanes;
+  return planes * 0.75 > channels ? over_pixels : over_outputs;
 }
 
 // MARK: Weights
@@ -54,14 +78,15 @@ static void pack_weights(
     const convolution_job *job, const cinch_convolution *g, bool transposed, const float *weight, int64_t py,
     int64_t px, int64_t taps, float *packed) {
   const cinch_tiling *t = &job->t;
-  const int64_t inputs = t->inputs, outputs = t->outputs, lanes = job->kernels->width;
-  const int64_t block = job->planes ? (lanes == 16 ? 8 : 4) : 2 * lanes;
+  const int64_t inputs = t->inputs, outputs = t->outputs, vector = job->kernels->width;
   for (int64_t k0 = 0; k0 < outputs;) {
-    int64_t width = block;
-    if (job->planes)
+    int64_t width = 1;
+    if (job->lanes == over_outputs) {
+      width = outputs - k0 <= vector ? vector : 2 * vector;
+    } else if (job->lanes == over_pixels) {
+      width = vector == 16 ? 8 : 4;
       while (width > outputs - k0) width /= 2;
-    else if (outputs - k0 <= lanes)
-      width = lanes;
+    }
     const int64_t used = cinch_min(width, outputs - k0);
     int64_t tap = 0;
     // A transposed convolution reads its taps backwards.
@@ -104,7 +129,7 @@ static void plan_runs(convolution_job *job, const cinch_convolution *g, bool tra
           const int64_t x = cinch_axis_place(&t->x, px, transposed ? g->kernel_width - 1 - b : b);
           if (x < 0) continue;
           taps++;
-          if (job->planes) {
+          if (job->lanes == over_pixels) {
             const int64_t part = y % t->y.step * t->x.step + x % t->x.step;
             const int64_t offset = part * job->plane_part + y / t->y.step * job->plane_width + x / t->x.step;
             job->runs[count++] = (cinch_run){offset, t->inputs};
@@ -200,7 +225,7 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
       job->pooling ? 0 : (sample * pixels_of(&t->y, &t->x) + a0 * t->y.phases * width) * channels;
   const int64_t row = a0 * t->y.step + t->y.low, rows = cinch_axis_rows(&t->y, end - a0);
   float *planes = area + job->plane * t->inputs;
-  if (job->planes)
+  if (job->lanes == over_pixels)
     fill_planes(job, image, row, rows, area);
   else
     cinch_fill_tile(job->device->kernels, t, image, row, rows, area);
@@ -217,7 +242,7 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
       c.outputs = channels;
       c.pixels = cinch_axis_results(&t->x, px);
       if (c.pixels <= 0) continue;
-      if (job->planes) {
+      if (job->lanes == over_pixels) {
         c.y = planes + px * channels * job->out_plane;
         c.y_plane = job->out_plane;
         c.x_plane = job->plane;
@@ -233,9 +258,9 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
       c.x_pixel = t->x.step * t->inputs;
       c.ending = job->ending;
       if (c.ending.gate) c.ending.gate += at + px * channels;
-      kernels->correlate_lanes(&c);
+      (job->lanes == over_inputs ? kernels->correlate_dots : kernels->correlate_lanes)(&c);
     }
-    if (job->planes) merge_row(job, planes, down, result, at, pitch);
+    if (job->lanes == over_pixels) merge_row(job, planes, down, result, at, pitch);
   }
   const int64_t last = cinch_min(end * t->y.phases, t->y.result) - a0 * t->y.phases;
   float *partials = job->after.epilogue.partials;
@@ -284,18 +309,21 @@ static bool convolve(
   cinch_tiling *t = &job.t;
   *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
   if (pooling) cinch_align_bands(t, pooling->stride_height);
-  job.planes = prefer_planes(device, t);
-  job.kernels = job.planes ? device->kernels : cinch_kernels_for(device, t->outputs);
-  const int64_t width = job.kernels->width, taps = (t->y.end - t->y.first) * (t->x.end - t->x.first);
+  job.lanes = choose_lanes(device, t);
+  job.kernels = job.lanes == over_pixels   ? device->kernels
+                : job.lanes == over_inputs ? kernels_over_inputs(device, t->inputs)
+                                           : cinch_kernels_for(device, t->outputs);
+  const int64_t width = job.kernels->width, taps = taps_of(t);
   const int64_t phases = t->y.phases * t->x.phases;
   job.samples = samples;
   job.items = samples * t->bands;
   const double work = 2.0 * (double)(g->output_height * g->output_width * taps) *
                       (double)(g->channels * g->output_channels) / (double)t->bands;
   job.items_each = cinch_max(1, cinch_min((int64_t)(4e5 / cinch_max((int64_t)work, 1)), job.items / 32));
-  job.padded = job.planes ? t->outputs : cinch_round_up(t->outputs, width);
-  job.area = t->tile + 64;
-  if (job.planes) {
+  job.padded = job.lanes == over_outputs ? cinch_round_up(t->outputs, width) : t->outputs;
+  // What lies behind a tile is read, too, where whole vectors are, of outputs or of pixels.
+  job.area = t->tile + (job.lanes == over_inputs ? width * t->x.step * t->inputs : 64);
+  if (job.lanes == over_pixels) {
     const int64_t rows = cinch_axis_rows(&t->y, t->band);
     job.plane_width = cinch_blocks(t->columns, t->x.step);
     job.plane_part = cinch_blocks(rows, t->y.step) * job.plane_width;

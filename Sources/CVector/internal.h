@@ -114,9 +114,10 @@ typedef struct {
   /// Elements i0 ..< i1, all of them decayed or none.
   void (*optimizer)(const cinch_optimizer *step, int64_t i0, int64_t i1, bool decayed);
 
-  /// Lanes over output channels, or over pixels.
+  /// Lanes over output channels, over pixels, or over input channels, whose number is then a multiple of the lanes.
   void (*correlate_lanes)(const cinch_correlation *c);
   void (*correlate_planes)(const cinch_correlation *c);
+  void (*correlate_dots)(const cinch_correlation *c);
   /// Lanes over output channels, or over runs.
   void (*gradient_lanes)(const cinch_gradient_tile *t);
   void (*gradient_runs)(const cinch_gradient_tile *t);

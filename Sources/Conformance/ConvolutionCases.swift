@@ -195,7 +195,16 @@ extension ConvolutionCase {
         return blemishes.map { ConvolutionCase(side: side, image: padded, kind: kind, blemish: $0) }
       }
     }
-    return met + [ConvolutionCase(side: .small, image: bare, blemish: ("weight", 50))]
+    // Sums over input channels read whole vectors of pixels.
+    let single = ImageGeometry(
+      geometry: ConvolutionGeometry(
+        height: 5, width: 11, channels: 16, outputHeight: 5, outputWidth: 11, outputChannels: 1, kernel: (3, 3), top: 1,
+        left: 1), samples: 2)
+    return met + [
+      ConvolutionCase(side: .small, image: bare, blemish: ("weight", 50)),
+      ConvolutionCase(side: .small, image: single, blemish: ("from", 300)),
+      ConvolutionCase(side: .small, image: single, kind: .forward(.relu, bias: true), blemish: ("from", 0)),
+    ]
   }
 }
 

@@ -1,5 +1,6 @@
 // Correlations of one tile of an image. Two mappings: lanes over output channels, for images channels last, and
-// lanes over pixels, for images split into one plane per channel, where channels are too few to fill a vector.
+// lanes over pixels, for images split into one plane per channel, where channels are too few to fill a vector. A third is in
+// convolutionDots.h.
 
 
 #if CINCH_WIDTH == 16

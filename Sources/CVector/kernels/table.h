@@ -19,6 +19,7 @@
 #include "sampling.h"
 
 #include "convolution.h"
+#include "convolutionDots.h"
 #include "convolutionGradient.h"
 #include "peak.h"
 
@@ -52,6 +53,7 @@ const cinch_kernels CINCH_KERNELS = {
     .optimizer = optimizer_range,
     .correlate_lanes = correlate_lanes,
     .correlate_planes = correlate_planes,
+    .correlate_dots = correlate_dots,
     .gradient_lanes = gradient_lanes,
     .gradient_runs = gradient_runs,
     .pad_rows = pad_rows,
