@@ -12,9 +12,9 @@
 #error "Tiles are two vectors wide, as a panel must be."
 #endif
 
-// A tile asks for the lines of C that its sums will go to, six rows of them in as many turns, from `line` on, a little
-// before it ends: nobody looks ahead for what is written. And for the rows of A that the next tile reads: they lie in
-// another core's cache, and processors lose track at every page.
+// A tile asks for the lines of C that its sums will go to, from `line` on, in six turns of its loop a little before it ends:
+// nobody looks ahead for what is written. And for the rows of A that the next tile reads: they lie in another core's
+// cache, and processors lose track at every page.
 #define ASK_AHEAD 24
 
 // Steps of k in a turn of a tile's loop. What a turn costs beside multiply-adds and loads, 16 of 36 instructions with one

@@ -2,6 +2,7 @@
 // makes has one or three. Each pixel of each output channel is a dot product of its runs, whole vectors, with the channel's
 // weights, and its lanes are added at the end.
 
+/// What `store_ended` does to a vector, for one number.
 INLINE float ended(const cinch_ending *e, float sum, const float *to, const float *gate, int64_t channel) {
   if (e->accumulate) sum += *to;
   if (e->bias) sum += e->bias[channel];

@@ -14,8 +14,8 @@
 #define PANEL (2 * CINCH_WIDTH)
 
 // What a tile asks for while it multiplies, as nobody else looks ahead for it:
-// - the lines of C that its sums will go to, six rows of them in as many turns, from `line` on. A little before it ends:
-//   earlier, and the panel pushes them out of the first-level cache.
+// - the lines of C that its sums will go to, from `line` on, in six turns of its loop that end `ask_ahead` steps before its
+//   own end: earlier, and the panel pushes them out of the first-level cache.
 // - `stride` floats a step from `ahead` on, into the second-level cache: in a thread's first panel the next tile's rows.
 enum { ask_ahead = 24 };
 #if defined(__x86_64__)
@@ -27,8 +27,8 @@ enum { ask_ahead = 24 };
 // Loops over a tile are unrolled, or its sums would lie in memory.
 #define TILE_LOOP(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < count; i++)
 
-// Steps of k in a turn of the tile's loop. What a turn costs beside multiply-adds and loads, 8 of 29 instructions with one
-// step, is nothing to a core that a thread has to itself, and a third of the time where another thread shares it.
+// Steps of k in a turn of the tile's loop. What a turn costs beside multiply-adds and loads, 9 of 29 instructions with one
+// step, is nothing to a core that a thread has to itself, and a quarter of the time where another thread shares it.
 enum { turn_steps = 8 };
 
 // Step s of a turn: the next number of each row times the panel's next vectors.
