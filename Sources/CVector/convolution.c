@@ -45,6 +45,7 @@ static const cinch_kernels *kernels_over_inputs(const cinch_device *device, int6
   return inputs % kernels->width ? NULL : kernels;
 }
 
+static bool is_strided(const cinch_tiling *t) { return t->y.step > 1 || t->x.step > 1; }
 static int64_t taps_of(const cinch_tiling *t) { return (t->y.end - t->y.first) * (t->x.end - t->x.first); }
 
 /// Whether sums over input channels, whose lanes are added at their end, beat lanes over pixels. Measured, not derived:
@@ -52,7 +53,7 @@ static int64_t taps_of(const cinch_tiling *t) { return (t->y.end - t->y.first) *
 /// several phases are stored one by one, which takes enough inputs to repay.
 static bool prefer_inputs(const cinch_device *device, const cinch_tiling *t) {
   if (t->outputs > 3 || !kernels_over_inputs(device, t->inputs)) return false;
-  if (t->y.step > 1 || t->x.step > 1) return true;
+  if (is_strided(t)) return true;
   const int64_t phases = t->y.phases * t->x.phases;
   return t->outputs == 3 || (t->outputs == 1 && (phases == 1 || taps_of(t) * t->inputs >= 64 * phases));
 }
@@ -62,8 +63,7 @@ static lanes choose_lanes(const cinch_device *device, const cinch_tiling *t) {
   if (prefer_inputs(device, t)) return over_inputs;
   const int64_t width = device->kernels->width;
   // A source that is strided through is split number by number: narrow vectors of channels, more than half full, beat that.
-  const bool strided = t->y.step > 1 || t->x.step > 1;
-  if (strided && 2 * t->outputs > cinch_kernels_for(device, t->outputs)->width) return over_outputs;
+  if (is_strided(t) && 2 * t->outputs > cinch_kernels_for(device, t->outputs)->width) return over_outputs;
   const int64_t rows = t->band, columns = cinch_axis_results(&t->x, 0);
   const int64_t flat = (rows - 1) * cinch_blocks(t->columns, t->x.step) + columns;
   const double channels = (double)t->outputs / (double)cinch_round_up(t->outputs, width);
@@ -321,8 +321,8 @@ static bool convolve(
                       (double)(g->channels * g->output_channels) / (double)t->bands;
   job.items_each = cinch_max(1, cinch_min((int64_t)(4e5 / cinch_max((int64_t)work, 1)), job.items / 32));
   job.padded = job.lanes == over_outputs ? cinch_round_up(t->outputs, width) : t->outputs;
-  // What lies behind a tile is read, too, where whole vectors are, of outputs or of pixels.
-  job.area = t->tile + (job.lanes == over_inputs ? width * t->x.step * t->inputs : 64);
+  // Whole vectors are written past a tile's end and, over inputs, as many pixels read as a vector has lanes.
+  job.area = t->tile + 64 + (job.lanes == over_inputs ? width * t->x.step * t->inputs : 0);
   if (job.lanes == over_pixels) {
     const int64_t rows = cinch_axis_rows(&t->y, t->band);
     job.plane_width = cinch_blocks(t->columns, t->x.step);

@@ -111,13 +111,13 @@ INLINE float sum_lanes(vf x) {
   (__builtin_shufflevector(a, b, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +    \
    __builtin_shufflevector(a, b, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31))
 #elif CINCH_WIDTH == 8
-#define FOLD_8(a, b)                                       \
+#define FOLD_8(a, b)                                         \
   (__builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + \
    __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15))
-#define FOLD_4(a, b)                                       \
+#define FOLD_4(a, b)                                         \
   (__builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13) + \
    __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15))
-#define FOLD_2(a, b)                                       \
+#define FOLD_2(a, b)                                         \
   (__builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14) + \
    __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15))
 #else
