@@ -1,61 +1,60 @@
 // y = epilogue(x ∗ w), and the adjoint, on a CPU device, for results of more than VW/2 channels.
 //
-// The lanes of a vector are channels of the result. A work-item keeps PIXELS neighbours of each of ROWS rows × WIDE
-// vectors of channels in registers: per step of tap and input channel, ROWS · PIXELS broadcasts are multiplied by
-// WIDE vectors of weights. The host compiles this for the tile that covers the result with least waste; the last tiles
-// overlap those before.
+// The lanes of a vector are channels of the result. A work-item keeps PIXELS pixels × WIDE vectors of channels in
+// registers: per step of tap and input channel, PIXELS broadcasts are multiplied by WIDE vectors of weights. The pixels of a
+// band are taken as one line, row after row, and each has a pointer of its own: a tile may end one row and begin the next,
+// so tiles of one size fit images of any. The host chooses the size that leaves least of the last tile idle.
 //
 // Where POOL_HEIGHT is not 0, the result is a band in the work-item's scratch memory, which it pools: what leaves are
 // the largest value of each window, and its place.
 
-#if !defined(RUN) || !defined(STEP)
-#error "The host must define the length of a run and the step between pixels, or 0 for each."
+#if !defined(TURN)
+#error "The host must define how many steps a turn of a tile's loop takes: a whole run, where runs are short."
 #endif
 
-// With few input channels a run is short: the host makes its length the constant RUN. STEP, the floats between pixels,
-// is a constant wherever there is enough to do, so that a row needs one pointer. 0 stands for what is known at run
-// time.
-#if RUN
-#define LENGTH RUN
-#define UNROLL _Pragma("unroll")
-#else
-#define LENGTH length
-#define UNROLL
-#endif
-#if STEP
-#define PIXEL_STEP STEP
-#else
-#define PIXEL_STEP step
-#endif
+// Step s of a turn: the next number that each pixel meets, times its weights.
+#define STEP(W, s)                                                                                           \
+  {                                                                                                          \
+    V b[W];                                                                                                  \
+    _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(weights + (size_t)(s) * packed + w * VW);      \
+    _Pragma("unroll") for (int p = 0; p < PIXELS; p++) {                                                     \
+      V a = (V)x[p][at + (s)];                                                                               \
+      _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = fma(a, b[w], sum[p][w]);                     \
+    }                                                                                                        \
+  }
 
-// ROWS × PIXELS × W vectors of sums into `tile`. `x` is the first pixel's corner in the padded band, `leap`
-// the floats between rows.
-#define TILE(NAME, W)                                                                                     \
-  OUTLINE void NAME(                                                                                      \
-    const global float *x, long leap, long step, const global float *weights, int packed, Plan down,      \
-    Plan across, int pitch, int channels, float *tile) {                                                  \
-    V sum[ROWS * PIXELS][W];                                                                              \
-    _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++)                                             \
-      _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = (V)0.0f;                                  \
-    bool joined = across[E_STEP] == 1;                                                                    \
-    int runs = joined ? min(across[COUNT], 1) : across[COUNT];                                            \
-    int length = joined ? across[COUNT] * channels : channels;                                            \
-    for (int u = 0; u < down[COUNT]; u++)                                                                 \
-      for (int v = 0; v < runs; v++) {                                                                    \
-        const global float *corner =                                                                      \
-          x + (down[E] + u * down[E_STEP]) * pitch + (across[E] + v * across[E_STEP]) * channels;         \
-        UNROLL for (int i = 0; i < LENGTH; i++) {                                                         \
-          V b[W];                                                                                         \
-          _Pragma("unroll") for (int w = 0; w < W; w++) b[w] = LOAD(weights + w * VW);                    \
-          weights += packed;                                                                              \
-          _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++) {                                     \
-            V a = (V)corner[p / PIXELS * leap + p % PIXELS * PIXEL_STEP + i];                                   \
-            _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = fma(a, b[w], sum[p][w]);            \
-          }                                                                                               \
-        }                                                                                                 \
-      }                                                                                                   \
-    _Pragma("unroll") for (int p = 0; p < ROWS * PIXELS; p++)                                             \
-      _Pragma("unroll") for (int w = 0; w < W; w++) STORE(sum[p][w], tile + (p * W + w) * VW);            \
+#define ADVANCE(steps) \
+  at += (steps);       \
+  weights += (size_t)(steps) * packed;
+
+// PIXELS × W vectors of sums into `tile`. `pixels` points to each one's corner in the padded band.
+#define TILE(NAME, W)                                                                                        \
+  OUTLINE void NAME(                                                                                         \
+    const global float *const *pixels, const global float *weights, int packed, Plan down, Plan across,      \
+    int pitch, int channels, float *tile) {                                                                  \
+    V sum[PIXELS][W];                                                                                        \
+    const global float *x[PIXELS];                                                                           \
+    _Pragma("unroll") for (int p = 0; p < PIXELS; p++) x[p] = pixels[p];                                     \
+    _Pragma("unroll") for (int p = 0; p < PIXELS; p++)                                                       \
+      _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = (V)0.0f;                                     \
+    bool joined = across[E_STEP] == 1;                                                                       \
+    int runs = joined ? min(across[COUNT], 1) : across[COUNT];                                               \
+    int length = joined ? across[COUNT] * channels : channels;                                               \
+    for (int u = 0; u < down[COUNT]; u++)                                                                    \
+      for (int v = 0; v < runs; v++) {                                                                       \
+        long at = (long)(down[E] + u * down[E_STEP]) * pitch + (across[E] + v * across[E_STEP]) * channels;  \
+        int left = length;                                                                                   \
+        for (; left >= TURN; left -= TURN) {                                                                 \
+          _Pragma("unroll") for (int s = 0; s < TURN; s++) STEP(W, s)                                        \
+          ADVANCE(TURN)                                                                                      \
+        }                                                                                                    \
+        for (; left > 0; left--) {                                                                           \
+          STEP(W, 0)                                                                                         \
+          ADVANCE(1)                                                                                         \
+        }                                                                                                    \
+      }                                                                                                      \
+    _Pragma("unroll") for (int p = 0; p < PIXELS; p++)                                                       \
+      _Pragma("unroll") for (int w = 0; w < W; w++) STORE(sum[p][w], tile + (p * W + w) * VW);               \
   }
 
 TILE(tileNarrow, 1)
@@ -70,7 +69,7 @@ kernel GROUP_1D void correlate(
   global float *switches, ulong switches0,
 #endif
   EPILOGUE_ARGUMENTS) {
-  float tile[ROWS * PIXELS * WIDE * VW];
+  float tile[PIXELS * WIDE * VW];
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
   int bx = plan[B_X], by = plan[B_Y], height = plan[OUT_HEIGHT], width = plan[OUT_WIDTH];
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
@@ -103,37 +102,45 @@ kernel GROUP_1D void correlate(
         int ry = phase / bx, rx = phase % bx;
         Plan down = plan + plan[PHASES_Y] + ry * PHASE, across = plan + plan[PHASES_X] + rx * PHASE;
         const global float *own = weights + weights0 + (size_t)plan[plan[STEPS] + phase] * packed + j;
-        int columns = (width - rx + bx - 1) / bx;
-        for (int q = 0; q < rows; q += ROWS)
-          for (int p = 0; p < columns; p += PIXELS) {
-            int top = max(min(q, rows - ROWS), 0), left = max(min(p, columns - PIXELS), 0);
-            const global float *corner = pad + top * leap + left * PIXEL_STEP;
-#if WIDE == 2
-            if (vectors == 2)
-              tileWide(corner, leap, step, own, packed, down, across, pitch, channels, tile);
-            else
-#endif
-              tileNarrow(corner, leap, step, own, packed, down, across, pitch, channels, tile);
-            for (int r = q; r < min(q + ROWS, rows); r++) {
-              int y = (q0 + r) * by + ry;
-              if (y >= height) break;
-              size_t line = (POOL_HEIGHT ? (size_t)(y - q0) : (size_t)sample * height + y) * width + rx;
-              const float *from = tile + ((r - top) * PIXELS + p - left) * vectors * VW;
-              int pixels = min(PIXELS, columns - p);
-              for (int k = 0; k < vectors; k++) {
-                int column = j + k * VW;
-                size_t at = (line + p * bx) * n + column;
-                if (n - column >= VW)
-                  endVectors(&e, from + k * VW, vectors * VW, at, bx * n, pixels, row[k], norm[k], &losses);
-                else
-                  for (int s = 0; s < pixels; s++)
-                    endPart(
-                      &e, LOAD(from + (s * vectors + k) * VW), at + s * bx * n, row[k], norm[k], n - column,
-                      &losses);
-              }
-            }
-            if (LOSSES) collect(&losses, &total);
+        // Of the band's pixels in this phase: the next one's corner, and its place in the result.
+        int columns = (width - rx + bx - 1) / bx, lines = min(rows, (height - ry + by - 1) / by - q0);
+        int count = lines * columns, column = 0;
+        const global float *from = pad;
+        size_t to = ((POOL_HEIGHT ? 0 : (size_t)sample * height + q0 * by + ry) * width + rx) * n;
+        for (int p = 0; p < count; p += PIXELS) {
+          const global float *pixel[PIXELS];
+          size_t place[PIXELS];
+          for (int s = 0; s < PIXELS; s++) {
+            pixel[s] = from;
+            place[s] = to;
+            // What is left of the last tile reads the last pixel again.
+            if (p + s + 1 >= count) continue;
+            from += step;
+            to += bx * n;
+            if (++column < columns) continue;
+            column = 0;
+            from += leap - columns * step;
+            to += (size_t)(by * width - columns * bx) * n;
           }
+#if WIDE == 2
+          if (vectors == 2)
+            tileWide(pixel, own, packed, down, across, pitch, channels, tile);
+          else
+#endif
+            tileNarrow(pixel, own, packed, down, across, pitch, channels, tile);
+          int real = min(PIXELS, count - p);
+          for (int k = 0; k < vectors; k++) {
+            int channel = j + k * VW;
+            const float *sums = tile + k * VW;
+            if (n - channel >= VW)
+              endVectors(&e, sums, vectors * VW, place, channel, real, row[k], norm[k], &losses);
+            else
+              for (int s = 0; s < real; s++)
+                endPart(
+                  &e, LOAD(sums + s * vectors * VW), place[s] + channel, row[k], norm[k], n - channel, &losses);
+          }
+          if (LOSSES) collect(&losses, &total);
+        }
       }
     }
 #if POOL_HEIGHT

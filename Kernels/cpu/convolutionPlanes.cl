@@ -183,7 +183,7 @@ kernel GROUP_1D void correlatePlanes(
     int all = (y1 - y0) * floats;
     int i = 0;
     for (; i + VW <= all; i += 32 * VW) {
-      endVectors(&e, lines + i, VW, at + i, VW, min((all - i) / VW, 32), row, norm, &losses);
+      endVectors(&e, lines + i, VW, at + i, 0, min((all - i) / VW, 32), row, norm, &losses);
       if (LOSSES) collect(&losses, &total);
     }
     if (all % VW > 0) endPart(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, row, norm, all % VW, &losses);

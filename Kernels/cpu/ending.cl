@@ -5,11 +5,16 @@
 #error "The host must define whether a loss may be the epilogue."
 #endif
 
-// Where the sums lie: tiles of registers in private memory, planes in scratch memory.
-#ifdef ROWS
+// Where sums lie, and their vectors' places in C. Tiles of registers are in private memory, and each pixel has a place of
+// its own; planes are in scratch memory, and become C's floats in order.
+#ifdef PIXELS
 typedef const float *Sums;
+typedef const size_t *Places;
+#define PLACE(places, i) ((places)[i])
 #else
 typedef const global float *Sums;
+typedef size_t Places;
+#define PLACE(places, i) ((places) + (size_t)(i) * VW)
 #endif
 
 // What is added to every row of C, for columns j ..< j+count: the bias, or the column term of a gradient.
@@ -51,19 +56,21 @@ INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int coun
   storePart(x, c, count);
 }
 
-// The same for `count` whole vectors, which are `apart` floats apart in C and `gap` floats in `from`. The two epilogues
-// of most hidden layers have loops of their own, which do not decide per vector.
+// The same for `count` whole vectors, `gap` floats apart in `from`, which go `on` floats beyond their places. The two
+// epilogues of most hidden layers have loops of their own, which do not decide per vector.
 OUTLINE void endVectors(
-  const Epilogue *e, Sums from, int gap, size_t at, size_t apart, int count, V row, V norm, Losses *losses) {
-  global float *c = e->c + at;
+  const Epilogue *e, Sums from, int gap, Places places, int on, int count, V row, V norm, Losses *losses) {
+  global float *c = e->c + on;
+  const global float *output = e->output + on;
   if (e->mode == FORWARD && e->activation == RELU)
-    for (int i = 0; i < count; i++) STORE(activate(LOAD(from + i * gap) + row, RELU), c + i * apart);
+    for (int i = 0; i < count; i++) STORE(activate(LOAD(from + i * gap) + row, RELU), c + PLACE(places, i));
   else if (e->mode == BACKWARD && e->activation == RELU && e->l1 == 0.0f && !(e->flags & HAS_NORMS))
     for (int i = 0; i < count; i++)
-      STORE((LOAD(from + i * gap) + row) * slope(LOAD(e->output + at + i * apart), RELU), c + i * apart);
+      STORE(
+        (LOAD(from + i * gap) + row) * slope(LOAD(output + PLACE(places, i)), RELU), c + PLACE(places, i));
   else
     for (int i = 0; i < count; i++)
-      endVector(e, LOAD(from + i * gap), at + i * apart, row, norm, VW, losses);
+      endVector(e, LOAD(from + i * gap), PLACE(places, i) + on, row, norm, VW, losses);
 }
 
 // The same for one vector that is not whole.

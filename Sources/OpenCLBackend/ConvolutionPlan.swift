@@ -43,6 +43,9 @@ extension OpenCLBackend {
   /// Multiply-adds of an op that repay compiling kernels for its very shape: some microseconds of work.
   private static let fewSums = 1 << 20
 
+  /// Steps that a turn of a tile's loop takes.
+  private static let turnSteps = 4
+
   /// Bands that are enough for many cores, and the multiply-adds that are worth a band of its own.
   private static let manyBands = 64
   private static let bandSums = 1 << 18
@@ -105,16 +108,12 @@ extension OpenCLBackend {
     table[.maps] = image
     let steps = table.addSteps(of: job)
     let (across, inputs) = (job.across, job.inputs)
-    let tile =
-      job.small
-      ? (rows: 1, pixels: across.extent >= 4 ? 4 : 1)
-      : registerTile(down: job.cut.band, across: across.extent, wide: wide)
     // Runs of equal, small length are worth kernels of their own.
     let run = inputs * (across.phases.first?.count ?? 0)
-    let short = !job.small && across.phases.count == 1 && across.phases[0].eStep == 1 && run <= 8
+    let short = !job.small && across.phases.count == 1 && across.phases[0].eStep == 1 && 1...8 ~= run
     let module = Module.correlation(
-      width: width, rows: tile.rows, pixels: tile.pixels, wide: wide, run: short ? run : 0,
-      step: job.small ? 0 : across.a * inputs, losses: key.losses, pools: job.window)
+      width: width, pixels: tilePixels(job.small ? .max : job.cut.band * across.extent, wide: wide), wide: wide,
+      turn: short ? run : Self.turnSteps, losses: key.losses, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
       other: try packing(job, key, packed: packed), items: items, otherItems: packingItems(job),
@@ -165,8 +164,7 @@ extension OpenCLBackend {
     let runs = joined ? rows : rows * columns
     let runLength = joined ? columns * inputs : inputs
     let width = channelLanes(job.outputs), vectors = (job.outputs + width - 1) / width
-    let wide = width == 16 && vectors > 1 ? 2 : 1
-    let tiled = target.gradientTile(runs: runs, run: runLength, wide: wide)
+    let tiled = target.gradientTile(runs: runs, run: runLength, vectors: vectors)
     let spread = target.gradientTile(runs: runs, run: runLength, few: powerOfTwo(job.outputs))
     // Outputs that fill narrow vectors need not lie in broadcasts, where runs would leave lanes empty.
     let byRuns = few && (job.outputs != width || spread.cost <= tiled.cost)
@@ -184,7 +182,7 @@ extension OpenCLBackend {
     let errors = chunk > Self.plainBands ? sums : 0
     // The sums of δ's channels, and what rounding takes from them, come last.
     let slice = sums + errors + 2 * max(inputs, job.outputs)
-    let tiles = groups / tile.groups * (byRuns ? 1 : (vectors + wide - 1) / wide)
+    let tiles = groups / tile.groups * (byRuns ? 1 : (vectors + tile.wide - 1) / tile.wide)
     let parts = max(
       1, min((shares.imageGradients.pieces * computeUnits + slices - 1) / slices, tiles))
     let items = slices * parts
@@ -214,7 +212,7 @@ extension OpenCLBackend {
     let module =
       byRuns
       ? Module.gradientOfFew(outputs: packed)
-      : .gradient(width: width, wide: wide, length: tile.length, groups: tile.groups, pools: job.window)
+      : .gradient(width: width, wide: tile.wide, length: tile.length, groups: tile.groups, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(byRuns ? .gradientSlicesOfFew : .gradientSlices, module),
       other: try variant(.sumSlices, .weights), items: items, otherItems: 0, packedCount: packed,
@@ -298,21 +296,14 @@ extension OpenCLBackend {
     return (chunk, (cut.units + chunk - 1) / chunk)
   }
 
-  /// The rows and pixels of the register tile that covers a band soonest.
-  private func registerTile(down: Int, across: Int, wide: Int) -> (rows: Int, pixels: Int) {
-    // Of 32 vector registers one is the broadcast and some are weights; of 16 fewer remain.
-    let most = vectorWidth == 16 ? (wide == 2 ? 14 : 24) : (wide == 2 ? 6 : 12)
-    var best = (rows: 1, pixels: 1)
-    var bestCost = Double.infinity
-    for pixels in 1...min(across, most) {
-      for rows in 1...min(down, 3) where rows * pixels <= most {
-        let tiles = ((down + rows - 1) / rows) * ((across + pixels - 1) / pixels)
-        // Two FMAs a cycle, four cycles each: fewer than 8 sums leave gaps. A step costs some instructions besides.
-        let cost = Double(tiles) * (Double(max(rows * pixels * wide, 8)) + 2)
-        if cost < bestCost * 0.999 { (best, bestCost) = ((rows, pixels), cost) }
-      }
-    }
-    return best
+  /// The pixels of a register tile that cover `count` soonest. Of 16 vector registers, sums leave some to weights and to the
+  /// broadcast; of 32, more would leave no room for pointers.
+  private func tilePixels(_ count: Int, wide: Int) -> Int {
+    let most = vectorWidth == 16 ? 12 : wide == 2 ? 6 : 10
+    guard count < .max else { return most }
+    // Two FMAs a cycle, four cycles each: fewer than 8 sums leave gaps. A step costs some instructions besides.
+    func cost(_ pixels: Int) -> Int { (count + pixels - 1) / pixels * (max(pixels * wide, 8) + 2) }
+    return (1...min(count, most)).reversed().min { cost($0) < cost($1) }!
   }
 
   /// Vectors of pixels that meet each broadcast weight: as many as leave room for the sums, in blocks of one size.

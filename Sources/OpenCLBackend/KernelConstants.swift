@@ -49,21 +49,27 @@ extension KernelTarget {
   /// Columns of C that a CPU matmul's work-item makes: two vectors.
   var panelWidth: Int { 2 * vectorWidth }
 
-  /// How a weight gradient of many outputs on a CPU device cuts runs of neighbours: the length of a group, and groups of a
-  /// tile of sums, of which `wide` vectors each fit the registers. Whichever leave the least of the last tile idle.
-  func gradientTile(runs: Int, run: Int, wide: Int) -> GradientTile {
-    var best = GradientTile(runs: runs, run: run, length: 3, groups: 4)
-    for (length, groups) in [(3, 3), (4, 3), (4, 4)] where length * groups * wide <= (vectorWidth == 16 ? 24 : 12) {
-      let tile = GradientTile(runs: runs, run: run, length: length, groups: groups)
-      if tile.cost < best.cost { best = tile }
+  /// How a weight gradient of many outputs on a CPU device cuts runs of neighbours: the length of a group, groups of a
+  /// tile, and the vectors of outputs, of so many, that each neighbour meets. As many sums as fit the registers; whichever
+  /// takes the fewest instructions.
+  func gradientTile(runs: Int, run: Int, vectors: Int) -> GradientTile {
+    let most = vectorWidth == 16 ? 24 : 12
+    let cuts = [(3, 4), (4, 3), (3, 3), (4, 4), (6, 1), (3, 2), (5, 1), (4, 1)]
+    let tiles = cuts.flatMap { length, groups in
+      (1...min(vectors, 2)).filter { length * groups * $0 <= most }.map { wide in
+        GradientTile(
+          runs: runs, run: run, length: length, groups: groups, wide: wide, inputs: length * groups, outputs: wide,
+          passes: (vectors + wide - 1) / wide)
+      }
     }
-    return best
+    return tiles.min { $0.cost < $1.cost }!
   }
 
   /// The same of few outputs, where a group is a vector.
   func gradientTile(runs: Int, run: Int, few outputs: Int) -> GradientTile {
     GradientTile(
-      runs: runs, run: run, length: vectorWidth, groups: fewGroups(outputs), sums: fewGroups(outputs) * outputs)
+      runs: runs, run: run, length: vectorWidth, groups: fewGroups(outputs), inputs: fewGroups(outputs),
+      outputs: outputs)
   }
 
   private func fewGroups(_ outputs: Int) -> Int {
@@ -78,7 +84,7 @@ extension KernelTarget {
     let groups = family.groups
     var width = vectorWidth
     switch module {
-    case .pooling(let narrower, _, _), .correlation(let narrower, _, _, _, _, _, _, _),
+    case .pooling(let narrower, _, _), .correlation(let narrower, _, _, _, _, _),
       .gradient(let narrower, _, _, _, _):
       width = narrower
     default: break
@@ -106,10 +112,10 @@ extension KernelTarget {
     case .convolutionGradientTiles(let program): macros(program)
     case .random, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
     case .peak: [("CHAINS", OpenCLBackend.peakChains)]
-    case .correlation(_, let rows, let pixels, let wide, let run, let step, let losses, let window):
+    case .correlation(_, let pixels, let wide, let turn, let losses, let window):
       [
-        ("PHASE", PhaseField.allCases.count), ("ROWS", rows), ("PIXELS", pixels), ("WIDE", wide), ("RUN", run),
-        ("STEP", step), ("LOSSES", losses ? 1 : 0),
+        ("PHASE", PhaseField.allCases.count), ("PIXELS", pixels), ("WIDE", wide), ("TURN", turn),
+        ("LOSSES", losses ? 1 : 0),
       ] + macros(window)
     case .correlationPlanes(let outputs, let block, let woven, let split, let losses):
       [

@@ -125,16 +125,26 @@ struct GradientTile {
   let runGroups: Int
   /// Of all runs, in whole tiles.
   let allGroups: Int
-  /// A pixel's multiply-adds of vectors: of the tiles' sums, and some steps besides.
+  /// Vectors of y's channels in a tile.
+  let wide: Int
+  /// A pixel's instructions in all tiles.
   let cost: Int
 
-  init(runs: Int, run: Int, length: Int, groups: Int, sums: Int? = nil) {
+  /// - Parameters:
+  ///   - inputs: numbers of x that a pixel of a tile takes.
+  ///   - outputs: of y, each of which meets each of those.
+  ///   - passes: over y's channels.
+  init(
+    runs: Int, run: Int, length: Int, groups: Int, wide: Int = 1, inputs: Int, outputs: Int, passes: Int = 1
+  ) {
     self.length = length
     self.groups = groups
+    self.wide = wide
     runGroups = (run + length - 1) / length
     let tiles = (runs * runGroups + groups - 1) / groups
     allGroups = tiles * groups
-    cost = tiles * ((sums ?? length * groups) + 2)
+    // Two FMAs a cycle, four cycles each: fewer than 8 sums leave gaps.
+    cost = passes * tiles * (max(inputs * outputs, 8) + inputs + outputs + 2)
   }
 }
 

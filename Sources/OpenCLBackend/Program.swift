@@ -11,10 +11,8 @@ enum Module: Hashable {
   /// What adds up their products in slices.
   case slices
   case elementwise, reduction, random, sampling, mixed, peak
-  /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without. A step
-  /// or run of 0 is known at run time alone.
-  case correlation(
-    width: Int, rows: Int, pixels: Int, wide: Int, run: Int, step: Int, losses: Bool, pools: PooledWindow?)
+  /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without.
+  case correlation(width: Int, pixels: Int, wide: Int, turn: Int, losses: Bool, pools: PooledWindow?)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int, losses: Bool)
   case gradient(width: Int, wide: Int, length: Int, groups: Int, pools: PooledWindow?)
   case gradientOfFew(outputs: Int)
