@@ -133,10 +133,45 @@ OUTLINE void packTransposed(
   }
 }
 
+// Whole vectors of a tile become C: `end` makes one of the sums `x`, `at` elements into the tile's part of C, in column j of
+// the panel.
+#define END_TILE(end)                                         \
+  {                                                           \
+    for (int r = 0; r < rows; r++)                            \
+      for (int j = 0; j < PANEL; j += VW) {                   \
+        size_t at = (size_t)r * e->n + j;                     \
+        V x = LOAD(tile + r * PANEL + j);                     \
+        STORE(end, c + at);                                   \
+      }                                                       \
+    return true;                                              \
+  }
+
+// Ends the tile at row i of a whole panel, in the epilogues of most layers: they have loops of their own, which decide
+// nothing per vector. Returns false, and does nothing, in another one.
+OUTLINE bool endTile(const Epilogue *e, const float *tile, int i, int rows, int column) {
+  global float *c = e->c + (size_t)i * e->n + column;
+  if (e->mode == DENSE_GRADIENT && !(e->flags & HAS_PULL)) {
+    V scale = (V)e->productScale;
+    END_TILE(x * scale)
+  }
+  if (e->mode == FORWARD && (e->flags & HAS_BIAS)) {
+    const global float *bias = e->bias + column;
+    if (e->activation == SIGMOID) END_TILE(activate(x + LOAD(bias + j), SIGMOID))
+    if (e->activation == RELU) END_TILE(activate(x + LOAD(bias + j), RELU))
+  }
+  if (e->mode == BACKWARD && !(e->flags & (HAS_COLUMN | HAS_NORMS)) && e->l1 == 0.0f) {
+    const global float *output = e->output + (size_t)i * e->n + column;
+    if (e->activation == SIGMOID) END_TILE(x * slope(LOAD(output + at), SIGMOID))
+    if (e->activation == RELU) END_TILE(x * slope(LOAD(output + at), RELU))
+  }
+  return false;
+}
+
 // Stores a tile of sums in C: adds the sums of earlier blocks of k, which lie there, and after the last block applies
 // the epilogue.
 INLINE void store(
   const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, Losses *losses) {
+  if (ends && !add && column + PANEL <= e->n && endTile(e, tile, i, rows, column)) return;
   for (int r = 0; r < rows; r++)
     for (int j = column; j < min(column + PANEL, e->n); j += VW) {
       int count = e->n - j;
@@ -146,6 +181,16 @@ INLINE void store(
       if (ends) x = finish(e, x, i + r, j, count, losses);
       storePart(x, c, count);
     }
+}
+
+// What the epilogue reads beside C, of C's shape, or nothing.
+INLINE const global float *readByEpilogue(const Epilogue *e) {
+  switch (e->mode) {
+  case BACKWARD: return e->output;
+  case LOSS: return e->target;
+  case DENSE_GRADIENT: return e->flags & HAS_PULL ? e->weight : 0;
+  default: return 0;
+  }
 }
 
 INLINE void multiply(
@@ -160,6 +205,8 @@ INLINE void multiply(
   Losses losses = {(V)0.0f, (V)0.0f};
   // One for every MR rows of a panel: with a loss, `chunk` is a multiple of MR.
   global float *partials = e->partials + (size_t)get_global_id(1) * ((e->m + MR - 1) / MR);
+
+  const global float *read = readByEpilogue(e);
 
   for (int p0 = 0; p0 < k || p0 == 0; p0 += kBlock) {
     int kc = min(kBlock, k - p0);
@@ -176,6 +223,12 @@ INLINE void multiply(
       int count = end - i >= MR ? MR : min(end - i, TAIL_ROWS);
 #pragma unroll
       for (int r = 0; r < MR; r += 3) rows[r / 3] = a + (size_t)(i + min(r, count - 1)) * k + p0;
+      // It comes to the second-level cache while the tile multiplies.
+      if (read && ends)
+        for (int r = 0; r < count; r++) {
+          PREFETCH_L2(read + (size_t)(i + r) * e->n + column);
+          PREFETCH_L2(read + (size_t)(i + r) * e->n + min(column + PANEL, e->n) - 1);
+        }
       if (count == MR) {
         if (width == 2)
           tileWide(rows, k, block, kc, 0, tile, line, e->n);
