@@ -12,6 +12,8 @@ size_t PURE get_local_id(uint);
 size_t PURE get_local_size(uint);
 size_t PURE get_group_id(uint);
 void __attribute__((overloadable, convergent)) barrier(cl_mem_fence_flags);
+int __attribute__((overloadable)) atomic_inc(volatile global int *);
+int __attribute__((overloadable)) atomic_xchg(volatile global int *, int);
 
 #define DECLARE_FLOATS(T)                                                                                 \
   T PURE fma(T, T, T);                                                                                    \

@@ -194,17 +194,15 @@ INLINE const global float *readByEpilogue(const Epilogue *e) {
 }
 
 INLINE void multiply(
-  const global float *a, const global float *b, const Epilogue *e, int k, int kBlock, int chunk, int transposeB) {
-  float block[KC * PANEL];
+  const global float *a, const global float *b, const Epilogue *e, int k, int kBlock, int start, int chunk, int panel,
+  int transposeB, float *block) {
   float tile[MR * PANEL];
-  // The narrow last panel comes first: drivers start work-groups in order, and its shorter work evens out the load.
-  int column = (get_global_size(1) - 1 - get_global_id(1)) * PANEL;
-  int start = get_global_id(0) * chunk;
+  int column = panel * PANEL;
   int end = min(start + chunk, e->m);
   int width = e->n - column > VW ? 2 : 1;
   Losses losses = {(V)0.0f, (V)0.0f};
   // One for every MR rows of a panel: with a loss, `chunk` is a multiple of MR.
-  global float *partials = e->partials + (size_t)get_global_id(1) * ((e->m + MR - 1) / MR);
+  global float *partials = e->partials + (size_t)panel * ((e->m + MR - 1) / MR);
 
   const global float *read = readByEpilogue(e);
 
@@ -255,9 +253,16 @@ INLINE void multiply(
 
 kernel GROUP_1D void matmul(
   const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0, int m, int n, int k,
-  int kBlock, int chunk, int transposeB, EPILOGUE_ARGUMENTS) {
+  int kBlock, int chunk, int transposeB, volatile global int *taken, ulong taken0, EPILOGUE_ARGUMENTS) {
+  float block[KC * PANEL];
   Epilogue e = EPILOGUE(c + c0, m, n);
-  multiply(a + a0, b + b0, &e, k, kBlock, chunk, transposeB);
+  int chunks = (m + chunk - 1) / chunk, panels = (n + PANEL - 1) / PANEL;
+  // The narrow last panel comes first: its shorter work evens out the load.
+  taken += taken0;
+  FOR_TURNS(unit, chunks * panels, taken)
+  multiply(
+    a + a0, b + b0, &e, k, kBlock, unit % chunks * chunk, chunk, panels - 1 - unit / chunks, transposeB, block);
+  END_TURNS(taken)
 }
 
 // A [k,m] as [m,k], so that the numbers that follow one another in a sum lie so, too: worth more to a product than it

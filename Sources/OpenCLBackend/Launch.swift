@@ -136,6 +136,19 @@ extension OpenCLBackend {
     Grid(groups: (groups, 1, 1), of: family.groups.line, chunk: chunk)
   }
 
+  /// The number of the next unit of work and of the work-items that are through, as `FOR_TURNS` has them: zeros
+  /// between kernels.
+  func turnsBuffer() throws -> OpenCLBuffer {
+    if let turns { return turns }
+    let made = try allocate(2, isScratch: true)
+    try write([0, 0], to: Tensor(made, shape: [2]))
+    turns = made
+    return made
+  }
+
+  /// A work-item for each compute unit, which take `units` of work in turns.
+  func takers(of units: Int) -> Grid { line(max(1, min(units, computeUnits))) }
+
   /// Rows of a CPU work-item that handles whole rows.
   private func rowChunk(_ rows: Int, _ columns: Int, multiple: Int) -> Int {
     let pieces = shares.elements.pieces * computeUnits

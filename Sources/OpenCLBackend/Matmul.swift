@@ -92,8 +92,9 @@ extension OpenCLBackend {
     call.add(kBlock)
     call.add(plan.chunk)
     call.add(transposeB)
+    call.add(try turnsBuffer())
     ending.add(to: &call, c: c)
-    try run(call, Grid(groups: (plan.chunks, plan.panels, 1), of: family.groups.line))
+    try run(call, takers(of: plan.chunks * plan.panels))
   }
 
   /// The cut of an m × n output: as was chosen by measuring, or else the one that ends first when every compute unit
