@@ -64,7 +64,7 @@ TILE(tileWide, 2)
 
 kernel GROUP_1D void correlate(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
-  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0,
+  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, volatile global int *taken, ulong taken0,
 #if POOL_HEIGHT
   global float *switches, ulong switches0,
 #endif
@@ -82,14 +82,15 @@ kernel GROUP_1D void correlate(
   Sum total = NO_SUM;
   int pitch = plan[PAD_WIDTH] * channels;
   long leap = plan[A_Y] * pitch, step = plan[A_X] * channels;
-  int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
+  bool fresh = true;
 
-  for (int unit = start; unit < end; unit++) {
+  FOR_UNITS(unit, plan, taken + taken0) {
     int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
     int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
     padImage(
       x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan,
-      unit == start);
+      fresh);
+    fresh = false;
     for (int j = 0; j < n; j += WIDE * VW) {
       int vectors = WIDE == 2 && n - j > VW ? 2 : 1;
       V row[WIDE], norm[WIDE];
@@ -150,4 +151,5 @@ kernel GROUP_1D void correlate(
 #endif
     if (LOSSES) endLosses(&e, unit, &total);
   }
+  END_TURNS(taken + taken0)
 }

@@ -131,7 +131,8 @@ INLINE V repeated(V x, int n) {
 
 kernel GROUP_1D void correlatePlanes(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
-  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, EPILOGUE_ARGUMENTS) {
+  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, volatile global int *taken, ulong taken0,
+  EPILOGUE_ARGUMENTS) {
   int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], bx = plan[B_X], width = plan[PLANE_WIDTH];
   Epilogue e = EPILOGUE(result + result0, 0, n);
   Losses losses = {(V)0.0f, (V)0.0f};
@@ -141,14 +142,15 @@ kernel GROUP_1D void correlatePlanes(
 #endif
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
   global float *stage = pad + plan[STAGE_START], *lines = pad + plan[LINE_START];
-  int start = get_global_id(0) * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
+  bool fresh = true;
 
-  for (int unit = start; unit < end; unit++) {
+  FOR_UNITS(unit, plan, taken + taken0) {
     int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
     int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
     padPlanes(
       x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan,
-      unit == start);
+      fresh);
+    fresh = false;
     int vectors = (rows * width + VW - 1) / VW;
     for (int phase = 0; phase < plan[B_Y] * bx; phase++) {
       Plan down = plan + plan[PHASES_Y] + phase / bx * PHASE, across = plan + plan[PHASES_X] + phase % bx * PHASE;
@@ -199,4 +201,5 @@ kernel GROUP_1D void correlatePlanes(
       endLosses(&e, unit, &total);
     }
   }
+  END_TURNS(taken + taken0)
 }

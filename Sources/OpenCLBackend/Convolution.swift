@@ -98,6 +98,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(result)
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
+    call.add(try turnsBuffer())
     if let pooling { call.add(pooling.switches) }
     ending.add(to: &call, c: result)
     try run(call, line(plan.items))
@@ -137,13 +138,14 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(slices)
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
+    call.add(try turnsBuffer())
     call.add(delta == .large)
     if let pooling { call.add(pooling.switches) }
     try run(call, line(plan.items))
 
     guard let adding = plan.other else { return }
     let rows = geometry.kernelHeight * geometry.kernelWidth * geometry.channels
-    let grid = items(rows, columns: geometry.outputChannels * plan.items)
+    let grid = items(rows, columns: geometry.outputChannels * plan.turns)
     var second = Call(adding.id, adding.kernel)
     second.add(slices)
     second.add(weightGradient)

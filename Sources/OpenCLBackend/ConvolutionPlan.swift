@@ -21,7 +21,9 @@ struct ConvolutionPlan {
   let kernel: (id: KernelID, kernel: cl_kernel)
   /// Packs the weights, or adds the slices of a gradient. Weights that lie as the kernel wants them need none.
   let other: (id: KernelID, kernel: cl_kernel)?
-  /// Work-items, and those of the other kernel.
+  /// What the kernel's work-items take a turn: some bands, or a part of a slice.
+  let turns: Int
+  /// Work-items, each with scratch memory of its own, and those of the other kernel.
   let items: Int
   let otherItems: Int
   let packedCount: Int
@@ -103,7 +105,8 @@ extension OpenCLBackend {
     let packed = (job.outputs + width - 1) / width * width, wide = packed > width ? 2 : 1
     let image = job.image(width)
     let scratch = image + (job.pooling == nil ? 0 : job.cut.band * job.across.extent * job.outputs)
-    let (chunk, items) = share(job.cut)
+    let (chunk, turns) = share(job.cut)
+    let items = min(turns, computeUnits)
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.maps] = image
     let steps = table.addSteps(of: job)
@@ -116,7 +119,7 @@ extension OpenCLBackend {
       turn: short ? run : Self.turnSteps, losses: key.losses, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
-      other: try packing(job, key, packed: packed), items: items, otherItems: packingItems(job),
+      other: try packing(job, key, packed: packed), turns: turns, items: items, otherItems: packingItems(job),
       packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
   }
 
@@ -135,7 +138,8 @@ extension OpenCLBackend {
     let stages = (1 + down.b * across.b * outputs + packed) * stage
     let lines = (job.cut.band * down.b * across.output + vectorWidth * across.b) * outputs + vectorWidth
     let scratch = planes + stages + lines
-    let (chunk, items) = share(job.cut)
+    let (chunk, turns) = share(job.cut)
+    let items = min(turns, computeUnits)
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.plane] = plane
     table[.planeWidth] = planeWidth
@@ -150,7 +154,7 @@ extension OpenCLBackend {
       losses: key.losses)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlatePlanes, module),
-      other: try packing(job, key, packed: packed), items: items, otherItems: packingItems(job),
+      other: try packing(job, key, packed: packed), turns: turns, items: items, otherItems: packingItems(job),
       packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
   }
 
@@ -173,7 +177,7 @@ extension OpenCLBackend {
     let groups = tile.allGroups
     let image = job.image(vectorWidth)
     let scratch = image + job.cut.band * job.across.extent * packed + vectorWidth
-    // Where sums are cut follows from the shape. More work-items than slices share the tiles of a slice.
+    // Where sums are cut follows from the shape. Where slices are fewer than turns, these share the tiles of a slice.
     let wanted = max(
       1, min(Self.mostSlices, job.cut.units, job.cut.samples * g.outputHeight * g.outputWidth / Self.slicePixels))
     let chunk = (job.cut.units + wanted - 1) / wanted
@@ -185,7 +189,7 @@ extension OpenCLBackend {
     let tiles = groups / tile.groups * (byRuns ? 1 : (vectors + tile.wide - 1) / tile.wide)
     let parts = max(
       1, min((shares.imageGradients.pieces * computeUnits + slices - 1) / slices, tiles))
-    let items = slices * parts
+    let turns = slices * parts, items = min(turns, computeUnits)
 
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.packedRows] = image
@@ -215,7 +219,7 @@ extension OpenCLBackend {
       : .gradient(width: width, wide: tile.wide, length: tile.length, groups: tile.groups, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(byRuns ? .gradientSlicesOfFew : .gradientSlices, module),
-      other: try variant(.sumSlices, .weights), items: items, otherItems: 0, packedCount: packed,
+      other: try variant(.sumSlices, .weights), turns: turns, items: items, otherItems: 0, packedCount: packed,
       slicesCount: slices * slice, scratchCount: items * scratch, bands: job.cut.units)
   }
 
@@ -289,8 +293,8 @@ extension OpenCLBackend {
     return RowCut(band: band, bands: (down.extent + band - 1) / band, samples: samples)
   }
 
-  /// Bands of a work-item: a few work-items for each compute unit.
-  private func share(_ cut: RowCut) -> (chunk: Int, items: Int) {
+  /// Bands that a work-item takes a turn: a few turns for each compute unit.
+  private func share(_ cut: RowCut) -> (chunk: Int, turns: Int) {
     let pieces = shares.images.pieces * computeUnits
     let chunk = (cut.units + pieces - 1) / pieces
     return (chunk, (cut.units + chunk - 1) / chunk)
