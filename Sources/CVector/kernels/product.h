@@ -222,6 +222,24 @@ INLINE const float *line_of_tile(const cinch_product *p, int64_t r, int64_t b0, 
   return p->c + (c0 + tile / parts * TILE_ROWS) * p->m + b0 + tile % parts * PANEL;
 }
 
+/// What an epilogue reads beside C, of C's shape, or NULL.
+INLINE const float *read_by_epilogue(const cinch_epilogue *e) {
+  switch (e->kind) {
+    case cinch_epilogue_backward: return e->output;
+    case cinch_epilogue_loss: return e->target;
+    case cinch_epilogue_row_pull: return e->pulled;
+    default: return NULL;
+  }
+}
+
+/// Asks for so many rows of it, of columns c0 ..< c1, into the second-level cache.
+INLINE void ask_for_rows(const float *x, int64_t pitch, int64_t rows, int64_t c0, int64_t c1) {
+  for (int64_t i = 0; i < rows; i++, x += pitch) {
+    __builtin_prefetch(x + c0, 0, 2);
+    __builtin_prefetch(x + c1 - 1, 0, 2);
+  }
+}
+
 /// Rows r0 ..< r1, at most `cinch_product_rows`, of columns c0 ..< c1, whose panel of steps p0 ..< p1 is packed; after the
 /// last step with the epilogue, while the rows are in the first-level cache. `a` is op(A) with its rows in place, and
 /// `first` whether they are read for the first time.
@@ -234,9 +252,11 @@ static void product_piece(
   const int64_t pitch = p->turned ? p->m : p->n;
   // A tile's, or the whole block's where it is turned.
   _Alignas(64) float sums[cinch_product_rows * PANEL];
+  const float *read = p1 == p->k && !p->turned ? read_by_epilogue(epilogue) : NULL;
   int64_t r = r0;
   for (size_t t = 0; r < r1; t++)
     for (const int64_t rows = product_tiles[t].rows; r1 - r >= rows; r += rows) {
+      if (read) ask_for_rows(read + r * pitch, pitch, rows, c0, c1);
       float *tile = direct ? p->c + r * pitch + c0 : p->turned ? sums + (r - r0) * PANEL : sums;
       (wide ? product_tiles[t].wide : product_tiles[t].narrow)(
           a + r * p->k + p0, p->k, panel, p1 - p0, tile, direct ? pitch : PANEL, line_of_tile(p, r, r0, c0), pitch,
