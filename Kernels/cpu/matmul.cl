@@ -146,9 +146,26 @@ OUTLINE void packTransposed(
     return true;                                              \
   }
 
+// The same, with a loss that is added up. All losses but BCE differ by their scales alone.
+#define END_LOSS_TILE(loss, activation)                                                                   \
+  {                                                                                                       \
+    Losses own = *losses;                                                                                 \
+    for (int r = 0; r < rows; r++)                                                                        \
+      for (int j = 0; j < PANEL; j += VW) {                                                               \
+        size_t at = (size_t)r * e->n + j;                                                                 \
+        V a = LOAD(tile + r * PANEL + j) + LOAD(bias + j);                                                \
+        STORE(                                                                                            \
+          lossAt(                                                                                         \
+            a, LOAD(target + at), loss, activation, e->gradientScale, e->lossScale, e->normaliser, VW, &own),\
+          c + at);                                                                                        \
+      }                                                                                                   \
+    *losses = own;                                                                                        \
+    return true;                                                                                          \
+  }
+
 // Ends the tile at row i of a whole panel, in the epilogues of most layers: they have loops of their own, which decide
 // nothing per vector. Returns false, and does nothing, in another one.
-OUTLINE bool endTile(const Epilogue *e, const float *tile, int i, int rows, int column) {
+OUTLINE bool endTile(const Epilogue *e, const float *tile, int i, int rows, int column, Losses *losses) {
   global float *c = e->c + (size_t)i * e->n + column;
   if (e->mode == DENSE_GRADIENT && !(e->flags & HAS_PULL)) {
     V scale = (V)e->productScale;
@@ -164,6 +181,11 @@ OUTLINE bool endTile(const Epilogue *e, const float *tile, int i, int rows, int 
     if (e->activation == SIGMOID) END_TILE(x * slope(LOAD(output + at), SIGMOID))
     if (e->activation == RELU) END_TILE(x * slope(LOAD(output + at), RELU))
   }
+  if (e->mode == LOSS && (e->flags & HAS_BIAS) && !(e->flags & HAS_WEIGHT)) {
+    const global float *bias = e->bias + column, *target = e->target + (size_t)i * e->n + column;
+    if (e->loss == BCE) END_LOSS_TILE(BCE, SIGMOID)
+    if (e->activation == SIGMOID) END_LOSS_TILE(SSE, SIGMOID)
+  }
   return false;
 }
 
@@ -171,7 +193,7 @@ OUTLINE bool endTile(const Epilogue *e, const float *tile, int i, int rows, int 
 // the epilogue.
 INLINE void store(
   const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, Losses *losses) {
-  if (ends && !add && column + PANEL <= e->n && endTile(e, tile, i, rows, column)) return;
+  if (ends && !add && column + PANEL <= e->n && endTile(e, tile, i, rows, column, losses)) return;
   for (int r = 0; r < rows; r++)
     for (int j = column; j < min(column + PANEL, e->n); j += VW) {
       int count = e->n - j;
