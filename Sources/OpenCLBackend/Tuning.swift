@@ -66,8 +66,6 @@ package struct Tunable: Hashable, Sendable {
       return [1, 2, 4, 8, 16].flatMap { pieces in
         [1024, 4096, 16384].map { .share(WorkShare(pieces: pieces, least: $0)) }
       }
-    // Each of these has scratch memory of its own.
-    case (.cpu, .images), (.cpu, .imageGradients): return [1, 2, 4, 8, 16].map { .share(WorkShare(pieces: $0)) }
     case (.cpu, _): return [1, 2, 4, 8, 16, 32, 64].map { .share(WorkShare(pieces: $0)) }
     }
   }
@@ -138,8 +136,8 @@ package struct Tuning: Hashable, Sendable {
 struct WorkShares {
   /// What the cost of packing decides where nothing was chosen.
   var products: [ShapeClass: WorkShare] = [:]
-  var images = WorkShare(pieces: 8)
-  var imageGradients = WorkShare(pieces: 2)
+  var images = WorkShare(pieces: 32)
+  var imageGradients = WorkShare(pieces: 4)
   var elements: WorkShare
 
   init(_ family: KernelFamily, _ tuning: Tuning) {
