@@ -1,6 +1,6 @@
 // dW[u, v, c, k] = Σ x·y over all pairs of pixels that the weight relates, on a CPU device, and the sums of δ's
-// channels. A slice holds the sums of some bands of samples, of which a work-item makes all tiles or, where slices are
-// fewer than what keeps the device busy, its part of them; cpu/slices.cl adds the slices in order. A tile's sums over a
+// channels. A slice holds the sums of some bands of samples, of which a turn makes all tiles or, where slices are
+// fewer than what keeps the device busy, a part of them; cpu/slices.cl adds the slices in order. A tile's sums over a
 // band are added to those before, so a long sum is made of short ones. Where a slice has very many bands, what rounding
 // takes from its sums lies ERRORS floats behind them.
 //

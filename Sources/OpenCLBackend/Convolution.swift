@@ -101,7 +101,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(try turnsBuffer())
     if let pooling { call.add(pooling.switches) }
     ending.add(to: &call, c: result)
-    try run(call, line(plan.items))
+    try run(call, takers(of: plan.turns, items: plan.items))
   }
 
   public func tapSums(
@@ -141,7 +141,7 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(try turnsBuffer())
     call.add(delta == .large)
     if let pooling { call.add(pooling.switches) }
-    try run(call, line(plan.items))
+    try run(call, takers(of: plan.turns, items: plan.items))
 
     guard let adding = plan.other else { return }
     let rows = geometry.kernelHeight * geometry.kernelWidth * geometry.channels

@@ -55,6 +55,8 @@ struct Grid {
   var local: (Int, Int, Int)
   /// What one work-item of the CPU family takes.
   var chunk = 0
+  /// Units of work that the work-items take in turns; 0 where each has its own.
+  var turns = 0
 
   /// So many work-groups of one size.
   init(groups: (Int, Int, Int), of local: (Int, Int, Int), chunk: Int = 0) {
@@ -146,8 +148,15 @@ extension OpenCLBackend {
     return made
   }
 
-  /// A work-item for each compute unit, which take `units` of work in turns.
-  func takers(of units: Int) -> Grid { line(max(1, min(units, computeUnits))) }
+  /// A work-item for each compute unit, which take so many units of work in turns.
+  func takers(of turns: Int) -> Grid { takers(of: turns, items: min(turns, computeUnits)) }
+
+  /// So many work-items that do.
+  func takers(of turns: Int, items: Int) -> Grid {
+    var grid = line(max(1, items))
+    grid.turns = turns
+    return grid
+  }
 
   /// Rows of a CPU work-item that handles whole rows.
   private func rowChunk(_ rows: Int, _ columns: Int, multiple: Int) -> Int {

@@ -2,9 +2,9 @@ import CinchBackend
 
 /// How one output shape is cut on a CPU device.
 struct MatmulPlan {
-  /// Rows of a work-item. With a loss, whole tiles of rows: they share a partial sum.
+  /// Rows that a work-item takes a turn. With a loss, whole tiles of rows: they share a partial sum.
   var chunk: Int
-  /// Work-items along rows and columns.
+  /// Turns along rows and columns.
   var chunks: Int
   var panels: Int
 }
@@ -98,7 +98,7 @@ extension OpenCLBackend {
   }
 
   /// The cut of an m × n output: as was chosen by measuring, or else the one that ends first when every compute unit
-  /// takes the next work-item as it falls idle, in multiples of `unit` rows. Sums run along k, so none is cut.
+  /// takes the next turn as it falls idle, in multiples of `unit` rows. Sums run along k, so none is cut.
   func plan(_ m: Int, _ n: Int, rows unit: Int) -> MatmulPlan {
     let key = MatmulKey(m: m, n: n, unit: unit)
     if let plan = plans[key] { return plan }

@@ -53,6 +53,8 @@ public struct KernelLaunch: Sendable, Hashable {
   /// Work-items, and those of one work-group.
   public var global: [Int]
   public var local: [Int]
+  /// Units of work that the work-items take in turns; 0 where each has its own.
+  public var turns: Int
   /// On the device's own clock, which begins anywhere: when the host queued it, and when it began.
   public var queued: Double
   public var start: Double
@@ -60,11 +62,13 @@ public struct KernelLaunch: Sendable, Hashable {
   public var microseconds: Double
 
   public init(
-    kernel: String, global: [Int], local: [Int], queued: Double = 0, start: Double = 0, microseconds: Double
+    kernel: String, global: [Int], local: [Int], turns: Int = 0, queued: Double = 0, start: Double = 0,
+    microseconds: Double
   ) {
     self.kernel = kernel
     self.global = global
     self.local = local
+    self.turns = turns
     self.queued = queued
     self.start = start
     self.microseconds = microseconds
