@@ -187,11 +187,11 @@ INTERLEAVE(interleaveWords, VU)
 #endif
 
 #if CPU_FAMILY
-// The work-items of a kernel, one for each compute unit, take so many units of work in turns, until none is left. `taken`
+// The work-items of a kernel, one for each compute unit, take one of `count` pieces of work after the other. `taken`
 // has the next one's number and how many work-items are through; the last of these leaves zeros for the next kernel.
 // Drivers deal a kernel's work-groups out in halves of what is left: where one core is slower, the others wait for it.
-#define FOR_TURNS(unit, count, taken) for (int unit; (unit = atomic_inc(taken)) < (count);)
-#define END_TURNS(taken)                                                                                  \
+#define FOR_PIECES(piece, count, taken) for (int piece; (piece = atomic_inc(taken)) < (count);)
+#define END_PIECES(taken)                                                                                 \
   if (atomic_inc((taken) + 1) + 1 == get_global_size(0)) {                                                \
     atomic_xchg(taken, 0);                                                                                \
     atomic_xchg((taken) + 1, 0);                                                                          \

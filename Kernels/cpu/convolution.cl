@@ -8,7 +8,7 @@
 // Where POOL_HEIGHT is not 0, the result is a band in the work-item's scratch memory, which it pools: what leaves are
 // the largest value of each window, and its place.
 
-#if !defined(TURN)
+#if !defined(TURN_STEPS)
 #error "The host must define how many steps a turn of a tile's loop takes: a whole run, where runs are short."
 #endif
 
@@ -44,9 +44,9 @@
       for (int v = 0; v < runs; v++) {                                                                       \
         long at = (long)(down[E] + u * down[E_STEP]) * pitch + (across[E] + v * across[E_STEP]) * channels;  \
         int left = length;                                                                                   \
-        for (; left >= TURN; left -= TURN) {                                                                 \
-          _Pragma("unroll") for (int s = 0; s < TURN; s++) STEP(W, s)                                        \
-          ADVANCE(TURN)                                                                                      \
+        for (; left >= TURN_STEPS; left -= TURN_STEPS) {                                                     \
+          _Pragma("unroll") for (int s = 0; s < TURN_STEPS; s++) STEP(W, s)                                  \
+          ADVANCE(TURN_STEPS)                                                                                \
         }                                                                                                    \
         for (; left > 0; left--) {                                                                           \
           STEP(W, 0)                                                                                         \
@@ -151,5 +151,5 @@ kernel GROUP_1D void correlate(
 #endif
     if (LOSSES) endLosses(&e, unit, &total);
   }
-  END_TURNS(taken + taken0)
+  END_PIECES(taken + taken0)
 }

@@ -1,5 +1,5 @@
 // dW[u, v, c, k] = Σ x·y over all pairs of pixels that the weight relates, on a CPU device, and the sums of δ's
-// channels. A slice holds the sums of some bands of samples, of which a turn makes all tiles or, where slices are
+// channels. A slice holds the sums of some bands of samples, of which a piece of work makes all tiles or, where slices are
 // fewer than what keeps the device busy, a part of them; cpu/slices.cl adds the slices in order. A tile's sums over a
 // band are added to those before, so a long sum is made of short ones. Where a slice has very many bands, what rounding
 // takes from its sums lies ERRORS floats behind them.
@@ -221,8 +221,8 @@ kernel GROUP_1D void GRADIENT_KERNEL(
   // Tiles, column by column.
   int down = plan[GROUPS] / TILE_GROUPS, tiles = down * ((packed + COLUMNS - 1) / COLUMNS);
 
-  FOR_TURNS(turn, plan[SLICES] * plan[PARTS], taken + taken0) {
-    int index = turn / plan[PARTS], part = turn % plan[PARTS];
+  FOR_PIECES(piece, plan[SLICES] * plan[PARTS], taken + taken0) {
+    int index = piece / plan[PARTS], part = piece % plan[PARTS];
     int firstTile = (long)tiles * part / plan[PARTS], endTile = (long)tiles * (part + 1) / plan[PARTS];
     global float *slice = slices + index * (size_t)plan[SLICE];
     // The sums of δ's channels come last in a slice, behind what rounding took from them.
@@ -263,5 +263,5 @@ kernel GROUP_1D void GRADIENT_KERNEL(
           image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, errors, fresh);
     }
   }
-  END_TURNS(taken + taken0)
+  END_PIECES(taken + taken0)
 }

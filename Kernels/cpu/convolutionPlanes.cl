@@ -201,5 +201,5 @@ kernel GROUP_1D void correlatePlanes(
       endLosses(&e, unit, &total);
     }
   }
-  END_TURNS(taken + taken0)
+  END_PIECES(taken + taken0)
 }

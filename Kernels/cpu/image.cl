@@ -9,10 +9,10 @@
 // `plan` is indexed by the host's PlanField; its lists hold PHASE integers for each phase, by PhaseField.
 typedef const global int *Plan;
 
-// The bands of all samples, of which work-items take CHUNK a turn.
+// The bands of all samples, CHUNK of which are a piece of work.
 #define FOR_UNITS(unit, plan, taken)                                                                      \
-  FOR_TURNS(chunk, (plan[UNITS] + plan[CHUNK] - 1) / plan[CHUNK], taken)                                  \
-  for (int unit = chunk * plan[CHUNK], end = min(unit + plan[CHUNK], plan[UNITS]); unit < end; unit++)
+  FOR_PIECES(piece, (plan[UNITS] + plan[CHUNK] - 1) / plan[CHUNK], taken)                                  \
+  for (int unit = piece * plan[CHUNK], end = min(unit + plan[CHUNK], plan[UNITS]); unit < end; unit++)
 
 INLINE void zero(global float *p, int count) {
   int i = 0;

@@ -280,11 +280,10 @@ kernel GROUP_1D void matmul(
   Epilogue e = EPILOGUE(c + c0, m, n);
   int chunks = (m + chunk - 1) / chunk, panels = (n + PANEL - 1) / PANEL;
   // The narrow last panel comes first: its shorter work evens out the load.
-  taken += taken0;
-  FOR_TURNS(unit, chunks * panels, taken)
+  FOR_PIECES(piece, chunks * panels, taken + taken0)
   multiply(
-    a + a0, b + b0, &e, k, kBlock, unit % chunks * chunk, chunk, panels - 1 - unit / chunks, transposeB, block);
-  END_TURNS(taken)
+    a + a0, b + b0, &e, k, kBlock, piece % chunks * chunk, chunk, panels - 1 - piece / chunks, transposeB, block);
+  END_PIECES(taken + taken0)
 }
 
 // A [k,m] as [m,k], so that the numbers that follow one another in a sum lie so, too: worth more to a product than it

@@ -26,7 +26,7 @@ enum TracePrinter {
         let grid = launch.global.map(String.init).joined(separator: "×")
         let group =
           launch.local.allSatisfy { $0 == 1 } ? "" : "/" + launch.local.map(String.init).joined(separator: "×")
-        return "\(launch.kernel) \(grid)\(group)" + (launch.turns > 0 ? " \(launch.turns) turns" : "")
+        return "\(launch.kernel) \(grid)\(group)" + (launch.pieces > 0 ? " of \(launch.pieces) pieces" : "")
       }
       let parts = [format.line(op)] + kernels + ["\((time * 10).rounded() / 10) µs"]
       let line = Array((parts.joined(separator: "   ") + "\n").utf8)

@@ -98,10 +98,10 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(result)
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
-    call.add(try turnsBuffer())
+    call.add(try pieceCounter())
     if let pooling { call.add(pooling.switches) }
     ending.add(to: &call, c: result)
-    try run(call, takers(of: plan.turns, items: plan.items))
+    try run(call, takers(of: plan.pieces, items: plan.items))
   }
 
   public func tapSums(
@@ -138,14 +138,14 @@ extension OpenCLBackend: ConvolutionOps {
     call.add(slices)
     call.add(try reserve(\.scratch, plan.scratchCount))
     call.add(plan.table)
-    call.add(try turnsBuffer())
+    call.add(try pieceCounter())
     call.add(delta == .large)
     if let pooling { call.add(pooling.switches) }
-    try run(call, takers(of: plan.turns, items: plan.items))
+    try run(call, takers(of: plan.pieces, items: plan.items))
 
     guard let adding = plan.other else { return }
     let rows = geometry.kernelHeight * geometry.kernelWidth * geometry.channels
-    let grid = items(rows, columns: geometry.outputChannels * plan.turns)
+    let grid = items(rows, columns: geometry.outputChannels * plan.pieces)
     var second = Call(adding.id, adding.kernel)
     second.add(slices)
     second.add(weightGradient)

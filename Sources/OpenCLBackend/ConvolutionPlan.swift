@@ -21,8 +21,8 @@ struct ConvolutionPlan {
   let kernel: (id: KernelID, kernel: cl_kernel)
   /// Packs the weights, or adds the slices of a gradient. Weights that lie as the kernel wants them need none.
   let other: (id: KernelID, kernel: cl_kernel)?
-  /// What the kernel's work-items take a turn: some bands, or a part of a slice.
-  let turns: Int
+  /// Pieces of work: some bands each, or a part of a slice.
+  let pieces: Int
   /// Work-items, each with scratch memory of its own, and those of the other kernel.
   let items: Int
   let otherItems: Int
@@ -105,8 +105,8 @@ extension OpenCLBackend {
     let packed = (job.outputs + width - 1) / width * width, wide = packed > width ? 2 : 1
     let image = job.image(width)
     let scratch = image + (job.pooling == nil ? 0 : job.cut.band * job.across.extent * job.outputs)
-    let (chunk, turns) = share(job.cut)
-    let items = min(turns, computeUnits)
+    let (chunk, pieces) = share(job.cut)
+    let items = min(pieces, computeUnits)
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.maps] = image
     let steps = table.addSteps(of: job)
@@ -115,11 +115,11 @@ extension OpenCLBackend {
     let run = inputs * (across.phases.first?.count ?? 0)
     let short = !job.small && across.phases.count == 1 && across.phases[0].eStep == 1 && 1...8 ~= run
     let module = Module.correlation(
-      width: width, pixels: tilePixels(job.small ? .max : job.cut.band * across.extent, wide: wide), wide: wide,
-      turn: short ? run : Self.turnSteps, losses: key.losses, pools: job.window)
+      width: width, pixels: tilePixels(job, wide: wide), wide: wide,
+      turnSteps: short ? run : Self.turnSteps, losses: key.losses, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
-      other: try packing(job, key, packed: packed), turns: turns, items: items, otherItems: packingItems(job),
+      other: try packing(job, key, packed: packed), pieces: pieces, items: items, otherItems: packingItems(job),
       packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
   }
 
@@ -138,8 +138,8 @@ extension OpenCLBackend {
     let stages = (1 + down.b * across.b * outputs + packed) * stage
     let lines = (job.cut.band * down.b * across.output + vectorWidth * across.b) * outputs + vectorWidth
     let scratch = planes + stages + lines
-    let (chunk, turns) = share(job.cut)
-    let items = min(turns, computeUnits)
+    let (chunk, pieces) = share(job.cut)
+    let items = min(pieces, computeUnits)
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.plane] = plane
     table[.planeWidth] = planeWidth
@@ -154,7 +154,7 @@ extension OpenCLBackend {
       losses: key.losses)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlatePlanes, module),
-      other: try packing(job, key, packed: packed), turns: turns, items: items, otherItems: packingItems(job),
+      other: try packing(job, key, packed: packed), pieces: pieces, items: items, otherItems: packingItems(job),
       packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
   }
 
@@ -177,7 +177,7 @@ extension OpenCLBackend {
     let groups = tile.allGroups
     let image = job.image(vectorWidth)
     let scratch = image + job.cut.band * job.across.extent * packed + vectorWidth
-    // Where sums are cut follows from the shape. Where slices are fewer than turns, these share the tiles of a slice.
+    // Where sums are cut follows from the shape. Where slices are fewer than pieces, these share the tiles of a slice.
     let wanted = max(
       1, min(Self.mostSlices, job.cut.units, job.cut.samples * g.outputHeight * g.outputWidth / Self.slicePixels))
     let chunk = (job.cut.units + wanted - 1) / wanted
@@ -189,7 +189,7 @@ extension OpenCLBackend {
     let tiles = groups / tile.groups * (byRuns ? 1 : (vectors + tile.wide - 1) / tile.wide)
     let parts = max(
       1, min((shares.imageGradients.pieces * computeUnits + slices - 1) / slices, tiles))
-    let turns = slices * parts, items = min(turns, computeUnits)
+    let pieces = slices * parts, items = min(pieces, computeUnits)
 
     var table = job.table(packed: packed, scratch: scratch, chunk: chunk)
     table[.packedRows] = image
@@ -219,7 +219,7 @@ extension OpenCLBackend {
       : .gradient(width: width, wide: tile.wide, length: tile.length, groups: tile.groups, pools: job.window)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(byRuns ? .gradientSlicesOfFew : .gradientSlices, module),
-      other: try variant(.sumSlices, .weights), turns: turns, items: items, otherItems: 0, packedCount: packed,
+      other: try variant(.sumSlices, .weights), pieces: pieces, items: items, otherItems: 0, packedCount: packed,
       slicesCount: slices * slice, scratchCount: items * scratch, bands: job.cut.units)
   }
 
@@ -293,18 +293,18 @@ extension OpenCLBackend {
     return RowCut(band: band, bands: (down.extent + band - 1) / band, samples: samples)
   }
 
-  /// Bands that a work-item takes a turn: a few turns for each compute unit.
-  private func share(_ cut: RowCut) -> (chunk: Int, turns: Int) {
-    let pieces = shares.images.pieces * computeUnits
-    let chunk = (cut.units + pieces - 1) / pieces
+  /// Bands of a piece, and pieces: some for each compute unit.
+  private func share(_ cut: RowCut) -> (chunk: Int, pieces: Int) {
+    let wanted = shares.images.pieces * computeUnits
+    let chunk = (cut.units + wanted - 1) / wanted
     return (chunk, (cut.units + chunk - 1) / chunk)
   }
 
-  /// The pixels of a register tile that cover `count` soonest. Of 16 vector registers, sums leave some to weights and to the
+  /// The pixels of a register tile that cover a band soonest. Of 16 vector registers, sums leave some to weights and to the
   /// broadcast; of 32, more would leave no room for pointers.
-  private func tilePixels(_ count: Int, wide: Int) -> Int {
-    let most = vectorWidth == 16 ? 12 : wide == 2 ? 6 : 10
-    guard count < .max else { return most }
+  private func tilePixels(_ job: CorrelationJob, wide: Int) -> Int {
+    let most = vectorWidth == 16 ? 12 : wide == 2 ? 6 : 10, count = job.cut.band * job.across.extent
+    if job.small { return count >= 4 ? most : 1 }
     // Two FMAs a cycle, four cycles each: fewer than 8 sums leave gaps. A step costs some instructions besides.
     func cost(_ pixels: Int) -> Int { (count + pixels - 1) / pixels * (max(pixels * wide, 8) + 2) }
     return (1...min(count, most)).reversed().min { cost($0) < cost($1) }!

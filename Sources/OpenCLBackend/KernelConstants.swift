@@ -112,9 +112,9 @@ extension KernelTarget {
     case .convolutionGradientTiles(let program): macros(program)
     case .random, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
     case .peak: [("CHAINS", OpenCLBackend.peakChains)]
-    case .correlation(_, let pixels, let wide, let turn, let losses, let window):
+    case .correlation(_, let pixels, let wide, let turnSteps, let losses, let window):
       [
-        ("PHASE", PhaseField.allCases.count), ("PIXELS", pixels), ("WIDE", wide), ("TURN", turn),
+        ("PHASE", PhaseField.allCases.count), ("PIXELS", pixels), ("WIDE", wide), ("TURN_STEPS", turnSteps),
         ("LOSSES", losses ? 1 : 0),
       ] + macros(window)
     case .correlationPlanes(let outputs, let block, let woven, let split, let losses):

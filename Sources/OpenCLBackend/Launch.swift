@@ -55,8 +55,8 @@ struct Grid {
   var local: (Int, Int, Int)
   /// What one work-item of the CPU family takes.
   var chunk = 0
-  /// Units of work that the work-items take in turns; 0 where each has its own.
-  var turns = 0
+  /// Pieces of work that the work-items take one after the other; 0 where each has its own.
+  var pieces = 0
 
   /// So many work-groups of one size.
   init(groups: (Int, Int, Int), of local: (Int, Int, Int), chunk: Int = 0) {
@@ -138,23 +138,23 @@ extension OpenCLBackend {
     Grid(groups: (groups, 1, 1), of: family.groups.line, chunk: chunk)
   }
 
-  /// The number of the next unit of work and of the work-items that are through, as `FOR_TURNS` has them: zeros
+  /// The number of the next piece of work and of the work-items that are through, as `FOR_PIECES` has them: zeros
   /// between kernels.
-  func turnsBuffer() throws -> OpenCLBuffer {
-    if let turns { return turns }
+  func pieceCounter() throws -> OpenCLBuffer {
+    if let counter { return counter }
     let made = try allocate(2, isScratch: true)
     try write([0, 0], to: Tensor(made, shape: [2]))
-    turns = made
+    counter = made
     return made
   }
 
-  /// A work-item for each compute unit, which take so many units of work in turns.
-  func takers(of turns: Int) -> Grid { takers(of: turns, items: min(turns, computeUnits)) }
+  /// A work-item for each compute unit, which take so many pieces of work.
+  func takers(of pieces: Int) -> Grid { takers(of: pieces, items: min(pieces, computeUnits)) }
 
   /// So many work-items that do.
-  func takers(of turns: Int, items: Int) -> Grid {
+  func takers(of pieces: Int, items: Int) -> Grid {
     var grid = line(max(1, items))
-    grid.turns = turns
+    grid.pieces = pieces
     return grid
   }
 

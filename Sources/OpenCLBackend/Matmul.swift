@@ -2,9 +2,9 @@ import CinchBackend
 
 /// How one output shape is cut on a CPU device.
 struct MatmulPlan {
-  /// Rows that a work-item takes a turn. With a loss, whole tiles of rows: they share a partial sum.
+  /// Rows of a piece of work. With a loss, whole tiles of rows: they share a partial sum.
   var chunk: Int
-  /// Turns along rows and columns.
+  /// Pieces along rows and columns.
   var chunks: Int
   var panels: Int
 }
@@ -92,13 +92,13 @@ extension OpenCLBackend {
     call.add(kBlock)
     call.add(plan.chunk)
     call.add(transposeB)
-    call.add(try turnsBuffer())
+    call.add(try pieceCounter())
     ending.add(to: &call, c: c)
     try run(call, takers(of: plan.chunks * plan.panels))
   }
 
   /// The cut of an m × n output: as was chosen by measuring, or else the one that ends first when every compute unit
-  /// takes the next turn as it falls idle, in multiples of `unit` rows. Sums run along k, so none is cut.
+  /// takes the next piece as it falls idle, in multiples of `unit` rows. Sums run along k, so none is cut.
   func plan(_ m: Int, _ n: Int, rows unit: Int) -> MatmulPlan {
     let key = MatmulKey(m: m, n: n, unit: unit)
     if let plan = plans[key] { return plan }

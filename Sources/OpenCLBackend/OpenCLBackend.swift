@@ -43,8 +43,8 @@ public final class OpenCLBackend: Backend {
   var plans: [MatmulKey: MatmulPlan] = [:]
   var convolutions = ConvolutionState()
   var staging: StagingRing?
-  /// What the work-items of a CPU device's kernel take turns by.
-  var turns: OpenCLBuffer?
+  /// What the work-items of a CPU device's kernel take pieces of work by.
+  var counter: OpenCLBuffer?
   /// The left factor of a product on a CPU device, its rows and columns exchanged.
   var turned: OpenCLBuffer?
   /// Products in slices, on a GPU.

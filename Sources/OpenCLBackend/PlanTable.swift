@@ -9,7 +9,7 @@ enum PlanField: Int32, KernelCode {
   case band, bands, qHeight, qWidth
   /// The pixel at the padded band's corner is (row·a + firstY, firstX); its extent.
   case firstY, firstX, padHeight, padWidth
-  /// Bands of a turn or slice, and of all; floats of scratch memory that a work-item has.
+  /// Bands of a piece of work or slice, and of all; floats of scratch memory that a work-item has.
   case chunk, units, scratch
   /// Columns of the packed weights, and of taps.
   case packed, tapsX

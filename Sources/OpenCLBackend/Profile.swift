@@ -32,7 +32,7 @@ extension OpenCLBackend {
       let start = time(entry.event, CL_PROFILING_COMMAND_START)
       return KernelLaunch(
         kernel: entry.name, global: entry.grid.map { Self.extents($0.global) } ?? [],
-        local: entry.grid.map { Self.extents($0.local) } ?? [], turns: entry.grid?.turns ?? 0,
+        local: entry.grid.map { Self.extents($0.local) } ?? [], pieces: entry.grid?.pieces ?? 0,
         queued: time(entry.event, CL_PROFILING_COMMAND_QUEUED), start: start,
         microseconds: max(time(entry.event, CL_PROFILING_COMMAND_END) - start, 0))
     }

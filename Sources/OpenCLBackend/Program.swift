@@ -12,7 +12,7 @@ enum Module: Hashable {
   case slices
   case elementwise, reduction, random, sampling, mixed, peak
   /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without.
-  case correlation(width: Int, pixels: Int, wide: Int, turn: Int, losses: Bool, pools: PooledWindow?)
+  case correlation(width: Int, pixels: Int, wide: Int, turnSteps: Int, losses: Bool, pools: PooledWindow?)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int, losses: Bool)
   case gradient(width: Int, wide: Int, length: Int, groups: Int, pools: PooledWindow?)
   case gradientOfFew(outputs: Int)

@@ -29,7 +29,7 @@ import Testing
       return common + [
         .matmul,
         .correlation(
-          width: 8, pixels: 3, wide: 1, turn: 4, losses: true, pools: PooledWindow(height: 2, width: 3)),
+          width: 8, pixels: 3, wide: 1, turnSteps: 4, losses: true, pools: PooledWindow(height: 2, width: 3)),
         .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5, losses: true),
         .gradient(width: 8, wide: 1, length: 3, groups: 4, pools: nil), .gradientOfFew(outputs: 2),
         .weights,

@@ -63,7 +63,7 @@ import Testing
     #expect(!Conformance.same([[1]], [[1, 1]]))
   }
 
-  /// The grids and turns of launches are those of the choice, and those of what is shipped again without it.
+  /// The grids and pieces of launches are those of the choice, and those of what is shipped again without it.
   @Test(arguments: [
     (KernelFamily.cpu, "elements", "16-1024"), (.cpu, "middle-products", "64"), (.cpu, "images", "2"),
     (.cpu, "image-gradients", "8"), (.gpu, "elements", "8"), (.gpu, "middle-products-float4", "32x32x16-4x4-16"),
@@ -78,7 +78,7 @@ import Testing
       _ = try backend.takeLaunches()
       for row in TuningCases(tunable).timed { _ = try TuningRow(row, on: backend).bits() }
       // Transfers have no grid.
-      return try backend.takeLaunches().filter { !$0.global.isEmpty }.map { [$0.global, $0.local, [$0.turns]] }
+      return try backend.takeLaunches().filter { !$0.global.isEmpty }.map { [$0.global, $0.local, [$0.pieces]] }
     }
     let shipped = try grids()
     backend.adopt(try #require(Tuning(names: [name: value], family: family)))

@@ -53,8 +53,8 @@ public struct KernelLaunch: Sendable, Hashable {
   /// Work-items, and those of one work-group.
   public var global: [Int]
   public var local: [Int]
-  /// Units of work that the work-items take in turns; 0 where each has its own.
-  public var turns: Int
+  /// Pieces of work that the work-items take one after the other; 0 where each has its own.
+  public var pieces: Int
   /// On the device's own clock, which begins anywhere: when the host queued it, and when it began.
   public var queued: Double
   public var start: Double
@@ -62,13 +62,13 @@ public struct KernelLaunch: Sendable, Hashable {
   public var microseconds: Double
 
   public init(
-    kernel: String, global: [Int], local: [Int], turns: Int = 0, queued: Double = 0, start: Double = 0,
+    kernel: String, global: [Int], local: [Int], pieces: Int = 0, queued: Double = 0, start: Double = 0,
     microseconds: Double
   ) {
     self.kernel = kernel
     self.global = global
     self.local = local
-    self.turns = turns
+    self.pieces = pieces
     self.queued = queued
     self.start = start
     self.microseconds = microseconds
