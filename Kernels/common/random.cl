@@ -97,11 +97,6 @@ INLINE VU permute(VU value, uint count, uint4 key, uint halfBits) {
   return value;
 }
 
-// Which row of the source row r of the batch is.
-INLINE long sourceRow(long r, long start, int permuted, uint count, uint4 key, uint halfBits) {
-  return permuted ? (long)FIRST(permute((VU)(uint)(start + r), count, key, halfBits)) : start + r;
-}
-
 // A vector of a data set: floats, or, where there is a divisor, bytes that stand for b / divisor. `inverse` is 1/divisor,
 // rounded; the quotient's error, which is found exactly, makes it the nearest float.
 INLINE V loadSamples(const global float *source, long at, int count, float divisor, float inverse) {
@@ -123,16 +118,56 @@ INLINE V loadSamples(const global float *source, long at, int count, float divis
   return fma(fma(-quotient, (V)divisor, b), (V)inverse, quotient);
 }
 
+INLINE void askForSamples(const global float *source, long at, float divisor) {
+  PREFETCH(divisor == 0.0f ? (const global uchar *)(source + at) : (const global uchar *)source + at);
+}
+
+#if CPU_FAMILY
+// Copies rows r ..< end of the batch. Rows lie anywhere in a data set far larger than the caches: while one is copied,
+// the next one is asked for, so their places in the source are found VW at a time.
+INLINE void copyRows(
+  const global float *source, float divisor, float inverse, global float *batch, long r, long end, int columns, long start,
+  int permuted, uint count, uint4 key, uint halfBits) {
+  for (; r < end; r += VW) {
+    uint places[VW];
+    int rows = (int)min((long)VW, end - r);
+    long first = permuted ? 0 : start + r;
+    // The network ends for real rows alone.
+    VU row = min(LANES_U + (uint)(start + r), (VU)(uint)(start + end - 1));
+    STORE(permuted ? permute(row, count, key, halfBits) : LANES_U, places);
+    for (int l = 0; l < rows; l++) {
+      long from = (first + places[l]) * columns, next = (first + places[min(l + 1, rows - 1)]) * columns;
+      global float *to = batch + (r + l) * columns;
+      for (int c = 0; c < columns; c += VW) {
+        askForSamples(source, next + c, divisor);
+        storePart(loadSamples(source, from + c, columns - c, divisor, inverse), to + c, columns - c);
+      }
+    }
+  }
+}
+#else
+// Which row of the source row r of the batch is.
+INLINE long sourceRow(long r, long start, int permuted, uint count, uint4 key, uint halfBits) {
+  return permuted ? (long)permute((uint)(start + r), count, key, halfBits) : start + r;
+}
+#endif
+
 // batch[r, :] = source[order(r), :].
 kernel GROUP_2D void gather(
   const global float *source, ulong source0, float divisor, float inverse, global float *batch, ulong batch0, int rows,
   int columns, int chunk, long start, int permuted, uint count, uint4 key, uint halfBits) {
+#if CPU_FAMILY
+  long r = (long)get_global_id(1) * chunk;
+  copyRows(
+    source + source0, divisor, inverse, batch + batch0, r, min((long)rows, r + chunk), columns, start, permuted, count, key,
+    halfBits);
+#else
   FOR_ROWS(r, rows, chunk) {
     long from = sourceRow(r, start, permuted, count, key, halfBits) * columns;
     global float *to = batch + batch0 + r * columns;
-    FOR_COLUMNS(c, columns)
-    storePart(loadSamples(source + source0, from + c, columns - c, divisor, inverse), to + c, columns - c);
+    FOR_COLUMNS(c, columns) to[c] = loadSamples(source + source0, from + c, 1, divisor, inverse);
   }
+#endif
 }
 
 // sin 2πv and cos 2πv for v in [0, 1), a multiple of 2⁻²⁴: the reduction to an eighth of a turn is exact.
@@ -216,11 +251,10 @@ kernel GROUP_1D void gatherCorrupt(
   batch += batch0;
   y += y0;
 #if CPU_FAMILY
-  FOR_ITEMS(r, rows, chunk) {
-    long from = sourceRow(r, start, permuted, orderCount, orderKey, halfBits) * columns;
-    for (int c = 0; c < columns; c += VW)
-      storePart(loadSamples(source, from + c, columns - c, divisor, inverse), batch + r * columns + c, columns - c);
-  }
+  long r = (long)get_global_id(0) * chunk;
+  copyRows(
+    source, divisor, inverse, batch, r, min((long)rows, r + chunk), columns, start, permuted, orderCount, orderKey,
+    halfBits);
   FOR_BLOCKS(e, (long)rows * columns, chunk * columns)
   corruptAt(batch, y, e, eEnd, kind, step, key, first, low, high, always, sigma);
 #else
