@@ -12,6 +12,8 @@ size_t PURE get_local_id(uint);
 size_t PURE get_local_size(uint);
 size_t PURE get_group_id(uint);
 void __attribute__((overloadable, convergent)) barrier(cl_mem_fence_flags);
+void __attribute__((overloadable)) mem_fence(cl_mem_fence_flags);
+int __attribute__((overloadable)) atomic_add(volatile global int *, int);
 int __attribute__((overloadable)) atomic_inc(volatile global int *);
 int __attribute__((overloadable)) atomic_xchg(volatile global int *, int);
 

@@ -60,6 +60,12 @@ INLINE V lossOf(const Epilogue *e, V x, size_t at, int count, Losses *losses) {
     x, target, e->loss, e->activation, e->gradientScale, e->lossScale, e->normaliser, count, losses);
 }
 
+// A dense gradient's vector in row i, `at` elements into C, with the pull of the weights.
+INLINE V pulled(const Epilogue *e, V x, int i, size_t at, int count) {
+  if (!(e->flags & HAS_PULL)) return x;
+  return fma((V)(e->pullFactor * e->pullScale[i]), loadPart(e->weight + at, count, 0.0f), x);
+}
+
 // Ends one vector of the product: row i, columns j ..< j+count.
 INLINE V finish(const Epilogue *e, V x, int i, int j, int count, Losses *losses) {
   size_t at = (size_t)i * e->n + j;
@@ -75,10 +81,7 @@ INLINE V finish(const Epilogue *e, V x, int i, int j, int count, Losses *losses)
   case LOSS:
     if (e->flags & HAS_BIAS) x += loadPart(e->bias + j, count, 0.0f);
     return lossOf(e, x, at, count, losses);
-  case DENSE_GRADIENT:
-    if (e->flags & HAS_PULL)
-      x = fma((V)(e->pullFactor * e->pullScale[i]), loadPart(e->weight + at, count, 0.0f), x);
-    return x;
+  case DENSE_GRADIENT: return pulled(e, x, i, at, count);
   default: return x;
   }
 }

@@ -188,13 +188,27 @@ INTERLEAVE(interleaveWords, VU)
 
 #if CPU_FAMILY
 // The work-items of a kernel, one for each compute unit, take one of `count` pieces of work after the other. `taken`
-// has the next one's number and how many work-items are through; the last of these leaves zeros for the next kernel.
+// has the next one's number, how many work-items are through, and how many pieces are that others wait for; the last
+// work-item leaves zeros for the next kernel.
 // Drivers deal a kernel's work-groups out in halves of what is left: where one core is slower, the others wait for it.
 #define FOR_PIECES(piece, count, taken) for (int piece; (piece = atomic_inc(taken)) < (count);)
 #define END_PIECES(taken)                                                                                 \
   if (atomic_inc((taken) + 1) + 1 == get_global_size(0)) {                                                \
     atomic_xchg(taken, 0);                                                                                \
     atomic_xchg((taken) + 1, 0);                                                                          \
+    atomic_xchg((taken) + 2, 0);                                                                          \
+  }
+// Where pieces read what others wrote, those come first, and say so when they are through. Whoever waits for them does
+// so for work-items that are at work: pieces are taken in order, and the first wait for nobody.
+#define LEAVE_PART(taken)                                                                                 \
+  {                                                                                                       \
+    mem_fence(CLK_GLOBAL_MEM_FENCE);                                                                      \
+    atomic_inc((taken) + 2);                                                                              \
+  }
+#define AWAIT_PARTS(taken, count)                                                                         \
+  {                                                                                                       \
+    while (atomic_add((taken) + 2, 0) < (count));                                                         \
+    mem_fence(CLK_GLOBAL_MEM_FENCE);                                                                      \
   }
 #endif
 

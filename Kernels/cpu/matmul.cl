@@ -6,10 +6,18 @@
 // from copies of real ones and never stored. There is no local memory and no barrier: on a CPU local memory is ordinary
 // memory, and barriers take time.
 //
+// Where A comes as [k,m], work-items first turn it into [m,k], block by block: numbers that follow one another in a sum
+// lie so, too, which is worth more than it takes. Where C is much taller than wide, its transpose Bᵀ·A is made instead:
+// B is turned, which is smaller, and blocks of sums are turned as they are stored.
+//
 // MR is 12 for 16 lanes (24 sums, 2 of B, 1 broadcast of 32 registers), 6 for 8 lanes (of 16 registers).
 
 #if PANEL != 2 * VW
 #error "Tiles are two vectors wide, as a panel must be."
+#endif
+
+#if TURNED_ROWS % MR || TURNED_ROWS % VW || TURNED_ROWS < PANEL
+#error "Sums are turned by blocks of whole tiles and whole vectors."
 #endif
 
 // A tile asks for the lines of C that its sums will go to, from `line` on, in six turns of its loop a little before it ends:
@@ -205,6 +213,35 @@ INLINE void store(
     }
 }
 
+// The same for a block of `rows` rows of sums that are columns of C, from column i on: it is turned as it is stored.
+OUTLINE void storeTurned(const Epilogue *e, const float *sums, int i, int rows, int column, bool add, bool ends) {
+  bool simple = !add && !(ends && e->mode == DENSE_GRADIENT && (e->flags & HAS_PULL));
+  for (int w = 0; w < PANEL && column + w < e->m; w += VW)
+    for (int r = 0; r < rows; r += VW) {
+      int count = rows - r;
+      V block[VW];
+#pragma unroll
+      for (int l = 0; l < VW; l++) block[l] = scaled(e, LOAD(sums + (r + l) * PANEL + w));
+      interleave(block, VW);
+      global float *c = e->c + (size_t)(column + w) * e->n + i + r;
+      if (simple && count >= VW && column + w + VW <= e->m) {
+#pragma unroll
+        for (int l = 0; l < VW; l++) STORE(block[l], c + (size_t)l * e->n);
+        continue;
+      }
+#pragma unroll
+      for (int l = 0; l < VW; l++) {
+        int row = column + w + l;
+        if (row >= e->m) continue;
+        size_t at = (size_t)row * e->n + i + r;
+        V x = block[l];
+        if (add) x += loadPart(e->c + at, count, 0.0f);
+        if (ends && e->mode == DENSE_GRADIENT) x = pulled(e, x, row, at, count);
+        storePart(x, e->c + at, count);
+      }
+    }
+}
+
 // What the epilogue reads beside C, of C's shape, or nothing.
 INLINE const global float *readByEpilogue(const Epilogue *e) {
   switch (e->mode) {
@@ -215,53 +252,75 @@ INLINE const global float *readByEpilogue(const Epilogue *e) {
   }
 }
 
-INLINE void multiply(
-  const global float *a, const global float *b, const Epilogue *e, int k, int kBlock, int start, int chunk, int panel,
-  int transposeB, float *block) {
-  float tile[MR * PANEL];
+// How a product is made: C's transpose has `rows` × `columns` where `turnsResult`.
+typedef struct {
+  const global float *a, *b;
+  int rows, columns, k, kBlock, chunk, transposeB, turnsResult;
+  // So many blocks are to be turned before A is what is read; see END_PIECES.
+  int turns;
+  volatile global int *taken;
+} Product;
+
+INLINE void multiply(const Product *p, const Epilogue *e, int start, int panel, float *block) {
+  float tile[TURNED_ROWS * PANEL];
+  const global float *read = p->turnsResult ? 0 : readByEpilogue(e);
   int column = panel * PANEL;
-  int end = min(start + chunk, e->m);
-  int width = e->n - column > VW ? 2 : 1;
+  int k = p->k, end = min(start + p->chunk, p->rows);
+  int width = p->columns - column > VW ? 2 : 1;
   Losses losses = {(V)0.0f, (V)0.0f};
   // One for every MR rows of a panel: with a loss, `chunk` is a multiple of MR.
-  global float *partials = e->partials + (size_t)panel * ((e->m + MR - 1) / MR);
+  global float *partials = e->partials + (size_t)panel * ((p->rows + MR - 1) / MR);
 
-  const global float *read = readByEpilogue(e);
-
-  for (int p0 = 0; p0 < k || p0 == 0; p0 += kBlock) {
-    int kc = min(kBlock, k - p0);
+  for (int p0 = 0; p0 < k || p0 == 0; p0 += p->kBlock) {
+    int kc = min(p->kBlock, k - p0);
     bool add = p0 > 0 || (e->flags & ADD_TO_C);
     bool ends = p0 + kc >= k;
-    if (transposeB)
-      packTransposed(b, k, e->n, p0, kc, column, width, block);
+    if (p->transposeB)
+      packTransposed(p->b, k, p->columns, p0, kc, column, width, block);
     else
-      packRows(b, k, e->n, p0, kc, column, width, block);
+      packRows(p->b, k, p->columns, p0, kc, column, width, block);
+    if (p->turns > 0) AWAIT_PARTS(p->taken, p->turns)
 
+    // The first row of the block that is turned.
+    int first = start;
     int i = start;
     while (i < end) {
       const global float *line = e->c + (size_t)i * e->n + column, *rows[THIRDS(MR)];
+      float *sums = tile;
       int count = end - i >= MR ? MR : min(end - i, TAIL_ROWS);
 #pragma unroll
-      for (int r = 0; r < MR; r += 3) rows[r / 3] = a + (size_t)(i + min(r, count - 1)) * k + p0;
+      for (int r = 0; r < MR; r += 3) rows[r / 3] = p->a + (size_t)(i + min(r, count - 1)) * k + p0;
       // It comes to the second-level cache while the tile multiplies.
       if (read && ends)
         for (int r = 0; r < count; r++) {
           PREFETCH_L2(read + (size_t)(i + r) * e->n + column);
           PREFETCH_L2(read + (size_t)(i + r) * e->n + min(column + PANEL, e->n) - 1);
         }
+      if (p->turnsResult) {
+        sums += (i - first) * PANEL;
+        // A part of the lines that the whole block will go to: nearly all of them, when all its tiles have asked.
+        int part = (i - first) / MR, parts = TURNED_ROWS / PANEL;
+        line = e->c + (size_t)(column + part / parts * MR) * e->n + first + part % parts * PANEL;
+      }
       if (count == MR) {
         if (width == 2)
-          tileWide(rows, k, block, kc, 0, tile, line, e->n);
+          tileWide(rows, k, block, kc, 0, sums, line, e->n);
         else
-          tileNarrow(rows, k, block, kc, 0, tile, line, e->n);
+          tileNarrow(rows, k, block, kc, 0, sums, line, e->n);
       } else {
         if (width == 2)
-          tileWideTail(rows, k, block, kc, count - 1, tile, line, e->n);
+          tileWideTail(rows, k, block, kc, count - 1, sums, line, e->n);
         else
-          tileNarrowTail(rows, k, block, kc, count - 1, tile, line, e->n);
+          tileNarrowTail(rows, k, block, kc, count - 1, sums, line, e->n);
       }
-      store(e, tile, i, count, column, add, ends, &losses);
       i += count;
+      if (p->turnsResult) {
+        if (i - first < TURNED_ROWS && i < end) continue;
+        storeTurned(e, tile, first, i - first, column, add, ends);
+        first = i;
+        continue;
+      }
+      store(e, tile, i - count, count, column, add, ends, &losses);
       if (e->mode == LOSS && ends) {
         settle(&losses);
         if (i % MR == 0 || i == end) {
@@ -273,39 +332,77 @@ INLINE void multiply(
   }
 }
 
-kernel GROUP_1D void matmul(
-  const global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0, int m, int n, int k,
-  int kBlock, int chunk, int transposeB, volatile global int *taken, ulong taken0, EPILOGUE_ARGUMENTS) {
-  float block[KC * PANEL];
-  Epilogue e = EPILOGUE(c + c0, m, n);
-  int chunks = (m + chunk - 1) / chunk, panels = (n + PANEL - 1) / PANEL;
-  // The narrow last panel comes first: its shorter work evens out the load.
-  FOR_PIECES(piece, chunks * panels, taken + taken0)
-  multiply(
-    a + a0, b + b0, &e, k, kBlock, piece % chunks * chunk, chunk, panels - 1 - piece / chunks, transposeB, block);
-  END_PIECES(taken + taken0)
+// Columns i ..< i+VW of a [k,m] matrix, as far as there are so many, become rows of a [m,k] one.
+INLINE void turnColumns(const global float *x, int m, int k, int i, global float *turned) {
+  int count = min(m - i, VW);
+  x += i;
+  turned += (size_t)i * k;
+  int p = 0;
+  if (count == VW)
+    for (; p + VW <= k; p += VW) {
+      V rows[VW];
+#pragma unroll
+      for (int r = 0; r < VW; r++) {
+        PREFETCH(x + (size_t)(p + 2 * VW + r) * m);
+        rows[r] = LOAD(x + (size_t)(p + r) * m);
+      }
+      interleave(rows, VW);
+#pragma unroll
+      for (int l = 0; l < VW; l++) STORE(rows[l], turned + (size_t)l * k + p);
+    }
+  for (; p < k; p++)
+    for (int l = 0; l < count; l++) turned[(size_t)l * k + p] = x[(size_t)p * m + l];
 }
 
-// A [k,m] as [m,k], so that the numbers that follow one another in a sum lie so, too: worth more to a product than it
-// takes. A work-item takes VW columns of A; with `DENSE_GRADIENT`, where A is δ [samples, out], it also sums them into the
-// bias gradient, or adds them to it.
-kernel GROUP_1D void turn(
-  const global float *a, ulong a0, global float *turned, ulong turned0, int m, int k, EPILOGUE_ARGUMENTS) {
-  Epilogue e = EPILOGUE(turned + turned0, m, k);
-  int i = get_global_id(0) * VW, count = min(m - i, VW);
-  const global float *from = a + a0 + i;
-  Sum total = NO_SUM;
-  for (int p = 0; p < k; p += VW) {
-    V rows[VW];
-    for (int r = 0; r < VW; r++) rows[r] = p + r < k ? loadPart(from + (size_t)(p + r) * m, count, 0.0f) : (V)0.0f;
-    if (mode == DENSE_GRADIENT)
-      for (int r = 0; r < VW; r++) addTo(&total, rows[r]);
-    interleave(rows, VW);
-    for (int l = 0; l < count; l++) storePart(rows[l], e.c + (size_t)(i + l) * k + p, k - p);
+// The sums of δ's columns i ..< i+PANEL, δ [k,n], become those of the bias gradient, or are added to them.
+INLINE void sumColumns(const Epilogue *e, const global float *delta, int n, int k, int i) {
+  int width = n - i > VW ? 2 : 1;
+  Sum total[2] = {NO_SUM, NO_SUM};
+  delta += i;
+  int p = 0;
+  if (n - i >= PANEL)
+    for (; p < k; p++) {
+      PREFETCH(delta + (size_t)(p + 16) * n);
+      addTo(total, LOAD(delta + (size_t)p * n));
+      addTo(total + 1, LOAD(delta + (size_t)p * n + VW));
+    }
+  for (; p < k; p++)
+    for (int w = 0; w < width; w++) addTo(total + w, loadPart(delta + (size_t)p * n + w * VW, n - i - w * VW, 0.0f));
+  for (int w = 0; w < width; w++) {
+    int j = i + w * VW;
+    V sum = sumOf(total + w) * e->productScale;
+    if (e->flags & ADD_TO_SUMS) sum += loadPart(e->biasGradient + j, n - j, 0.0f);
+    storePart(sum, e->biasGradient + j, n - j);
   }
-  if (mode == DENSE_GRADIENT) {
-    V sum = sumOf(&total) * e.productScale;
-    if (flags & ADD_TO_SUMS) sum += loadPart(e.biasGradient + i, count, 0.0f);
-    storePart(sum, e.biasGradient + i, count);
+}
+
+// A block of PANEL columns of `from`, the factor to be turned, whose rows are A's; with a dense gradient also the sums of as many
+// of δ's, which is the other factor where the result is turned.
+OUTLINE void turn(const Product *p, const Epilogue *e, const global float *from, global float *a, int block) {
+  int i = block * PANEL;
+  for (int j = i; j < min(i + PANEL, p->rows); j += VW) turnColumns(from, p->rows, p->k, j, a);
+  if (e->mode == DENSE_GRADIENT && i < e->m) sumColumns(e, p->turnsResult ? p->b : from, e->m, p->k, i);
+}
+
+kernel GROUP_1D void matmul(
+  global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0, int m, int n, int k,
+  int kBlock, int chunk, int transposeB, const global float *turned, ulong turned0, int turns, int turnsResult,
+  volatile global int *taken, ulong taken0, EPILOGUE_ARGUMENTS) {
+  float block[KC * PANEL];
+  Epilogue e = EPILOGUE(c + c0, m, n);
+  taken += taken0;
+  Product p = {
+    a + a0, b + b0, turnsResult ? n : m, turnsResult ? m : n, k, kBlock, chunk, transposeB, turnsResult, turns, taken};
+  int chunks = (p.rows + chunk - 1) / chunk, panels = (p.columns + PANEL - 1) / PANEL;
+  FOR_PIECES(piece, turns + chunks * panels, taken) {
+    if (piece < turns) {
+      turn(&p, &e, turned + turned0, a + a0, piece);
+      LEAVE_PART(taken)
+    } else {
+      // The narrow last panel comes first: its shorter work evens out the load.
+      int own = piece - turns;
+      multiply(&p, &e, own % chunks * chunk, panels - 1 - own / chunks, block);
+    }
   }
+  END_PIECES(taken)
 }

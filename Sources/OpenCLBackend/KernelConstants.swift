@@ -31,6 +31,9 @@ extension OpenCLBackend {
   /// Rows of a register tile at the end of a CPU matmul's work-item.
   static let tailRows = 4
 
+  /// Rows of sums that are turned at once where a CPU matmul makes C's transpose: whole tiles and whole vectors.
+  static let turnedRows = 48
+
   /// Slices of k on a GPU are multiples of this, hence of what any work-group copies to local memory at once.
   static let sliceSteps = 16
 
@@ -104,7 +107,7 @@ extension KernelTarget {
     case .matmul:
       [
         ("MR", tileRows), ("TAIL_ROWS", OpenCLBackend.tailRows), ("PANEL", panelWidth),
-        ("KC", OpenCLBackend.packedSteps),
+        ("KC", OpenCLBackend.packedSteps), ("TURNED_ROWS", OpenCLBackend.turnedRows),
       ]
     case .matmulTiles(let program, let transposeA, let transposeB):
       macros(program) + [("TRANSPOSE_A", transposeA ? 1 : 0), ("TRANSPOSE_B", transposeB ? 1 : 0)]

@@ -138,12 +138,12 @@ extension OpenCLBackend {
     Grid(groups: (groups, 1, 1), of: family.groups.line, chunk: chunk)
   }
 
-  /// The number of the next piece of work and of the work-items that are through, as `FOR_PIECES` has them: zeros
-  /// between kernels.
+  /// The number of the next piece of work, of the work-items that are through, and of the pieces that others wait for, as
+  /// `FOR_PIECES` has them: zeros between kernels.
   func pieceCounter() throws -> OpenCLBuffer {
     if let counter { return counter }
-    let made = try allocate(2, isScratch: true)
-    try write([0, 0], to: Tensor(made, shape: [2]))
+    let made = try allocate(3, isScratch: true)
+    try write([0, 0, 0], to: Tensor(made, shape: [3]))
     counter = made
     return made
   }

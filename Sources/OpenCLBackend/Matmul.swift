@@ -66,19 +66,18 @@ extension OpenCLBackend {
     _ a: Tensor<OpenCLBuffer>, _ transposeA: Bool, _ b: Tensor<OpenCLBuffer>, _ transposeB: Bool,
     _ c: Tensor<OpenCLBuffer>, _ m: Int, _ n: Int, _ k: Int, _ ending: EpilogueArguments
   ) throws {
-    var a = a
+    let turnsResult = Self.turnsResult(m, n, transposeA, transposeB, ending)
+    let (rows, columns) = turnsResult ? (n, m) : (m, n)
+    var (a, b, source, turns) = (a, b, a, 0)
     if transposeA && k > 0 {
-      let turned = try turnedBuffer(m * k)
-      var call = try call(.turn)
-      call.add(a)
-      call.add(turned)
-      call.add(m)
-      call.add(k)
-      ending.add(to: &call, c: c)
-      try run(call, line((m + vectorWidth - 1) / vectorWidth))
-      a = Tensor(turned, offset: 0, shape: [m, k])
+      if turnsResult { (source, b) = (b, a) }
+      a = Tensor(try turnedBuffer(rows * k), shape: [rows, k])
+      // A dense gradient's also sum δ's columns, which are the product's where the result is turned.
+      let sums = turnsResult && ending.mode == .denseGradient
+      turns = ((sums ? m : rows) + target.panelWidth - 1) / target.panelWidth
     }
-    let plan = plan(m, n, rows: ending.mode == .loss ? tileRows : Self.tailRows)
+    let unit = ending.mode == .loss ? tileRows : turnsResult ? Self.turnedRows : Self.tailRows
+    let plan = plan(rows, columns, rows: unit)
     // Blocks of k of one size, so that the last is not a sliver.
     let blocks = max((k + Self.packedSteps - 1) / Self.packedSteps, 1)
     let kBlock = max(((k + blocks - 1) / blocks + 15) / 16 * 16, 16)
@@ -92,9 +91,20 @@ extension OpenCLBackend {
     call.add(kBlock)
     call.add(plan.chunk)
     call.add(transposeB)
+    call.add(source)
+    call.add(turns)
+    call.add(turnsResult)
     call.add(try pieceCounter())
     ending.add(to: &call, c: c)
-    try run(call, takers(of: plan.chunks * plan.panels))
+    try run(call, takers(of: turns + plan.chunks * plan.panels))
+  }
+
+  /// Whether Aᵀ·B is better made as the transpose of Bᵀ·A: the smaller factor is turned, and sums as they are stored.
+  private static func turnsResult(
+    _ m: Int, _ n: Int, _ transposeA: Bool, _ transposeB: Bool, _ ending: EpilogueArguments
+  ) -> Bool {
+    guard transposeA && !transposeB && m >= 2 * n else { return false }
+    return ending.mode == .none || ending.mode == .denseGradient
   }
 
   /// The cut of an m × n output: as was chosen by measuring, or else the one that ends first when every compute unit

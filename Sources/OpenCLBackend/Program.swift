@@ -32,7 +32,7 @@ struct PooledWindow: Hashable {
 
 /// Every kernel. The raw value indexes `OpenCLBackend.kernels`.
 enum KernelID: Int, CaseIterable {
-  case matmul, turn
+  case matmul
   case matmulTiles, addSlices
   case fill, activateRows, activationGradient, reconstructionLoss, sampleLosses, softmaxLoss, optimizerStep
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
@@ -57,7 +57,7 @@ enum KernelID: Int, CaseIterable {
   /// module.
   var module: Module? {
     switch self {
-    case .matmul, .turn: .matmul
+    case .matmul: .matmul
     case .addSlices: .slices
     case .fill, .activateRows, .activationGradient, .reconstructionLoss, .sampleLosses, .softmaxLoss, .optimizerStep:
       .elementwise
