@@ -1,48 +1,67 @@
-// λ for parameters below `decayCount`, 0 beyond.
-INLINE V decayAt(long i, long decayCount, float decay) {
-  if (i + VW <= decayCount) return (V)decay;
-  if (i >= decayCount) return (V)0.0f;
-  return keep((V)decay, (int)(decayCount - i));
+// The optimiser's update by one rule, RULE; where DECOUPLED, decay acts on parameters directly.
+
+#if !defined(RULE) || !defined(DECOUPLED)
+#error "The host must define the rule, and whether decay is apart from it."
+#endif
+
+// What a step has for all parameters. `beta1` is μ where the rule has momentum. For Adam `rate` is η/(1−β₁ᵗ) and
+// `correction` 1/√(1−β₂ᵗ).
+typedef struct {
+  global float *theta;
+  const global float *gradients;
+  global float *first, *second;
+  float scale, rate, beta1, rest1, beta2, rest2, correction, epsilon;
+} Update;
+
+// Elements i ..< i+part. θ −= rate·…
+INLINE void updateAt(const Update *u, long i, int part, V lambda) {
+  V t = loadPart(u->theta + i, part, 0.0f);
+  V g = loadPart(u->gradients + i, part, 0.0f);
+  if (DECOUPLED)
+    t = fma(-lambda, t, t);
+  else
+    g = fma(lambda, t, g);
+  g *= u->scale;
+  switch (RULE) {
+  case SGD: t = fma((V)-u->rate, g, t); break;
+  case ADAM: {
+    V m = fma((V)u->rest1, g, loadPart(u->first + i, part, 0.0f) * u->beta1);
+    V v = fma(g * u->rest2, g, loadPart(u->second + i, part, 0.0f) * u->beta2);
+    storePart(m, u->first + i, part);
+    storePart(v, u->second + i, part);
+    t -= u->rate * m / fma(sqrt(v), (V)u->correction, (V)u->epsilon);
+    break;
+  }
+  default: {
+    V v = fma((V)u->beta1, loadPart(u->first + i, part, 0.0f), g);
+    storePart(v, u->first + i, part);
+    t = fma((V)-u->rate, RULE == NESTEROV ? fma((V)u->beta1, v, g) : v, t);
+  }
+  }
+  storePart(t, u->theta + i, part);
 }
 
-// The whole arena in one launch. θ −= rate·…; `beta1` is μ where the rule has momentum. For Adam `rate` is
-// η/(1−β₁ᵗ) and `correction` 1/√(1−β₂ᵗ). `decay` is λ, or ηλ where it acts on parameters directly.
+// The whole arena in one launch. `decay` is λ, or ηλ where it acts on parameters directly; parameters from `decayCount` on
+// have none.
 kernel GROUP_1D void optimizerStep(
   global float *theta, ulong theta0, const global float *gradients, ulong gradients0, global float *first,
   ulong first0, global float *second, ulong second0, const global float *scales, ulong scales0, long count,
-  int chunk, int rule, int decoupled, int hasScale, long decayCount, float rate, float decay, float beta1,
-  float rest1, float beta2, float rest2, float correction, float epsilon) {
-  theta += theta0;
-  gradients += gradients0;
-  first += first0;
-  second += second0;
-  float scale = hasScale ? scales[scales0] : 1.0f;
-  FOR_EACH(i, count, chunk) {
-    int part = PART(i);
-    V t = loadPart(theta + i, part, 0.0f);
-    V g = loadPart(gradients + i, part, 0.0f);
-    V lambda = decayAt(i, decayCount, decay);
-    if (decoupled)
-      t = fma(-lambda, t, t);
-    else
-      g = fma(lambda, t, g);
-    g *= scale;
-    switch (rule) {
-    case SGD: t = fma((V)-rate, g, t); break;
-    case ADAM: {
-      V m = fma((V)rest1, g, loadPart(first + i, part, 0.0f) * beta1);
-      V v = fma(g * rest2, g, loadPart(second + i, part, 0.0f) * beta2);
-      storePart(m, first + i, part);
-      storePart(v, second + i, part);
-      t -= rate * m / fma(sqrt(v), (V)correction, (V)epsilon);
-      break;
-    }
-    default: {
-      V v = fma((V)beta1, loadPart(first + i, part, 0.0f), g);
-      storePart(v, first + i, part);
-      t = fma((V)-rate, rule == NESTEROV ? fma((V)beta1, v, g) : v, t);
-    }
-    }
-    storePart(t, theta + i, part);
+  int chunk, int hasScale, long decayCount, float rate, float decay, float beta1, float rest1, float beta2, float rest2,
+  float correction, float epsilon) {
+  Update u = {
+    theta + theta0, gradients + gradients0, first + first0, second + second0, hasScale ? scales[scales0] : 1.0f, rate,
+    beta1, rest1, beta2, rest2, correction, epsilon};
+#if CPU_FAMILY
+  // Whole vectors apart: a vector that decides nothing takes half as long.
+  long i = (long)get_global_id(0) * chunk, end = min(count, i + chunk), decayed = min(end, decayCount);
+  for (; i + VW <= decayed; i += VW) updateAt(&u, i, VW, (V)decay);
+  if (i < decayed) {
+    updateAt(&u, i, (int)min((long)VW, end - i), keep((V)decay, (int)(decayed - i)));
+    i += VW;
   }
+  for (; i + VW <= end; i += VW) updateAt(&u, i, VW, (V)0.0f);
+  if (i < end) updateAt(&u, i, (int)(end - i), (V)0.0f);
+#else
+  FOR_EACH(i, count, chunk) updateAt(&u, i, 1, i < decayCount ? decay : 0.0f);
+#endif
 }

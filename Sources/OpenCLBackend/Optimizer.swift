@@ -29,7 +29,8 @@ extension OpenCLBackend {
     }
     guard count > 0 else { return }
     let grid = elements(count)
-    var call = try call(.optimizerStep)
+    let (id, kernel) = try variant(.optimizerStep, .optimizer(rule, decoupled: step.decoupled))
+    var call = Call(id, kernel)
     call.add(parameters)
     call.add(gradients)
     call.add(first ?? parameters)
@@ -37,8 +38,6 @@ extension OpenCLBackend {
     call.add(gradientScale ?? gradients)
     call.add(long: count)
     call.add(grid.chunk)
-    call.add(rule.code)
-    call.add(step.decoupled)
     call.add(gradientScale != nil)
     call.add(long: step.decayCount)
     call.add(rate)

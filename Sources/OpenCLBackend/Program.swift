@@ -11,6 +11,8 @@ enum Module: Hashable {
   /// What adds up their products in slices.
   case slices
   case elementwise, reduction, random, sampling, mixed, peak
+  /// The update by one rule; whether decay is apart from it.
+  case optimizer(OptimizerCode, decoupled: Bool)
   /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without.
   case correlation(width: Int, pixels: Int, wide: Int, turnSteps: Int, losses: Bool, pools: PooledWindow?)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int, losses: Bool)
@@ -34,7 +36,8 @@ struct PooledWindow: Hashable {
 enum KernelID: Int, CaseIterable {
   case matmul
   case matmulTiles, addSlices
-  case fill, activateRows, activationGradient, reconstructionLoss, sampleLosses, softmaxLoss, optimizerStep
+  case fill, activateRows, activationGradient, reconstructionLoss, sampleLosses, softmaxLoss
+  case optimizerStep
   case columnSums, klSparsity, contractive, rowSquares, sumPartials, total, clipScale
   case logVarianceGradient
   case gather, corrupt, gatherCorrupt, maskExactly, zeroBlocks
@@ -59,8 +62,7 @@ enum KernelID: Int, CaseIterable {
     switch self {
     case .matmul: .matmul
     case .addSlices: .slices
-    case .fill, .activateRows, .activationGradient, .reconstructionLoss, .sampleLosses, .softmaxLoss, .optimizerStep:
-      .elementwise
+    case .fill, .activateRows, .activationGradient, .reconstructionLoss, .sampleLosses, .softmaxLoss: .elementwise
     case .mixedOutput, .mixedLoss: .mixed
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale,
       .logVarianceGradient:
@@ -70,6 +72,7 @@ enum KernelID: Int, CaseIterable {
     case .peak, .stream: .peak
     case .packWeights, .sumSlices: .weights
     case .matmulTiles, .convolveTiles, .convolutionGradientTiles: nil
+    case .optimizerStep: nil
     case .tapSums: .taps
     case .correlate, .correlatePlanes, .gradientSlices, .gradientSlicesOfFew: nil
     case .maxPool, .unpool, .pickSwitches, .poolSum, .poolSpread: nil
@@ -132,9 +135,8 @@ extension KernelTarget {
     case .convolutionGradientTiles(let program): return tiles(program) + ["gpu/image", "gpu/convolutionGradient"]
     case .slices: return functions + ["common/epilogue", "gpu/slices"]
     case .elementwise:
-      return [
-        "common/prelude", "common/functions", "common/memory", "common/activation", "common/loss", "common/optimizer",
-      ]
+      return ["common/prelude", "common/functions", "common/memory", "common/activation", "common/loss"]
+    case .optimizer: return ["common/prelude", "common/optimizer"]
     case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
     case .random: return ["common/prelude", "common/functions", "common/random"]
     case .sampling: return functions + ["common/random", "common/sampling"]
