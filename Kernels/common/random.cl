@@ -118,11 +118,18 @@ INLINE V loadSamples(const global float *source, long at, int count, float divis
   return fma(fma(-quotient, (V)divisor, b), (V)inverse, quotient);
 }
 
-INLINE void askForSamples(const global float *source, long at, float divisor) {
-  PREFETCH(divisor == 0.0f ? (const global uchar *)(source + at) : (const global uchar *)source + at);
+#if CPU_FAMILY
+// Copies a row, and asks for the one at `next`.
+INLINE void copyRow(
+  const global float *source, long from, long next, int columns, float divisor, float inverse, global float *to) {
+  int c = 0;
+  for (; c + VW <= columns; c += VW) {
+    PREFETCH(divisor == 0.0f ? (const global uchar *)(source + next + c) : (const global uchar *)source + next + c);
+    STORE(loadSamples(source, from + c, VW, divisor, inverse), to + c);
+  }
+  if (c < columns) storePart(loadSamples(source, from + c, columns - c, divisor, inverse), to + c, columns - c);
 }
 
-#if CPU_FAMILY
 // Copies rows r ..< end of the batch. Rows lie anywhere in a data set far larger than the caches: while one is copied,
 // the next one is asked for, so their places in the source are found VW at a time.
 INLINE void copyRows(
@@ -138,10 +145,11 @@ INLINE void copyRows(
     for (int l = 0; l < rows; l++) {
       long from = (first + places[l]) * columns, next = (first + places[min(l + 1, rows - 1)]) * columns;
       global float *to = batch + (r + l) * columns;
-      for (int c = 0; c < columns; c += VW) {
-        askForSamples(source, next + c, divisor);
-        storePart(loadSamples(source, from + c, columns - c, divisor, inverse), to + c, columns - c);
-      }
+      // Apart, so that no vector has to decide.
+      if (divisor == 0.0f)
+        copyRow(source, from, next, columns, 0.0f, 0.0f, to);
+      else
+        copyRow(source, from, next, columns, divisor, inverse, to);
     }
   }
 }
