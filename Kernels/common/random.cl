@@ -132,7 +132,7 @@ INLINE void copyRow(
 
 // Copies rows r ..< end of the batch. Rows lie anywhere in a data set far larger than the caches: while one is copied,
 // the next one is asked for, so their places in the source are found VW at a time.
-INLINE void copyRows(
+OUTLINE void copyRows(
   const global float *source, float divisor, float inverse, global float *batch, long r, long end, int columns, long start,
   int permuted, uint count, uint4 key, uint halfBits) {
   for (; r < end; r += VW) {

@@ -261,7 +261,7 @@ typedef struct {
   volatile global int *taken;
 } Product;
 
-INLINE void multiply(const Product *p, const Epilogue *e, int start, int panel, float *block) {
+OUTLINE void multiply(const Product *p, const Epilogue *e, int start, int panel, float *block) {
   float tile[TURNED_ROWS * PANEL];
   const global float *read = p->turnsResult ? 0 : readByEpilogue(e);
   int column = panel * PANEL;

@@ -15,7 +15,7 @@ package struct GPUProgram {
       ("mixed", .mixed), ("peak", .peak), ("pooling", .pooling(width: 1, tileHeight: 0, tileWidth: 0)),
       ("slices", .slices), ("taps", .taps),
     ]
-    var modules = single
+    var modules = single + OptimizerCode.allCases.map { ("optimizer-\($0)", .optimizer($0)) }
     for loadWidth in [4, 1] {
       let tiles = choice.tiles(loadWidth: loadWidth)
       func add(_ kernel: String, _ tile: GPUTile, _ mode: EpilogueArguments.Mode, _ module: (TileProgram) -> Module) {

@@ -104,7 +104,7 @@ extension KernelTarget {
   private func macros(_ module: Module) -> [Macro] {
     switch module {
     case .elementwise, .reduction, .mixed, .taps, .slices: []
-    case .optimizer(let rule, let decoupled): [("RULE", Int(rule.code)), ("DECOUPLED", decoupled ? 1 : 0)]
+    case .optimizer(let rule): [("RULE", Int(rule.code))]
     case .matmul:
       [
         ("MR", tileRows), ("TAIL_ROWS", OpenCLBackend.tailRows), ("PANEL", panelWidth),

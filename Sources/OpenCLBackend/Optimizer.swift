@@ -29,7 +29,7 @@ extension OpenCLBackend {
     }
     guard count > 0 else { return }
     let grid = elements(count)
-    let (id, kernel) = try variant(.optimizerStep, .optimizer(rule, decoupled: step.decoupled))
+    let (id, kernel) = try variant(.optimizerStep, .optimizer(rule))
     var call = Call(id, kernel)
     call.add(parameters)
     call.add(gradients)
@@ -38,6 +38,7 @@ extension OpenCLBackend {
     call.add(gradientScale ?? gradients)
     call.add(long: count)
     call.add(grid.chunk)
+    call.add(step.decoupled)
     call.add(gradientScale != nil)
     call.add(long: step.decayCount)
     call.add(rate)

@@ -11,8 +11,8 @@ enum Module: Hashable {
   /// What adds up their products in slices.
   case slices
   case elementwise, reduction, random, sampling, mixed, peak
-  /// The update by one rule; whether decay is apart from it.
-  case optimizer(OptimizerCode, decoupled: Bool)
+  /// The update by one rule.
+  case optimizer(OptimizerCode)
   /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without.
   case correlation(width: Int, pixels: Int, wide: Int, turnSteps: Int, losses: Bool, pools: PooledWindow?)
   case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int, losses: Bool)
