@@ -62,6 +62,90 @@ TILE(tileNarrow, 1)
 TILE(tileWide, 2)
 #endif
 
+typedef struct {
+  const global float *x, *weights;
+  global float *result, *switches;
+  // The work-item's scratch memory.
+  global float *pad;
+  Plan plan;
+} Correlation;
+
+// One band of a sample.
+OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bool fresh) {
+  float tile[PIXELS * WIDE * VW];
+  Plan plan = c->plan;
+  global float *pad = c->pad;
+  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
+  int bx = plan[B_X], by = plan[B_Y], height = plan[OUT_HEIGHT], width = plan[OUT_WIDTH];
+  Losses losses = {(V)0.0f, (V)0.0f};
+  Sum total = NO_SUM;
+  int pitch = plan[PAD_WIDTH] * channels;
+  long leap = plan[A_Y] * pitch, step = plan[A_X] * channels;
+  int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
+  int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
+  padImage(
+    c->x + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
+  for (int j = 0; j < n; j += WIDE * VW) {
+    int vectors = WIDE == 2 && n - j > VW ? 2 : 1;
+    V row[WIDE], norm[WIDE];
+    for (int k = 0; k < vectors; k++) {
+      int count = n - j - k * VW;
+      row[k] = loadRow(e, j + k * VW, count);
+      norm[k] = loadNorms(e, j + k * VW, count);
+    }
+    for (int phase = 0; phase < by * bx; phase++) {
+      int ry = phase / bx, rx = phase % bx;
+      Plan down = plan + plan[PHASES_Y] + ry * PHASE, across = plan + plan[PHASES_X] + rx * PHASE;
+      const global float *own = c->weights + (size_t)plan[plan[STEPS] + phase] * packed + j;
+      // Of the band's pixels in this phase: the next one's corner, and its place in the result.
+      int columns = (width - rx + bx - 1) / bx, lines = min(rows, (height - ry + by - 1) / by - q0);
+      int count = lines * columns, column = 0;
+      const global float *from = pad;
+      size_t to = ((POOL_HEIGHT ? 0 : (size_t)sample * height + q0 * by + ry) * width + rx) * n;
+      for (int p = 0; p < count; p += PIXELS) {
+        const global float *pixel[PIXELS];
+        size_t place[PIXELS];
+        for (int s = 0; s < PIXELS; s++) {
+          pixel[s] = from;
+          place[s] = to;
+          // What is left of the last tile reads the last pixel again.
+          if (p + s + 1 >= count) continue;
+          from += step;
+          to += bx * n;
+          if (++column < columns) continue;
+          column = 0;
+          from += leap - columns * step;
+          to += (size_t)(by * width - columns * bx) * n;
+        }
+#if WIDE == 2
+        if (vectors == 2)
+          tileWide(pixel, own, packed, down, across, pitch, channels, tile);
+        else
+#endif
+          tileNarrow(pixel, own, packed, down, across, pitch, channels, tile);
+        int real = min(PIXELS, count - p);
+        for (int k = 0; k < vectors; k++) {
+          int channel = j + k * VW;
+          const float *sums = tile + k * VW;
+          if (n - channel >= VW)
+            endVectors(e, sums, vectors * VW, place, channel, real, row[k], norm[k], &losses);
+          else
+            for (int s = 0; s < real; s++)
+              endPart(
+                e, LOAD(sums + s * vectors * VW), place[s] + channel, row[k], norm[k], n - channel, &losses);
+        }
+        if (LOSSES) collect(&losses, &total);
+      }
+    }
+  }
+#if POOL_HEIGHT
+  size_t small = pooledStart(plan, sample, q0);
+  poolBand(
+    pad + plan[MAPS], plan, pooledRows(plan, q0, rows), c->result + small, c->switches + small);
+#endif
+  if (LOSSES) endLosses(e, unit, &total);
+}
+
 kernel GROUP_1D void correlate(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
   ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, volatile global int *taken, ulong taken0,
@@ -69,87 +153,18 @@ kernel GROUP_1D void correlate(
   global float *switches, ulong switches0,
 #endif
   EPILOGUE_ARGUMENTS) {
-  float tile[PIXELS * WIDE * VW];
-  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
-  int bx = plan[B_X], by = plan[B_Y], height = plan[OUT_HEIGHT], width = plan[OUT_WIDTH];
   global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
 #if POOL_HEIGHT
-  Epilogue e = EPILOGUE(pad + plan[MAPS], 0, n);
+  Epilogue e = EPILOGUE(pad + plan[MAPS], 0, plan[OUT_CHANNELS]);
+  Correlation c = {x + x0, weights + weights0, result + result0, switches + switches0, pad, plan};
 #else
-  Epilogue e = EPILOGUE(result + result0, 0, n);
+  Epilogue e = EPILOGUE(result + result0, 0, plan[OUT_CHANNELS]);
+  Correlation c = {x + x0, weights + weights0, result + result0, 0, pad, plan};
 #endif
-  Losses losses = {(V)0.0f, (V)0.0f};
-  Sum total = NO_SUM;
-  int pitch = plan[PAD_WIDTH] * channels;
-  long leap = plan[A_Y] * pitch, step = plan[A_X] * channels;
   bool fresh = true;
-
   FOR_UNITS(unit, plan, taken + taken0) {
-    int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
-    int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
-    padImage(
-      x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan,
-      fresh);
+    correlateBand(&c, &e, unit, fresh);
     fresh = false;
-    for (int j = 0; j < n; j += WIDE * VW) {
-      int vectors = WIDE == 2 && n - j > VW ? 2 : 1;
-      V row[WIDE], norm[WIDE];
-      for (int k = 0; k < vectors; k++) {
-        int count = n - j - k * VW;
-        row[k] = loadRow(&e, j + k * VW, count);
-        norm[k] = loadNorms(&e, j + k * VW, count);
-      }
-      for (int phase = 0; phase < by * bx; phase++) {
-        int ry = phase / bx, rx = phase % bx;
-        Plan down = plan + plan[PHASES_Y] + ry * PHASE, across = plan + plan[PHASES_X] + rx * PHASE;
-        const global float *own = weights + weights0 + (size_t)plan[plan[STEPS] + phase] * packed + j;
-        // Of the band's pixels in this phase: the next one's corner, and its place in the result.
-        int columns = (width - rx + bx - 1) / bx, lines = min(rows, (height - ry + by - 1) / by - q0);
-        int count = lines * columns, column = 0;
-        const global float *from = pad;
-        size_t to = ((POOL_HEIGHT ? 0 : (size_t)sample * height + q0 * by + ry) * width + rx) * n;
-        for (int p = 0; p < count; p += PIXELS) {
-          const global float *pixel[PIXELS];
-          size_t place[PIXELS];
-          for (int s = 0; s < PIXELS; s++) {
-            pixel[s] = from;
-            place[s] = to;
-            // What is left of the last tile reads the last pixel again.
-            if (p + s + 1 >= count) continue;
-            from += step;
-            to += bx * n;
-            if (++column < columns) continue;
-            column = 0;
-            from += leap - columns * step;
-            to += (size_t)(by * width - columns * bx) * n;
-          }
-#if WIDE == 2
-          if (vectors == 2)
-            tileWide(pixel, own, packed, down, across, pitch, channels, tile);
-          else
-#endif
-            tileNarrow(pixel, own, packed, down, across, pitch, channels, tile);
-          int real = min(PIXELS, count - p);
-          for (int k = 0; k < vectors; k++) {
-            int channel = j + k * VW;
-            const float *sums = tile + k * VW;
-            if (n - channel >= VW)
-              endVectors(&e, sums, vectors * VW, place, channel, real, row[k], norm[k], &losses);
-            else
-              for (int s = 0; s < real; s++)
-                endPart(
-                  &e, LOAD(sums + s * vectors * VW), place[s] + channel, row[k], norm[k], n - channel, &losses);
-          }
-          if (LOSSES) collect(&losses, &total);
-        }
-      }
-    }
-#if POOL_HEIGHT
-    size_t small = pooledStart(plan, sample, q0);
-    poolBand(
-      pad + plan[MAPS], plan, pooledRows(plan, q0, rows), result + result0 + small, switches + switches0 + small);
-#endif
-    if (LOSSES) endLosses(&e, unit, &total);
   }
   END_PIECES(taken + taken0)
 }

@@ -204,6 +204,65 @@ INLINE void gradientTile(
 
 #endif
 
+typedef struct {
+  const global float *x, *y, *switches;
+  global float *slices;
+  // The work-item's scratch memory.
+  global float *pad;
+  Plan plan;
+  int deltaIsLarge;
+} Gradient;
+
+// A piece of work; `untouched` says that nothing is in the scratch memory yet.
+OUTLINE void addPiece(const Gradient *g, int piece, bool untouched) {
+  Plan plan = g->plan;
+  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
+  global float *pad = g->pad, *copied = pad + plan[PACKED_ROWS];
+  int biases = g->deltaIsLarge ? channels : n;
+  Plan list = plan + plan[GROUP_LIST];
+  // Tiles, column by column.
+  int down = plan[GROUPS] / TILE_GROUPS, tiles = down * ((packed + COLUMNS - 1) / COLUMNS);
+  int index = piece / plan[PARTS], part = piece % plan[PARTS];
+  int firstTile = (long)tiles * part / plan[PARTS], endTile = (long)tiles * (part + 1) / plan[PARTS];
+  global float *slice = g->slices + index * (size_t)plan[SLICE];
+  // The sums of δ's channels come last in a slice, behind what rounding took from them.
+  global float *bias = slice + plan[SLICE] - biases, *errors = bias - biases;
+  int start = index * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
+
+  for (int unit = start; unit < end; unit++) {
+    bool fresh = unit == start;
+    int sample = unit / plan[BANDS], band = unit % plan[BANDS], q0 = band * plan[BAND];
+    int rows = min(plan[BAND], plan[Q_HEIGHT] - q0), pixels = rows * plan[Q_WIDTH];
+    const global float *image = g->x + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels;
+#if POOL_HEIGHT
+    size_t at = pooledStart(plan, sample, q0);
+    int pooled = pooledRows(plan, q0, rows), summed = pooled * plan[POOLED_WIDTH];
+    unpoolBand(g->y + at, g->switches + at, plan, pooled, rows, copied);
+#else
+    size_t at = ((size_t)sample * plan[Q_HEIGHT] + q0) * plan[Q_WIDTH] * n;
+    int summed = rows * plan[Q_WIDTH];
+#endif
+    const global float *delta = g->y + at;
+    padImage(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, untouched && fresh);
+#if POOL_HEIGHT
+    const global float *own = copied;
+#else
+    const global float *own = packRows(delta, pixels, n, packed, copied);
+#endif
+    for (int tile = firstTile; tile < endTile; tile++) {
+      int j = tile / down * COLUMNS, group = tile % down * TILE_GROUPS;
+      gradientTile(pad, own, plan, list + group, rows, packed, j, slice + TILE_SUMS(group, packed, j), fresh);
+    }
+    // Afterwards, as the tiles' multiply-adds hide the misses of who reads δ first. Bands of the large image overlap, so
+    // its channels are summed once per sample, with the first band.
+    if (part == 0 && !g->deltaIsLarge)
+      addChannels(delta, summed, n, bias, errors, fresh);
+    else if (part == 0 && (band == 0 || fresh))
+      addChannels(
+        image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, errors, fresh);
+  }
+}
+
 kernel GROUP_1D void GRADIENT_KERNEL(
   const global float *x, ulong x0, const global float *y, ulong y0, global float *slices, ulong slices0,
   global float *scratch, ulong scratch0, Plan plan, ulong plan0, volatile global int *taken, ulong taken0,
@@ -212,56 +271,16 @@ kernel GROUP_1D void GRADIENT_KERNEL(
   , const global float *switches, ulong switches0
 #endif
 ) {
-  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], packed = plan[PACKED];
-  global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
-  global float *copied = pad + plan[PACKED_ROWS];
+  Gradient g = {
+    .x = x + x0, .y = y + y0, .slices = slices + slices0, .pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH],
+    .plan = plan, .deltaIsLarge = deltaIsLarge};
+#if POOL_HEIGHT
+  g.switches = switches + switches0;
+#endif
   bool untouched = true;
-  int biases = deltaIsLarge ? channels : n;
-  Plan list = plan + plan[GROUP_LIST];
-  // Tiles, column by column.
-  int down = plan[GROUPS] / TILE_GROUPS, tiles = down * ((packed + COLUMNS - 1) / COLUMNS);
-
   FOR_PIECES(piece, plan[SLICES] * plan[PARTS], taken + taken0) {
-    int index = piece / plan[PARTS], part = piece % plan[PARTS];
-    int firstTile = (long)tiles * part / plan[PARTS], endTile = (long)tiles * (part + 1) / plan[PARTS];
-    global float *slice = slices + index * (size_t)plan[SLICE];
-    // The sums of δ's channels come last in a slice, behind what rounding took from them.
-    global float *bias = slice + plan[SLICE] - biases, *errors = bias - biases;
-    int start = index * plan[CHUNK], end = min(start + plan[CHUNK], plan[UNITS]);
-
-    for (int unit = start; unit < end; unit++) {
-      bool fresh = unit == start;
-      int sample = unit / plan[BANDS], band = unit % plan[BANDS], q0 = band * plan[BAND];
-      int rows = min(plan[BAND], plan[Q_HEIGHT] - q0), pixels = rows * plan[Q_WIDTH];
-      const global float *image = x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels;
-#if POOL_HEIGHT
-      size_t at = pooledStart(plan, sample, q0);
-      int pooled = pooledRows(plan, q0, rows), summed = pooled * plan[POOLED_WIDTH];
-      unpoolBand(y + y0 + at, switches + switches0 + at, plan, pooled, rows, copied);
-#else
-      size_t at = ((size_t)sample * plan[Q_HEIGHT] + q0) * plan[Q_WIDTH] * n;
-      int summed = rows * plan[Q_WIDTH];
-#endif
-      const global float *delta = y + y0 + at;
-      padImage(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, untouched);
-      untouched = false;
-#if POOL_HEIGHT
-      const global float *own = copied;
-#else
-      const global float *own = packRows(delta, pixels, n, packed, copied);
-#endif
-      for (int tile = firstTile; tile < endTile; tile++) {
-        int j = tile / down * COLUMNS, g = tile % down * TILE_GROUPS;
-        gradientTile(pad, own, plan, list + g, rows, packed, j, slice + TILE_SUMS(g, packed, j), fresh);
-      }
-      // Afterwards, as the tiles' multiply-adds hide the misses of who reads δ first. Bands of the large image overlap, so
-      // its channels are summed once per sample, with the first band.
-      if (part == 0 && !deltaIsLarge)
-        addChannels(delta, summed, n, bias, errors, fresh);
-      else if (part == 0 && (band == 0 || fresh))
-        addChannels(
-          image, band == 0 ? plan[IN_HEIGHT] * plan[IN_WIDTH] : 0, channels, bias, errors, fresh);
-    }
+    addPiece(&g, piece, untouched);
+    untouched = false;
   }
   END_PIECES(taken + taken0)
 }

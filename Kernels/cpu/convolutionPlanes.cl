@@ -129,77 +129,90 @@ INLINE V repeated(V x, int n) {
   return LOAD(lanes);
 }
 
+typedef struct {
+  const global float *x, *weights;
+  // The work-item's scratch memory.
+  global float *pad;
+  Plan plan;
+  // What is added to the result's channels, and their norms, as lanes have them.
+  V row, norm;
+} Correlation;
+
+// One band of a sample.
+OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bool fresh) {
+  Plan plan = c->plan;
+  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], bx = plan[B_X], width = plan[PLANE_WIDTH];
+  Losses losses = {(V)0.0f, (V)0.0f};
+  Sum total = NO_SUM;
+  global float *pad = c->pad, *stage = pad + plan[STAGE_START], *lines = pad + plan[LINE_START];
+  int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
+  int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
+  padPlanes(
+    c->x + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
+  int vectors = (rows * width + VW - 1) / VW;
+  for (int phase = 0; phase < plan[B_Y] * bx; phase++) {
+    Plan down = plan + plan[PHASES_Y] + phase / bx * PHASE, across = plan + plan[PHASES_X] + phase % bx * PHASE;
+    const global float *own = c->weights + (size_t)plan[plan[STEPS] + phase] * OUTPUTS;
+    global float *to = stage + (size_t)phase * n * plan[STAGE];
+    for (int f = 0; f < vectors; f += BLOCK) sumBlock(pad + f * VW, own, plan, down, across, to + f * VW);
+  }
+
+  int y0 = q0 * plan[B_Y], y1 = min((q0 + rows) * plan[B_Y], plan[OUT_HEIGHT]);
+  int floats = plan[OUT_WIDTH] * n;
+  size_t at = ((size_t)sample * plan[OUT_HEIGHT] + y0) * floats;
+  for (int y = y0; y < y1; y++) {
+    const global float *from =
+      stage + (size_t)(y % plan[B_Y]) * bx * n * plan[STAGE] + (y / plan[B_Y] - q0) * width;
+    global float *to = lines + (size_t)(y - y0) * floats;
+#if WOVEN
+    // Vectors may reach beyond the row; the next row overwrites that.
+    for (int p = 0; p * WOVEN < floats; p += VW) {
+      V rows[WOVEN];
+#pragma unroll
+      for (int z = 0; z < WOVEN; z++) rows[z] = LOAD(from + z * plan[STAGE] + p);
+      interleave(rows, WOVEN);
+#pragma unroll
+      for (int z = 0; z < WOVEN; z++) STORE(rows[z], to + p * WOVEN + z * VW);
+    }
+#else
+    for (int p = 0; p < plan[OUT_WIDTH]; p++)
+      for (int k = 0; k < n; k++) to[p * n + k] = from[(size_t)(p % bx * n + k) * plan[STAGE] + p / bx];
+#endif
+  }
+#if WOVEN
+  int all = (y1 - y0) * floats;
+  int i = 0;
+  for (; i + VW <= all; i += 32 * VW) {
+    endVectors(e, lines + i, VW, at + i, 0, min((all - i) / VW, 32), c->row, c->norm, &losses);
+    collect(&losses, &total);
+  }
+  if (all % VW > 0) endPart(e, LOAD(lines + all / VW * VW), at + all / VW * VW, c->row, c->norm, all % VW, &losses);
+#else
+  for (int i = 0; i < (y1 - y0) * floats; i += n) {
+    endPart(e, loadPart(lines + i, n, 0.0f), at + i, c->row, c->norm, n, &losses);
+    collect(&losses, &total);
+  }
+#endif
+  collect(&losses, &total);
+  endLosses(e, unit, &total);
+}
+
 kernel GROUP_1D void correlatePlanes(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
   ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, volatile global int *taken, ulong taken0,
   EPILOGUE_ARGUMENTS) {
-  int channels = plan[IN_CHANNELS], n = plan[OUT_CHANNELS], bx = plan[B_X], width = plan[PLANE_WIDTH];
+  int n = plan[OUT_CHANNELS];
   Epilogue e = EPILOGUE(result + result0, 0, n);
-  Losses losses = {(V)0.0f, (V)0.0f};
-  Sum total = NO_SUM;
+  V row = loadRow(&e, 0, n), norm = loadNorms(&e, 0, n);
 #if WOVEN
-  V row = repeated(loadRow(&e, 0, n), n), norm = repeated(loadNorms(&e, 0, n), n);
+  row = repeated(row, n);
+  norm = repeated(norm, n);
 #endif
-  global float *pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH];
-  global float *stage = pad + plan[STAGE_START], *lines = pad + plan[LINE_START];
+  Correlation c = {x + x0, weights + weights0, scratch + get_global_id(0) * (size_t)plan[SCRATCH], plan, row, norm};
   bool fresh = true;
-
   FOR_UNITS(unit, plan, taken + taken0) {
-    int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
-    int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
-    padPlanes(
-      x + x0 + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan,
-      fresh);
+    correlateBand(&c, &e, unit, fresh);
     fresh = false;
-    int vectors = (rows * width + VW - 1) / VW;
-    for (int phase = 0; phase < plan[B_Y] * bx; phase++) {
-      Plan down = plan + plan[PHASES_Y] + phase / bx * PHASE, across = plan + plan[PHASES_X] + phase % bx * PHASE;
-      const global float *own = weights + weights0 + (size_t)plan[plan[STEPS] + phase] * OUTPUTS;
-      global float *to = stage + (size_t)phase * n * plan[STAGE];
-      for (int f = 0; f < vectors; f += BLOCK) sumBlock(pad + f * VW, own, plan, down, across, to + f * VW);
-    }
-
-    int y0 = q0 * plan[B_Y], y1 = min((q0 + rows) * plan[B_Y], plan[OUT_HEIGHT]);
-    int floats = plan[OUT_WIDTH] * n;
-    size_t at = ((size_t)sample * plan[OUT_HEIGHT] + y0) * floats;
-    for (int y = y0; y < y1; y++) {
-      const global float *from =
-        stage + (size_t)(y % plan[B_Y]) * bx * n * plan[STAGE] + (y / plan[B_Y] - q0) * width;
-      global float *to = lines + (size_t)(y - y0) * floats;
-#if WOVEN
-      // Vectors may reach beyond the row; the next row overwrites that.
-      for (int p = 0; p * WOVEN < floats; p += VW) {
-        V rows[WOVEN];
-#pragma unroll
-        for (int z = 0; z < WOVEN; z++) rows[z] = LOAD(from + z * plan[STAGE] + p);
-        interleave(rows, WOVEN);
-#pragma unroll
-        for (int z = 0; z < WOVEN; z++) STORE(rows[z], to + p * WOVEN + z * VW);
-      }
-#else
-      for (int p = 0; p < plan[OUT_WIDTH]; p++)
-        for (int k = 0; k < n; k++) to[p * n + k] = from[(size_t)(p % bx * n + k) * plan[STAGE] + p / bx];
-#endif
-    }
-#if WOVEN
-    int all = (y1 - y0) * floats;
-    int i = 0;
-    for (; i + VW <= all; i += 32 * VW) {
-      endVectors(&e, lines + i, VW, at + i, 0, min((all - i) / VW, 32), row, norm, &losses);
-      if (LOSSES) collect(&losses, &total);
-    }
-    if (all % VW > 0) endPart(&e, LOAD(lines + all / VW * VW), at + all / VW * VW, row, norm, all % VW, &losses);
-#else
-    V row = loadRow(&e, 0, n), norm = loadNorms(&e, 0, n);
-    for (int i = 0; i < (y1 - y0) * floats; i += n) {
-      endPart(&e, loadPart(lines + i, n, 0.0f), at + i, row, norm, n, &losses);
-      if (LOSSES) collect(&losses, &total);
-    }
-#endif
-    if (LOSSES) {
-      collect(&losses, &total);
-      endLosses(&e, unit, &total);
-    }
   }
   END_PIECES(taken + taken0)
 }

@@ -23,8 +23,9 @@ INLINE V loadRow(const Epilogue *e, int j, int count) {
   return e->flags & HAS_COLUMN ? loadPart(e->column + j, count, 0.0f) : (V)0.0f;
 }
 
-// Leaves the loss of a band.
+// Leaves the loss of a band, where the epilogue is one.
 INLINE void endLosses(const Epilogue *e, int unit, Sum *total) {
+  if (e->mode != LOSS) return;
   e->partials[unit] = sumLanes(sumOf(total));
   total->sum = total->error = (V)0.0f;
 }

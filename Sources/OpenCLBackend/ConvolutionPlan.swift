@@ -114,9 +114,10 @@ extension OpenCLBackend {
     // Runs of equal, small length are worth kernels of their own.
     let run = inputs * (across.phases.first?.count ?? 0)
     let short = !job.small && across.phases.count == 1 && across.phases[0].eStep == 1 && 1...8 ~= run
-    let module = Module.correlation(
-      width: width, pixels: tilePixels(job, wide: wide), wide: wide,
-      turnSteps: short ? run : Self.turnSteps, losses: key.losses, pools: job.window)
+    let module = available(
+      .correlation(
+        width: width, pixels: tilePixels(job, wide: wide), wide: wide, turnSteps: short ? run : Self.turnSteps,
+        losses: key.losses, pools: job.window), for: job, key)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
       other: try packing(job, key, packed: packed), pieces: pieces, items: items, otherItems: packingItems(job),
@@ -131,7 +132,14 @@ extension OpenCLBackend {
     let planeWidth = (job.padWidth + across.a - 1) / across.a
     let plane = (job.padHeight + down.a - 1) / down.a * planeWidth + vectorWidth
     let lineVectors = (job.cut.band * planeWidth + vectorWidth - 1) / vectorWidth
-    let block = job.small ? 1 : planeBlock(lineVectors, outputs: packed)
+    let woven = across.b * outputs
+    let module = available(
+      .correlationPlanes(
+        outputs: packed, block: job.small ? 1 : planeBlock(lineVectors, outputs: packed),
+        woven: dividesVector(woven) ? woven : 0,
+        split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0), for: job,
+      key)
+    guard case .correlationPlanes(_, let block, _, _) = module else { preconditionFailure("\(module)") }
     let stage = ((lineVectors + block - 1) / block * block + 2) * vectorWidth
     let planes = down.a * across.a * inputs * plane
     // Both ends of the stage may be read beyond.
@@ -147,15 +155,20 @@ extension OpenCLBackend {
     table[.stageStart] = planes + stage
     table[.lineStart] = planes + stages
     let steps = table.addSteps(of: job)
-    let woven = across.b * outputs
-    let module = Module.correlationPlanes(
-      outputs: packed, block: block, woven: dividesVector(woven) ? woven : 0,
-      split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0,
-      losses: key.losses)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlatePlanes, module),
       other: try packing(job, key, packed: packed), pieces: pieces, items: items, otherItems: packingItems(job),
       packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
+  }
+
+  /// The kernels that a convolution takes: `module`, or others that are there already and make the same, since compiling
+  /// takes longer than many convolutions. Those that may end in a loss end in anything; where sums are few, any tile will do,
+  /// but for a loss, which is added up tile by tile.
+  private func available(_ module: Module, for job: CorrelationJob, _ key: ConvolutionKey) -> Module {
+    for same in [module, module.withLosses] where programs[same] != nil { return same }
+    guard job.small && !key.losses else { return module }
+    let alike = [module.withAnyTile, module.withLosses.withAnyTile]
+    return programs.keys.filter { alike.contains($0.withAnyTile) }.min { "\($0)" < "\($1)" } ?? module
   }
 
   /// The gradient of the weights: runs of a window in groups, which a tile of sums takes several of.

@@ -121,10 +121,10 @@ extension KernelTarget {
         ("PHASE", PhaseField.allCases.count), ("PIXELS", pixels), ("WIDE", wide), ("TURN_STEPS", turnSteps),
         ("LOSSES", losses ? 1 : 0),
       ] + macros(window)
-    case .correlationPlanes(let outputs, let block, let woven, let split, let losses):
+    case .correlationPlanes(let outputs, let block, let woven, let split):
       [
         ("PHASE", PhaseField.allCases.count), ("OUTPUTS", outputs), ("BLOCK", block), ("WOVEN", woven),
-        ("SPLIT", split), ("LOSSES", losses ? 1 : 0),
+        ("SPLIT", split), ("LOSSES", 1),
       ]
     case .gradient(_, let wide, let length, let groups, let window):
       [("OUTPUTS", 0), ("WIDE", wide), ("GROUP_NEIGHBOURS", length), ("TILE_GROUPS", groups)] + macros(window)

@@ -15,7 +15,7 @@ enum Module: Hashable {
   case optimizer(OptimizerCode)
   /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without.
   case correlation(width: Int, pixels: Int, wide: Int, turnSteps: Int, losses: Bool, pools: PooledWindow?)
-  case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int, losses: Bool)
+  case correlationPlanes(outputs: Int, block: Int, woven: Int, split: Int)
   case gradient(width: Int, wide: Int, length: Int, groups: Int, pools: PooledWindow?)
   case gradientOfFew(outputs: Int)
   /// What packs a convolution's weights, and adds up the slices of their gradient.
@@ -24,6 +24,25 @@ enum Module: Hashable {
   case taps
   /// Pooling by vectors of so many channels. A tile of 0 stands for windows that do not tile the image.
   case pooling(width: Int, tileHeight: Int, tileWidth: Int)
+}
+
+extension Module {
+  /// The same, which may also end in a loss.
+  var withLosses: Module {
+    guard case .correlation(let width, let pixels, let wide, let turnSteps, _, let pools) = self else { return self }
+    return .correlation(width: width, pixels: pixels, wide: wide, turnSteps: turnSteps, losses: true, pools: pools)
+  }
+
+  /// What convolutions have in common that differ in their tiles alone.
+  var withAnyTile: Module {
+    switch self {
+    case .correlation(let width, _, let wide, _, let losses, let pools):
+      .correlation(width: width, pixels: 0, wide: wide, turnSteps: 0, losses: losses, pools: pools)
+    case .correlationPlanes(let outputs, _, let woven, let split):
+      .correlationPlanes(outputs: outputs, block: 0, woven: woven, split: split)
+    default: self
+    }
+  }
 }
 
 /// A window that the kernel around it pools by.

@@ -70,6 +70,29 @@ import Testing
     try check([1, 2, 5].map { try CPUBackend(threads: $0) }, Self.cases + products)
   }
 
+  /// Few samples, and epilogues without a loss, take convolution kernels that are there for others.
+  @Test func sumsDoNotFollowWhatIsCompiled() throws {
+    let shared = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+    let kinds: [ConvolutionCase.Kind] = [
+      .loss(.bce, .sigmoid, bias: true), .forward(.relu, bias: true), .accumulate,
+    ]
+    for (side, channels, outputs) in [(ConvolutionSide.small, 8, 36), (.large, 35, 4), (.large, 4, 3)] {
+      for samples in [200, 2] {
+        for kind in kinds {
+          let image = ImageGeometry(geometry: Self.geometry(channels, outputs), samples: samples)
+          let alone = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+          try check([alone, shared], [ConvolutionCase(side: side, image: image, kind: kind)])
+        }
+      }
+    }
+  }
+
+  private static func geometry(_ channels: Int, _ outputs: Int) -> ConvolutionGeometry {
+    ConvolutionGeometry(
+      height: 11, width: 14, channels: channels, outputHeight: 5, outputWidth: 4, outputChannels: outputs,
+      kernel: (3, 4), stride: (2, 3), dilation: (1, 2), top: 1, left: 2)
+  }
+
   private func check<B: Backend>(_ backends: [B], _ cases: [any OpCase]? = nil) throws {
     for row in try cases ?? Self.cases {
       var first: [[Double]]?
@@ -93,10 +116,7 @@ import Testing
   private static var productCases: [any OpCase] {
     let backward = GradientTerms(activation: .sigmoid, column: true, l1: 0.01, curvature: true)
     let image = { (channels: Int, outputs: Int) in
-      ImageGeometry(
-        geometry: ConvolutionGeometry(
-          height: 11, width: 14, channels: channels, outputHeight: 5, outputWidth: 4, outputChannels: outputs,
-          kernel: (3, 4), stride: (2, 3), dilation: (1, 2), top: 1, left: 2), samples: 9)
+      ImageGeometry(geometry: geometry(channels, outputs), samples: 9)
     }
     return [
       MatmulCase(m: 250, n: 196, k: 84, transposeB: true, kind: .loss(.bce, .sigmoid, bias: true)),

@@ -30,7 +30,7 @@ import Testing
         .matmul,
         .correlation(
           width: 8, pixels: 3, wide: 1, turnSteps: 4, losses: true, pools: PooledWindow(height: 2, width: 3)),
-        .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5, losses: true),
+        .correlationPlanes(outputs: 2, block: 3, woven: 4, split: 5),
         .gradient(width: 8, wide: 1, length: 3, groups: 4, pools: nil), .gradientOfFew(outputs: 2),
         .weights,
       ]
