@@ -5,10 +5,19 @@
   scale *= precision;                                                                                     \
   lossScale *= precision;
 
-#define LOSS_AT(X, WANTED, WEIGHT, COUNT, LOSSES)                                                         \
-  (hasWeight                                                                                              \
-     ? weightedLossAt(X, WANTED, WEIGHT, loss, activation, scale, lossScale, normaliser, COUNT, LOSSES)   \
-     : lossAt(X, WANTED, loss, activation, scale, lossScale, normaliser, COUNT, LOSSES))
+// A call on a CPU, where it is there once for two kernels.
+#if CPU_FAMILY
+OUTLINE
+#else
+INLINE
+#endif
+V anyLossAt(
+  V x, V wanted, V weight, int hasWeight, int loss, int activation, float scale, float lossScale, float normaliser,
+  int count, Losses *losses) {
+  return hasWeight
+    ? weightedLossAt(x, wanted, weight, loss, activation, scale, lossScale, normaliser, count, losses)
+    : lossAt(x, wanted, loss, activation, scale, lossScale, normaliser, count, losses);
+}
 
 // The loss of pre-activations a [rows, columns] (+ bias) and its gradient, which may overwrite a, in `pieces` partial
 // sums: of as many rows each (CPU), or one per work-group (GPU).
@@ -33,7 +42,7 @@ kernel GROUP_1D void reconstructionLoss(
         if (hasBias) x += loadPart(bias + bias0 + c, count, 0.0f);
         V wanted = loadPart(target + target0 + at + c, count, 0.0f);
         V w = hasWeight ? loadPart(weight + weight0 + at + c, count, 0.0f) : (V)1.0f;
-        storePart(LOSS_AT(x, wanted, w, count, &losses), gradient + gradient0 + at + c, count);
+        storePart(anyLossAt(x, wanted, w, hasWeight, loss, activation, scale, lossScale, normaliser, count, &losses), gradient + gradient0 + at + c, count);
         if (c / VW % 32 == 31) collect(&losses, &total);
       }
       collect(&losses, &total);
@@ -55,7 +64,7 @@ kernel GROUP_1D void reconstructionLoss(
     float x = a[a0 + i];
     if (hasBias) x += bias[bias0 + i % columns];
     float w = hasWeight ? weight[weight0 + i] : 1.0f;
-    gradient[gradient0 + i] = LOSS_AT(x, target[target0 + i], w, 1, &losses);
+    gradient[gradient0 + i] = anyLossAt(x, target[target0 + i], w, hasWeight, loss, activation, scale, lossScale, normaliser, 1, &losses);
     collect(&losses, &sum);
   }
   float total = treeSum(sumOf(&sum), scratch);
@@ -85,7 +94,7 @@ kernel GROUP_1D void sampleLosses(
         if (hasBias) x += loadPart(bias + bias0 + c, count, 0.0f);
         V wanted = loadPart(target + target0 + at + pixel + c, count, 0.0f);
         V w = hasWeight ? loadPart(weight + weight0 + at + pixel + c, count, 0.0f) : (V)1.0f;
-        LOSS_AT(x, wanted, w, count, &sums);
+        anyLossAt(x, wanted, w, hasWeight, loss, activation, scale, lossScale, normaliser, count, &sums);
         if (++turns % 32 == 0) collect(&sums, &total);
       }
     collect(&sums, &total);
@@ -101,7 +110,7 @@ kernel GROUP_1D void sampleLosses(
     float x = a[a0 + r * columns + c];
     if (hasBias) x += bias[bias0 + c % channels];
     float w = hasWeight ? weight[weight0 + r * columns + c] : 1.0f;
-    LOSS_AT(x, target[target0 + r * columns + c], w, 1, &sums);
+    anyLossAt(x, target[target0 + r * columns + c], w, hasWeight, loss, activation, scale, lossScale, normaliser, 1, &sums);
     collect(&sums, &all);
   }
   float total = treeSum(sumOf(&all), scratch);

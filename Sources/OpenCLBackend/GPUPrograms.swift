@@ -11,7 +11,8 @@ package struct GPUProgram {
   private static func programs(_ choice: GPUChoice) -> [GPUProgram] {
     let target = KernelTarget(family: .gpu, nativeWidth: 1, isProcessor: false)
     let single: [(String, Module)] = [
-      ("elementwise", .elementwise), ("reduction", .reduction), ("random", .random), ("sampling", .sampling),
+      ("elementwise", .elementwise), ("losses", .losses), ("reduction", .reduction), ("random", .random),
+      ("sampling", .sampling),
       ("mixed", .mixed), ("peak", .peak), ("pooling", .pooling(width: 1, tileHeight: 0, tileWidth: 0)),
       ("slices", .slices), ("taps", .taps),
     ]

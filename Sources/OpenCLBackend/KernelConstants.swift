@@ -103,7 +103,7 @@ extension KernelTarget {
   /// What a module is compiled for. 0 stands for a number that its kernels learn at run time.
   private func macros(_ module: Module) -> [Macro] {
     switch module {
-    case .elementwise, .reduction, .mixed, .taps, .slices: []
+    case .elementwise, .losses, .reduction, .mixed, .taps, .slices: []
     case .optimizer(let rule): [("RULE", Int(rule.code))]
     case .matmul:
       [

@@ -10,7 +10,7 @@ enum Module: Hashable {
   case convolutionGradientTiles(TileProgram)
   /// What adds up their products in slices.
   case slices
-  case elementwise, reduction, random, sampling, mixed, peak
+  case elementwise, losses, reduction, random, sampling, mixed, peak
   /// The update by one rule.
   case optimizer(OptimizerCode)
   /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without.
@@ -81,7 +81,8 @@ enum KernelID: Int, CaseIterable {
     switch self {
     case .matmul: .matmul
     case .addSlices: .slices
-    case .fill, .activateRows, .activationGradient, .reconstructionLoss, .sampleLosses, .softmaxLoss: .elementwise
+    case .fill, .activateRows, .activationGradient: .elementwise
+    case .reconstructionLoss, .sampleLosses, .softmaxLoss: .losses
     case .mixedOutput, .mixedLoss: .mixed
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale,
       .logVarianceGradient:
@@ -153,8 +154,8 @@ extension KernelTarget {
     case .convolveTiles(let program, _): return tiles(program) + ["gpu/image", "gpu/convolution"]
     case .convolutionGradientTiles(let program): return tiles(program) + ["gpu/image", "gpu/convolutionGradient"]
     case .slices: return functions + ["common/epilogue", "gpu/slices"]
-    case .elementwise:
-      return ["common/prelude", "common/functions", "common/memory", "common/activation", "common/loss"]
+    case .elementwise: return functions + ["common/memory", "common/activation"]
+    case .losses: return functions + ["common/loss"]
     case .optimizer: return ["common/prelude", "common/optimizer"]
     case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
     case .random: return ["common/prelude", "common/functions", "common/random"]
