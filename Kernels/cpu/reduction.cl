@@ -32,7 +32,7 @@ INLINE V sumOfColumns(
 }
 
 // Σ over rows of VW columns from j on, of x or of f′(x)². A whole vector has a loop of its own.
-INLINE V sumColumns(const global float *x, int rows, int columns, int j, bool slopes, int activation) {
+OUTLINE V sumColumns(const global float *x, int rows, int columns, int j, bool slopes, int activation) {
   int count = columns - j;
   return count >= VW ? sumOfColumns(x + j, rows, columns, VW, slopes, activation)
                      : sumOfColumns(x + j, rows, columns, count, slopes, activation);
@@ -48,7 +48,7 @@ INLINE V sumTerm(
   return value * value;
 }
 
-INLINE float sumTerms(
+OUTLINE float sumTerms(
   const global float *x, const global float *theta, long i, long end, int kind, long decayCount, float decay) {
   Sum sum = NO_SUM;
 #define TERM(t) sumTerm(x, theta, i + (t) * VW, VW, kind, decayCount, decay)
