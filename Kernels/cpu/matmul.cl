@@ -171,14 +171,20 @@ OUTLINE void packTransposed(
     return true;                                                                                          \
   }
 
+// A sum that is not made one multiply-add with a product before it.
+INLINE V plus(V a, V b) { return a + b; }
+
 // Ends the tile at row i of a whole panel, in the epilogues of most layers: they have loops of their own, which decide
 // nothing per vector. Returns false, and does nothing, in another one.
-OUTLINE bool endTile(const Epilogue *e, const float *tile, int i, int rows, int column, Losses *losses) {
+OUTLINE bool endTile(
+  const Epilogue *e, const float *tile, int i, int rows, int column, bool add, Losses *losses) {
   global float *c = e->c + (size_t)i * e->n + column;
   if (e->mode == DENSE_GRADIENT && !(e->flags & HAS_PULL)) {
     V scale = (V)e->productScale;
+    if (add) END_TILE(plus(x * scale, LOAD(c + at)))
     END_TILE(x * scale)
   }
+  if (add) return false;
   if (e->mode == FORWARD && (e->flags & HAS_BIAS)) {
     const global float *bias = e->bias + column;
     if (e->activation == SIGMOID) END_TILE(activate(x + LOAD(bias + j), SIGMOID))
@@ -201,7 +207,7 @@ OUTLINE bool endTile(const Epilogue *e, const float *tile, int i, int rows, int 
 // the epilogue.
 INLINE void store(
   const Epilogue *e, const float *tile, int i, int rows, int column, bool add, bool ends, Losses *losses) {
-  if (ends && !add && column + PANEL <= e->n && endTile(e, tile, i, rows, column, losses)) return;
+  if (ends && column + PANEL <= e->n && endTile(e, tile, i, rows, column, add, losses)) return;
   for (int r = 0; r < rows; r++)
     for (int j = column; j < min(column + PANEL, e->n); j += VW) {
       int count = e->n - j;
