@@ -27,14 +27,14 @@
   at += (steps);       \
   weights += (size_t)(steps) * packed;
 
-// PIXELS × W vectors of sums into `tile`. `pixels` points to each one's corner in the padded band.
+// PIXELS × W vectors of sums into `tile`; `corners` says where each pixel's is in the padded band.
 #define TILE(NAME, W)                                                                                        \
   OUTLINE void NAME(                                                                                         \
-    const global float *const *pixels, const global float *weights, int packed, Plan down, Plan across,      \
+    const global float *pad, Plan corners, const global float *weights, int packed, Plan down, Plan across, \
     int pitch, int channels, float *tile) {                                                                  \
     V sum[PIXELS][W];                                                                                        \
     const global float *x[PIXELS];                                                                           \
-    _Pragma("unroll") for (int p = 0; p < PIXELS; p++) x[p] = pixels[p];                                     \
+    _Pragma("unroll") for (int p = 0; p < PIXELS; p++) x[p] = pad + corners[2 * p];                                     \
     _Pragma("unroll") for (int p = 0; p < PIXELS; p++)                                                       \
       _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = (V)0.0f;                                     \
     bool joined = across[E_STEP] == 1;                                                                       \
@@ -80,7 +80,6 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
   Losses losses = {(V)0.0f, (V)0.0f};
   Sum total = NO_SUM;
   int pitch = plan[PAD_WIDTH] * channels;
-  long leap = plan[A_Y] * pitch, step = plan[A_X] * channels;
   int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
   int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
   padImage(
@@ -97,42 +96,29 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
       int ry = phase / bx, rx = phase % bx;
       Plan down = plan + plan[PHASES_Y] + ry * PHASE, across = plan + plan[PHASES_X] + rx * PHASE;
       const global float *own = c->weights + (size_t)plan[plan[STEPS] + phase] * packed + j;
-      // Of the band's pixels in this phase: the next one's corner, and its place in the result.
-      int columns = (width - rx + bx - 1) / bx, lines = min(rows, (height - ry + by - 1) / by - q0);
-      int count = lines * columns, column = 0;
-      const global float *from = pad;
-      size_t to = ((POOL_HEIGHT ? 0 : (size_t)sample * height + q0 * by + ry) * width + rx) * n;
-      for (int p = 0; p < count; p += PIXELS) {
-        const global float *pixel[PIXELS];
-        size_t place[PIXELS];
-        for (int s = 0; s < PIXELS; s++) {
-          pixel[s] = from;
-          place[s] = to;
-          // What is left of the last tile reads the last pixel again.
-          if (p + s + 1 >= count) continue;
-          from += step;
-          to += bx * n;
-          if (++column < columns) continue;
-          column = 0;
-          from += leap - columns * step;
-          to += (size_t)(by * width - columns * bx) * n;
-        }
+      // The band's pixels in this phase: their corners in the padded band, and places from the first one's.
+      int columns = (width - rx + bx - 1) / bx, count = min(rows, (height - ry + by - 1) / by - q0) * columns;
+      Plan list = plan + plan[plan[CORNERS] + rx];
+      size_t first = ((POOL_HEIGHT ? 0 : (size_t)sample * height + q0 * by + ry) * width + rx) * n;
+      for (int p = 0; p < count; p += PIXELS, list += 2 * PIXELS) {
 #if WIDE == 2
         if (vectors == 2)
-          tileWide(pixel, own, packed, down, across, pitch, channels, tile);
+          tileWide(pad, list, own, packed, down, across, pitch, channels, tile);
         else
 #endif
-          tileNarrow(pixel, own, packed, down, across, pitch, channels, tile);
+          tileNarrow(pad, list, own, packed, down, across, pitch, channels, tile);
+        // What is left of the last tile is not stored.
         int real = min(PIXELS, count - p);
         for (int k = 0; k < vectors; k++) {
           int channel = j + k * VW;
           const float *sums = tile + k * VW;
           if (n - channel >= VW)
-            endVectors(e, sums, vectors * VW, place, channel, real, row[k], norm[k], &losses);
+            endVectors(e, sums, vectors * VW, list + 1, first + channel, real, row[k], norm[k], &losses);
           else
             for (int s = 0; s < real; s++)
               endPart(
-                e, LOAD(sums + s * vectors * VW), place[s] + channel, row[k], norm[k], n - channel, &losses);
+                e, LOAD(sums + s * vectors * VW), first + PLACE(list + 1, s) + channel, row[k], norm[k], n - channel,
+                &losses);
         }
         if (LOSSES) collect(&losses, &total);
       }

@@ -118,6 +118,8 @@ extension OpenCLBackend {
       .correlation(
         width: width, pixels: tilePixels(job, wide: wide), wide: wide, turnSteps: short ? run : Self.turnSteps,
         losses: key.losses, pools: job.window), for: job, key)
+    guard case .correlation(_, let pixels, _, _, _, _) = module else { preconditionFailure("\(module)") }
+    table.addCorners(of: job, pixels: pixels)
     return ConvolutionPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
       other: try packing(job, key, packed: packed), pieces: pieces, items: items, otherItems: packingItems(job),

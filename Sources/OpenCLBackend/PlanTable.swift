@@ -16,8 +16,9 @@ enum PlanField: Int32, KernelCode {
   /// Planes: floats and columns of a plane; floats of a row of the stage; where in scratch memory the stage and the lines
   /// of the result begin.
   case plane, planeWidth, stage, stageStart, lineStart
-  /// Where lists begin: phases along y and x, and the first step in the packed weights of each pair of them.
-  case phasesY, phasesX, steps
+  /// Where lists begin: phases along y and x; the first step in the packed weights of each pair of them; and of each phase along
+  /// x where the list of a band's pixels begins.
+  case phasesY, phasesX, steps, corners
   /// The weight gradient: where in scratch memory rows of y are packed; groups of a run and of all, neighbours of a group,
   /// and whether these are the lanes; floats of a slice, slices, and work-items that share one; how far behind sums lies
   /// what rounding takes from them, or 0; whether taps along x lie side by side; the first taps that meet the image, and
@@ -62,6 +63,23 @@ struct PlanTable {
     }
     add(firsts, at: .steps)
     return steps
+  }
+
+  /// Appends, for each phase along x, a band's pixels: for each the float at its corner in the padded band, and its own place in the
+  /// result, counted from the band's first one of that phase. A tile may go on beyond the last pixel, which is then repeated.
+  mutating func addCorners(of job: CorrelationJob, pixels: Int) {
+    let (down, across) = (job.down, job.across)
+    var starts: [Int: Int] = [:]
+    let columns = across.phases.indices.map { (across.output - $0 + across.b - 1) / across.b }
+    for count in columns where starts[count] == nil {
+      starts[count] = numbers.count
+      for pixel in 0..<job.cut.band * count + pixels - 1 {
+        let (q, p) = min(pixel, job.cut.band * count - 1).quotientAndRemainder(dividingBy: count)
+        numbers.append((q * down.a * job.padWidth + p * across.a) * job.inputs)
+        numbers.append((q * down.b * across.output + p * across.b) * job.outputs)
+      }
+    }
+    add(columns.map { starts[$0]! }, at: .corners)
   }
 
   /// As a buffer of floats holds them.
