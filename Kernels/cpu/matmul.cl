@@ -227,7 +227,7 @@ OUTLINE void storeTurned(const Epilogue *e, const float *sums, int i, int rows, 
       int count = rows - r;
       V block[VW];
 #pragma unroll
-      for (int l = 0; l < VW; l++) block[l] = scaled(e, LOAD(sums + (r + l) * PANEL + w));
+      for (int l = 0; l < VW; l++) block[l] = scaled(e, LOAD(sums + min(r + l, rows - 1) * PANEL + w));
       interleave(block, VW);
       global float *c = e->c + (size_t)(column + w) * e->n + i + r;
       if (simple && count >= VW && column + w + VW <= e->m) {
@@ -258,15 +258,16 @@ INLINE const global float *readByEpilogue(const Epilogue *e) {
   }
 }
 
-// How a product is made: C's transpose has `rows` × `columns` where `turnsResult`.
+// How a product is made, of `rows` × `columns`: C, or its transpose where `turnsResult`.
 typedef struct {
   const global float *a, *b;
   int rows, columns, k, kBlock, chunk, transposeB, turnsResult;
-  // So many blocks are to be turned before A is what is read; see END_PIECES.
+  // So many blocks are to be turned before A can be read; see AWAIT_PARTS.
   int turns;
   volatile global int *taken;
 } Product;
 
+// A piece: `chunk` rows from `start` on of one panel, which is packed into `block`.
 OUTLINE void multiply(const Product *p, const Epilogue *e, int start, int panel, float *block) {
   float tile[TURNED_ROWS * PANEL];
   const global float *read = p->turnsResult ? 0 : readByEpilogue(e);
@@ -382,8 +383,8 @@ INLINE void sumColumns(const Epilogue *e, const global float *delta, int n, int 
   }
 }
 
-// A block of PANEL columns of `from`, the factor to be turned, whose rows are A's; with a dense gradient also the sums of as many
-// of δ's, which is the other factor where the result is turned.
+// A block of PANEL columns of the factor to be turned, `from`, which become rows of A; with a dense gradient also the sums of as
+// many columns of δ, which is the other factor where the result is turned.
 OUTLINE void turn(const Product *p, const Epilogue *e, const global float *from, global float *a, int block) {
   int i = block * PANEL;
   for (int j = i; j < min(i + PANEL, p->rows); j += VW) turnColumns(from, p->rows, p->k, j, a);
@@ -392,7 +393,7 @@ OUTLINE void turn(const Product *p, const Epilogue *e, const global float *from,
 
 kernel GROUP_1D void matmul(
   global float *a, ulong a0, const global float *b, ulong b0, global float *c, ulong c0, int m, int n, int k,
-  int kBlock, int chunk, int transposeB, const global float *turned, ulong turned0, int turns, int turnsResult,
+  int kBlock, int chunk, int transposeB, const global float *source, ulong source0, int turns, int turnsResult,
   volatile global int *taken, ulong taken0, EPILOGUE_ARGUMENTS) {
   float block[KC * PANEL];
   Epilogue e = EPILOGUE(c + c0, m, n);
@@ -402,7 +403,7 @@ kernel GROUP_1D void matmul(
   int chunks = (p.rows + chunk - 1) / chunk, panels = (p.columns + PANEL - 1) / PANEL;
   FOR_PIECES(piece, turns + chunks * panels, taken) {
     if (piece < turns) {
-      turn(&p, &e, turned + turned0, a + a0, piece);
+      turn(&p, &e, source + source0, a + a0, piece);
       LEAVE_PART(taken)
     } else {
       // The narrow last panel comes first: its shorter work evens out the load.
