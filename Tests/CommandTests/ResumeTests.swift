@@ -6,7 +6,7 @@ import Testing
 @Suite struct ResumeTests {
   /// Corruption, KL sparsity, Adam, held-out samples and best weights: all that a checkpoint must carry.
   private let recipe = """
-    train denoising --layers 16,12 --rho 0.2 --data data.csv --batch-size 8 --validation-split 0.1 --patience 1000 \
+    train denoising --layers 16,12 --rho 0.2 --data data.csv --batch-size 8 --validation-split 0.1 --patience 100000 \
     --seed 5 --json
     """
 
