@@ -5,7 +5,7 @@
   scale *= precision;                                                                                     \
   lossScale *= precision;
 
-// A call on a CPU, where it is there once for two kernels.
+// `lossAt`, with weights or without. A call on a CPU, where it is compiled once for two kernels.
 #if CPU_FAMILY
 OUTLINE
 #else
@@ -42,7 +42,9 @@ kernel GROUP_1D void reconstructionLoss(
         if (hasBias) x += loadPart(bias + bias0 + c, count, 0.0f);
         V wanted = loadPart(target + target0 + at + c, count, 0.0f);
         V w = hasWeight ? loadPart(weight + weight0 + at + c, count, 0.0f) : (V)1.0f;
-        storePart(anyLossAt(x, wanted, w, hasWeight, loss, activation, scale, lossScale, normaliser, count, &losses), gradient + gradient0 + at + c, count);
+        x = anyLossAt(
+          x, wanted, w, hasWeight, loss, activation, scale, lossScale, normaliser, count, &losses);
+        storePart(x, gradient + gradient0 + at + c, count);
         if (c / VW % 32 == 31) collect(&losses, &total);
       }
       collect(&losses, &total);
@@ -64,7 +66,8 @@ kernel GROUP_1D void reconstructionLoss(
     float x = a[a0 + i];
     if (hasBias) x += bias[bias0 + i % columns];
     float w = hasWeight ? weight[weight0 + i] : 1.0f;
-    gradient[gradient0 + i] = anyLossAt(x, target[target0 + i], w, hasWeight, loss, activation, scale, lossScale, normaliser, 1, &losses);
+    gradient[gradient0 + i] = anyLossAt(
+      x, target[target0 + i], w, hasWeight, loss, activation, scale, lossScale, normaliser, 1, &losses);
     collect(&losses, &sum);
   }
   float total = treeSum(sumOf(&sum), scratch);

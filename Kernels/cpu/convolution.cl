@@ -120,7 +120,7 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
                 e, LOAD(sums + s * vectors * VW), first + PLACE(list + 1, s) + channel, row[k], norm[k], n - channel,
                 &losses);
         }
-        if (LOSSES) collect(&losses, &total);
+        collectLosses(e, &losses, &total);
       }
     }
   }
@@ -129,7 +129,7 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
   poolBand(
     pad + plan[MAPS], plan, pooledRows(plan, q0, rows), c->result + small, c->switches + small);
 #endif
-  if (LOSSES) endLosses(e, unit, &total);
+  endLosses(e, unit, &total);
 }
 
 kernel GROUP_1D void correlate(

@@ -184,16 +184,16 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
   int i = 0;
   for (; i + VW <= all; i += 32 * VW) {
     endVectors(e, lines + i, VW, at + i, 0, min((all - i) / VW, 32), c->row, c->norm, &losses);
-    collect(&losses, &total);
+    collectLosses(e, &losses, &total);
   }
   if (all % VW > 0) endPart(e, LOAD(lines + all / VW * VW), at + all / VW * VW, c->row, c->norm, all % VW, &losses);
 #else
   for (int i = 0; i < (y1 - y0) * floats; i += n) {
     endPart(e, loadPart(lines + i, n, 0.0f), at + i, c->row, c->norm, n, &losses);
-    collect(&losses, &total);
+    collectLosses(e, &losses, &total);
   }
 #endif
-  collect(&losses, &total);
+  collectLosses(e, &losses, &total);
   endLosses(e, unit, &total);
 }
 

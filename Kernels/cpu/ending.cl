@@ -23,11 +23,15 @@ INLINE V loadRow(const Epilogue *e, int j, int count) {
   return e->flags & HAS_COLUMN ? loadPart(e->column + j, count, 0.0f) : (V)0.0f;
 }
 
-// Leaves the loss of a band, where the epilogue is one.
-INLINE void endLosses(const Epilogue *e, int unit, Sum *total) {
-  if (e->mode != LOSS) return;
+// Ends a stretch of a band's loss, where the epilogue is one.
+INLINE void collectLosses(const Epilogue *e, Losses *losses, Sum *total) {
+  if (LOSSES && e->mode == LOSS) collect(losses, total);
+}
+
+// Leaves the loss of a band, likewise.
+INLINE void endLosses(const Epilogue *e, int unit, const Sum *total) {
+  if (!LOSSES || e->mode != LOSS) return;
   e->partials[unit] = sumLanes(sumOf(total));
-  total->sum = total->error = (V)0.0f;
 }
 
 INLINE V loadNorms(const Epilogue *e, int j, int count) {

@@ -383,8 +383,8 @@ INLINE void sumColumns(const Epilogue *e, const global float *delta, int n, int 
   }
 }
 
-// A block of PANEL columns of the factor to be turned, `from`, which become rows of A; with a dense gradient also the sums of as
-// many columns of δ, which is the other factor where the result is turned.
+// A block of PANEL columns of the factor to be turned, `from`, which become rows of A; with a dense gradient also the sums
+// of as many columns of δ, which is the other factor where the result is turned.
 OUTLINE void turn(const Product *p, const Epilogue *e, const global float *from, global float *a, int block) {
   int i = block * PANEL;
   for (int j = i; j < min(i + PANEL, p->rows); j += VW) turnColumns(from, p->rows, p->k, j, a);

@@ -135,12 +135,11 @@ extension OpenCLBackend {
     let plane = (job.padHeight + down.a - 1) / down.a * planeWidth + vectorWidth
     let lineVectors = (job.cut.band * planeWidth + vectorWidth - 1) / vectorWidth
     let woven = across.b * outputs
+    let split = across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0
     let module = available(
       .correlationPlanes(
         outputs: packed, block: job.small ? 1 : planeBlock(lineVectors, outputs: packed),
-        woven: dividesVector(woven) ? woven : 0,
-        split: across.a > 1 ? 0 : inputs >= vectorWidth ? vectorWidth : dividesVector(inputs) ? inputs : 0), for: job,
-      key)
+        woven: dividesVector(woven) ? woven : 0, split: split), for: job, key)
     guard case .correlationPlanes(_, let block, _, _) = module else { preconditionFailure("\(module)") }
     let stage = ((lineVectors + block - 1) / block * block + 2) * vectorWidth
     let planes = down.a * across.a * inputs * plane

@@ -12,9 +12,8 @@ package struct GPUProgram {
     let target = KernelTarget(family: .gpu, nativeWidth: 1, isProcessor: false)
     let single: [(String, Module)] = [
       ("elementwise", .elementwise), ("losses", .losses), ("reduction", .reduction), ("random", .random),
-      ("sampling", .sampling),
-      ("mixed", .mixed), ("peak", .peak), ("pooling", .pooling(width: 1, tileHeight: 0, tileWidth: 0)),
-      ("slices", .slices), ("taps", .taps),
+      ("sampling", .sampling), ("mixed", .mixed), ("peak", .peak), ("slices", .slices), ("taps", .taps),
+      ("pooling", .pooling(width: 1, tileHeight: 0, tileWidth: 0)),
     ]
     var modules = single + OptimizerCode.allCases.map { ("optimizer-\($0)", .optimizer($0)) }
     for loadWidth in [4, 1] {
