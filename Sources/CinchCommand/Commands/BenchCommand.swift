@@ -10,7 +10,8 @@ struct BenchCommand: ParsableCommand {
     discussion: """
       Each repeat is one pass over the samples after a warm-up pass. Workloads: \
       \(Workload.all.map(\.name).joined(separator: ", ")). The peak is the rate of a multiply-add loop in registers, \
-      measured in the same run. Run it with nothing else going on; 'cinch selftest --perf' times single ops.
+      measured in the same run; 'at best' is the share of it in the fastest repeat. Run it with nothing else going on; \
+      'cinch selftest --perf' times single ops.
       """)
 
   @Argument(help: ArgumentHelp("What to measure. (default: all)", valueName: "workload"))
