@@ -185,7 +185,7 @@ def main():
         print("\nFrom launch to the end of the first update, on a file of one batch of images.\n")
         images = npy(pathlib.Path(folder) / "images.npy", (128, 28, 28))
         print("| workload | device | kernel cache | seconds |\n|---|---|---|---|")
-        for workload in [name for name in ("deep", "conv") if name in options.workload]:
+        for workload in [name for name in ("deep", "conv", "convpool") if name in options.workload]:
             for device in options.device:
                 for cache in ("warm", "empty") if device.startswith("opencl") else ("–",):
                     seconds, kernels = [], pathlib.Path(folder) / "kernels"
