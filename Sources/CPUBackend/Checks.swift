@@ -15,8 +15,4 @@ extension Tensor where Buffer == CPUBuffer {
 
   /// The same for what is only read.
   var input: UnsafePointer<Float> { get throws { UnsafePointer(try pointer) } }
-
-  func overlaps(_ other: Tensor) -> Bool {
-    buffer === other.buffer && offset < other.offset + other.count && other.offset < offset + count
-  }
 }

@@ -8,7 +8,6 @@ extension CPUBackend {
   ) throws {
     let (m, n, k) = try checkMatmul(
       a, transposeA: transposeA, b, transposeB: transposeB, into: c, epilogue: epilogue, partialCount: lossPartialCount)
-    try require(!c.overlaps(a) && !c.overlaps(b), "A product of \(c.shape) cannot be stored over its own factors.")
 
     var product = cinch_product()
     product.scale = 1
@@ -29,9 +28,6 @@ extension CPUBackend {
   ) throws {
     let (n, inputs, out) = try checkDenseGradient(
       delta: delta, input: input, weightGradient: weightGradient, biasGradient: biasGradient, rowPull: rowPull)
-    try require(
-      !weightGradient.overlaps(delta) && !weightGradient.overlaps(input),
-      "A weight gradient of \(weightGradient.shape) cannot be stored over the delta or the input.")
 
     var product = cinch_product()
     product.a = try delta.input

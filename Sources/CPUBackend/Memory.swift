@@ -37,7 +37,6 @@ extension CPUBackend {
 
   public func copy(_ source: Tensor<CPUBuffer>, to destination: Tensor<CPUBuffer>) throws {
     try checkCopy(source, to: destination)
-    try require(!source.overlaps(destination), "A tensor of \(source.shape) cannot be copied onto a part of itself.")
     try cinch_copy(device, source.input, destination.pointer, Int64(source.count))
     counters.launches += 1
   }

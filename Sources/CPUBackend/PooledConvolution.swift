@@ -7,12 +7,6 @@ extension CPUBackend: PooledConvolutionOps {
     activation: Activation, _ pooling: PoolingGeometry, into y: Tensor<CPUBuffer>, switches: Tensor<CPUBuffer>
   ) throws {
     let samples = try checkPooledConvolution(x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
-    for result in [y, switches] {
-      try require(
-        !result.overlaps(x) && !result.overlaps(weight),
-        "An image of \(result.shape) cannot be stored over what it is made of.")
-    }
-    try require(!switches.overlaps(y), "The switches cannot be stored over the images.")
     var job = self.pooling(cinch_max_pool, pooling, samples)
     (job.result, job.found) = (try y.pointer, try switches.pointer)
     var shape = cinch_convolution(geometry)
@@ -30,9 +24,6 @@ extension CPUBackend: PooledConvolutionOps {
     let samples = try checkPooledGradient(
       x: x, delta: delta, switches: switches, geometry, pooling, weightGradient: weightGradient,
       biasGradient: biasGradient)
-    try require(
-      ![x, delta, switches].contains { weightGradient.overlaps($0) },
-      "A weight gradient of \(weightGradient.shape) cannot be stored over the images it is made of.")
     var job = self.pooling(cinch_unpool, pooling, samples)
     (job.small, job.switches) = (try delta.input, try switches.input)
     var shape = cinch_convolution(geometry)

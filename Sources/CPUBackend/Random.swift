@@ -73,7 +73,7 @@ extension CPUBackend {
   private func gathering(
     _ source: ByteRows<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>
   ) throws -> cinch_gather {
-    try checkGather(source, order, into: batch)
+    try checkGather(source, scalar: MemoryLayout<Float>.size, order, into: batch)
     var job = try gathering(source.packed.input, order, into: batch)
     job.divisor = source.divisor
     return job

@@ -17,6 +17,16 @@ func checkCount<Buffer>(_ tensor: Tensor<Buffer>, _ count: Int, _ op: String, _ 
   }
 }
 
+/// A result must not lie over what is still read while it is made.
+func checkApart<Buffer>(
+  _ op: String, _ result: Tensor<Buffer>, from first: Tensor<Buffer>, _ second: Tensor<Buffer>? = nil
+) throws {
+  let overlaps = result.overlaps(first) || second.map { result.overlaps($0) } ?? false
+  guard !overlaps else {
+    throw fail("'\(op)': a result of \(result.shape) lies over what it is made of: give it memory of its own.")
+  }
+}
+
 private func checkMatrix<Buffer>(
   _ tensor: Tensor<Buffer>, rows: Int, columns: Int, _ op: String, _ name: String
 ) throws {
@@ -38,6 +48,7 @@ package func checkMatmul<Buffer>(
       "'matmul': \(a.shape)\(transposeA ? " transposed" : "") times \(b.shape)\(transposeB ? " transposed" : "") "
         + "does not give \(c.shape).")
   }
+  try checkApart("matmul", c, from: a, b)
   switch epilogue {
   case .none, .accumulate: break
   case .forward(let bias, _):
@@ -60,6 +71,7 @@ package func checkDenseGradient<Buffer>(
   try checkMatrix(input, rows: samples, columns: inputs, "denseGradient", "the input")
   try checkMatrix(weightGradient, rows: outputs, columns: inputs, "denseGradient", "the weight gradient")
   try checkCount(biasGradient, outputs, "denseGradient", "the bias gradient")
+  try checkApart("denseGradient", weightGradient, from: delta, input)
   if let rowPull {
     try checkCount(rowPull.scale, outputs, "denseGradient", "the row pull's scale")
     try checkMatrix(rowPull.weight, rows: outputs, columns: inputs, "denseGradient", "the row pull's weight")
@@ -148,6 +160,7 @@ package func checkSampling<Buffer>(
   }
   let units = ms.columns / 2
   try checkMatrix(z, rows: ms.rows, columns: units, op, name)
+  try checkApart(op, z, from: ms)
   if let draws { try checkDraws(draws, columns: units, op) }
   return (ms.rows, units)
 }
@@ -157,6 +170,7 @@ package func checkSampleGradient<Buffer>(
 ) throws -> (samples: Int, units: Int) {
   let extents = try checkSampling("sampleGradient", ms, delta, "the gradient at the code", draws)
   try checkMatrix(result, rows: ms.rows, columns: ms.columns, "sampleGradient", "the result")
+  try checkApart("sampleGradient", result, from: delta, ms)
   return extents
 }
 
@@ -265,10 +279,20 @@ package func checkGather<Buffer>(_ source: Tensor<Buffer>, _ order: SampleOrder,
   try checkGather(rows: source.rows, columns: source.columns, order, into: batch, "gather")
 }
 
-package func checkGather<Buffer>(_ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
-  let bytes = source.rows * source.columns
-  guard source.packed.count >= (bytes + 7) / 8, source.divisor > 0, source.divisor.isFinite else {
-    throw fail("'gatherBytes': \(source.packed.shape) and divisor \(source.divisor) hold no \(bytes) bytes.")
+/// - Parameter scalar: the bytes of one, of which `source` is packed.
+package func checkGather<Buffer>(
+  _ source: ByteRows<Buffer>, scalar: Int, _ order: SampleOrder, into batch: Tensor<Buffer>
+) throws {
+  let (bytes, overflows) = source.rows.multipliedReportingOverflow(by: source.columns)
+  guard min(source.rows, source.columns) >= 0, !overflows,
+    source.packed.count >= bytes / scalar + (bytes % scalar).signum()
+  else {
+    throw fail(
+      "'gatherBytes': \(source.packed.shape) scalars of \(scalar) bytes do not hold \(source.rows) rows of "
+        + "\(source.columns) bytes.")
+  }
+  guard source.divisor > 0, source.divisor.isFinite else {
+    throw fail("'gatherBytes': a divisor of \(source.divisor) is no positive number.")
   }
   try checkGather(rows: source.rows, columns: source.columns, order, into: batch, "gatherBytes")
 }
@@ -362,6 +386,7 @@ package func checkCopy<Buffer>(_ source: Tensor<Buffer>, to destination: Tensor<
   guard destination.count == source.count else {
     throw fail("'copy': \(source.shape) does not fit \(destination.shape).")
   }
+  try checkApart("copy", destination, from: source)
 }
 
 /// For `write` and `read`: as many host values as the tensor has elements.

@@ -67,6 +67,8 @@ package func checkConvolution<Buffer>(
   try checkImage(large, samples, g.height, g.width, g.channels, op, "the large image")
   try checkImage(small, samples, g.outputHeight, g.outputWidth, g.outputChannels, op, "the small image")
   try checkConvolutionWeight(weight, g, op, "the weight")
+  let (result, source) = side == .small ? (small, large) : (large, small)
+  try checkApart(op, result, from: source, weight)
   let (height, width, channels) =
     side == .small ? (g.outputHeight, g.outputWidth, g.outputChannels) : (g.height, g.width, g.channels)
   switch epilogue {
@@ -96,6 +98,7 @@ package func checkConvolutionGradient<Buffer>(
   try checkImage(y, samples, g.outputHeight, g.outputWidth, g.outputChannels, op, "the small image")
   try checkConvolutionWeight(weightGradient, g, op, "the weight gradient")
   try checkCount(biasGradient, delta == .large ? g.channels : g.outputChannels, op, "the bias gradient")
+  try checkApart(op, weightGradient, from: x, y)
   return samples
 }
 
@@ -108,6 +111,9 @@ package func checkPooledConvolution<Buffer>(
   try checkPooled(x, g, (y, "the pooled image"), switches, pooling, op)
   try checkConvolutionWeight(weight, g, op, "the weight")
   if let bias { try checkCount(bias, g.outputChannels, op, "the bias") }
+  try checkApart(op, y, from: x, weight)
+  try checkApart(op, switches, from: x, weight)
+  try checkApart(op, switches, from: y)
   return x.rows
 }
 
@@ -120,6 +126,8 @@ package func checkPooledGradient<Buffer>(
   try checkPooled(x, g, (delta, "δ"), switches, pooling, op)
   try checkConvolutionWeight(weightGradient, g, op, "the weight gradient")
   try checkCount(biasGradient, g.outputChannels, op, "the bias gradient")
+  try checkApart(op, weightGradient, from: x, delta)
+  try checkApart(op, weightGradient, from: switches)
   return x.rows
 }
 
@@ -149,6 +157,7 @@ package func checkTapSums<Buffer>(
   _ weight: Tensor<Buffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<Buffer>
 ) throws -> (top: Int, left: Int) {
   let (from, to) = (weight.shape.dimensions, result.shape.dimensions)
+  try checkApart("tapSums", result, from: weight)
   guard from.count == 4, to.count == 4, weight.count > 0, min(box.height, box.width) > 0,
     to[2] == from[turned ? 3 : 2], to[3] == from[turned ? 2 : 3]
   else {
@@ -198,7 +207,9 @@ package func checkPooling<Buffer>(
   try checkImage(small, samples, g.outputHeight, g.outputWidth, g.channels, op, "the small image")
   if let switches {
     try checkImage(switches, samples, g.outputHeight, g.outputWidth, g.channels, op, "the tensor of switches")
+    try checkApart(op, switches, from: large, small)
   }
+  try checkApart(op, side == .small ? small : large, from: side == .small ? large : small)
   guard let below else { return samples }
   switch side {
   case .large: try checkImageGradient(below, samples, g.height, g.width, g.channels, op)

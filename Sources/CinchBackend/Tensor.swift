@@ -7,6 +7,7 @@ public struct ByteRows<Buffer: AnyObject> {
   public let columns: Int
   public let divisor: Float
 
+  /// `gatherBytes` throws where `packed` is too short.
   public init(_ packed: Tensor<Buffer>, rows: Int, columns: Int, divisor: Float) {
     self.packed = packed
     self.rows = rows
@@ -35,6 +36,11 @@ public struct Tensor<Buffer: AnyObject> {
   public var count: Int { shape.count }
   public var rows: Int { shape.rows }
   public var columns: Int { shape.columns }
+
+  /// Whether the two have an element in common.
+  package func overlaps(_ other: Tensor) -> Bool {
+    buffer === other.buffer && offset < other.offset + other.count && other.offset < offset + count
+  }
 
   /// The same elements under another shape of the same count.
   public func reshaped(_ shape: Shape) -> Tensor {

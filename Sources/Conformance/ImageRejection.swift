@@ -5,10 +5,13 @@ import CinchBackend
 struct ImageRejection: ConformanceCase {
   enum Call: Sendable {
     case convolve(Shape, weight: Shape, Shape, Terms = .none)
+    case convolveOverImage(Shape, weight: Shape, Shape)
     case convolveTransposed(Shape, weight: Shape, Shape)
     case gradient(Shape, Shape, weight: Shape, bias: Shape)
+    case gradientOverImage(Shape, Shape, weight: Shape, bias: Shape)
     case tapSums(Shape, box: Int, turned: Bool, Shape)
     case maxPool(Shape, Shape, switches: Shape)
+    case maxPoolOverImage(Shape, Shape)
     case unpool(Shape, switches: Shape, Shape)
     case poolSum(Shape, Shape, below: Shape)
     case poolSpread(Shape, Shape)
@@ -24,11 +27,11 @@ struct ImageRejection: ConformanceCase {
 
   var op: String {
     switch call {
-    case .convolve: "convolve"
+    case .convolve, .convolveOverImage: "convolve"
     case .convolveTransposed: "convolveTransposed"
-    case .gradient: "convolutionGradient"
+    case .gradient, .gradientOverImage: "convolutionGradient"
     case .tapSums: "tapSums"
-    case .maxPool: "maxPool"
+    case .maxPool, .maxPoolOverImage: "maxPool"
     case .unpool: "unpool"
     case .poolSum: "poolSum"
     case .poolSpread: "poolSpread"
@@ -79,15 +82,26 @@ struct ImageRejection: ConformanceCase {
               partials: try t([backend.lossPartialCount(convolution, samples: x.rows, result: .small)])))
         }
       try backend.convolve(t(x), t(weight), convolution, into: t(y), epilogue: epilogue)
+    case .convolveOverImage(let x, let weight, let y):
+      let (source, result) = try backend.overlapping(x, y)
+      try backend.convolve(source, t(weight), convolution, into: result, epilogue: .none)
     case .convolveTransposed(let y, let weight, let x):
       try backend.convolveTransposed(t(y), t(weight), convolution, into: t(x), epilogue: .none)
     case .gradient(let x, let y, let weight, let bias):
       try backend.convolutionGradient(
         x: t(x), y: t(y), convolution, weightGradient: t(weight), biasGradient: t(bias), delta: .small,
         accumulate: false)
+    case .gradientOverImage(let x, let y, let weight, let bias):
+      let (source, result) = try backend.overlapping(x, weight)
+      try backend.convolutionGradient(
+        x: source, y: t(y), convolution, weightGradient: result, biasGradient: t(bias), delta: .small, accumulate: false
+      )
     case .tapSums(let weight, let box, let turned, let result):
       try backend.tapSums(t(weight), box: (box, box), turned: turned, into: t(result))
     case .maxPool(let x, let y, let switches): try backend.maxPool(t(x), pooling, into: t(y), switches: t(switches))
+    case .maxPoolOverImage(let x, let y):
+      let (source, result) = try backend.overlapping(x, y)
+      try backend.maxPool(source, pooling, into: result, switches: t(y))
     case .unpool(let y, let switches, let x):
       try backend.unpool(t(y), switches: t(switches), pooling, into: t(x), below: nil)
     case .poolSum(let x, let y, let below):
@@ -133,6 +147,8 @@ struct ImageRejection: ConformanceCase {
       ImageRejection(name: "rejects an output of the wrong side", call: .convolve(x, weight: w, y, .output(x))),
       ImageRejection(name: "rejects a target of the wrong side", call: .convolve(x, weight: w, y, .target(x))),
       ImageRejection(name: "rejects images the wrong way round", call: .convolveTransposed(x, weight: w, y)),
+      ImageRejection(name: "rejects a result over the image", call: .convolveOverImage(x, weight: w, y)),
+      ImageRejection(name: "rejects a gradient over the image", call: .gradientOverImage(x, y, weight: w, bias: [3])),
       ImageRejection(name: "rejects a flat weight gradient", call: .gradient(x, y, weight: [54], bias: [3])),
       ImageRejection(name: "rejects a bias gradient of the other side", call: .gradient(x, y, weight: w, bias: [2])),
       ImageRejection(name: "rejects a flat weight", call: .tapSums([54], box: 2, turned: false, [4, 4, 2, 3])),
@@ -185,6 +201,7 @@ struct ImageRejection: ConformanceCase {
     return [
       ImageRejection(name: "rejects another number of windows", call: .maxPool(x, [2, 3, 3, 2], switches: y)),
       ImageRejection(name: "rejects switches of other windows", call: .maxPool(x, y, switches: [2, 2, 3, 1])),
+      ImageRejection(name: "rejects a result over the image", call: .maxPoolOverImage(x, y)),
       ImageRejection(name: "rejects images the wrong way round", call: .unpool(x, switches: y, y)),
       ImageRejection(name: "rejects an output of the wrong side", call: .poolSum(x, y, below: x)),
       pooling("rejects windows of 0") { $0.kernelHeight = 0 },

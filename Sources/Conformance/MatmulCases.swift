@@ -10,6 +10,8 @@ extension Conformance {
     [
       Rejection("matmul", "factors that do not fit", .matmul([3, 4], [5, 6], [3, 6])),
       Rejection("matmul", "a result that does not fit", .matmul([3, 4], [4, 6], [6, 3])),
+      Rejection("matmul", "a result over a factor", .matmulOverFactor([3, 4], [4, 6], [3, 6])),
+      Rejection("denseGradient", "a gradient over the input", .denseGradientOverInput([3, 4], [3, 5], [4, 5])),
       Rejection("denseGradient", "another batch", .denseGradient([3, 4], [2, 5], [4, 5])),
     ]
   }

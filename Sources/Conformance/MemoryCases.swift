@@ -8,6 +8,7 @@ extension Conformance {
     cases += counts.map { ZeroedCase(count: $0) }
     cases += [
       OrderCase(), Rejection("copy", "another size", .copy([3, 4], [4, 4])),
+      Rejection("copy", "a part of itself", .copyOverSource([3, 4])),
       Rejection("write", "too few values", .write([3, 4], count: 11)),
     ]
     return cases

@@ -6,6 +6,8 @@ extension Conformance {
       + [
         Rejection("gather", "rows past the end", .gather([5, 4], SampleOrder(start: 3), [3, 4])),
         Rejection("gather", "a batch of another width", .gather([5, 4], SampleOrder(start: 0), [3, 5])),
+        Rejection("gatherBytes", "fewer bytes than rows have", .gatherBytes(rows: 3, columns: 16, packed: 5)),
+        Rejection("gatherBytes", "rows beyond all numbers", .gatherBytes(rows: .max, columns: 16, packed: 5)),
         Rejection("corrupt", "a copy of another shape", .corrupt([5, 4], .masking(0.5), [4, 5])),
         Rejection(
           "corrupt", "a first row that begins within a block", .corrupt([5, 3], .masking(0.5), [5, 3], firstRow: 2)),

@@ -32,7 +32,9 @@ struct Rejection: ConformanceCase {
 /// A call by its shapes alone.
 enum BadCall: Sendable {
   case matmul(Shape, Shape, Shape)
+  case matmulOverFactor(Shape, Shape, Shape)
   case denseGradient(Shape, Shape, Shape)
+  case denseGradientOverInput(Shape, Shape, Shape)
   case activate(Shape, bias: Shape, Shape)
   case activationGradient(Shape, output: Shape)
   case columnSums(Shape, Shape)
@@ -42,21 +44,38 @@ enum BadCall: Sendable {
   case logVarianceGradient(Shape, gradient: Shape)
   case klSparsity(Shape, means: Shape)
   case gather(Shape, SampleOrder, Shape)
+  case gatherBytes(rows: Int, columns: Int, packed: Int)
   case corrupt(Shape, Corruption, Shape, firstRow: Int = 0)
   case bernoulli(Shape, firstRow: Int)
   case sampleLosses(Shape, ReconstructionLoss, bias: Shape?, losses: Shape)
   case sample(Shape, Shape, firstRow: Int = 0)
+  case sampleOverParameters(Shape, Shape)
   case sampleGradient(Shape, Shape)
   case priorDivergence(Shape, Shape)
   case mixedOutput(Shape, [OutputColumn], Shape)
   case mixedLoss(Shape, [OutputColumn], weight: Shape)
   case adamWithoutMoments(Shape)
   case copy(Shape, Shape)
+  case copyOverSource(Shape)
   case write(Shape, count: Int)
 
   func run<B: Backend>(on backend: B) throws {
     func t(_ shape: Shape) throws -> Tensor<B.Buffer> { try backend.tensor(shape) }
     switch self {
+    case .matmulOverFactor(let a, let b, let c):
+      let (factor, result) = try backend.overlapping(a, c)
+      try backend.matmul(factor, transposeA: false, t(b), transposeB: false, into: result, epilogue: .none)
+    case .denseGradientOverInput(let delta, let input, let gradient):
+      let (source, result) = try backend.overlapping(input, gradient)
+      try backend.denseGradient(
+        delta: t(delta), input: source, weightGradient: result, biasGradient: t([delta.columns]), accumulate: false,
+        rowPull: nil)
+    case .sampleOverParameters(let ms, let z):
+      let (source, result) = try backend.overlapping(ms, z)
+      try backend.sample(source, nil, into: result)
+    case .copyOverSource(let shape):
+      let (source, result) = try backend.overlapping(shape, shape)
+      try backend.copy(source, to: result)
     case .matmul(let a, let b, let c):
       try backend.matmul(t(a), transposeA: false, t(b), transposeB: false, into: t(c), epilogue: .none)
     case .denseGradient(let delta, let input, let gradient):
@@ -90,6 +109,9 @@ enum BadCall: Sendable {
       try backend.klSparsity(
         t(h), KLSettings(rho: 0.1, beta: 1), KLResult(means: t(means), column: t([h.columns]), values: t([h.columns])))
     case .gather(let source, let order, let batch): try backend.gather(t(source), order, into: t(batch))
+    case .gatherBytes(let rows, let columns, let packed):
+      try backend.gatherBytes(
+        ByteRows(t([packed]), rows: rows, columns: columns, divisor: 255), SampleOrder(start: 0), into: t([1, columns]))
     case .corrupt(let x, let corruption, let corrupted, let firstRow):
       let draws = Draws(Philox(seed: 1, stream: .test), step: 0, firstRow: firstRow)
       try backend.corrupt(t(x), corruption, draws, into: t(corrupted))
@@ -122,5 +144,13 @@ enum BadCall: Sendable {
       let values = [B.Scalar](repeating: 0, count: count)
       try values.withUnsafeBufferPointer { try backend.write($0, to: t(shape)) }
     }
+  }
+}
+
+extension Backend {
+  /// Two tensors in one buffer, of which the last element of the first is the first of the other.
+  func overlapping(_ first: Shape, _ second: Shape) throws -> (Tensor<Buffer>, Tensor<Buffer>) {
+    let both = try tensor([first.count + second.count - 1])
+    return (both.slice(at: 0, shape: first), both.slice(at: first.count - 1, shape: second))
   }
 }

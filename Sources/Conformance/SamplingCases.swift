@@ -7,6 +7,7 @@ extension Conformance {
         Rejection("sample", "an odd number of parameters", .sample([3, 7], [3, 3])),
         Rejection("sample", "a code of another width", .sample([3, 8], [3, 5])),
         Rejection("sample", "a first row that begins within a block", .sample([3, 6], [3, 3], firstRow: 2)),
+        Rejection("sample", "a code over its parameters", .sampleOverParameters([3, 8], [3, 4])),
         Rejection("sampleGradient", "a result of the code's width", .sampleGradient([3, 8], [3, 4])),
         Rejection("priorDivergence", "an odd number of parameters", .priorDivergence([3, 7], [3])),
         Rejection("priorDivergence", "one divergence for each unit", .priorDivergence([3, 8], [4])),

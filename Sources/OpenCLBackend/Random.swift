@@ -64,7 +64,7 @@ extension OpenCLBackend {
   public func gatherBytes(
     _ source: ByteRows<OpenCLBuffer>, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>
   ) throws {
-    try checkGather(source, order, into: batch)
+    try checkGather(source, scalar: MemoryLayout<Float>.size, order, into: batch)
     try gather(SampleSource(tensor: source.packed, divisor: source.divisor), order, into: batch)
   }
 
@@ -107,7 +107,7 @@ extension OpenCLBackend {
     _ source: ByteRows<OpenCLBuffer>, _ order: SampleOrder, into batch: Tensor<OpenCLBuffer>,
     _ corruption: Corruption, _ draws: Draws, corrupted: Tensor<OpenCLBuffer>
   ) throws {
-    try checkGather(source, order, into: batch)
+    try checkGather(source, scalar: MemoryLayout<Float>.size, order, into: batch)
     let source = SampleSource(tensor: source.packed, divisor: source.divisor)
     try gather(source, order, into: batch, corruption, draws, corrupted: corrupted)
   }

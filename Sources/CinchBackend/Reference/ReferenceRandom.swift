@@ -16,7 +16,7 @@ extension ReferenceBackend {
   public func gatherBytes(
     _ source: ByteRows<ReferenceBuffer>, _ order: SampleOrder, into batch: Tensor<ReferenceBuffer>
   ) throws {
-    try checkGather(source, order, into: batch)
+    try checkGather(source, scalar: MemoryLayout<Double>.size, order, into: batch)
     counters.launches += 1
     let bytes = UnsafeRawBufferPointer(try view(source.packed)), to = try view(batch)
     for i in 0..<batch.rows {
