@@ -27,14 +27,14 @@ package struct GPUProgram {
           ))
       }
       for tile in tiles.products {
-        // What a layer asks for: forward, through its weights, and its gradient; and their slices.
-        for (mode, a, b) in [
-          (EpilogueArguments.Mode.forward, false, true), (.loss, false, true), (.backward, false, false),
-          (.denseGradient, true, false),
+        // What a layer asks for: forward, through its weights, and its gradient. A tied layer, and a Boltzmann machine down
+        // from its code, have weights the other way round. And the slices of each.
+        for (a, b, modes) in [
+          (false, true, [EpilogueArguments.Mode.forward, .loss, .backward, .none]),
+          (false, false, [.forward, .loss, .backward, .none]), (true, false, [.denseGradient, .none]),
         ] {
           let way = (a ? "t" : "n") + (b ? "t" : "n")
-          add("matmul-\(way)", tile, mode) { .matmulTiles($0, transposeA: a, transposeB: b) }
-          if mode != .loss { add("matmul-\(way)", tile, .none) { .matmulTiles($0, transposeA: a, transposeB: b) } }
+          for mode in modes { add("matmul-\(way)", tile, mode) { .matmulTiles($0, transposeA: a, transposeB: b) } }
         }
       }
       let images = tiles.narrowImages.map { [tiles.images, $0] } ?? [tiles.images]
