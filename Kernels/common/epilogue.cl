@@ -17,7 +17,7 @@
     global float *sums, ulong sumsAt, int mode, int flags, int activation, int loss, float number0,       \
     float number1
 
-// A mode sets what is its own, and reads nothing else.
+// A mode reads what is its own, and nothing else.
 typedef struct {
   global float *c;
   int m, n, mode, flags, activation, loss;

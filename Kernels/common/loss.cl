@@ -113,7 +113,8 @@ kernel GROUP_1D void sampleLosses(
     float x = a[a0 + r * columns + c];
     if (hasBias) x += bias[bias0 + c % channels];
     float w = hasWeight ? weight[weight0 + r * columns + c] : 1.0f;
-    anyLossAt(x, target[target0 + r * columns + c], w, hasWeight, loss, activation, scale, lossScale, normaliser, 1, &sums);
+    float t = target[target0 + r * columns + c];
+    anyLossAt(x, t, w, hasWeight, loss, activation, scale, lossScale, normaliser, 1, &sums);
     collect(&sums, &all);
   }
   float total = treeSum(sumOf(&all), scratch);
@@ -131,16 +132,7 @@ kernel GROUP_1D void softmaxLoss(
     const global float *row = a + a0 + r * classes;
     global float *out = gradient + gradient0 + r * classes;
     int label = (int)labels[labels0 + r];
-    V most = (V)-INFINITY;
-    for (int c = 0; c < classes; c += VW) {
-      V x = loadPart(row + c, classes - c, -INFINITY);
-      most = x > most || x != x ? x : most;
-    }
-    float peak = maxLanes(most);
-    V sums = (V)0.0f;
-    for (int c = 0; c < classes; c += VW)
-      sums += keep(expNegative(loadPart(row + c, classes - c, 0.0f) - peak), classes - c);
-    float sum = sumLanes(sums);
+    float peak = peakOf(row, classes), sum = powersOf(row, classes, peak);
     float own = label >= 0 && label < classes ? row[label] : NAN;
     losses[losses0 + r] = log(sum) - (own - peak);
     V wrong = (V)0.0f;

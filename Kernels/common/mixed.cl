@@ -1,24 +1,6 @@
 // Tables whose columns are of several kinds. A work-item takes a column of a row: code 0 is a number, 1 a binary column, and k
 // a category of k texts, whose outputs lie side by side and share vectors.
 
-// The largest of a category's outputs; NaN where there is one.
-INLINE float peakOf(const global float *a, int texts) {
-  V most = (V)-INFINITY;
-  for (int c = 0; c < texts; c += VW) {
-    V x = loadPart(a + c, texts - c, -INFINITY);
-    most = x > most || x != x ? x : most;
-  }
-  return maxLanes(most);
-}
-
-// Σ exp(a − peak).
-INLINE float powersOf(const global float *a, int texts, float peak) {
-  V sums = (V)0.0f;
-  for (int c = 0; c < texts; c += VW)
-    sums += keep(expNegative(loadPart(a + c, texts - c, 0.0f) - peak), texts - c);
-  return sumLanes(sums);
-}
-
 kernel GROUP_1D void mixedOutput(
   const global float *a, ulong a0, const global float *starts, ulong starts0, const global float *codes, ulong codes0,
   global float *output, ulong output0, int cells, int width, int columns, int chunk) {

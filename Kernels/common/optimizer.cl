@@ -63,8 +63,8 @@ OUTLINE void updateAll(const Update *u, long i, long end, long decayCount, float
 kernel GROUP_1D void optimizerStep(
   global float *theta, ulong theta0, const global float *gradients, ulong gradients0, global float *first,
   ulong first0, global float *second, ulong second0, const global float *scales, ulong scales0, long count,
-  int chunk, int decoupled, int hasScale, long decayCount, float rate, float decay, float beta1, float rest1, float beta2,
-  float rest2, float correction, float epsilon) {
+  int chunk, int decoupled, int hasScale, long decayCount, float rate, float decay, float beta1, float rest1,
+  float beta2, float rest2, float correction, float epsilon) {
   Update u = {
     theta + theta0, gradients + gradients0, first + first0, second + second0, decoupled,
     hasScale ? scales[scales0] : 1.0f, rate, beta1, rest1, beta2, rest2, correction, epsilon};

@@ -1,8 +1,8 @@
 // Shared by every kernel: what a work-item handles at once, and how the turns of a loop are divided among work-items.
 //
 // The host defines every number that it shares with the kernels; see Sources/OpenCLBackend/KernelConstants.swift. Here
-// these are VW, the floats of a vector, which is the native width on a CPU device and 1 on a GPU; CPU_FAMILY, which is
-// 1 or 0, as is PREFETCHES; and the extents of work-groups. A tensor arrives as a buffer and the index of its first element.
+// these are VW, the floats of a vector: on a CPU device the native width or, where few channels lie in the lanes, less, and 1
+// on a GPU; CPU_FAMILY, which is 1 or 0, as is PREFETCHES; and the extents of work-groups. A tensor arrives as a buffer and the index of its first element.
 
 #if !defined(VW) || !defined(CPU_FAMILY) || !defined(PREFETCHES) || !defined(LINE_GROUP) || \
   !defined(MATRIX_GROUP_X) || !defined(MATRIX_GROUP_Y) || !defined(COLUMNS_GROUP_X) || !defined(COLUMNS_GROUP_Y)
@@ -198,17 +198,24 @@ INTERLEAVE(interleaveWords, VU)
     atomic_xchg((taken) + 1, 0);                                                                          \
     atomic_xchg((taken) + 2, 0);                                                                          \
   }
+// What a work-item wrote before its fence another one reads behind its own. OpenCL 1.2 promises that of no fence across
+// groups; the compilers of processors have one that does.
+#if PREFETCHES && defined(__clang__)
+#define PIECE_FENCE __atomic_thread_fence(__ATOMIC_ACQ_REL)
+#else
+#define PIECE_FENCE mem_fence(CLK_GLOBAL_MEM_FENCE)
+#endif
 // Where pieces read what others wrote, those come first, and say so when they are through. Whoever waits for them does
 // so for work-items that are at work: pieces are taken in order, and the first wait for nobody.
 #define LEAVE_PART(taken)                                                                                 \
   {                                                                                                       \
-    mem_fence(CLK_GLOBAL_MEM_FENCE);                                                                      \
+    PIECE_FENCE;                                                                                          \
     atomic_inc((taken) + 2);                                                                              \
   }
 #define AWAIT_PARTS(taken, count)                                                                         \
   {                                                                                                       \
     while (atomic_add((taken) + 2, 0) < (count));                                                         \
-    mem_fence(CLK_GLOBAL_MEM_FENCE);                                                                      \
+    PIECE_FENCE;                                                                                          \
   }
 #endif
 

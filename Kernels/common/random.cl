@@ -133,8 +133,8 @@ INLINE void copyRow(
 // Copies rows r ..< end of the batch. Rows lie anywhere in a data set far larger than the caches: while one is copied,
 // the next one is asked for, so their places in the source are found VW at a time.
 OUTLINE void copyRows(
-  const global float *source, float divisor, float inverse, global float *batch, long r, long end, int columns, long start,
-  int permuted, uint count, uint4 key, uint halfBits) {
+  const global float *source, float divisor, float inverse, global float *batch, long r, long end, int columns,
+  long start, int permuted, uint count, uint4 key, uint halfBits) {
   for (; r < end; r += VW) {
     uint places[VW];
     int rows = (int)min((long)VW, end - r);
@@ -167,8 +167,8 @@ kernel GROUP_2D void gather(
 #if CPU_FAMILY
   long r = (long)get_global_id(1) * chunk;
   copyRows(
-    source + source0, divisor, inverse, batch + batch0, r, min((long)rows, r + chunk), columns, start, permuted, count, key,
-    halfBits);
+    source + source0, divisor, inverse, batch + batch0, r, min((long)rows, r + chunk), columns, start, permuted, count,
+    key, halfBits);
 #else
   FOR_ROWS(r, rows, chunk) {
     long from = sourceRow(r, start, permuted, count, key, halfBits) * columns;
@@ -253,8 +253,9 @@ kernel GROUP_1D void corrupt(
 // element starts a block, and the rows it has just copied are still in its cache.
 kernel GROUP_1D void gatherCorrupt(
   const global float *source, ulong source0, float divisor, float inverse, global float *batch, ulong batch0,
-  global float *y, ulong y0, int rows, int columns, int chunk, long start, int permuted, uint orderCount, uint4 orderKey, uint halfBits, int kind,
-  uint2 step, uint2 key, uint first, uint low, uint high, int always, float sigma) {
+  global float *y, ulong y0, int rows, int columns, int chunk, long start, int permuted, uint orderCount,
+  uint4 orderKey, uint halfBits, int kind, uint2 step, uint2 key, uint first, uint low, uint high, int always,
+  float sigma) {
   source += source0;
   batch += batch0;
   y += y0;
@@ -263,7 +264,7 @@ kernel GROUP_1D void gatherCorrupt(
   copyRows(
     source, divisor, inverse, batch, r, min((long)rows, r + chunk), columns, start, permuted, orderCount, orderKey,
     halfBits);
-  FOR_BLOCKS(e, (long)rows * columns, chunk * columns)
+  FOR_BLOCKS(e, (long)rows * columns, (long)chunk * columns)
   corruptAt(batch, y, e, eEnd, kind, step, key, first, low, high, always, sigma);
 #else
   FOR_BLOCKS(e, (long)rows * columns, chunk) {

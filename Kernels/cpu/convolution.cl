@@ -30,11 +30,11 @@
 // PIXELS × W vectors of sums into `tile`; `corners` says where each pixel's is in the padded band.
 #define TILE(NAME, W)                                                                                        \
   OUTLINE void NAME(                                                                                         \
-    const global float *pad, Plan corners, const global float *weights, int packed, Plan down, Plan across, \
+    const global float *pad, Plan corners, const global float *weights, int packed, Plan down, Plan across,  \
     int pitch, int channels, float *tile) {                                                                  \
     V sum[PIXELS][W];                                                                                        \
     const global float *x[PIXELS];                                                                           \
-    _Pragma("unroll") for (int p = 0; p < PIXELS; p++) x[p] = pad + corners[2 * p];                                     \
+    _Pragma("unroll") for (int p = 0; p < PIXELS; p++) x[p] = pad + corners[2 * p];                          \
     _Pragma("unroll") for (int p = 0; p < PIXELS; p++)                                                       \
       _Pragma("unroll") for (int w = 0; w < W; w++) sum[p][w] = (V)0.0f;                                     \
     bool joined = across[E_STEP] == 1;                                                                       \
@@ -82,8 +82,8 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
   int pitch = plan[PAD_WIDTH] * channels;
   int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
   int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
-  padImage(
-    c->x + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
+  const global float *image = c->x + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels;
+  padImage(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
   for (int j = 0; j < n; j += WIDE * VW) {
     int vectors = WIDE == 2 && n - j > VW ? 2 : 1;
     V row[WIDE], norm[WIDE];
@@ -134,7 +134,7 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
 
 kernel GROUP_1D void correlate(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
-  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, volatile global int *taken, ulong taken0,
+  ulong result0, global float *scratch, Plan plan, volatile global int *taken,
 #if POOL_HEIGHT
   global float *switches, ulong switches0,
 #endif
@@ -148,9 +148,9 @@ kernel GROUP_1D void correlate(
   Correlation c = {x + x0, weights + weights0, result + result0, 0, pad, plan};
 #endif
   bool fresh = true;
-  FOR_UNITS(unit, plan, taken + taken0) {
+  FOR_UNITS(unit, plan, taken) {
     correlateBand(&c, &e, unit, fresh);
     fresh = false;
   }
-  END_PIECES(taken + taken0)
+  END_PIECES(taken)
 }

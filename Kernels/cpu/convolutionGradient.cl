@@ -68,7 +68,7 @@ OUTLINE void addChannels(
 
 // The rows of y in a band, with `packed` columns per pixel. The columns beyond the channels may hold anything: they go
 // into sums that are not read.
-OUTLINE const global float *packRows(
+OUTLINE const global float *packPixels(
   const global float *y, int pixels, int channels, int packed, global float *to) {
   if (packed == channels) return y;
   for (int p = 0; p < pixels; p++)
@@ -247,7 +247,7 @@ OUTLINE void addPiece(const Gradient *g, int piece, bool untouched) {
 #if POOL_HEIGHT
     const global float *own = copied;
 #else
-    const global float *own = packRows(delta, pixels, n, packed, copied);
+    const global float *own = packPixels(delta, pixels, n, packed, copied);
 #endif
     for (int tile = firstTile; tile < endTile; tile++) {
       int j = tile / down * COLUMNS, group = tile % down * TILE_GROUPS;
@@ -264,23 +264,22 @@ OUTLINE void addPiece(const Gradient *g, int piece, bool untouched) {
 }
 
 kernel GROUP_1D void GRADIENT_KERNEL(
-  const global float *x, ulong x0, const global float *y, ulong y0, global float *slices, ulong slices0,
-  global float *scratch, ulong scratch0, Plan plan, ulong plan0, volatile global int *taken, ulong taken0,
-  int deltaIsLarge
+  const global float *x, ulong x0, const global float *y, ulong y0, global float *slices, global float *scratch,
+  Plan plan, volatile global int *taken, int deltaIsLarge
 #if POOL_HEIGHT
   , const global float *switches, ulong switches0
 #endif
 ) {
   Gradient g = {
-    .x = x + x0, .y = y + y0, .slices = slices + slices0, .pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH],
+    .x = x + x0, .y = y + y0, .slices = slices, .pad = scratch + get_global_id(0) * (size_t)plan[SCRATCH],
     .plan = plan, .deltaIsLarge = deltaIsLarge};
 #if POOL_HEIGHT
   g.switches = switches + switches0;
 #endif
   bool untouched = true;
-  FOR_PIECES(piece, plan[SLICES] * plan[PARTS], taken + taken0) {
+  FOR_PIECES(piece, plan[SLICES] * plan[PARTS], taken) {
     addPiece(&g, piece, untouched);
     untouched = false;
   }
-  END_PIECES(taken + taken0)
+  END_PIECES(taken)
 }

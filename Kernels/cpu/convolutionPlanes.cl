@@ -147,8 +147,8 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
   global float *pad = c->pad, *stage = pad + plan[STAGE_START], *lines = pad + plan[LINE_START];
   int sample = unit / plan[BANDS], q0 = unit % plan[BANDS] * plan[BAND];
   int rows = min(plan[BAND], plan[Q_HEIGHT] - q0);
-  padPlanes(
-    c->x + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
+  const global float *image = c->x + (size_t)sample * plan[IN_HEIGHT] * plan[IN_WIDTH] * channels;
+  padPlanes(image, q0 * plan[A_Y] + plan[FIRST_Y], pad, plan, fresh);
   int vectors = (rows * width + VW - 1) / VW;
   for (int phase = 0; phase < plan[B_Y] * bx; phase++) {
     Plan down = plan + plan[PHASES_Y] + phase / bx * PHASE, across = plan + plan[PHASES_X] + phase % bx * PHASE;
@@ -199,8 +199,7 @@ OUTLINE void correlateBand(const Correlation *c, const Epilogue *e, int unit, bo
 
 kernel GROUP_1D void correlatePlanes(
   const global float *x, ulong x0, const global float *weights, ulong weights0, global float *result,
-  ulong result0, global float *scratch, ulong scratch0, Plan plan, ulong plan0, volatile global int *taken, ulong taken0,
-  EPILOGUE_ARGUMENTS) {
+  ulong result0, global float *scratch, Plan plan, volatile global int *taken, EPILOGUE_ARGUMENTS) {
   int n = plan[OUT_CHANNELS];
   Epilogue e = EPILOGUE(result + result0, 0, n);
   V row = loadRow(&e, 0, n), norm = loadNorms(&e, 0, n);
@@ -210,9 +209,9 @@ kernel GROUP_1D void correlatePlanes(
 #endif
   Correlation c = {x + x0, weights + weights0, scratch + get_global_id(0) * (size_t)plan[SCRATCH], plan, row, norm};
   bool fresh = true;
-  FOR_UNITS(unit, plan, taken + taken0) {
+  FOR_UNITS(unit, plan, taken) {
     correlateBand(&c, &e, unit, fresh);
     fresh = false;
   }
-  END_PIECES(taken + taken0)
+  END_PIECES(taken)
 }

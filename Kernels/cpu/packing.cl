@@ -2,8 +2,7 @@
 // Each row has PACKED columns, one per channel of the result, and zeros beyond those. The result of a convolution has
 // `outputs` channels, that of the adjoint `channels`.
 kernel GROUP_1D void packWeights(
-  const global float *weights, ulong weights0, global float *result, ulong result0, Plan plan, ulong plan0,
-  int adjoint) {
+  const global float *weights, ulong weights0, global float *result, ulong result0, Plan plan, int adjoint) {
   int inputs = plan[IN_CHANNELS], outputs = plan[OUT_CHANNELS], packed = plan[PACKED];
   int turn = 0;
   for (int phase = 0; phase < plan[B_Y] * plan[B_X]; phase++) {

@@ -48,9 +48,8 @@ OUTLINE void sumRow(const global float *slices, Plan plan, int row, int accumula
 // dW = Σ slices (+ dW), and db = Σ slices (+ db). A work-item takes some rows of dW [taps · channels, n], the last one
 // also db.
 kernel GROUP_1D void sumSlices(
-  const global float *slices, ulong slices0, global float *gradient, ulong gradient0, global float *bias,
-  ulong bias0, Plan plan, ulong plan0, int rows, int chunk, int biasCount, int accumulate,
-  int accumulateBias) {
+  const global float *slices, global float *gradient, ulong gradient0, global float *bias, ulong bias0, Plan plan,
+  int rows, int chunk, int biasCount, int accumulate, int accumulateBias) {
   size_t size = plan[SLICE];
   FOR_ITEMS(row, rows, chunk) sumRow(slices, plan, (int)row, accumulate, gradient + gradient0);
   if (get_global_id(0) + 1 == get_global_size(0))

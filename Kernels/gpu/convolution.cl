@@ -100,7 +100,7 @@ kernel GROUP_PRODUCT void convolveTiles(
 #define FETCH(there)                                                                                      \
   {                                                                                                       \
     int wayY = tap.high * y.move, wayX = tap.middle * x.move;                                             \
-    uint way = (wayY * sourceWidth + wayX) * inner + tap.low;                                             \
+    uint way = ((uint)wayY * sourceWidth + wayX) * inner + tap.low;                                       \
     FOR_ROW_LOADS(t, s) {                                                                                 \
       bool inside = ownP < (there) && within(startY[t] + wayY, sourceHeight) && within(startX[t] + wayX, sourceWidth); \
       heldA[t] = inside ? READ(BEYOND(a, originA, startAt[t] + way)) : (Load)0.0f;                           \

@@ -7,7 +7,8 @@
 //
 // A product's elements are the same chains of multiply-adds as localTile.cl's, so their bits are.
 
-#if SUBGROUP_LANES < 8 || OWN_ROWS * TILE_STEPS % (SUBGROUP_LANES * LOAD_WIDTH) || SUBGROUP_LANES % (TILE_STEPS / LOAD_WIDTH)
+#if SUBGROUP_LANES < 8 || OWN_ROWS * TILE_STEPS % (SUBGROUP_LANES * LOAD_WIDTH) || \
+  SUBGROUP_LANES % (TILE_STEPS / LOAD_WIDTH)
 #error "The lanes of a sub-group hold whole loads of a step of A."
 #endif
 #if TILE_COLUMNS % (SUBGROUP_LANES * OWN_COLUMNS)

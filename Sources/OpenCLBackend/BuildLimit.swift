@@ -30,7 +30,7 @@ public enum BuildLimit {
   static func run<Result: Sendable>(
     notice: Duration = notice, limit: Duration = limit, onNotice: () -> Void,
     _ body: @escaping @Sendable () -> Result
-  ) throws -> Result? {
+  ) -> Result? {
     let job = Job(body)
     // Compilers need a deep stack.
     var attributes = pthread_attr_t()
@@ -51,7 +51,8 @@ public enum BuildLimit {
       held.release()
       return body()
     }
-    if let result = job.wait(notice) { return result }
+    if let result = job.wait(min(notice, limit)) { return result }
+    guard notice < limit else { return nil }
     onNotice()
     return job.wait(limit - notice)
   }

@@ -79,24 +79,24 @@ extension OpenCLBackend: ConvolutionOps {
     _ geometry: ConvolutionGeometry, _ samples: Int, into result: Tensor<OpenCLBuffer>, _ ending: EpilogueArguments,
     pooling: (geometry: PoolingGeometry, switches: Tensor<OpenCLBuffer>)? = nil
   ) throws {
-    let plan = try convolutionPlan(
+    let plan = try correlationPlan(
       ConvolutionKey(
         mode: mode, geometry: geometry, samples: samples, losses: ending.mode == .loss, pooling: pooling?.geometry))
     var weights = weight
-    if let packing = plan.other {
-      weights = Tensor(try reserve(\.weights, plan.packedCount), shape: [plan.packedCount])
+    if let packing = plan.packing {
+      weights = Tensor(try reserve(\.weights, packing.floats), shape: [packing.floats])
       var call = Call(packing.id, packing.kernel)
       call.add(weight)
       call.add(weights)
       call.add(plan.table)
       call.add(mode == .adjoint)
-      try run(call, line(plan.otherItems))
+      try run(call, line(packing.items))
     }
     var call = Call(plan.kernel.id, plan.kernel.kernel)
     call.add(x)
     call.add(weights)
     call.add(result)
-    call.add(try reserve(\.scratch, plan.scratchCount))
+    call.add(try reserve(\.scratch, plan.scratch))
     call.add(plan.table)
     call.add(try pieceCounter())
     if let pooling { call.add(pooling.switches) }
@@ -129,24 +129,23 @@ extension OpenCLBackend: ConvolutionOps {
     _ accumulate: Bool, _ accumulateBias: Bool,
     pooling: (geometry: PoolingGeometry, switches: Tensor<OpenCLBuffer>)? = nil
   ) throws {
-    let plan = try convolutionPlan(
+    let plan = try gradientPlan(
       ConvolutionKey(mode: .gradient, geometry: geometry, samples: samples, pooling: pooling?.geometry))
-    let slices = try reserve(\.slices, plan.slicesCount)
+    let slices = try reserve(\.slices, plan.floats)
     var call = Call(plan.kernel.id, plan.kernel.kernel)
     call.add(x)
     call.add(y)
     call.add(slices)
-    call.add(try reserve(\.scratch, plan.scratchCount))
+    call.add(try reserve(\.scratch, plan.scratch))
     call.add(plan.table)
     call.add(try pieceCounter())
     call.add(delta == .large)
     if let pooling { call.add(pooling.switches) }
     try run(call, takers(of: plan.pieces, items: plan.items))
 
-    guard let adding = plan.other else { return }
     let rows = geometry.kernelHeight * geometry.kernelWidth * geometry.channels
-    let grid = items(rows, columns: geometry.outputChannels * plan.pieces)
-    var second = Call(adding.id, adding.kernel)
+    let grid = items(rows, columns: geometry.outputChannels * plan.slices)
+    var second = Call(plan.adding.id, plan.adding.kernel)
     second.add(slices)
     second.add(weightGradient)
     second.add(biasGradient)

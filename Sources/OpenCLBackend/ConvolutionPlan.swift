@@ -14,23 +14,35 @@ struct ConvolutionKey: Hashable {
   var pooling: PoolingGeometry?
 }
 
-/// How a CPU device computes one mode of one geometry for one number of samples: the kernels, and the integers that
-/// they read from device memory. See `Kernels/cpu/image.cl` for what those say.
-struct ConvolutionPlan {
+/// How a CPU device computes a convolution or its adjoint of one geometry for one number of samples: the kernels, and the
+/// integers that they read from device memory. See `Kernels/cpu/image.cl` for what those say.
+struct CorrelationPlan {
   let table: OpenCLBuffer
   let kernel: (id: KernelID, kernel: cl_kernel)
-  /// Packs the weights, or adds the slices of a gradient. Weights that lie as the kernel wants them need none.
-  let other: (id: KernelID, kernel: cl_kernel)?
-  /// Pieces of work: some bands each, or a part of a slice.
+  /// Packs the weights into so many floats, by so many work-items; nil where they lie as the kernel wants them.
+  let packing: (id: KernelID, kernel: cl_kernel, items: Int, floats: Int)?
+  /// Pieces of work, some bands each.
   let pieces: Int
-  /// Work-items, each with scratch memory of its own, and those of the other kernel.
+  /// Work-items, each with scratch memory of its own, and the floats of all of it.
   let items: Int
-  let otherItems: Int
-  let packedCount: Int
-  let slicesCount: Int
-  let scratchCount: Int
-  /// Bands of all samples. A convolution and its adjoint leave a partial loss for each.
+  let scratch: Int
+  /// Bands of all samples: each leaves a partial loss.
   let bands: Int
+}
+
+/// The same of the weights' gradient.
+struct GradientPlan {
+  let table: OpenCLBuffer
+  let kernel: (id: KernelID, kernel: cl_kernel)
+  /// Adds up the slices.
+  let adding: (id: KernelID, kernel: cl_kernel)
+  /// How many there are, and the floats of all of them.
+  let slices: Int
+  let floats: Int
+  /// Pieces of work, a slice or a part of one each.
+  let pieces: Int
+  let items: Int
+  let scratch: Int
 }
 
 extension OpenCLBackend {
@@ -55,18 +67,38 @@ extension OpenCLBackend {
   /// Slices of a weight gradient, at most, and the pixels that repay a slice: its sums are written, read and added up.
   private static let mostSlices = 128
   private static let slicePixels = 1024
+  /// Sums of all slices together that are worth the memory.
+  private static let sliceSums = 1 << 23
   /// Bands of a slice whose sums are added up plainly. Where it has more, it keeps what rounding takes from them.
   private static let plainBands = 256
 
   /// Floats of a band that stay in a core's caches beside the weights.
   private static let bandFloats = 16384
 
-  func convolutionPlan(_ key: ConvolutionKey) throws -> ConvolutionPlan {
-    if let plan = convolutions.plans[key] { return plan }
-    let plan = try makePlan(key)
+  func correlationPlan(_ key: ConvolutionKey) throws -> CorrelationPlan {
+    try plan(\.correlations, key) {
+      let job = job(key), (inputs, outputs) = (job.inputs, job.outputs)
+      // An image that is strided through, on either side, is split or woven by phases: narrow vectors, more than half full,
+      // beat that.
+      let width = channelLanes(outputs)
+      let strides = max(job.down.a, job.across.a, job.down.b, job.across.b) > 1
+      return outputs <= fewChannels && !(strides && 2 * outputs > width)
+        ? try planPlanes(job, key) : try planCorrelation(job, key, width: width)
+    }
+  }
+
+  func gradientPlan(_ key: ConvolutionKey) throws -> GradientPlan {
+    try plan(\.gradients, key) { try planGradient(job(key)) }
+  }
+
+  private func plan<Plan>(
+    _ plans: WritableKeyPath<ConvolutionState, [ConvolutionKey: Plan]>, _ key: ConvolutionKey, _ make: () throws -> Plan
+  ) throws -> Plan {
+    if let plan = convolutions[keyPath: plans][key] { return plan }
+    let plan = try make()
     // Queued kernels keep the tables that they read: OpenCL frees a buffer when they are through.
-    if convolutions.plans.count >= ConvolutionState.mostPlans { convolutions.plans.removeAll() }
-    convolutions.plans[key] = plan
+    if convolutions[keyPath: plans].count >= ConvolutionState.mostPlans { convolutions[keyPath: plans].removeAll() }
+    convolutions[keyPath: plans][key] = plan
     return plan
   }
 
@@ -79,7 +111,7 @@ extension OpenCLBackend {
       && pooling.outputWidth * pooling.kernelWidth <= pooling.width
   }
 
-  private func makePlan(_ key: ConvolutionKey) throws -> ConvolutionPlan {
+  private func job(_ key: ConvolutionKey) -> CorrelationJob {
     let (g, samples, pooling) = (key.geometry, key.samples, key.pooling)
     let adjoint = key.mode == .adjoint
     let (down, across) = axes(g, adjoint: adjoint)
@@ -88,20 +120,13 @@ extension OpenCLBackend {
     // What is pooled is written and read again: it has half of the room.
     let floats = padWidth * inputs + (pooling == nil ? 0 : 2 * across.extent * outputs)
     let cut = cut(down, floats: floats, sums: sums(g), samples: samples, by: pooling?.kernelHeight ?? 1)
-    let job = CorrelationJob(
+    return CorrelationJob(
       geometry: g, down: down, across: across, inputs: inputs, outputs: outputs, cut: cut, padWidth: padWidth,
       padHeight: down.padded(cut.band), small: samples * sums(g) < Self.fewSums, pooling: pooling)
-    let few = outputs <= fewChannels
-    if key.mode == .gradient { return try planGradient(job, few: few) }
-    // An image that is strided through, on either side, is split or woven by phases: narrow vectors, more than half full,
-    // beat that.
-    let width = channelLanes(outputs), strides = max(down.a, across.a, down.b, across.b) > 1
-    return few && !(strides && 2 * outputs > width)
-      ? try planPlanes(job, key) : try planCorrelation(job, key, width: width)
   }
 
   /// A convolution or its adjoint with channels in the lanes.
-  private func planCorrelation(_ job: CorrelationJob, _ key: ConvolutionKey, width: Int) throws -> ConvolutionPlan {
+  private func planCorrelation(_ job: CorrelationJob, _ key: ConvolutionKey, width: Int) throws -> CorrelationPlan {
     let packed = (job.outputs + width - 1) / width * width, wide = packed > width ? 2 : 1
     let image = job.image(width)
     let scratch = image + (job.pooling == nil ? 0 : job.cut.band * job.across.extent * job.outputs)
@@ -120,14 +145,14 @@ extension OpenCLBackend {
         losses: key.losses, pools: job.window), for: job, key)
     guard case .correlation(_, let pixels, _, _, _, _) = module else { preconditionFailure("\(module)") }
     table.addCorners(of: job, pixels: pixels)
-    return ConvolutionPlan(
+    return CorrelationPlan(
       table: try upload(table), kernel: try variant(.correlate, module),
-      other: try packing(job, key, packed: packed), pieces: pieces, items: items, otherItems: packingItems(job),
-      packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
+      packing: try packing(job, key, steps: steps, packed: packed), pieces: pieces, items: items,
+      scratch: items * scratch, bands: job.cut.units)
   }
 
   /// The same with pixels in the lanes, for few channels.
-  private func planPlanes(_ job: CorrelationJob, _ key: ConvolutionKey) throws -> ConvolutionPlan {
+  private func planPlanes(_ job: CorrelationJob, _ key: ConvolutionKey) throws -> CorrelationPlan {
     let (down, across, inputs, outputs) = (job.down, job.across, job.inputs, job.outputs)
     // A power of two, so that kernels come in few variants.
     let packed = powerOfTwo(outputs)
@@ -156,10 +181,10 @@ extension OpenCLBackend {
     table[.stageStart] = planes + stage
     table[.lineStart] = planes + stages
     let steps = table.addSteps(of: job)
-    return ConvolutionPlan(
+    return CorrelationPlan(
       table: try upload(table), kernel: try variant(.correlatePlanes, module),
-      other: try packing(job, key, packed: packed), pieces: pieces, items: items, otherItems: packingItems(job),
-      packedCount: max(steps, 1) * packed, slicesCount: 0, scratchCount: items * scratch, bands: job.cut.units)
+      packing: try packing(job, key, steps: steps, packed: packed), pieces: pieces, items: items,
+      scratch: items * scratch, bands: job.cut.units)
   }
 
   /// The kernels that a convolution takes: `module`, or others that are there already and make the same, since compiling
@@ -169,12 +194,12 @@ extension OpenCLBackend {
     for same in [module, module.withLosses] where programs[same] != nil { return same }
     guard job.small && !key.losses else { return module }
     let alike = [module.withAnyTile, module.withLosses.withAnyTile]
-    return programs.keys.filter { alike.contains($0.withAnyTile) }.min { "\($0)" < "\($1)" } ?? module
+    return programs.keys.filter { alike.contains($0.withAnyTile) }.max { $0.tile < $1.tile } ?? module
   }
 
   /// The gradient of the weights: runs of a window in groups, which a tile of sums takes several of.
-  private func planGradient(_ job: CorrelationJob, few: Bool) throws -> ConvolutionPlan {
-    let (g, inputs) = (job.geometry, job.inputs)
+  private func planGradient(_ job: CorrelationJob) throws -> GradientPlan {
+    let (g, inputs) = (job.geometry, job.inputs), few = job.outputs <= fewChannels
     // Taps that never meet the image are left out; their gradient is 0.
     let (down, across) = (job.down.phases[0], job.across.phases[0])
     let (rows, columns) = (down.count, across.count)
@@ -191,12 +216,12 @@ extension OpenCLBackend {
     let groups = tile.allGroups
     let image = job.image(vectorWidth)
     let scratch = image + job.cut.band * job.across.extent * packed + vectorWidth
+    let sums = groups * tile.length * packed
     // Where sums are cut follows from the shape. Where slices are fewer than pieces, these share the tiles of a slice.
-    let wanted = max(
-      1, min(Self.mostSlices, job.cut.units, job.cut.samples * g.outputHeight * g.outputWidth / Self.slicePixels))
+    let pixels = job.cut.samples * g.outputHeight * g.outputWidth
+    let wanted = max(1, min(Self.mostSlices, job.cut.units, pixels / Self.slicePixels, Self.sliceSums / sums))
     let chunk = (job.cut.units + wanted - 1) / wanted
     let slices = (job.cut.units + chunk - 1) / chunk
-    let sums = groups * tile.length * packed
     let errors = chunk > Self.plainBands ? sums : 0
     // The sums of δ's channels, and what rounding takes from them, come last.
     let slice = sums + errors + 2 * max(inputs, job.outputs)
@@ -231,10 +256,10 @@ extension OpenCLBackend {
       byRuns
       ? Module.gradientOfFew(outputs: packed)
       : .gradient(width: width, wide: tile.wide, length: tile.length, groups: tile.groups, pools: job.window)
-    return ConvolutionPlan(
+    return GradientPlan(
       table: try upload(table), kernel: try variant(byRuns ? .gradientSlicesOfFew : .gradientSlices, module),
-      other: try variant(.sumSlices, .weights), pieces: pieces, items: items, otherItems: 0, packedCount: packed,
-      slicesCount: slices * slice, scratchCount: items * scratch, bands: job.cut.units)
+      adding: try variant(.sumSlices, .weights), slices: slices, floats: slices * slice, pieces: pieces, items: items,
+      scratch: items * scratch)
   }
 
   private func upload(_ table: PlanTable) throws -> OpenCLBuffer {
@@ -246,16 +271,13 @@ extension OpenCLBackend {
 
   /// What packs the weights; nil where they lie as the kernel wants them.
   private func packing(
-    _ job: CorrelationJob, _ key: ConvolutionKey, packed: Int
-  ) throws -> (id: KernelID, kernel: cl_kernel)? {
-    let taps = job.down.phases[0].count * job.across.phases[0].count
-    let whole = taps == job.geometry.kernelHeight * job.geometry.kernelWidth
-    return key.mode == .adjoint || packed != job.outputs || !whole
-      ? try variant(.packWeights, .weights) : nil
-  }
-
-  private func packingItems(_ job: CorrelationJob) -> Int {
-    min(job.geometry.kernelHeight * job.geometry.kernelWidth, 2 * computeUnits)
+    _ job: CorrelationJob, _ key: ConvolutionKey, steps: Int, packed: Int
+  ) throws -> (id: KernelID, kernel: cl_kernel, items: Int, floats: Int)? {
+    let taps = job.geometry.kernelHeight * job.geometry.kernelWidth
+    let whole = taps == job.down.phases[0].count * job.across.phases[0].count
+    guard key.mode == .adjoint || packed != job.outputs || !whole else { return nil }
+    let (id, kernel) = try variant(.packWeights, .weights)
+    return (id, kernel, min(taps, 2 * computeUnits), max(steps, 1) * packed)
   }
 
   private func powerOfTwo(_ count: Int) -> Int {
@@ -263,8 +285,6 @@ extension OpenCLBackend {
     while power < count { power *= 2 }
     return power
   }
-
-  private func wholeVectors(_ count: Int) -> Int { (count + vectorWidth - 1) / vectorWidth * vectorWidth }
 
   private func axes(_ g: ConvolutionGeometry, adjoint: Bool) -> (down: CorrelationAxis, across: CorrelationAxis) {
     (
@@ -280,7 +300,7 @@ extension OpenCLBackend {
   /// The bands of a convolution or its adjoint, each of which leaves a partial loss.
   func correlationBands(_ mode: ConvolutionKey.Mode, _ g: ConvolutionGeometry, _ samples: Int) -> Int {
     let key = ConvolutionKey(mode: mode, geometry: g, samples: samples, losses: true)
-    if let plan = convolutions.plans[key] { return plan.bands }
+    if let plan = convolutions.correlations[key] { return plan.bands }
     let (down, across) = axes(g, adjoint: mode == .adjoint)
     let inputs = mode == .adjoint ? g.outputChannels : g.channels
     return cut(down, floats: across.padded(across.extent) * inputs, sums: sums(g), samples: samples).units
@@ -337,7 +357,8 @@ struct ConvolutionState {
   /// Far more than a step has: a layer has three. Only numbers of samples that go on changing get there.
   static let mostPlans = 256
 
-  var plans: [ConvolutionKey: ConvolutionPlan] = [:]
+  var correlations: [ConvolutionKey: CorrelationPlan] = [:]
+  var gradients: [ConvolutionKey: GradientPlan] = [:]
   var scratch: OpenCLBuffer?
   var weights: OpenCLBuffer?
   var slices: OpenCLBuffer?

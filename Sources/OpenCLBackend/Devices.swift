@@ -38,8 +38,9 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   /// Whether it is PoCL's.
   var isPoCL: Bool { platformName == OpenCLBackend.poclName }
 
-  /// The families that it compiles: both, but for Mesa.
-  public var families: [KernelFamily] { isMesa ? [.gpu] : KernelFamily.allCases }
+  /// The families that it runs: processors both, but for Mesa's. The CPU family's work-items wait for one another, which
+  /// other devices need not let them.
+  public var families: [KernelFamily] { naturalFamily == .cpu ? KernelFamily.allCases : [.gpu] }
 
   /// Whether `clBuildProgram` returns before machine code is made, which the first launch then waits for.
   var compilesLate: Bool { isMesa }

@@ -5,7 +5,8 @@ struct KernelTarget {
   let family: KernelFamily
   /// Floats in the device's own vectors; 1 for the GPU family, whose work-items are scalar.
   let vectorWidth: Int
-  /// Rows of a CPU matmul's register tile: 2·rows + 3 vectors must fit the registers.
+  /// Rows of a CPU matmul's register tile: 2·rows + 3 vectors fit the registers, but for 4 lanes, where some sums lie in
+  /// the first-level cache.
   let tileRows: Int
   /// Whether kernels ask for cache lines ahead of their use: processors' compilers know how, which is no part of OpenCL.
   let prefetches: Bool

@@ -9,7 +9,7 @@ struct Call {
   private(set) var index: cl_uint = 0
   /// The first error; later arguments leave it.
   private(set) var status: cl_int = 0
-  /// Whether a tensor reached beyond its buffer.
+  /// Whether a tensor reached beyond its buffer, or a number beyond 32 bits.
   private(set) var overrun = false
 
   init(_ id: KernelID, _ kernel: cl_kernel) {
@@ -32,11 +32,12 @@ struct Call {
     set(cl_ulong(truncatingIfNeeded: tensor.offset))
   }
 
-  @inline(__always) mutating func add(_ buffer: OpenCLBuffer) {
-    set(buffer.memory)
-    set(cl_ulong(0))
+  /// A buffer of the backend's own, which a kernel has whole.
+  @inline(__always) mutating func add(_ buffer: OpenCLBuffer) { set(buffer.memory) }
+  @inline(__always) mutating func add(_ value: Int) {
+    if cl_int(exactly: value) == nil { overrun = true }
+    set(cl_int(truncatingIfNeeded: value))
   }
-  @inline(__always) mutating func add(_ value: Int) { set(cl_int(truncatingIfNeeded: value)) }
   @inline(__always) mutating func add(_ value: Int32) { set(value) }
   @inline(__always) mutating func add(_ value: Bool) { set(cl_int(value ? 1 : 0)) }
   @inline(__always) mutating func add(long value: Int) { set(cl_long(value)) }
@@ -79,9 +80,10 @@ extension OpenCLBackend {
   /// Queues a kernel whose arguments are set.
   @inline(__always)
   func run(_ call: Call, _ grid: Grid) throws {
-    if hasGivenUp { throw givenUp(on: "kernels") }
+    try requireAlive()
     if call.overrun {
-      throw BackendError.invalidArgument("A tensor given to \(call.id.name) reaches beyond its buffer.")
+      throw BackendError.invalidArgument(
+        "A tensor given to \(call.id.name) reaches beyond its buffer, or has more rows or columns than 2³¹ - 1.")
     }
     var status = call.status
     var event: cl_event?
@@ -111,7 +113,7 @@ extension OpenCLBackend {
   private func awaitFirst(_ call: Call) throws {
     guard launched.insert(call.kernel).inserted else { return }
     let queue = Handle(queue)
-    let status = try building { clFinish(queue.value) }
+    let status = building { clFinish(queue.value) }
     guard let status else { throw givenUp(on: "the kernel \(call.id.name)") }
     if status != CL_SUCCESS { throw failure("running the kernel \(call.id.name)", status) }
   }
@@ -143,7 +145,6 @@ extension OpenCLBackend {
   func pieceCounter() throws -> OpenCLBuffer {
     if let counter { return counter }
     let made = try allocate(3, isScratch: true)
-    try write([0, 0, 0], to: Tensor(made, shape: [3]))
     counter = made
     return made
   }

@@ -59,6 +59,7 @@ extension OpenCLBackend {
 
   /// - Parameter isScratch: whether it is for the backend's own work.
   func allocate(_ count: Int, isScratch: Bool) throws -> OpenCLBuffer {
+    try requireAlive()
     try require(count > 0, "A buffer of \(count) elements: ask for at least one.")
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
     if overflow || bytes > info.largestBuffer || account.bytes + bytes > device.globalMemory {
@@ -90,6 +91,7 @@ extension OpenCLBackend {
   private static let largestStaged = 16 << 20
 
   public func write(_ values: UnsafeBufferPointer<Float>, to tensor: Tensor<OpenCLBuffer>) throws {
+    try requireAlive()
     try checkTransfer(tensor, count: values.count)
     try checkBounds(tensor)
     guard let source = values.baseAddress, !values.isEmpty else { return }
@@ -180,6 +182,7 @@ extension OpenCLBackend {
   }
 
   public func read(_ tensor: Tensor<OpenCLBuffer>, into values: UnsafeMutableBufferPointer<Float>) throws {
+    try requireAlive()
     try checkTransfer(tensor, count: values.count)
     try checkBounds(tensor)
     guard let target = values.baseAddress, !values.isEmpty else { return }
@@ -204,6 +207,7 @@ extension OpenCLBackend {
   }
 
   public func copy(_ source: Tensor<OpenCLBuffer>, to destination: Tensor<OpenCLBuffer>) throws {
+    try requireAlive()
     try checkCopy(source, to: destination)
     try checkBounds(source)
     try checkBounds(destination)
@@ -219,6 +223,7 @@ extension OpenCLBackend {
   }
 
   public func synchronize() throws {
+    try requireAlive()
     counters.waits += 1
     let status = clFinish(queue)
     guard status == CL_SUCCESS else { throw failure("finishing queued work", status) }

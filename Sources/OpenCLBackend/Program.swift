@@ -33,6 +33,15 @@ extension Module {
     return .correlation(width: width, pixels: pixels, wide: wide, turnSteps: turnSteps, losses: true, pools: pools)
   }
 
+  /// The size of a convolution's tile, and then what else two may differ in that differ in their tiles.
+  var tile: (Int, Int, Int) {
+    switch self {
+    case .correlation(_, let pixels, _, let turnSteps, let losses, _): (pixels, turnSteps, losses ? 0 : 1)
+    case .correlationPlanes(_, let block, _, _): (block, 0, 0)
+    default: (0, 0, 0)
+    }
+  }
+
   /// What convolutions have in common that differ in their tiles alone.
   var withAnyTile: Module {
     switch self {
@@ -149,23 +158,23 @@ extension KernelTarget {
       return functions + ["common/epilogue", "gpu/tile", operands, "gpu/copies", "gpu/ending"]
     }
     switch module {
-    case .matmul: return functions + ["common/epilogue", "cpu/matmul"]
+    case .matmul: return functions + ["common/epilogue", "cpu/productTile", "cpu/productEnding", "cpu/matmul"]
     case .matmulTiles(let program, _, _): return tiles(program) + ["gpu/matmul"]
     case .convolveTiles(let program, _): return tiles(program) + ["gpu/image", "gpu/convolution"]
     case .convolutionGradientTiles(let program): return tiles(program) + ["gpu/image", "gpu/convolutionGradient"]
     case .slices: return functions + ["common/epilogue", "gpu/slices"]
     case .elementwise: return functions + ["common/memory", "common/activation"]
-    case .losses: return functions + ["common/loss"]
+    case .losses: return functions + ["common/softmax", "common/loss"]
     case .optimizer: return ["common/prelude", "common/optimizer"]
     case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
     case .random: return ["common/prelude", "common/functions", "common/random"]
     case .sampling: return functions + ["common/random", "common/sampling"]
-    case .mixed: return functions + ["common/mixed"]
+    case .mixed: return functions + ["common/softmax", "common/mixed"]
     case .peak: return ["common/prelude", "common/peak"]
     case .correlation:
-      return functions + ["common/epilogue", "cpu/image", "cpu/ending"] + pooledBand + ["cpu/convolution"]
+      return functions + ["common/epilogue", "cpu/image", "cpu/imageEnding"] + pooledBand + ["cpu/convolution"]
     case .correlationPlanes:
-      return functions + ["common/epilogue", "cpu/image", "cpu/ending", "cpu/convolutionPlanes"]
+      return functions + ["common/epilogue", "cpu/image", "cpu/imageEnding", "cpu/convolutionPlanes"]
     case .gradient, .gradientOfFew:
       return ["common/prelude", "cpu/image"] + pooledBand + ["cpu/convolutionGradient"]
     case .weights: return ["common/prelude", "cpu/image", "cpu/packing", "cpu/slices"]
@@ -197,7 +206,7 @@ extension OpenCLBackend {
 
   /// The same without a second try, for a target that may differ from the device's own.
   func build(_ module: Module, prefix: String, for target: KernelTarget) throws -> cl_program {
-    if hasGivenUp { throw givenUp(on: "kernels") }
+    try requireAlive()
     let text = target.text(module, prefix: prefix)
     var status = CL_SUCCESS
     let created = text.withCString { pointer in
@@ -209,7 +218,7 @@ extension OpenCLBackend {
     clRetainProgram(program)
     let handles = Handle((program, handle))
     let options = target.options
-    let built = try building {
+    let built = building {
       var device: cl_device_id? = handles.value.1
       return clBuildProgram(handles.value.0, 1, &device, options, nil, nil)
     }
@@ -250,10 +259,10 @@ extension OpenCLBackend {
 
   private func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
     // A kernel that nobody waits for any more is still being compiled: another would be, too, beside it.
-    if hasGivenUp { throw givenUp(on: "the kernel \(id.name)") }
+    try requireAlive()
     // Some drivers compile here.
     let program = Handle(try program(module))
-    let made = try building {
+    let made = building {
       var status = CL_SUCCESS
       let kernel = clCreateKernel(program.value, id.name, &status)
       return Handle((kernel, status))
@@ -265,10 +274,10 @@ extension OpenCLBackend {
 
   /// Waits for the driver to compile something, as long as that may take; nil where it takes longer. Somebody is told where
   /// all of its compiling together takes long: a model has many kernels of half a second each.
-  func building<Result: Sendable>(_ body: @escaping @Sendable () -> Result) throws -> Result? {
+  func building<Result: Sendable>(_ body: @escaping @Sendable () -> Result) -> Result? {
     let start = ContinuousClock.now
     defer { buildTime += .now - start }
-    return try BuildLimit.run(notice: max(.zero, BuildLimit.notice - buildTime), onNotice: tellOnce, body)
+    return BuildLimit.run(notice: max(.zero, BuildLimit.notice - buildTime), onNotice: tellOnce, body)
   }
 
   /// Somebody is told once that this device's driver takes long.
@@ -278,11 +287,15 @@ extension OpenCLBackend {
     BuildLimit.tell(device.name)
   }
 
+  /// What is queued behind a kernel that was given up would never run.
+  @inline(__always)
+  func requireAlive() throws { if hasGivenUp { throw givenUp(on: "kernels") } }
+
   /// The driver did not come to an end with compiling something.
   func givenUp(on what: String) -> BackendError {
     hasGivenUp = true
     return .unavailable(
-      "\(deviceText) has been compiling \(what) for \(BuildLimit.limit.components.seconds) seconds and was given up: use "
+      "\(deviceText) has been compiling \(what) for longer than \(BuildLimit.limit) and was given up: use "
         + "another device, or give it more time with CINCH_COMPILE_LIMIT=SECONDS.")
   }
 

@@ -167,7 +167,8 @@ extension OpenCLBackend {
     choice = shippedChoice.with(tuning, device.subgroups)
     shares = WorkShares(family, tuning)
     plans = [:]
-    convolutions.plans = [:]
+    convolutions.correlations = [:]
+    convolutions.gradients = [:]
   }
 
   /// All that a measurement depends on in the program: the kernels, how they are compiled, and the candidates.

@@ -1,3 +1,4 @@
+import CinchBackend
 import Foundation
 import Synchronization
 import Testing
@@ -8,13 +9,13 @@ import Testing
 @Suite struct BuildLimitTests {
   @Test func whatIsDoneInTimeIsReturned() throws {
     var notices = 0
-    #expect(try BuildLimit.run(onNotice: { notices += 1 }) { 42 } == 42)
+    #expect(BuildLimit.run(onNotice: { notices += 1 }) { 42 } == 42)
     #expect(notices == 0)
   }
 
   @Test func whatTakesLongIsTold() throws {
     var notices = 0
-    let result = try BuildLimit.run(notice: .milliseconds(20), limit: .seconds(60), onNotice: { notices += 1 }) {
+    let result = BuildLimit.run(notice: .milliseconds(20), limit: .seconds(60), onNotice: { notices += 1 }) {
       Thread.sleep(forTimeInterval: 0.2)
       return 7
     }
@@ -24,9 +25,9 @@ import Testing
   /// Many kernels that each take little.
   @Test func whatTakesLongTogetherIsTold() throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
-    #expect(try backend.building { 1 } == 1 && !backend.hasTold && backend.buildTime > .zero)
+    #expect(backend.building { 1 } == 1 && !backend.hasTold && backend.buildTime > .zero)
     backend.buildTime += BuildLimit.notice
-    #expect(try backend.building { Thread.sleep(forTimeInterval: 0.1) } != nil)
+    #expect(backend.building { Thread.sleep(forTimeInterval: 0.1) } != nil)
     #expect(backend.hasTold)
   }
 
@@ -34,12 +35,45 @@ import Testing
   @Test func whatTakesTooLongIsLeftBehind() throws {
     let begin = ContinuousClock.now
     let done = Done()
-    let result: Int? = try BuildLimit.run(notice: .milliseconds(10), limit: .milliseconds(40), onNotice: {}) {
+    let result: Int? = BuildLimit.run(notice: .milliseconds(10), limit: .milliseconds(40), onNotice: {}) {
       while !done.value.withLock({ $0 }) { Thread.sleep(forTimeInterval: 0.01) }
       return 1
     }
     #expect(result == nil && ContinuousClock.now - begin < .seconds(30))
     done.value.withLock { $0 = true }
+  }
+
+  /// A limit below the time after which somebody is told holds, too.
+  @Test func aShortLimitIsKept() throws {
+    var notices = 0
+    let done = Done()
+    let result: Int? = BuildLimit.run(notice: .seconds(60), limit: .milliseconds(20), onNotice: { notices += 1 }) {
+      while !done.value.withLock({ $0 }) { Thread.sleep(forTimeInterval: 0.01) }
+      return 1
+    }
+    #expect(result == nil && notices == 0)
+    done.value.withLock { $0 = true }
+  }
+
+  /// Whatever is queued behind a kernel that was given up would be waited for without end.
+  @Test func whatWasGivenUpTakesNothingMore() throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+    let tensor = try backend.tensor([4], [1, 2, 3, 4])
+    backend.hasGivenUp = true
+    defer { backend.hasGivenUp = false }
+    let calls: [() throws -> Void] = [
+      { _ = try backend.read(tensor) }, { try backend.write([1, 2, 3, 4], to: tensor) },
+      { try backend.fill(tensor, with: 1) }, { try backend.copy(tensor, to: tensor) }, { _ = try backend.tensor([4]) },
+      { try backend.synchronize() }, { _ = try backend.takeLaunches() },
+    ]
+    for (index, call) in calls.enumerated() {
+      do {
+        try call()
+        Issue.record("call \(index) was taken")
+      } catch BackendError.unavailable(let text) {
+        #expect(text.contains("was given up"))
+      }
+    }
   }
 
   private final class Done: Sendable { let value = Mutex(false) }

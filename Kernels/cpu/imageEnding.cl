@@ -8,11 +8,11 @@
 // Where sums lie, and their vectors' places in C. Tiles of registers are in private memory, and each pixel has a place of
 // its own, every other number of a list; planes are in scratch memory, and become C's floats in order.
 #ifdef PIXELS
-typedef const float *Sums;
+typedef const float *SumsAt;
 typedef Plan Places;
 #define PLACE(places, i) ((places)[2 * (i)])
 #else
-typedef const global float *Sums;
+typedef const global float *SumsAt;
 typedef size_t Places;
 #define PLACE(places, i) ((places) + (size_t)(i) * VW)
 #endif
@@ -64,7 +64,7 @@ INLINE void endVector(const Epilogue *e, V x, size_t at, V row, V norm, int coun
 // The same for `count` whole vectors, `gap` floats apart in `from`, which go `on` floats beyond their places. The two
 // epilogues of most hidden layers have loops of their own, which do not decide per vector.
 OUTLINE void endVectors(
-  const Epilogue *e, Sums from, int gap, Places places, size_t on, int count, V row, V norm, Losses *losses) {
+  const Epilogue *e, SumsAt from, int gap, Places places, size_t on, int count, V row, V norm, Losses *losses) {
   global float *c = e->c + on;
   const global float *output = e->output + on;
   if (e->mode == FORWARD && e->activation == RELU)
