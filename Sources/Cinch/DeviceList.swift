@@ -62,8 +62,7 @@ extension Device {
     DeviceSummary(identifier: info.identifier, type: type, name: info.name, driver: info.detail, memory: info.memory)
   }
 
-  /// Every device to check: both families of kernels on each OpenCL device, `cpu` where OpenBLAS is here, and
-  /// `reference`.
+  /// Every device to check: each family of kernels that an OpenCL device runs, `cpu` where it opens, and `reference`.
   public static func everyVariant() -> [Device] {
     let opencl = (try? OpenCLBackend.devices()) ?? []
     let hasCPU = (try? CPUBackend()) != nil

@@ -3,7 +3,8 @@ import Glibc
 import Synchronization
 
 /// How long a driver may take to compile kernels. Its call cannot be interrupted, so it runs on a thread of its own, which
-/// is left behind when its time is up.
+/// is left behind when its time is up. What PoCL still compiles when a kernel is queued is not covered: waiting for each of
+/// them would empty the queue.
 public enum BuildLimit {
   /// When somebody is told that it takes long.
   static let notice = Duration.seconds(1)

@@ -77,7 +77,7 @@ extension OpenCLBackend {
 
   func correlationPlan(_ key: ConvolutionKey) throws -> CorrelationPlan {
     try plan(\.correlations, key) {
-      let job = job(key), (inputs, outputs) = (job.inputs, job.outputs)
+      let job = job(key), outputs = job.outputs
       // An image that is strided through, on either side, is split or woven by phases: narrow vectors, more than half full,
       // beat that.
       let width = channelLanes(outputs)
