@@ -219,7 +219,7 @@ extension OpenCLBackend {
     let sums = groups * tile.length * packed
     // Where sums are cut follows from the shape. Where slices are fewer than pieces, these share the tiles of a slice.
     let pixels = job.cut.samples * g.outputHeight * g.outputWidth
-    let wanted = max(1, min(Self.mostSlices, job.cut.units, pixels / Self.slicePixels, Self.sliceSums / sums))
+    let wanted = max(1, min(Self.mostSlices, job.cut.units, pixels / Self.slicePixels, Self.sliceSums / max(sums, 1)))
     let chunk = (job.cut.units + wanted - 1) / wanted
     let slices = (job.cut.units + chunk - 1) / chunk
     let errors = chunk > Self.plainBands ? sums : 0

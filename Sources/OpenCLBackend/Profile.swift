@@ -22,6 +22,7 @@ extension OpenCLBackend {
   }
 
   public func takeLaunches() throws -> [KernelLaunch] {
+    try requireAlive()
     guard !profile.isEmpty else { return [] }
     let entries = profile
     profile = []

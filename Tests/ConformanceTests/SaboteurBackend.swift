@@ -186,6 +186,7 @@ final class SaboteurBackend: Backend {
     try run(batch, inputs: [source]) { try reference.gather(source, order, into: batch) }
   }
   func gatherBytes(_ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
+    try checkGather(source, scalar: MemoryLayout<Scalar>.size, order, into: batch)
     try run(batch, inputs: [source.packed]) {
       // The bytes are packed into floats here, into doubles there.
       extra.waits -= 1
