@@ -21,7 +21,8 @@ typedef struct {
 
 // A piece: `chunk` rows from `start` on of one panel, which is packed into `block`.
 OUTLINE void multiply(const Product *p, const Epilogue *e, int start, int panel, float *block) {
-  float tile[TURNED_ROWS * PANEL];
+  // A tail stores all of its rows, though fewer are real.
+  float tile[(TURNED_ROWS + TAIL_ROWS - 1) * PANEL];
   const global float *read = p->turnsResult ? 0 : readByEpilogue(e);
   int column = panel * PANEL;
   int k = p->k, end = min(start + p->chunk, p->rows);

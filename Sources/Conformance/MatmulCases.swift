@@ -312,6 +312,16 @@ struct DenseGradientCase: OpCase {
           scale: $0 ? 1 / Double(size.0 + 1) : -0.7, accumulateBias: $1)
       }
     }
-    return plain + options + training + scaled + notNumbers
+    // Sums of a gradient twice as tall as wide are turned by blocks: every remainder of a block, of both shapes.
+    let widths: [Int] = Array(1...49) + [95]
+    let remainders = widths.flatMap { (few: Int) -> [DenseGradientCase] in
+      let many = 2 * few + 99
+      let (accumulate, pull) = (few % 3 == 0, few % 2 == 0)
+      return [
+        DenseGradientCase(samples: 5, inputs: few, outputs: many, accumulate: accumulate, pull: pull),
+        DenseGradientCase(samples: 5, inputs: many, outputs: few, accumulate: accumulate, pull: pull),
+      ]
+    }
+    return plain + options + training + scaled + notNumbers + remainders
   }
 }
