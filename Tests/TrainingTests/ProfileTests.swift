@@ -29,8 +29,8 @@ import Testing
     ]
   }
 
-  /// Products and convolutions of an epoch are what the layers cost as they are computed: 13 samples forward and back, and
-  /// a batch that passes forward when the epoch ends.
+  /// Products and convolutions of an epoch's updates are what the layers cost as they are computed: 13 samples forward and
+  /// back. The batch that passes forward when the epoch ends is no part of them.
   @Test(arguments: [
     Recipe.deep(layers: [13, 7, 3]), .sparse(layers: [13, 9]), .vae(layers: [13, 9, 4]), .convPool(),
   ])
@@ -42,8 +42,8 @@ import Testing
     let forward = stages.reduce(0, +)
     #expect(3 * forward - stages[0] <= network.stepFlops)
     let profile = try profile(recipe, on: try CPUBackend())
-    #expect(profile.rows.reduce(0) { $0 + $1.operations } == 13 * (3 * forward - stages[0]) + 8 * forward)
-    #expect(profile.updates == 2)
+    #expect(profile.rows.reduce(0) { $0 + $1.operations } == 13 * (3 * forward - stages[0]))
+    #expect(profile.updates == 2 && profile.seconds < profile.wholeSeconds)
   }
 
   @Test func partsMakeTheWhole() throws {

@@ -1,4 +1,4 @@
-/// What the ops of a run took, call by call added up.
+/// What the ops of a run's updates took, call by call added up; of all that ran where the optimiser's op did not.
 ///
 /// Of `seconds`, the device was busy with the rows' own; where ops are queued, `launching` is what passed between two kernels
 /// though the next was queued; the rest is the host's, or waiting.
@@ -27,7 +27,8 @@ public struct Profile: Sendable {
     public var kind: Kind {
       switch op {
       case "matmul", "denseGradient": .product
-      case "convolve", "convolveTransposed", "convolutionGradient": .convolution
+      case "convolve", "convolveTransposed", "convolutionGradient", "convolvePooled", "pooledConvolutionGradient":
+        .convolution
       case "read", "write", "copy": .transfer
       case "synchronize": .wait
       default: .pass
@@ -55,13 +56,19 @@ public struct Profile: Sendable {
   public internal(set) var rows: [Row] = []
   /// Updates of the optimiser.
   public internal(set) var updates = 0
-  /// From the first op's call to the last one's end.
+  /// From the first op's call to the last one's end, between any two waits.
   public internal(set) var seconds = 0.0
+  /// From the first call of all to the last one's end, with what was no update.
+  public internal(set) var wholeSeconds = 0.0
   /// Between kernels that were both queued.
   public internal(set) var launching = 0.0
   /// The host's, to queue: arguments, plans and dispatch.
   public internal(set) var queueing = 0.0
-  private(set) var events: [Event] = []
+  var events: [Event] = []
+  /// What events are of.
+  var names: [Row] = []
+  /// Where a name's sums are among the rows.
+  private var places: [Int: Int] = [:]
 
   /// Events of a timeline: some thousand updates, and a file that a viewer opens at once.
   static let mostEvents = 100_000
@@ -70,11 +77,23 @@ public struct Profile: Sendable {
 
   /// What took time, in the order in which it ended on the host or was timed: calls of ops, and kernels by name.
   public var timeline: [(row: Row, kernel: String?, start: Double, seconds: Double)] {
-    events.map { (rows[$0.row], $0.kernel, $0.start, $0.seconds) }
+    events.map { (names[$0.row], $0.kernel, $0.start, $0.seconds) }
   }
 
-  mutating func record(_ event: Event) {
-    if events.count < Self.mostEvents { events.append(event) }
+  /// Adds a call to the row of its name.
+  mutating func add(
+    _ name: Row, _ index: Int, _ operations: Double, _ bytes: Double, seconds: Double?, _ kernels: [String]
+  ) {
+    let place = places[index] ?? rows.count
+    if place == rows.count {
+      rows.append(name)
+      places[index] = place
+    }
+    rows[place].calls += 1
+    rows[place].operations += operations
+    rows[place].bytes += bytes
+    rows[place].kernels.formUnion(kernels)
+    if let seconds { rows[place].add(seconds: seconds) }
   }
 
   /// Seconds on the device.

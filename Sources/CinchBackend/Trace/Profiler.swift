@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Adds up what the ops of a device take: calls, time, operations and bytes of each, and the time between them.
+/// Adds up what the ops of a device take in updates: calls, time, operations and bytes of each, and the time between them.
+/// Evaluation, checkpoints and whatever else the device rests before and after are left out, but where nothing is an update.
 ///
 /// Nothing waits that would not have waited without it: where ops are queued, the times of kernels are asked for when the
 /// device has come to rest, after a read or `synchronize`. It changes no number.
@@ -34,7 +35,7 @@ extension Profiler: Hashable {
   public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
 
-/// The sums of a profile, and the ops whose kernels have not been timed yet.
+/// The sums of a profile, and the calls since the device last came to rest: whether they are an update's is known then.
 private struct ProfileSums {
   /// What makes calls of an op alike: shapes say more than settings, and are quick to compare.
   private struct Key: Hashable {
@@ -47,63 +48,98 @@ private struct ProfileSums {
     }
   }
 
-  private struct Pending {
+  private struct Call {
     var row: Int
-    var launches: Int
+    var operations: Double
+    var bytes: Double
+    /// On the host's clock.
     var start: Double
+    var seconds: Double
+    /// The commands that it queued; nil where ops run as they are called.
+    var launches: Int?
   }
 
   private var indices: [Key: Int] = [:]
-  private var pending: [Pending] = []
+  /// Rows without sums, by those indices.
+  private var names: [Profile.Row] = []
+  private var calls: [Call] = []
   private var launchesSeen = 0
-  private(set) var profile = Profile()
+  private var updating = Profile()
+  private var other = Profile()
+  private var events: [Profile.Event] = []
   private var first: Double?
+  private var end = 0.0
+  /// Whether the device came to rest after updates, and has done nothing since.
+  private var endsUpdates = false
   /// What the device's clock is ahead of the host's.
   private var ahead: Double?
+
+  /// Of the updates; of all calls where the optimiser's op never ran.
+  var profile: Profile {
+    var settled = self
+    settled.settle([])
+    let whole = settled.end - (first ?? 0)
+    var result = settled.updating.updates > 0 ? settled.updating : settled.other
+    result.wholeSeconds = whole
+    if result.updates == 0 { result.seconds = whole }
+    (result.names, result.events) = (names, events)
+    return result
+  }
 
   /// - Parameter launches: how many commands the device has to tell of, this op's included; nil where ops run as they are
   ///   called.
   mutating func add<Buffer>(_ op: TracedOp<Buffer>, launches: Int?) {
     let row = row(of: op)
-    profile.rows[row].calls += 1
-    profile.rows[row].operations += op.operations
-    profile.rows[row].bytes += op.bytes
-    if op.name == "optimizerStep" { profile.updates += 1 }
+    calls.append(
+      Call(
+        row: row, operations: op.operations, bytes: op.bytes, start: op.start, seconds: op.seconds,
+        launches: launches.map { $0 - launchesSeen }))
+    launchesSeen = launches ?? 0
     first = first ?? op.start
-    profile.seconds = op.start + op.seconds - (first ?? 0)
-    profile.record(.init(row: row, kernel: nil, start: op.start, seconds: op.seconds))
-    if let launches {
-      if op.name != "read" && op.name != "synchronize" { profile.queueing += op.seconds }
-      pending.append(Pending(row: row, launches: launches - launchesSeen, start: op.start))
-      launchesSeen = launches
-    } else {
-      profile.rows[row].add(seconds: op.seconds)
-    }
+    record(.init(row: row, kernel: nil, start: op.start, seconds: op.seconds))
   }
 
-  /// Enters the times of what has run, in order.
+  /// Enters the calls since the last time, with the times of what has run, in order.
   mutating func settle(_ launches: [KernelLaunch]) {
+    guard let begin = calls.first?.start, let last = calls.last else { return }
+    let updates = calls.count { names[$0.row].op == "optimizerStep" }
+    var target = updates > 0 ? updating : other
+    target.updates += updates
     var rest = launches[...]
-    var last: KernelLaunch?
-    for op in pending {
-      let own = rest.prefix(op.launches)
-      if !own.isEmpty { profile.rows[op.row].add(seconds: own.reduce(0) { $0 + $1.microseconds } * 1e-6) }
-      for launch in own {
-        profile.rows[op.row].kernels.insert(launch.kernel)
-        // A device that was waiting for the host does not count: it could not have begun.
-        if let last { profile.launching += max(0, launch.start - max(last.end, launch.queued)) * 1e-6 }
-        last = launch
-        let ahead = self.ahead ?? launch.queued * 1e-6 - op.start
-        self.ahead = ahead
-        profile.record(
-          .init(
-            row: op.row, kernel: launch.kernel, start: launch.start * 1e-6 - ahead, seconds: launch.microseconds * 1e-6)
-        )
+    var before: KernelLaunch?
+    for call in calls {
+      let own = rest.prefix(call.launches ?? 0)
+      rest = rest.dropFirst(call.launches ?? 0)
+      let runs = call.launches == nil || !own.isEmpty
+      let seconds = call.launches == nil ? call.seconds : own.reduce(0) { $0 + $1.microseconds } * 1e-6
+      target.add(
+        names[call.row], call.row, call.operations, call.bytes, seconds: runs ? seconds : nil, own.map(\.kernel))
+      if call.launches != nil, names[call.row].kind != .wait, names[call.row].op != "read" {
+        target.queueing += call.seconds
       }
-      rest = rest.dropFirst(op.launches)
+      for launch in own {
+        // A device that was waiting for the host does not count: it could not have begun.
+        if let before { target.launching += max(0, launch.start - max(before.end, launch.queued)) * 1e-6 }
+        before = launch
+        let ahead = self.ahead ?? launch.queued * 1e-6 - call.start
+        self.ahead = ahead
+        record(
+          .init(
+            row: call.row, kernel: launch.kernel, start: launch.start * 1e-6 - ahead,
+            seconds: launch.microseconds * 1e-6))
+      }
     }
-    pending.removeAll(keepingCapacity: true)
+    // What the host does between two chunks of updates is theirs.
+    target.seconds += last.start + last.seconds - (updates > 0 && endsUpdates ? end : begin)
+    end = last.start + last.seconds
+    endsUpdates = updates > 0
+    if updates > 0 { updating = target } else { other = target }
+    calls.removeAll(keepingCapacity: true)
     launchesSeen = 0
+  }
+
+  private mutating func record(_ event: Profile.Event) {
+    if events.count < Profile.mostEvents { events.append(event) }
   }
 
   private mutating func row<Buffer>(of op: TracedOp<Buffer>) -> Int {
@@ -118,8 +154,8 @@ private struct ProfileSums {
     let reads = shapes(op.operands.filter { $0.access == .read })
     let writes = shapes(op.operands.filter { $0.access != .read })
     let text = [reads, writes.isEmpty ? "" : "→ \(writes)", op.settings].filter { !$0.isEmpty }
-    indices[key] = profile.rows.count
-    profile.rows.append(Profile.Row(op: op.name, text: text.joined(separator: " ")))
-    return profile.rows.count - 1
+    indices[key] = names.count
+    names.append(Profile.Row(op: op.name, text: text.joined(separator: " ")))
+    return names.count - 1
   }
 }

@@ -30,7 +30,15 @@ struct ProfileReport {
           time(rest.reduce(0) { $0 + $1.seconds }), share(rest.reduce(0) { $0 + $1.seconds }),
         ]))
     }
-    return lines + ["", summary]
+    lines += ["", summary]
+    let others = profile.wholeSeconds - profile.seconds
+    if others >= 0.01 * profile.wholeSeconds {
+      lines.append(
+        String(
+          format: "updates take %.2f s of %.2f s; evaluation, pictures and files the rest", profile.seconds,
+          profile.wholeSeconds))
+    }
+    return lines
   }
 
   private func line(_ row: Profile.Row) -> String {
@@ -80,7 +88,8 @@ struct ProfileReport {
     }
     return JSON.record([
       name: .string(value), "updates": .integer(profile.updates), "seconds": .number(profile.seconds / updates),
-      "launching": .number(profile.launching / updates), "idle": .number(profile.idle / updates),
+      "whole_seconds": .number(profile.wholeSeconds), "launching": .number(profile.launching / updates),
+      "idle": .number(profile.idle / updates),
       "queueing": .number(profile.queueing / updates), "peak_gflops": .optional(ceilings?.gflops),
       "ops": .array(rows),
     ])
