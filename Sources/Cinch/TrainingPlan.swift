@@ -146,8 +146,8 @@ public struct TrainingPlan: Sendable {
       let trial = try Trial(
         recipe, parts, rows: rows, rowBytes: Double(passing) / Double(updateRows.pass), heldOut: heldOut,
         isStreamed: isStreamed, seconds: seconds, on: backend)
-      update.seconds = trial.sampleSeconds * Double(perUpdate)
-      epoch.seconds = trial.sampleSeconds * Double(samples) + trial.endSeconds
+      update.seconds = trial.sampleSeconds * Double(perUpdate) + trial.fixedSeconds
+      epoch.seconds = trial.sampleSeconds * Double(samples) + trial.fixedSeconds + trial.endSeconds
       memory[.scratch, default: 0] += trial.scratch
     }
     self.memory = memory

@@ -7,6 +7,8 @@ import CinchData
 struct Trial {
   /// Of training, in the mean over a batch.
   private(set) var sampleSeconds = 0.0
+  /// What an update takes whatever its samples: of L-BFGS, whose batch is all of them.
+  private(set) var fixedSeconds = 0.0
   /// What the end of an epoch takes.
   private(set) var endSeconds = 0.0
   /// Bytes that the device keeps for itself.
@@ -19,6 +21,8 @@ struct Trial {
   private static let mostHeldOut = 4096
   /// Of an epoch, several of which are timed.
   private static let epochSeconds = 0.12
+  /// Parts of a batch of all samples, at least.
+  private static let fewBatches = 4
   /// Updates between two reads of the record.
   private static let longestEpoch = 128
 
@@ -35,7 +39,8 @@ struct Trial {
     let bench = Bench(recipe, parts, heldOut: heldOut, isStreamed: isStreamed, seconds: seconds, on: backend)
     guard rows > most else {
       let times = try bench.measure(rows: rows)
-      (sampleSeconds, endSeconds, scratch) = (times.update / Double(rows), times.end, backend.memory.scratch)
+      (sampleSeconds, fixedSeconds, endSeconds) = (times.update / Double(rows), times.fixed, times.end)
+      scratch = backend.memory.scratch
       return
     }
     let half = try bench.measure(rows: most / 2)
@@ -44,7 +49,7 @@ struct Trial {
     let larger = backend.memory.scratch
     let steps = Double(rows - most) / Double(most - most / 2)
     sampleSeconds = (whole.update + steps * max(whole.update - half.update, 0)) / Double(rows)
-    endSeconds = whole.end
+    (fixedSeconds, endSeconds) = (whole.fixed, whole.end)
     scratch = larger + Int(steps * Double(larger - smaller))
   }
 
@@ -70,8 +75,8 @@ struct Trial {
       self.backend = backend
     }
 
-    /// Seconds of an update of so many rows, and of the end of an epoch.
-    func measure(rows: Int) throws -> (update: Double, end: Double) {
+    /// Seconds of so many rows of an update, of what does not grow with them, and of the end of an epoch.
+    func measure(rows: Int) throws -> (update: Double, fixed: Double, end: Double) {
       // An epoch of one update first: it says how many make up one that is long enough.
       let count = min(heldOut, Trial.mostHeldOut)
       let first = try epochs(batches: 1, of: rows, heldOut: count, seconds: seconds / 4)
@@ -79,10 +84,16 @@ struct Trial {
       if count > 0 { end *= Double(heldOut) / Double(count) }
       let rough = first.map(\.update).min() ?? 0
       let room = Trial.mostSamples / max(rows * parts.training.bytesPerSample(as: B.Scalar.self), 1)
-      let batches = min(Trial.longestEpoch, max(room, 1), Int(Trial.epochSeconds / max(rough, 1e-7)))
-      guard batches > 1 else { return (rough, end) }
+      // An update by all samples has work that does not grow with them: what more samples add says how much.
+      let isFullBatch = recipe.optimizer.isFullBatch
+      let wanted = max(Int(Trial.epochSeconds / max(rough, 1e-7)), isFullBatch ? Trial.fewBatches : 1)
+      let batches = min(Trial.longestEpoch, max(room, 1), wanted)
+      guard batches > 1 else { return (rough, 0, end) }
       let updates = try epochs(batches: batches, of: rows, heldOut: 0, seconds: seconds).map(\.update)
-      return (updates.sorted()[updates.count / 2], end)
+      let update = updates.sorted()[updates.count / 2]
+      guard isFullBatch else { return (update, 0, end) }
+      let added = max(update * Double(batches) - rough, 0) / Double(batches - 1)
+      return (added, max(rough - added, 0), end)
     }
 
     /// Trains for some time, an epoch after a first one at least.
