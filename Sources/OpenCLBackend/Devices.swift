@@ -116,6 +116,24 @@ extension OpenCLBackend {
     return "\(names.joined(separator: ", ")) finds no device: install the driver of the card, or check who may use it."
   }
 
+  /// PoCL's compiler ends the process where it cannot write what it makes.
+  /// - Throws: `BackendError.unavailable` where the folder of PoCL's kernels has no room.
+  static func requireKernelRoom() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let folder =
+      environment["POCL_CACHE_DIR"] ?? environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache"
+    var volume = statvfs()
+    guard statvfs(folder, &volume) == 0 else { return }
+    let free = Int(clamping: volume.f_bavail).multipliedReportingOverflow(by: Int(clamping: volume.f_frsize))
+    guard !free.overflow, free.partialValue < kernelRoom else { return }
+    throw BackendError.unavailable(
+      "PoCL keeps compiled kernels in '\(folder)', whose disk has \(byteText(free.partialValue)) left: free some space, or "
+        + "set POCL_CACHE_DIR to a folder that has it.")
+  }
+
+  /// What a program and its temporary files take.
+  private static let kernelRoom = 2 << 20
+
   private static func unnamedLibrary() -> String? {
     let paths = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []
     let folders =

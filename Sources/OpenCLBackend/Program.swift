@@ -207,6 +207,7 @@ extension OpenCLBackend {
   /// The same without a second try, for a target that may differ from the device's own.
   func build(_ module: Module, prefix: String, for target: KernelTarget) throws -> cl_program {
     try requireAlive()
+    if device.isPoCL { try Self.requireKernelRoom() }
     let text = target.text(module, prefix: prefix)
     var status = CL_SUCCESS
     let created = text.withCString { pointer in
