@@ -109,8 +109,9 @@ struct TuneCommand: ParsableCommand {
       try Output.result("\(facts.text)\n\n\(Self.table.header)")
     }
     let progress = TuningProgress(.standardError)
+    let chosen = Tunable.all(of: family).filter { shapes.isEmpty || shapes.contains($0.shapes.rawValue) }
+    var done = 0
     do {
-      let chosen = Tunable.all(of: family).filter { shapes.isEmpty || shapes.contains($0.shapes.rawValue) }
       for (index, tunable) in chosen.enumerated() {
         let outcome = try tuner.tune(tunable, of: family, subgroups, left: chosen.count - index) { candidate, number in
           progress.draw(
@@ -122,10 +123,15 @@ struct TuneCommand: ParsableCommand {
         try TuningFile.save(tuning, for: identity, in: folder)
         try tell(outcome, of: backend.info)
         hasFailures = hasFailures || !outcome.failures.isEmpty
+        done += 1
       }
     } catch CinchError.interrupted {
       progress.clear()
-      Output.note("cinch: Interrupted: what was chosen so far is kept; start again for the rest.")
+      var left: [String] = []
+      for shapes in chosen.dropFirst(done).map(\.shapes.rawValue) where !left.contains(shapes) { left.append(shapes) }
+      Output.note(
+        "cinch: Interrupted: what was chosen so far is kept; choose the rest with "
+          + left.map { "--shapes \($0)" }.joined(separator: " ") + ".")
       throw ExitCode(CinchError.interrupted.exitCode)
     }
     if hasFailures { Output.note("remove '\(path)' to have what was left out tried again") }

@@ -103,7 +103,7 @@ extension Objective {
     let last = network.layers[network.layers.count - 1]
     guard last.output.image == nil, let columns, !columns.isEmpty else {
       throw CinchError.usage(
-        "The mixed loss is of the columns of a table: train on one, or give the recipe 'columns', such as "
+        "The mixed loss is of the columns of a table: train a dense recipe on one, or give the recipe 'columns', such as "
           + "[\"number\", \"binary\", 3].")
     }
     guard last.spec.activation == .linear else {
