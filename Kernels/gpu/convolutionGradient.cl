@@ -40,8 +40,8 @@ kernel GROUP_TILE void convolutionGradientTiles(
   int row = min(i0 + COPY_I(item, false, TILE_ROWS), m - LOAD_WIDTH);
   Digits tap = digitsOf(row, channels, kernelWidth);
   int wayY = tap.high * dilationY, wayX = tap.middle * dilationX;
-  Origin originA = ORIGIN(a, a0);
-  uint way = ((uint)wayY * width + wayX) * channels + tap.low;
+  // Pixels' windows begin less than 2³¹ elements before a tensor, which the host sees to.
+  const global float *fromA = a + a0 + ((long)wayY * width + wayX) * channels + tap.low;
   Load heldA[COPIES(TILE_ROWS)], heldB[COPIES(TILE_COLUMNS)];
   const global float *fromB[COPIES(TILE_COLUMNS)];
   begin(b + b0, n, n, j0, start, false, TILE_COLUMNS, item, fromB);
@@ -49,7 +49,7 @@ kernel GROUP_TILE void convolutionGradientTiles(
   FOR_COPIES(t, s, TILE_ROWS) {                                                                           \
     int4 window = pixels[turn ^ 1][COPY_P(s, false, TILE_ROWS)];                                          \
     bool inside = within(window.x + wayY, height) && within(window.y + wayX, width);                      \
-    heldA[t] = inside ? READ(BEYOND(a, originA, window.z + way)) : (Load)0.0f;                            \
+    heldA[t] = inside ? READ(fromA + window.z) : (Load)0.0f;                                              \
   }                                                                                                       \
   fetch(b, fromB, n, there, false, TILE_COLUMNS, item, heldB);                                            \
   NOTE_PIXELS
