@@ -33,7 +33,7 @@ struct Call {
   }
 
   /// A buffer of the backend's own, which a kernel has whole.
-  @inline(__always) mutating func add(_ buffer: OpenCLBuffer) { set(buffer.memory) }
+  @inline(__always) mutating func add(whole buffer: OpenCLBuffer) { set(buffer.memory) }
   @inline(__always) mutating func add(_ value: Int) {
     if cl_int(exactly: value) == nil { overrun = true }
     set(cl_int(truncatingIfNeeded: value))

@@ -94,7 +94,7 @@ extension OpenCLBackend {
     call.add(source)
     call.add(turns)
     call.add(turnsResult)
-    call.add(try pieceCounter())
+    call.add(whole: try pieceCounter())
     ending.add(to: &call, c: c)
     try run(call, takers(of: turns + plan.chunks * plan.panels))
   }

@@ -14,7 +14,7 @@ extension OpenCLBackend: MeasuresPeak {
     let flopsPerTurn = Double(grid.global.0 * Self.peakChains * vectorWidth * 2)
     return try fastest(work: flopsPerTurn, turns: 1000) { turns in
       var call = try call(.peak)
-      call.add(result)
+      call.add(whole: result)
       call.add(Float(0.999))
       call.add(Float(0.001))
       call.add(turns)

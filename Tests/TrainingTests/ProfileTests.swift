@@ -100,6 +100,15 @@ import Testing
     for (a, b) in zip(try one.parameters(), try other.parameters()) { #expect(a.values == b.values, "\(a.name)") }
   }
 
+  @Test func everyDeviceHasCeilings() throws {
+    for backend in try backends() {
+      guard let device = backend as? any MeasuresPeak else { continue }
+      let name = backend.info.identifier
+      #expect(try device.measurePeakGFLOPS() > 0, "\(name)")
+      #expect(try device.measureBandwidth(bytes: 1 << 16) > 0, "\(name)")
+    }
+  }
+
   @Test func ceilingsBoundWhatRuns() throws {
     let ceilings = try Ceilings(of: try CPUBackend())
     #expect(ceilings.gflops > 0 && ceilings.bandwidths.count == 7)
