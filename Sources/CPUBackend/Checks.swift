@@ -7,7 +7,7 @@ extension Tensor where Buffer == CPUBuffer {
   var pointer: UnsafeMutablePointer<Float> {
     get throws {
       try require(
-        offset >= 0 && offset + count <= buffer.count,
+        lies(within: buffer.count),
         "A tensor of \(shape) at \(offset) exceeds its buffer of \(buffer.count) elements.")
       return buffer.pointer + offset
     }

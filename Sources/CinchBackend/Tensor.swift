@@ -37,9 +37,12 @@ public struct Tensor<Buffer: AnyObject> {
   public var rows: Int { shape.rows }
   public var columns: Int { shape.columns }
 
-  /// Whether the two have an element in common.
+  /// Whether it lies within a buffer of so many elements, whatever its offset is.
+  package func lies(within elements: Int) -> Bool { offset >= 0 && offset <= elements - count }
+
+  /// Whether the two have an element in common, if they lie in their buffers.
   package func overlaps(_ other: Tensor) -> Bool {
-    buffer === other.buffer && offset < other.offset + other.count && other.offset < offset + count
+    buffer === other.buffer && offset < other.offset &+ other.count && other.offset < offset &+ count
   }
 
   /// The same elements under another shape of the same count.

@@ -9,6 +9,9 @@ extension Conformance {
     cases += [
       OrderCase(), Rejection("copy", "another size", .copy([3, 4], [4, 4])),
       Rejection("copy", "a part of itself", .copyOverSource([3, 4])),
+      Rejection("fill", "an element before its buffer", .fillBeyond([3, 4], offset: -1)),
+      Rejection("fill", "an element beyond its buffer", .fillBeyond([3, 4], offset: 1)),
+      Rejection("fill", "a place beyond all numbers", .fillBeyond([3, 4], offset: .max)),
       Rejection("write", "too few values", .write([3, 4], count: 11)),
     ]
     return cases

@@ -57,6 +57,7 @@ enum BadCall: Sendable {
   case adamWithoutMoments(Shape)
   case copy(Shape, Shape)
   case copyOverSource(Shape)
+  case fillBeyond(Shape, offset: Int)
   case write(Shape, count: Int)
 
   func run<B: Backend>(on backend: B) throws {
@@ -76,6 +77,8 @@ enum BadCall: Sendable {
     case .copyOverSource(let shape):
       let (source, result) = try backend.overlapping(shape, shape)
       try backend.copy(source, to: result)
+    case .fillBeyond(let shape, let offset):
+      try backend.fill(Tensor(t(shape).buffer, offset: offset, shape: shape), with: 1)
     case .matmul(let a, let b, let c):
       try backend.matmul(t(a), transposeA: false, t(b), transposeB: false, into: t(c), epilogue: .none)
     case .denseGradient(let delta, let input, let gradient):

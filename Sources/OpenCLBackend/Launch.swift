@@ -27,7 +27,7 @@ struct Call {
   /// A buffer and the index of the tensor's first element.
   @inline(__always)
   mutating func add(_ tensor: Tensor<OpenCLBuffer>) {
-    if tensor.offset < 0 || tensor.offset + tensor.count > tensor.buffer.count { overrun = true }
+    if !tensor.lies(within: tensor.buffer.count) { overrun = true }
     set(tensor.buffer.memory)
     set(cl_ulong(truncatingIfNeeded: tensor.offset))
   }

@@ -177,7 +177,7 @@ extension OpenCLBackend {
 
   private func checkBounds(_ tensor: Tensor<OpenCLBuffer>) throws {
     try require(
-      tensor.offset >= 0 && tensor.offset + tensor.count <= tensor.buffer.count,
+      tensor.lies(within: tensor.buffer.count),
       "A tensor of \(tensor.shape) at \(tensor.offset) reaches beyond its buffer of \(tensor.buffer.count).")
   }
 

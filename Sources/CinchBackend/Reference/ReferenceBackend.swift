@@ -32,7 +32,7 @@ public final class ReferenceBackend: Backend {
 
   /// The tensor's elements. They stay valid as long as the caller's tensor does.
   func view(_ tensor: Tensor<Buffer>) throws -> UnsafeMutableBufferPointer<Double> {
-    guard tensor.offset >= 0, tensor.offset + tensor.count <= tensor.buffer.count else {
+    guard tensor.lies(within: tensor.buffer.count) else {
       throw BackendError.invalidArgument(
         "A tensor of \(tensor.shape) at \(tensor.offset) exceeds its buffer of \(tensor.buffer.count) elements.")
     }
