@@ -197,10 +197,11 @@ extension OpenCLBackend: ConvolutionOps {
     _ x: Tensor<OpenCLBuffer>, _ y: Tensor<OpenCLBuffer>, _ g: ConvolutionGeometry, _ samples: Int,
     _ weightGradient: Tensor<OpenCLBuffer>, _ accumulate: Bool
   ) throws {
+    // Kernels count from the image to where a window begins in 32 bits.
+    let reach = Int(Int32.max) / g.channels
     try require(
-      (g.top * g.width + g.left) * g.channels <= Int(Int32.max),
-      "'convolutionGradient': \(g.top) rows and \(g.left) columns of padding reach 2³¹ elements beyond the image: dilate less."
-    )
+      g.left <= reach && g.top <= (reach - g.left) / g.width,
+      "'convolutionGradient': \(g.top) rows and \(g.left) columns of padding are 2³¹ elements or more: dilate less.")
     let (m, n) = (g.kernelHeight * g.kernelWidth * g.channels, g.outputChannels)
     let k = samples * g.outputHeight * g.outputWidth
     // Few cells over very many pixels: slices of these keep a large GPU busy, and are the same on any.

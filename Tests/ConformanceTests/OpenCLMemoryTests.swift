@@ -24,6 +24,20 @@ import Testing
     #expect(backend.account.bytes == table.count * MemoryLayout<Float>.stride)
   }
 
+  /// Where windows begin before the image is counted in 32 bits.
+  @Test(arguments: [4096, .max]) func paddingBeyondAllElementsIsRefused(top: Int) throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: .gpu)
+    let geometry = ConvolutionGeometry(
+      height: 1, width: 1 << 19, channels: 1, outputHeight: 1, outputWidth: 1 << 19, outputChannels: 1, kernel: (3, 1),
+      dilation: (4096, 1), top: top)
+    let image = try backend.tensor([1, 1, 1 << 19, 1]), weight = try backend.tensor([3, 1, 1, 1])
+    #expect(throws: BackendError.self) {
+      try backend.convolutionGradient(
+        x: image, y: backend.tensor([1, 1, 1 << 19, 1]), geometry, weightGradient: weight,
+        biasGradient: backend.tensor([1]), delta: .small, accumulate: false)
+    }
+  }
+
   /// Each slice of a weight gradient holds as many sums as the weight has: many channels have fewer slices.
   @Test(arguments: [(8, 128), (128, 57), (512, 3)]) func slicesOfWideGradientsAreFew(channels: Int, slices: Int) throws
   {
