@@ -123,16 +123,20 @@ extension OpenCLBackend {
     let folder =
       environment["POCL_CACHE_DIR"] ?? environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache"
     var volume = statvfs()
-    guard statvfs(folder, &volume) == 0 else { return }
-    let free = Int(clamping: volume.f_bavail).multipliedReportingOverflow(by: Int(clamping: volume.f_frsize))
-    guard !free.overflow, free.partialValue < kernelRoom else { return }
+    // Some file systems do not say how large they are.
+    guard statvfs(folder, &volume) == 0, volume.f_blocks > 0 else { return }
+    try requireKernelRoom(Double(volume.f_bavail) * Double(volume.f_frsize), in: folder)
+  }
+
+  static func requireKernelRoom(_ free: Double, in folder: String) throws {
+    guard free < kernelRoom else { return }
     throw BackendError.unavailable(
-      "PoCL keeps compiled kernels in '\(folder)', whose disk has \(byteText(free.partialValue)) left: free some space, or "
+      "PoCL keeps compiled kernels in '\(folder)', whose disk has \(byteText(Int(free))) left: free some space, or "
         + "set POCL_CACHE_DIR to a folder that has it.")
   }
 
-  /// What a program and its temporary files take.
-  private static let kernelRoom = 2 << 20
+  /// Bytes of a program and its temporary files, and some more.
+  private static let kernelRoom = Double(1 << 20)
 
   private static func unnamedLibrary() -> String? {
     let paths = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []

@@ -55,6 +55,17 @@ import Testing
     done.value.withLock { $0 = true }
   }
 
+  /// LLVM ends the process where it cannot write.
+  @Test func aFullDiskIsRefused() throws {
+    try OpenCLBackend.requireKernelRoom()
+    try OpenCLBackend.requireKernelRoom(1 << 20, in: "/cache")
+    #expect(
+      throws: BackendError.unavailable(
+        "PoCL keeps compiled kernels in '/cache', whose disk has 300 kB left: free some space, or set POCL_CACHE_DIR to a "
+          + "folder that has it.")
+    ) { try OpenCLBackend.requireKernelRoom(300_000, in: "/cache") }
+  }
+
   /// Whatever is queued behind a kernel that was given up would be waited for without end.
   @Test func whatWasGivenUpTakesNothingMore() throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
