@@ -1,8 +1,9 @@
 // Shared by every kernel: what a work-item handles at once, and how the turns of a loop are divided among work-items.
 //
 // The host defines every number that it shares with the kernels; see Sources/OpenCLBackend/KernelConstants.swift. Here
-// these are VW, the floats of a vector: on a CPU device the native width or, where few channels lie in the lanes, less, and 1
-// on a GPU; CPU_FAMILY, which is 1 or 0, as is PREFETCHES; and the extents of work-groups. A tensor arrives as a buffer and the index of its first element.
+// these are VW, the floats of a vector: on a CPU device the native width or, where few channels lie in the lanes, less,
+// and 1 on a GPU; CPU_FAMILY, which is 1 or 0, as is PREFETCHES; and the extents of work-groups. A tensor arrives as a
+// buffer and the index of its first element.
 
 #if !defined(VW) || !defined(CPU_FAMILY) || !defined(PREFETCHES) || !defined(LINE_GROUP) || \
   !defined(MATRIX_GROUP_X) || !defined(MATRIX_GROUP_Y) || !defined(COLUMNS_GROUP_X) || !defined(COLUMNS_GROUP_Y)

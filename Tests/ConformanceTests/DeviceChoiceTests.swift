@@ -101,6 +101,7 @@ import Testing
     #expect(choice([software], hasCPU: false).device == .reference)
     #expect(choice([software, device(1, .cpu)], hasCPU: false).device == .opencl(platform: 0, device: 1))
     #expect(software.families == [.gpu] && device(1, .cpu).families == KernelFamily.allCases)
+    #expect(device(1, .gpu).families == [.gpu] && device(1, .accelerator).families == [.gpu])
   }
 
   @Test func everyOtherDeviceIsTried() {

@@ -27,6 +27,7 @@ public protocol ConvolutionOps: MatmulOps {
   /// - Parameters:
   ///   - x: a convolution's input, or a transposed convolution's δ: `geometry.large(n)`.
   ///   - y: a convolution's δ, or a transposed convolution's input: `geometry.small(n)`.
+  ///   - weightGradient: overlaps neither.
   ///   - biasGradient: the sums of `delta`'s channels.
   ///   - delta: which side is δ.
   ///   - accumulate: adds to `weightGradient` instead of overwriting it.

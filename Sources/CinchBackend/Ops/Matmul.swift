@@ -17,7 +17,8 @@ public protocol MatmulOps: MemoryOps {
   /// - Parameters:
   ///   - delta: δ, the gradient at the pre-activation, `[n, out]`.
   ///   - input: X, the layer's input, `[n, in]`.
-  ///   - weightGradient: `[out, in]`; added to if `accumulate` (weights used twice, as tied ones are).
+  ///   - weightGradient: `[out, in]`; added to if `accumulate` (weights used twice, as tied ones are). It overlaps neither
+  ///     δ nor X.
   ///   - biasGradient: `[out]`; added to if `accumulateBias`, whatever `accumulate` says.
   ///   - scale: multiplies the products and the sums, but neither what is added to nor `rowPull`.
   ///   - rowPull: adds `factor · scale[j] · weight[j, :]` to row j: the contractive penalty's direct term.

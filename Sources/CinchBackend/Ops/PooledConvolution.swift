@@ -13,7 +13,7 @@ public protocol PooledConvolutionOps: ConvolutionOps, PoolingOps {
   ///   - bias: `[geometry.outputChannels]`, or nil.
   ///   - pooling: its large image is the convolution's small one.
   ///   - y: `pooling.small(n)`; overlaps neither x nor weight.
-  ///   - switches: like y.
+  ///   - switches: like y, which they do not overlap either.
   /// - Throws: `BackendError.invalidArgument` where shapes do not fit, or windows overlap or leave gaps.
   func convolvePooled(
     _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ geometry: ConvolutionGeometry, bias: Tensor<Buffer>?,
@@ -25,6 +25,7 @@ public protocol PooledConvolutionOps: ConvolutionOps, PoolingOps {
   ///   - x: the convolution's input, `geometry.large(n)`.
   ///   - delta: the gradient at the pre-activations that were picked, `pooling.small(n)`.
   ///   - switches: of `convolvePooled`.
+  ///   - weightGradient: overlaps none of these.
   ///   - accumulate: adds to `weightGradient` instead of overwriting it.
   /// - Throws: `BackendError.invalidArgument` where shapes do not fit, or windows overlap or leave gaps.
   func pooledConvolutionGradient(

@@ -37,7 +37,8 @@ public struct PoolingGeometry: Sendable, Hashable {
 }
 
 /// Pooling and its inverses, forward and backward. Images are channels last. Each gradient op takes the activation
-/// gradient of the layer below, so that what pooling hands down is already at that layer's pre-activation.
+/// gradient of the layer below, so that what pooling hands down is already at that layer's pre-activation. A result
+/// overlaps neither what it is made of nor the switches.
 public protocol PoolingOps: MemoryOps {
   /// y = the largest value of each window, and where it was: `switches` receives `u·kernelWidth + v` of the first
   /// largest (row by row), as a scalar. A NaN in a window is its largest value.

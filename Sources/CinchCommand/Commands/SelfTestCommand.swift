@@ -6,9 +6,9 @@ struct SelfTestCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "selftest", abstract: "Checks every op of every device against the reference.",
     discussion: """
-      The worst error is a share of what rounding allows: up to 1 passes. An OpenCL device that is a \
-      processor is checked with both families of kernels. Every candidate of 'cinch tune' must give the same bits (tuning; not with --op or \
-      --small). Exits with 1 where a case failed.
+      The worst error is a share of what rounding allows: up to 1 passes. An OpenCL device that is a processor is \
+      checked with both families of kernels. Every candidate of 'cinch tune' must give the same bits (tuning; not with \
+      --op or --small). Exits with 1 where a case failed.
 
       With --perf, each op is timed on tensors of a training step's size instead. Run it with nothing else going on.
       """)

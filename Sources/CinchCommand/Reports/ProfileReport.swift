@@ -75,7 +75,8 @@ struct ProfileReport {
     String(format: "%.1f %%", 100 * seconds / max(profile.seconds, 1e-12))
   }
 
-  /// The same as a JSON object that begins with a member of the caller's: per update, in seconds, operations and bytes.
+  /// The same as a JSON object that begins with a member of the caller's: per update, in seconds, operations and bytes; but
+  /// `whole_seconds` are the run's.
   func record(_ name: String, _ value: String) -> JSON {
     let rows = profile.rows.filter { $0.kind != .wait }.map { row in
       JSON.record([
