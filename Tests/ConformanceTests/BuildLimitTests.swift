@@ -58,7 +58,7 @@ import Testing
   /// LLVM ends the process where it cannot write.
   @Test func aFullDiskIsRefused() throws {
     try OpenCLBackend.requireKernelRoom()
-    try OpenCLBackend.requireKernelRoom(1 << 20, in: "/cache")
+    try OpenCLBackend.requireKernelRoom(Double(1 << 20), in: "/cache")
     #expect(
       throws: BackendError.unavailable(
         "PoCL keeps compiled kernels in '/cache', whose disk has 300 kB left: free some space, or set POCL_CACHE_DIR to a "
