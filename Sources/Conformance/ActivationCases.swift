@@ -131,6 +131,10 @@ struct ActivateCase: OpCase {
           values: CaseData.withNaN(CaseData.uniform([5, 4], -1...1, "NaN"), at: 6), label: ", NaN"),
       ]
     }
+      + CaseData.ragged.enumerated().map { i, shape in
+        let activation = Activation.allCases[i % Activation.allCases.count]
+        return ActivateCase(shape: shape, activation: activation, bias: i % 4 != 0, inPlace: i % 2 == 1)
+      }
   }
 }
 
@@ -185,6 +189,10 @@ struct ActivationGradientCase: OpCase {
     let notNumbers = [("gradient", 6), ("output", 11), ("column", 2), ("norms", 3)].map {
       ActivationGradientCase(shape: [5, 4], terms: smooth, blemish: $0)
     }
-    return plain + notNumbers
+    let allTerms = Activation.allCases.flatMap(GradientTerms.all)
+    let ragged = CaseData.ragged.enumerated().map { i, shape in
+      ActivationGradientCase(shape: shape, terms: allTerms[5 * i % allTerms.count], inPlace: i % 2 == 1)
+    }
+    return plain + ragged + notNumbers
   }
 }

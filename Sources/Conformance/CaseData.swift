@@ -5,6 +5,13 @@ enum CaseData {
   /// Sizes around every tile and block of the kernels, with the odd ones that none divides.
   static let sizes = [1, 2, 3, 5, 11, 12, 13, 16, 17, 31, 32, 33, 48, 63, 65, 127, 129, 255, 257, 300, 784]
 
+  /// A few rows of each width up to two of the longest vectors and one: what is left of a row behind its whole vectors is
+  /// code of its own, and differs by how much is left.
+  static let ragged: [Shape] = widths.map { [1 + $0 % 5, $0] }
+  static let widths = Array(1...33)
+  /// Counts of elements with every remainder of four of the longest vectors.
+  static let counts = Array(66...129)
+
   static func uniform(_ shape: Shape, _ range: ClosedRange<Float> = -1...1, _ seed: String) -> [Float] {
     var state = hash(seed)
     let low = range.lowerBound, width = range.upperBound - range.lowerBound

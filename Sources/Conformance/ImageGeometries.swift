@@ -114,7 +114,7 @@ extension ImagePadding {
 extension Conformance {
   /// Every convolution of the table: those of `ConvolutionFactors`, and the layers of small image models.
   package static let convolutions: [ImageGeometry<ConvolutionGeometry>] =
-    ConvolutionFactors.rows.compactMap(\.geometry) + modelConvolutions + unevenConvolutions
+    ConvolutionFactors.rows.compactMap(\.geometry) + modelConvolutions + unevenConvolutions + raggedConvolutions
 
   private static let modelConvolutions = [
     // 28 × 28 in two strides of two, as a transposed convolution with an output padding of 1 undoes them.
@@ -145,6 +145,17 @@ extension Conformance {
     convolution(6, 33, to: 3, 17, kernel: 9, stride: 2, dilation: 3, before: 11, samples: 2),
     convolution(12, 2, to: 12, 20, kernel: 2, stride: 1, dilation: 4096, before: 2048, samples: 2),
   ]
+
+  /// Images of every width and number of channels up to two of the longest vectors and one: every remainder of a vector of
+  /// channels, and of the pixels that a tile takes, under the kernels of the workloads.
+  private static let raggedConvolutions = CaseData.widths.map { width in
+    let (kernel, stride) = [(3, 1), (3, 2), (4, 2)][width % 3]
+    return ImageGeometry(
+      geometry: ConvolutionGeometry(
+        height: 3, width: width, channels: 1 + 7 * width % 33, outputHeight: (5 - kernel) / stride + 1,
+        outputWidth: max((width + 2 - kernel) / stride + 1, 1), outputChannels: 1 + 10 * width % 33,
+        kernel: (kernel, kernel), stride: (stride, stride), top: 1, left: 1), samples: 1 + width % 3)
+  }
 
   /// Very many pixels, in one image and in many, of channels that divide a vector and that do not.
   static let longConvolutions = [

@@ -153,7 +153,12 @@ struct ReconstructionLossCase: OpCase {
           loss: loss, activation: .sigmoid, shape: [5, 4], values: (a, target), label: ", NaN in \(place)")
       }
     }
-    return plain + extreme + long + notNumbers
+    let ragged = CaseData.ragged.enumerated().map { i, shape in
+      let pair = pairs[i % pairs.count]
+      return ReconstructionLossCase(
+        loss: pair.0, activation: pair.1, shape: shape, bias: i % 2 == 1, weighted: i % 3 == 1, inPlace: i % 4 >= 2)
+    }
+    return plain + ragged + extreme + long + notNumbers
   }
 }
 
@@ -222,8 +227,14 @@ struct SampleLossesCase: OpCase {
         SampleLossesCase(loss: loss, activation: .sigmoid, shape: [3, 20], channels: 4, blemish: $0)
       }
     }
+    let ragged = CaseData.ragged.enumerated().map { i, shape in
+      let pair = pairs[i % pairs.count]
+      return SampleLossesCase(
+        loss: pair.0, activation: pair.1, shape: shape, weighted: i % 2 == 1,
+        channels: i % 3 == 0 ? nil : shape.columns)
+    }
     var seen: Set<String> = []
-    return (crossed + images + notNumbers).filter { seen.insert($0.name).inserted }
+    return (crossed + images + ragged + notNumbers).filter { seen.insert($0.name).inserted }
   }
 }
 
@@ -327,7 +338,8 @@ struct SoftmaxLossCase: OpCase {
     let shapes: [Shape] = [
       [1, 1], [1, 2], [3, 3], [17, 10], [65, 10], [33, 17], [5, 33], [16, 64], [7, 129], [257, 2], [3, 300], [2, 1000],
     ]
-    return shapes.flatMap { [SoftmaxLossCase(shape: $0), SoftmaxLossCase(shape: $0, inPlace: true)] }
+    let ragged = CaseData.ragged.map { SoftmaxLossCase(shape: $0, inPlace: $0.columns % 2 == 0) }
+    return shapes.flatMap { [SoftmaxLossCase(shape: $0), SoftmaxLossCase(shape: $0, inPlace: true)] } + ragged
       + [SoftmaxLossCase(shape: [33, 10], bound: 100), SoftmaxLossCase(shape: [3, 10], bound: 1e-30)]
       + [SoftmaxLossCase(shape: [5, 10], blemish: 23), SoftmaxLossCase(shape: [5, 10], blemish: 0)]
   }

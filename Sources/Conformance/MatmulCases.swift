@@ -2,7 +2,8 @@ import CinchBackend
 
 extension Conformance {
   static var matmulCases: [any ConformanceCase] {
-    MatmulCase.products + MatmulCase.epilogues + MatmulCase.training + MatmulCase.notNumbers + matmulRejections
+    MatmulCase.products + MatmulCase.ragged + MatmulCase.epilogues + MatmulCase.training + MatmulCase.notNumbers
+      + matmulRejections
       + DenseGradientCase.all
   }
 
@@ -160,6 +161,26 @@ extension MatmulCase {
       // that keep two large extents together, and three apart.
       let n = sizes[(11 * i + 4) % sizes.count], k = sizes[(10 * i + 10) % sizes.count]
       return transposes.map { MatmulCase(m: sizes[i], n: n, k: k, transposeA: $0, transposeB: $1) }
+    }
+  }
+
+  /// What is left of a tile at the end of rows and of columns: every remainder of both, under every transpose, ending as
+  /// layers do. More epilogues would have a GPU's compiler make as many programs.
+  static var ragged: [MatmulCase] {
+    let backward = GradientTerms(activation: .sigmoid, column: true, l1: 0.01, curvature: true)
+    return (1...49).flatMap { n in
+      transposes.enumerated().map { i, transposes in
+        let kind: Kind =
+          switch transposes {
+          case (false, false): .backward(backward)
+          case (false, true): n % 2 == 0 ? .forward(.tanh, bias: true) : .loss(.bce, .sigmoid, bias: true)
+          case (true, false): .accumulate
+          case (true, true): .none
+          }
+        return MatmulCase(
+          m: 1 + 7 * n % 26, n: n, k: 1 + (5 * n + i) % 19, transposeA: transposes.0, transposeB: transposes.1,
+          kind: kind)
+      }
     }
   }
 

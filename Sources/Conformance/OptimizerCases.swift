@@ -128,7 +128,12 @@ struct OptimizerCase: OpCase {
     let notNumbers = [("parameters", 3), ("gradients", 7), ("first", 0), ("second", 12)].map {
       OptimizerCase(count: 13, step: decayed, blemish: $0)
     }
-    return plain + [still] + notNumbers
+    let ragged = CaseData.counts.enumerated().map { i, count in
+      OptimizerCase(
+        count: count, step: OptimizerStep(rules[i % rules.count], learningRate: 0.05, weightDecay: 0.01, decayCount: i),
+        scaled: i % 2 == 0)
+    }
+    return plain + ragged + [still] + notNumbers
   }
 }
 
@@ -185,9 +190,13 @@ struct ClipScaleCase: OpCase {
               .sgd, learningRate: 1, weightDecay: decay, decoupled: decoupled, decayCount: (count + 1) / 2))
         }
       }
-    } + [
-      ClipScaleCase(count: 65, maximum: 1, step: OptimizerStep(.sgd, learningRate: 1), still: true),
-      ClipScaleCase(count: 65, maximum: 1, step: OptimizerStep(.sgd, learningRate: 1), blemish: 64),
-    ]
+    }
+      + CaseData.counts.map {
+        ClipScaleCase(
+          count: $0, maximum: 0.1, step: OptimizerStep(.sgd, learningRate: 1, weightDecay: 0.5, decayCount: $0 - 66))
+      } + [
+        ClipScaleCase(count: 65, maximum: 1, step: OptimizerStep(.sgd, learningRate: 1), still: true),
+        ClipScaleCase(count: 65, maximum: 1, step: OptimizerStep(.sgd, learningRate: 1), blemish: 64),
+      ]
   }
 }

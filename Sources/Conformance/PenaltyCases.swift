@@ -79,7 +79,10 @@ struct KLSparsityCase: OpCase {
     let notNumbers = [0, 0.9].map {
       KLSparsityCase(shape: [7, 5], settings: KLSettings(rho: 0.05, beta: 3, momentum: $0), blemish: 13)
     }
-    return plain + edges + notNumbers
+    let ragged = CaseData.ragged.map {
+      KLSparsityCase(shape: $0, settings: KLSettings(rho: 0.1, beta: 2, momentum: $0.columns % 2 == 0 ? 0.9 : 0))
+    }
+    return plain + ragged + edges + notNumbers
   }
 }
 
@@ -123,6 +126,10 @@ struct ContractiveCase: OpCase {
     let shapes: [Shape] = [[1, 1], [3, 5], [16, 33], [65, 129], [257, 17], [1, 64]]
     return Activation.allCases.flatMap { activation in
       shapes.map { ContractiveCase(shape: $0, activation: activation) }
-    } + [.sigmoid, .tanh, .softplus].map { ContractiveCase(shape: [7, 5], activation: $0, blemish: 13) }
+    }
+      + CaseData.ragged.enumerated().map { i, shape in
+        ContractiveCase(shape: shape, activation: Activation.allCases[i % Activation.allCases.count])
+      }
+      + [.sigmoid, .tanh, .softplus].map { ContractiveCase(shape: [7, 5], activation: $0, blemish: 13) }
   }
 }

@@ -232,7 +232,9 @@ extension ImageGeometry<PoolingGeometry> {
 
 extension Conformance {
   /// Every pooling of the table.
-  package static let poolings: [ImageGeometry<PoolingGeometry>] = [
+  package static let poolings = listedPoolings + raggedPoolings
+
+  private static let listedPoolings: [ImageGeometry<PoolingGeometry>] = [
     pooling(8, 8, 16, kernel: (2, 2), stride: (2, 2), samples: 2),
     pooling(28, 28, 1, kernel: (2, 2), stride: (2, 2), samples: 3),
     pooling(14, 14, 33, kernel: (2, 2), stride: (2, 2), samples: 1),
@@ -265,6 +267,15 @@ extension Conformance {
     pooling(7, 5, 8, kernel: (2, 2), stride: (2, 2), after: (1, 1), samples: 2),
     pooling(5, 6, 3, kernel: (4, 2), stride: (3, 2), before: (3, 0), after: (2, 0), samples: 1),
   ]
+
+  /// Tiled and overlapping windows of every remainder of a vector of channels, and of vectors of windows.
+  private static let raggedPoolings = CaseData.widths.flatMap { width in
+    let channels = 1 + 7 * width % 33
+    return [
+      pooling(4, 2 * width, channels, kernel: (2, 2), stride: (2, 2), samples: 1),
+      pooling(3, width, channels, kernel: (3, 3), stride: (2, 2), before: (1, 1), after: (1, 1), samples: 1),
+    ]
+  }
 
   static func pooling(
     _ height: Int, _ width: Int, _ channels: Int, kernel: (Int, Int), stride: (Int, Int), before: (Int, Int) = (0, 0),

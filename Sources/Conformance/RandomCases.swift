@@ -98,7 +98,12 @@ struct GatherCase: OpCase {
       GatherCase(
         source: [65, 60], image: [5, 4, 3], rows: 31, start: 16, permuted: 65, corruption: .block(0.3), firstRow: $0)
     }
-    return plain + [part, one] + corrupted + continued + blocks
+    let ragged = CaseData.ragged.enumerated().map { i, source in
+      GatherCase(
+        source: source, rows: source.rows, start: 0, permuted: source.rows,
+        corruption: i % 3 == 2 ? nil : CorruptCase.kinds[i % CorruptCase.kinds.count])
+    }
+    return plain + [part, one] + corrupted + continued + blocks + ragged
       + [GatherCase(source: [9, 7], rows: 9, start: 0, permuted: 9, corruption: .masking(0.4), blemish: 30)]
   }
 }
@@ -153,6 +158,11 @@ struct GatherBytesCase: OpCase {
         [1, 255].map { GatherBytesCase(rows: rows, columns: columns, divisor: $0, isPermuted: isPermuted) }
       }
     } + CorruptCase.kinds.map { GatherBytesCase(rows: 31, columns: 33, isPermuted: true, corruption: $0) }
+      + CaseData.ragged.enumerated().map { i, shape in
+        GatherBytesCase(
+          rows: shape.rows, columns: shape.columns, isPermuted: true,
+          corruption: i % 3 == 2 ? nil : CorruptCase.kinds[i % CorruptCase.kinds.count])
+      }
       + [GatherBytesCase(rows: 31, columns: 60, image: [4, 5, 3], isPermuted: true, corruption: .block(0.5))]
   }
 }
@@ -229,7 +239,10 @@ struct CorruptCase: OpCase {
       CorruptCase(shape: [9, 4, 4, 1], corruption: .block(0.3), firstRow: 1 << 29),
       CorruptCase(shape: [9, 5, 4, 3], corruption: .block(0.4), blemish: true),
     ]
-    return every + continued + notNumbers + blocks + otherBlocks
+    let ragged = CaseData.ragged.enumerated().map { i, shape in
+      CorruptCase(shape: shape, corruption: kinds[i % kinds.count])
+    }
+    return every + continued + ragged + notNumbers + blocks + otherBlocks
   }
 }
 
@@ -266,5 +279,6 @@ struct BernoulliCase: OpCase {
       }
     } + [0, 1, 0.5, 1e-7].map { BernoulliCase(shape: [17, 65], probability: $0) }
       + [(4, [33, 17]), (3, [5, 784]), (130, [129, 2])].map { BernoulliCase(shape: $0.1, firstRow: $0.0) }
+      + CaseData.ragged.map { BernoulliCase(shape: $0, firstRow: $0.columns % 3 * 4, inPlace: $0.columns % 2 == 0) }
   }
 }

@@ -74,7 +74,7 @@ struct MatrixSumCase: OpCase {
     let sizes = CaseData.sizes
     let shapes: [Shape] =
       sizes.indices.map { [sizes[$0], sizes[(8 * $0 + 5) % sizes.count]] }
-      + [[1, 784], [1, 40_001], [3, 9_001], [1000, 1], [1000, 3], [128, 196]]
+      + CaseData.ragged + [[1, 784], [1, 40_001], [3, 9_001], [1000, 1], [1000, 3], [128, 196]]
     let sums = shapes.map { MatrixSumCase(kind: .columnSums(scale: 1 / Double($0.rows)), shape: $0) }
     let added = shapes.filter { $0.columns % 3 != 1 }.map {
       MatrixSumCase(kind: .columnSums(scale: 0.3, accumulate: true), shape: $0)
@@ -127,7 +127,7 @@ struct PartialSumCase: OpCase {
     [Kind.sumOfSquares, .sumOfMagnitudes].flatMap { kind in
       [1, 2, 3, 5, 63, 64, 65, 255, 256, 257, 1000, 4095, 4097, 16_385, 50_001].map {
         PartialSumCase(kind: kind, count: $0)
-      } + [
+      } + CaseData.counts.map { PartialSumCase(kind: kind, count: $0) } + [
         PartialSumCase(kind: kind, count: 400_003, alike: true), PartialSumCase(kind: kind, count: 1000, blemish: 777),
       ]
     }
@@ -172,7 +172,8 @@ struct TotalCase: OpCase {
   }
 
   static var all: [TotalCase] {
-    let counts = [[1], [2, 3], [257, 1, 64], [1000, 255, 33, 5], [1, 1, 1, 1], [4097, 3]]
+    let counts =
+      [[1], [2, 3], [257, 1, 64], [1000, 255, 33, 5], [1, 1, 1, 1], [4097, 3]] + CaseData.counts.map { [$0] }
     return counts.flatMap { [TotalCase(counts: $0, room: $0.count), TotalCase(counts: $0, room: $0.count + 3)] }
       + [
         TotalCase(counts: [300_001, 3], room: 2, alike: true), TotalCase(counts: [65, 65], room: 2, blemish: true),

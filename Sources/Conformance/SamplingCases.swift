@@ -46,9 +46,10 @@ private struct SamplingData {
 
   private static let noiseError = (5 + 8) * 5.8
 
-  static let sizes = [
-    (1, 1), (1, 2), (3, 5), (33, 17), (5, 392), (129, 2), (64, 32), (7, 63), (257, 3), (17, 1), (100, 16), (2, 1000),
-  ]
+  static let sizes =
+    [
+      (1, 1), (1, 2), (3, 5), (33, 17), (5, 392), (129, 2), (64, 32), (7, 63), (257, 3), (17, 1), (100, 16), (2, 1000),
+    ] + CaseData.ragged.map { ($0.rows, $0.columns) }
 }
 
 /// A code drawn from its means and log variances, or the means.
