@@ -76,14 +76,17 @@ struct PlanCommand: ParsableCommand {
 }
 
 extension Dataset {
-  /// A few samples that go with a recipe: uniform numbers in [0, 1), and every class in turn.
+  /// A few samples that go with a recipe: uniform numbers in [0, 1), and every class in turn. What a plan tells does not
+  /// depend on the numbers, so wide samples have the same ones over again.
   fileprivate static func noise(for recipe: Recipe, count: Int) throws -> Dataset {
     try recipe.validate()
     let shape = recipe.image.map { Shape([$0.channels, $0.height, $0.width]) } ?? [recipe.input]
     let few = max(1, min(count, 1024, (1 << 24) / max(recipe.input, 1)))
     try HostMemory.require(few * recipe.input * MemoryLayout<Float>.size, for: "a sample of \(recipe.input) features")
     let philox = Philox(seed: 1, stream: .test)
-    let values = (0..<few * recipe.input).map { Philox.uniform(philox.word(element: $0, step: 0)) }
+    let total = few * recipe.input
+    let drawn = (0..<min(total, 1_000_003)).map { Philox.uniform(philox.word(element: $0, step: 0)) }
+    let values = (0..<total).map { drawn[$0 % drawn.count] }
     let classes = recipe.classifier?.classes
     return try Dataset(
       values: values, count: few, sampleShape: shape, labels: classes.map { classes in (0..<few).map { $0 % classes } },

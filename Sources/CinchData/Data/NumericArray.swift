@@ -77,6 +77,10 @@ func notFinite(_ value: Float, wide: Double?, subject: String, row: Int, column:
   if let wide, wide.isFinite {
     return .badData("\(subject) holds \(wide) \(place), which is too large for a 32-bit float: rescale it.")
   }
+  guard value.isNaN else {
+    return .badData("\(subject) has an infinite value \(place): clean such values first.")
+  }
   return .badData(
-    "\(subject) has \(value.isNaN ? "a NaN" : "an infinite value") \(place): clean or impute such values first.")
+    "\(subject) has a NaN \(place): fill in such values first, or give a table as CSV, where empty cells count as missing."
+  )
 }
