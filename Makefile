@@ -6,6 +6,8 @@
 SWIFT ?= swift
 CINCH = .build/release/cinch
 DEVICE ?= opencl
+# Of this machine, for the names of results: avx2, avx512, baseline.
+VECTORS = $(shell python3 Benchmarks/machine.py --vectors)
 PYTORCH_CHECK = $(addprefix .build/pytorch-check/,run x.npy y.npy)
 
 # Warnings are errors in everything that is this package's own; SwiftPM silences those of its dependencies.
@@ -72,23 +74,23 @@ bench: build  ## Training throughput and the fraction of the roofline, on DEVICE
 	$(CINCH) bench --device $(DEVICE)
 
 profile: DEVICE = opencl cpu
-profile: build  ## Writes where an update's time goes, op by op, to Benchmarks/results/profile.md
+profile: build  ## Writes where an update's time goes, op by op, to Benchmarks/results/profile-VECTORS.md
 	python3 Benchmarks/profile_table.py $(CINCH) --device $(DEVICE) > .build/profile.md
-	mv .build/profile.md Benchmarks/results/profile.md
+	mv .build/profile.md Benchmarks/results/profile-$(VECTORS).md
 
 plan-check: DEVICE = opencl cpu
 plan-check: build  ## What `cinch plan` predicts beside what short runs take
 	python3 Benchmarks/check_plan.py $(CINCH) --device $(DEVICE)
 
 scaling: DEVICE = opencl cpu
-scaling: build  ## Writes throughput against batch, width, image, depth, samples and threads to Benchmarks/results/scaling.md
-	python3 Benchmarks/scaling.py $(CINCH) --device $(DEVICE) --output Benchmarks/results/scaling.md
+scaling: build  ## Writes throughput against batch, width, image, depth, samples and threads to Benchmarks/results/scaling-VECTORS.md
+	python3 Benchmarks/scaling.py $(CINCH) --device $(DEVICE) --output Benchmarks/results/scaling-$(VECTORS).md
 
 commands: DEVICE = opencl cpu
-commands: build  ## Writes how long whole commands take, beside PyTorch's and JAX's, to Benchmarks/results/commands.md; ROUNDS (5)
+commands: build  ## Writes how long whole commands take, beside PyTorch's and JAX's, to Benchmarks/results/commands-VECTORS.md; ROUNDS (5)
 	Benchmarks/setup-python.sh
 	.venv/bin/python Benchmarks/commands.py --cinch $(CINCH) --device $(DEVICE) --rounds $(or $(ROUNDS),5) > .build/commands.md
-	mv .build/commands.md Benchmarks/results/commands.md
+	mv .build/commands.md Benchmarks/results/commands-$(VECTORS).md
 
 gpu-report: build  ## Everything about Cinch on DEVICE (opencl), beside peers where PYTHON has PyTorch, in gpu-report.md: 10 minutes
 	python3 Benchmarks/gpu_report.py --cinch $(CINCH) --device $(DEVICE) $(if $(PYTHON),--python $(PYTHON)) --output gpu-report.md

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+import machine
 from check_plan import WORKLOADS as RECIPES
 from scaling import npy
 
@@ -152,7 +153,8 @@ def main():
         return script(peer, workload, int(epochs), layout, out)
     options.rounds = 1 if options.quick else options.rounds
     names = [*options.device, *options.peer]
-    print("# The whole command\n\nSeconds from launch to exit: imports, loading, training, validation, saving. "
+    print(f"# The whole command\n\n{machine.processor()}; {machine.packages('torch', 'jax')}.\n")
+    print("Seconds from launch to exit: imports, loading, training, validation, saving. "
           f"Medians of {options.rounds} rounds in turns and their range. Written by `make commands`.\n")
     print("| workload | epochs | " + " | ".join(f"`{name}`" for name in names) + " |\n" + "|---" * (2 + len(names)) + "|")
     with tempfile.TemporaryDirectory() as folder:

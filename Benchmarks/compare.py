@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 
+import machine
 import peers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -118,6 +119,7 @@ def main():
     for device in options.device:
         columns += [f"Cinch, {device}", "of peak (at best)"]
     columns += options.peer + [f"{device} / fastest" for device in options.device]
+    print(f"{machine.processor()}; {machine.packages('torch', 'jax')}.\n")
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for workload in options.workload:
         rates, devices = measure(workload, options)
@@ -141,7 +143,7 @@ def main():
     print(f"\nGeometric mean over {len(options.workload)} workloads of {options.rounds} rounds each: "
           + ", ".join(f"{device} {mean:.2f}×" for device, mean in means.items()) + ".")
     if options.json:
-        options.json.write_text(json.dumps(dict(geometric_means=means, workloads=everything), indent=1) + "\n")
+        options.json.write_text(json.dumps(dict(processor=machine.processor(), geometric_means=means, workloads=everything), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 A table of all workloads by what they spend their time on, then one for each of them, op by op.
 
-    python3 Benchmarks/profile_table.py .build/release/cinch --device opencl cpu > Benchmarks/results/profile.md
+    python3 Benchmarks/profile_table.py .build/release/cinch --device opencl cpu > Benchmarks/results/profile-avx2.md
 """
 
 import argparse
 import json
 import subprocess
+
+import machine
 
 KINDS = ("product", "convolution", "pass", "transfer")
 
@@ -72,7 +74,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     measured = {device: measure(arguments.cinch, device, arguments.workload, arguments.repeats) for device in arguments.device}
-    print("# Where an update's time goes\n")
+    print(f"# Where an update's time goes\n\n{machine.processor()}.\n")
     print("`make profile`. Shares are of an update's time; *of ceiling* is the share of the measured roofline that ops of a kind")
     print("reach together. Caches hold more than a pass touches, so passes may exceed that of memory.")
     for device, rows in measured.items():

@@ -2,7 +2,7 @@
 """How throughput depends on sizes: batch, width, image, depth, samples, threads.
 
     make scaling
-    python3 Benchmarks/scaling.py .build/release/cinch --device opencl cpu --output Benchmarks/results/scaling.md
+    python3 Benchmarks/scaling.py .build/release/cinch --device opencl cpu --output Benchmarks/results/scaling-avx2.md
     python3 Benchmarks/scaling.py .build/release/cinch --quick --output /tmp/scaling.md      # to try it
 
 Every point is a `cinch train --json` of its own on random samples; what counts is the quickest epoch but the first, in
@@ -20,6 +20,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+import machine
 
 COLORS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7d5ba6")
 
@@ -144,7 +146,7 @@ def main():
     options = parser.parse_args()
     folder = options.output.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    text, slower = ["# Throughput against size", "", "Samples/s of the quickest epoch of each run. "
+    text, slower = ["# Throughput against size", "", machine.processor() + ".", "", "Samples/s of the quickest epoch of each run. "
                     "Written by `make scaling`.", ""], []
     with tempfile.TemporaryDirectory() as work:
         bench = Bench(options.cinch, work, options.epochs)
