@@ -60,7 +60,7 @@ import Testing
   @Test func namesRowAndColumnOfWhatIsNotFinite() {
     let nan: [UInt8] = [0x7F, 0xC0, 0, 0]
     let one: [UInt8] = [0x3F, 0x80, 0, 0]
-    expectError("NaN in row 2, column 1", "clean or impute") {
+    expectError("NaN in row 2, column 1", "as CSV, where empty cells count as missing") {
       _ = try IDX.read(idx(type: 0x0D, extents: [2, 2], data: one + one + nan + one), path: "a")
     }
     let largeDouble: [UInt8] = [0x7E, 0x37, 0xE4, 0x3C, 0x88, 0, 0x75, 0x9C]  // 1e300: infinite in 32 bits.
