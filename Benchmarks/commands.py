@@ -134,7 +134,8 @@ def first_update(command, environment):
 
 
 def cell(seconds):
-    return f"{statistics.median(seconds):.2f} s [{min(seconds):.2f} – {max(seconds):.2f}]"
+    spread = f" [{min(seconds):.2f} – {max(seconds):.2f}]" if len(seconds) > 1 else ""
+    return f"{statistics.median(seconds):.2f} s{spread}"
 
 
 def main():
@@ -152,10 +153,11 @@ def main():
         peer, workload, epochs, layout, out = options.script
         return script(peer, workload, int(epochs), layout, out)
     options.rounds = 1 if options.quick else options.rounds
+    rounds = "One round" if options.rounds == 1 else f"Medians of {options.rounds} rounds and their range,"
     names = [*options.device, *options.peer]
     print(f"# The whole command\n\n{machine.processor()}; {machine.packages('torch', 'jax')}.\n")
     print("Seconds from launch to exit: imports, loading, training, validation, saving. "
-          f"Medians of {options.rounds} rounds in turns and their range. Written by `make commands`.\n")
+          f"{rounds} in turns. Written by `make commands`.\n")
     print("| workload | epochs | " + " | ".join(f"`{name}`" for name in names) + " |\n" + "|---" * (2 + len(names)) + "|")
     with tempfile.TemporaryDirectory() as folder:
         caches = dict(
