@@ -3,8 +3,7 @@ import CinchBackend
 extension Conformance {
   static var matmulCases: [any ConformanceCase] {
     MatmulCase.products + MatmulCase.ragged + MatmulCase.epilogues + MatmulCase.training + MatmulCase.notNumbers
-      + matmulRejections
-      + DenseGradientCase.all
+      + matmulRejections + DenseGradientCase.all
   }
 
   private static var matmulRejections: [any ConformanceCase] {

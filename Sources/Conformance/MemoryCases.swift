@@ -2,7 +2,7 @@ import CinchBackend
 
 extension Conformance {
   static var memoryCases: [any ConformanceCase] {
-    let counts = [1, 2, 3, 5, 16, 63, 65, 257, 4099]
+    let counts = [1, 2, 3, 5, 16, 63, 65, 257, 4099] + CaseData.counts
     var cases: [any ConformanceCase] = []
     for kind in TransferCase.Kind.allCases { cases += counts.map { TransferCase(kind: kind, count: $0) } }
     cases += counts.map { ZeroedCase(count: $0) }

@@ -227,7 +227,7 @@ struct MixedLossCase: OpCase {
       (1, [.number]), (1, [.binary]), (1, [.category(2)]), (3, [.category(3), .number]), (17, table(9)),
       (65, [.number, .number, .binary]), (33, [.category(17), .binary, .category(16)]), (5, [.category(33)]),
       (257, [.binary]), (4, table(61)), (2, [.number, .category(300)]),
-    ]
+    ] + CaseData.ragged.dropFirst().map { ($0.rows, [.binary, .category($0.columns)]) }
   }
 
   static var all: [MixedLossCase] {

@@ -48,11 +48,12 @@ struct TapSumsCase: OpCase {
   }
 
   static var all: [TapSumsCase] {
+    let ragged: [(Shape, Extents)] = CaseData.widths.map { ([3, 2, 1 + 7 * $0 % 33, $0], (2, 2)) }
     let shapes: [(Shape, Extents)] = [
       ([1, 1, 1, 1], (1, 1)), ([3, 3, 8, 1], (2, 2)), ([3, 3, 8, 8], (2, 2)), ([3, 4, 5, 7], (1, 3)),
       ([5, 4, 3, 17], (3, 2)), ([3, 3, 64, 33], (2, 2)), ([2, 6, 1, 40], (2, 4)),
     ]
-    return shapes.flatMap { shape, box in
+    return (shapes + ragged).flatMap { shape, box in
       [true, false].flatMap { isUp in
         [true, false].map { TapSumsCase(weight: shape, box: box, isUp: isUp, turned: $0) }
       }
