@@ -122,10 +122,21 @@ extension OpenCLBackend {
     let environment = ProcessInfo.processInfo.environment
     let folder =
       environment["POCL_CACHE_DIR"] ?? environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache"
-    var volume = statvfs()
     // Some file systems do not say how large they are.
-    guard statvfs(folder, &volume) == 0, volume.f_blocks > 0 else { return }
+    guard let volume = volume(of: folder), volume.f_blocks > 0 else { return }
     try requireKernelRoom(Double(volume.f_bavail) * Double(volume.f_frsize), in: folder)
+  }
+
+  /// Where a folder lies, or would lie if it were made.
+  static func volume(of folder: String) -> statvfs? {
+    var volume = statvfs()
+    var path = folder[...]
+    while !path.isEmpty {
+      if statvfs(String(path), &volume) == 0 { return volume }
+      guard errno == ENOENT else { return nil }
+      path = path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex)
+    }
+    return statvfs(folder.hasPrefix("/") ? "/" : ".", &volume) == 0 ? volume : nil
   }
 
   static func requireKernelRoom(_ free: Double, in folder: String) throws {

@@ -59,6 +59,10 @@ import Testing
   @Test func aFullDiskIsRefused() throws {
     try OpenCLBackend.requireKernelRoom()
     try OpenCLBackend.requireKernelRoom(Double(1 << 20), in: "/cache")
+    // A folder that PoCL would make lies where its parent does.
+    let root = try #require(OpenCLBackend.volume(of: "/"))
+    #expect(OpenCLBackend.volume(of: "/is/not/there")?.f_fsid == root.f_fsid)
+    #expect(OpenCLBackend.volume(of: "is-not-there") != nil && OpenCLBackend.volume(of: "/dev/null/below") == nil)
     #expect(
       throws: BackendError.unavailable(
         "PoCL keeps compiled kernels in '/cache', whose disk has 300 kB left: free some space, or set POCL_CACHE_DIR to a "
