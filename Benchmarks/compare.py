@@ -143,7 +143,8 @@ def main():
     print(f"\nGeometric mean over {len(options.workload)} workloads of {options.rounds} rounds each: "
           + ", ".join(f"{device} {mean:.2f}×" for device, mean in means.items()) + ".")
     if options.json:
-        options.json.write_text(json.dumps(dict(processor=machine.processor(), geometric_means=means, workloads=everything), indent=1) + "\n")
+        figures = dict(processor=machine.processor(), geometric_means=means, workloads=everything)
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

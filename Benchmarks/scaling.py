@@ -146,8 +146,8 @@ def main():
     options = parser.parse_args()
     folder = options.output.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    text, slower = ["# Throughput against size", "", machine.processor() + ".", "", "Samples/s of the quickest epoch of each run. "
-                    "Written by `make scaling`.", ""], []
+    text, slower = ["# Throughput against size", "", f"{machine.processor()}.", "",
+                    "Samples/s of the quickest epoch of each run. Written by `make scaling`.", ""], []
     with tempfile.TemporaryDirectory() as work:
         bench = Bench(options.cinch, work, options.epochs)
         for name, axis, values, rate in sweeps(options, bench):
