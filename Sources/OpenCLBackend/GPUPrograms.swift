@@ -11,8 +11,9 @@ package struct GPUProgram {
   private static func programs(_ choice: GPUChoice) -> [GPUProgram] {
     let target = KernelTarget(family: .gpu, nativeWidth: 1, isProcessor: false)
     let single: [(String, Module)] = [
-      ("elementwise", .elementwise), ("losses", .losses), ("reduction", .reduction), ("random", .random),
-      ("sampling", .sampling), ("mixed", .mixed), ("peak", .peak), ("slices", .slices), ("taps", .taps),
+      ("elementwise", .elementwise), ("losses", .losses), ("reduction", .reduction), ("gather", .gather),
+      ("corruption", .corruption), ("sampling", .sampling), ("mixed", .mixed), ("peak", .peak), ("slices", .slices),
+      ("taps", .taps),
       ("pooling", .pooling(width: 1, tileHeight: 0, tileWidth: 0)),
     ]
     var modules = single + OptimizerCode.allCases.map { ("optimizer-\($0)", .optimizer($0)) }

@@ -114,7 +114,7 @@ extension KernelTarget {
       macros(program) + [("TRANSPOSE_A", transposeA ? 1 : 0), ("TRANSPOSE_B", transposeB ? 1 : 0)]
     case .convolveTiles(let program, let transposed): macros(program) + [("TRANSPOSED", transposed ? 1 : 0)]
     case .convolutionGradientTiles(let program): macros(program)
-    case .random, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
+    case .gather, .corruption, .sampling: [("BLOCK_WORDS", OpenCLBackend.blockWords)]
     case .peak: [("CHAINS", OpenCLBackend.peakChains)]
     case .correlation(_, let pixels, let wide, let turnSteps, let losses, let window):
       [

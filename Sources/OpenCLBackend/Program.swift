@@ -10,7 +10,7 @@ enum Module: Hashable {
   case convolutionGradientTiles(TileProgram)
   /// What adds up their products in slices.
   case slices
-  case elementwise, losses, reduction, random, sampling, mixed, peak
+  case elementwise, losses, reduction, gather, corruption, sampling, mixed, peak
   /// The update by one rule.
   case optimizer(OptimizerCode)
   /// The CPU family's convolutions, for vectors of so many channels and one register tile each, with losses or without.
@@ -96,7 +96,8 @@ enum KernelID: Int, CaseIterable {
     case .columnSums, .klSparsity, .contractive, .rowSquares, .sumPartials, .total, .clipScale,
       .logVarianceGradient:
       .reduction
-    case .gather, .corrupt, .gatherCorrupt, .maskExactly, .zeroBlocks: .random
+    case .gather: .gather
+    case .corrupt, .gatherCorrupt, .maskExactly, .zeroBlocks: .corruption
     case .sample, .sampleMeans, .sampleGradient, .priorDivergence: .sampling
     case .peak, .stream: .peak
     case .packWeights, .sumSlices: .weights
@@ -166,8 +167,9 @@ extension KernelTarget {
     case .elementwise: return functions + ["common/memory", "common/activation"]
     case .losses: return functions + ["common/softmax", "common/loss"]
     case .optimizer: return ["common/prelude", "common/optimizer"]
-    case .reduction: return ["common/prelude", "common/functions", "\(family)/reduction", "common/penalty"]
-    case .random: return ["common/prelude", "common/functions", "common/random"]
+    case .reduction: return functions + ["\(family)/reduction", "common/penalty"]
+    case .gather: return functions + ["common/random", "common/samples", "common/gather"]
+    case .corruption: return functions + ["common/random", "common/samples", "common/corruption"]
     case .sampling: return functions + ["common/random", "common/sampling"]
     case .mixed: return functions + ["common/softmax", "common/mixed"]
     case .peak: return ["common/prelude", "common/peak"]

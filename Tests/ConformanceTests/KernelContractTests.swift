@@ -21,7 +21,7 @@ import Testing
   /// A module of each kind that a family has.
   private static func modules(_ family: KernelFamily) -> [Module] {
     let common: [Module] = [
-      .elementwise, .losses, .reduction, .random, .sampling, .mixed, .peak, .taps, .optimizer(.nesterov),
+      .elementwise, .losses, .reduction, .gather, .corruption, .sampling, .mixed, .peak, .taps, .optimizer(.nesterov),
       .pooling(width: 1, tileHeight: 2, tileWidth: 3),
     ]
     switch family {

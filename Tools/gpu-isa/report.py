@@ -36,7 +36,7 @@ MODEL_SECONDS_ELSEWHERE = 3.0
 TOLERANCE = 0.05
 
 # What a step of training compiles at its first use, each in the forms of a layer.
-EVERY_MODEL = ["slices", "optimizer-adam", "reduction", "random"]
+EVERY_MODEL = ["slices", "optimizer-adam", "reduction", "corruption"]
 MODELS = {
     "dense": ["matmul-nt-64x64.*float4-forward", "matmul-nt-64x64.*float4-loss", "matmul-nn-64x64.*float4-backward",
               "matmul-tn-64x64.*float4-denseGradient", "matmul-n.-64x64.*float4-none"],
