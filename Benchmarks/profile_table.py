@@ -15,7 +15,7 @@ KINDS = ("product", "convolution", "pass", "transfer")
 
 
 def measure(cinch, device, workloads, repeats):
-    """Pairs of a workload's throughput and its profile, in the order of the program."""
+    """Pairs of a workload's throughput, measured without a profiler, and its profile, in the order of the program."""
     command = [cinch, "bench", *workloads, "--device", device, "--repeats", str(repeats), "--profile", "--json"]
     lines = [json.loads(line) for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()]
     return list(zip(lines[::2], lines[1::2]))
@@ -34,8 +34,8 @@ def ceiling(ops):
 
 def overview(rows):
     print("| workload | µs | products | of ceiling | convolutions | of ceiling | passes | of ceiling | transfers "
-          "| launches | host, waiting | queueing |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+          "| launches | host, waiting | queueing | host |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for row, profile in rows:
         whole = profile["seconds"]
         cells = [f"`{row['workload']}`", f"{whole * 1e6:.0f}"]
@@ -45,7 +45,8 @@ def overview(rows):
             if kind != "transfer":
                 cells.append(ceiling(ops))
         cells += [share(profile["launching"], whole), share(profile["idle"], whole),
-                  f"{profile['queueing'] * 1e6:.0f} µs" if profile["queueing"] else "–"]
+                  f"{profile['queueing'] * 1e6:.0f} µs" if profile["queueing"] else "–",
+                  f"{100 * row['host_fraction']:.1f} %" if profile["queueing"] else "–"]
         print("| " + " | ".join(cells) + " |")
 
 
@@ -76,7 +77,8 @@ def main():
     measured = {device: measure(arguments.cinch, device, arguments.workload, arguments.repeats) for device in arguments.device}
     print(f"# Where an update's time goes\n\n{machine.processor()}.\n")
     print("`make profile`. Shares are of an update's time; *of ceiling* is the share of the measured roofline that ops of a kind")
-    print("reach together. Caches hold more than a pass touches, so passes may exceed that of memory.")
+    print("reach together. Caches hold more than a pass touches, so passes may exceed that of memory. *Queueing* is what the host takes")
+    print("while the device runs, events for the profile included; *host* the processor time of its thread without them, of one core's.")
     for device, rows in measured.items():
         print(f"\n## `{device}`: {rows[0][0]['device_name']}, peak {rows[0][1]['peak_gflops']:.0f} GFLOP/s\n")
         overview(rows)

@@ -260,6 +260,7 @@ import Testing
     let rows = try await sandbox.run(line: "\(line) --json").objects()
     #expect(rows.count == 1 && rows[0]["workload"] as? String == "sparse" && rows[0]["batch"] as? Int == 4)
     #expect(rows[0]["device"] as? String == "reference" && rows[0]["median"] as? Double ?? 0 > 0)
+    #expect(rows[0]["host_fraction"] as? Double ?? 0 > 0)
     let table = try await sandbox.run(line: line)
     #expect(table.output.hasPrefix("device    reference") && table.lines.last?.hasPrefix("sparse") == true)
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cinch
 import FoundationEssentials
+import Glibc
 
 /// Times whole training steps: drawing the batch, corruption, forward, loss, backward, update.
 struct BenchCommand: ParsableCommand {
@@ -113,6 +114,13 @@ struct BenchCommand: ParsableCommand {
     try (backend as? any MeasuresPeak)?.measurePeakGFLOPS()
   }
 
+  /// The processor time that this thread has taken, in seconds.
+  private func processorSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
+  }
+
   private func measure<B: Backend>(_ workload: Workload, _ data: Dataset, on backend: B) throws -> BenchRow {
     // Before and after: another program may take a core for a while.
     let before = try peak(of: backend)
@@ -120,13 +128,17 @@ struct BenchCommand: ParsableCommand {
     let session = try openSession(recipe, on: backend)
     try session.prepare(training: data, validation: nil, options: TrainingOptions())
     var rates: [Double] = []
+    _ = try session.trainEpoch(epochs: repeats + 1) { _ in true }
+    let start = ContinuousClock.now
+    let startOfThread = processorSeconds()
     while case .finished(let epoch) = try session.trainEpoch(epochs: repeats + 1, { _ in true }) {
-      if epoch.number > 1 { rates.append(epoch.samplesPerSecond) }
+      rates.append(epoch.samplesPerSecond)
     }
+    let host = (processorSeconds() - startOfThread) / ((ContinuousClock.now - start) / .seconds(1))
     let peaks = [before, try peak(of: backend)].compactMap(\.self)
     return BenchRow(
       workload: workload.name, device: backend.info.identifier, deviceName: backend.info.name,
-      batch: recipe.batchSize, rates: rates.sorted(), flopsPerSample: try recipe.resolved().stepFlops, peak: peaks.max()
-    )
+      batch: recipe.batchSize, rates: rates.sorted(), flopsPerSample: try recipe.resolved().stepFlops,
+      peak: peaks.max(), hostFraction: host)
   }
 }

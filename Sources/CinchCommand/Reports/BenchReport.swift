@@ -16,16 +16,20 @@ struct BenchRow: Encodable {
   /// machine only like can be compared with like.
   var rooflineFraction: Double?
   var bestRooflineFraction: Double?
+  /// The processor time of the thread that trains over the time that passed: what it takes to queue the kernels, on a
+  /// device that has threads or hardware of its own.
+  var hostFraction: Double
 
   /// - Parameter rates: samples/s of every repeat, sorted.
   init(
     workload: String, device: String, deviceName: String, batch: Int, rates: [Double], flopsPerSample: Double,
-    peak: Double?
+    peak: Double?, hostFraction: Double
   ) {
     self.workload = workload
     self.device = device
     self.deviceName = deviceName
     self.batch = batch
+    self.hostFraction = hostFraction
     median = rates.count % 2 == 1 ? rates[rates.count / 2] : (rates[rates.count / 2 - 1] + rates[rates.count / 2]) / 2
     min = rates[0]
     max = rates[rates.count - 1]
