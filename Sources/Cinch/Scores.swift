@@ -85,7 +85,8 @@ public struct ScoreDistribution: Sendable, Hashable {
     return Double(low) / Double(sorted.count)
   }
 
-  /// The smallest of the scores above which no more than this share of them lies.
+  /// Midway between the smallest of the scores above which no more than this share of them lies and the next larger one, so
+  /// that no sample is moved across by how another device rounds its score; or the largest score, where none may lie above.
   ///
   /// - Parameter share: between 0, for the largest score, and 1.
   /// - Throws: `CinchError.usage` where it is not at least 0 and less than 1.
@@ -95,6 +96,8 @@ public struct ScoreDistribution: Sendable, Hashable {
     }
     // 0.29 · 100 is less than 29 in binary.
     let allowed = Int(share * Double(sorted.count) + 1e-9)
-    return sorted[max(sorted.count - 1 - allowed, 0)]
+    let last = max(sorted.count - 1 - allowed, 0)
+    let next = sorted[last...].first { $0 > sorted[last] } ?? sorted[last]
+    return allowed > 0 ? sorted[last] + (next - sorted[last]) / 2 : sorted[last]
   }
 }

@@ -80,17 +80,24 @@ import Testing
     for score in [-1, 1, 1.5, 2, 8.5, 9, 100] {
       #expect(distribution.quantile(of: score) == Double(scores.count { $0 <= score }) / 10)
     }
-    // No more than the share lies above; of the next smaller score more does.
+    // No more than the share lies above, and of the next smaller score more does. It is no sample's own score.
     for percent in 0..<100 {
       let threshold = try distribution.threshold(above: Double(percent) / 100)
-      #expect(10 * scores.count { $0 > threshold } <= percent && scores.contains(threshold))
-      if let next = scores.filter({ $0 < threshold }).max(), scores.count(where: { $0 == threshold }) == 1 {
+      #expect(10 * scores.count { $0 > threshold } <= percent)
+      guard percent >= 10 else {
+        #expect(threshold == 9)
+        continue
+      }
+      let below = try #require(scores.filter { $0 < threshold }.max())
+      let above = try #require(scores.filter { $0 > threshold }.min())
+      #expect(threshold == (below + above) / 2)
+      if let next = scores.filter({ $0 < below }).max(), scores.count(where: { $0 == below }) == 1 {
         #expect(10 * scores.count { $0 > next } > percent, "\(percent)")
       }
     }
-    #expect(try distribution.threshold(above: 0.3) == 5 && distribution.threshold(above: 0.7) == 2)
+    #expect(try distribution.threshold(above: 0.3) == 6 && distribution.threshold(above: 0.7) == 2.5)
     let hundred = try ScoreDistribution((1...100).map(Double.init))
-    #expect(try hundred.threshold(above: 0.29) == 71 && hundred.threshold(above: 0.01) == 99)
+    #expect(try hundred.threshold(above: 0.29) == 71.5 && hundred.threshold(above: 0.01) == 99.5)
     #expect(throws: CinchError.self) { try distribution.threshold(above: 1) }
     #expect(throws: CinchError.self) { try distribution.threshold(above: .nan) }
     #expect(throws: CinchError.self) { try ScoreDistribution([]) }
