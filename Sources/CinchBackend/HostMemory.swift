@@ -6,8 +6,14 @@ import Glibc
 /// Swift and drivers end the process where memory is refused to them: whoever needs much asks here first.
 package enum HostMemory {
   /// Bytes. It is a moment's estimate, for other processes take memory, too.
-  package static var available: Int {
-    [machine, controlGroup, addressSpaceLeft, left(of: RLIMIT_DATA, used: "VmData")].compactMap { $0 }.min() ?? total
+  package static var available: Int { min(physical, ownLimits) }
+
+  /// What the machine and the control groups have left.
+  private static var physical: Int { [machine, controlGroup].compactMap { $0 }.min() ?? total }
+
+  /// What the process's own limits leave: they count what is mapped, used or not.
+  private static var ownLimits: Int {
+    [addressSpaceLeft, left(of: RLIMIT_DATA, used: "VmData")].compactMap { $0 }.min() ?? total
   }
 
   /// Bytes that the process may still map; nil where it has no limit, which `ulimit -v` sets.
@@ -21,7 +27,11 @@ package enum HostMemory {
   }()
 
   /// Whether so many bytes can be had, with a little left for what comes after.
-  package static func fits(_ bytes: Int) -> Bool { bytes < small || bytes <= available - reserve }
+  ///
+  /// - Parameter freeing: how many bytes are given back while the new ones are filled.
+  package static func fits(_ bytes: Int, freeing: Int = 0) -> Bool {
+    bytes < small || bytes <= ownLimits - reserve && bytes - freeing <= physical - reserve
+  }
 
   /// Not worth a look at the system's files.
   private static let small = 1 << 20

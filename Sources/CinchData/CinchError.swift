@@ -69,10 +69,12 @@ extension CinchError {
 }
 
 extension HostMemory {
-  /// - Parameter what: as a sentence has it: "the file 'x.npy'".
+  /// - Parameters:
+  ///   - freeing: how many bytes are given back while the new ones are filled, which are mapped by then.
+  ///   - what: as a sentence has it: "the file 'x.npy'".
   /// - Throws: `CinchError.unavailable` where there is no room for so many bytes.
-  package static func require(_ bytes: Int, for what: @autoclosure () -> String) throws {
-    guard !fits(bytes) else { return }
+  package static func require(_ bytes: Int, freeing: Int = 0, for what: @autoclosure () -> String) throws {
+    guard !fits(bytes, freeing: freeing) else { return }
     let left = byteText(max(available, 0))
     throw CinchError.unavailable(
       "There is no room for \(what()), which takes \(byteText(bytes)) of memory where \(left) are left: close other "

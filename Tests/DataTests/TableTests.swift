@@ -67,6 +67,26 @@ import Testing
       }
     }
     #expect(leak?.description.contains("told by itself") == true)
+    // Neither does it name the rows, nor is it left out, or something else.
+    let asks: [(String, (inout Dataset.LoadOptions) -> Void)] = [
+      ("name the rows by another", { $0.idColumn = "sex" }), ("drop sex", { $0.drop = ["sex"] }),
+      ("with the column 'length', too", { $0.columns = ["sex", "island"] }),
+      ("numbers in the column 'length'", { $0.categories = ["length"] }),
+    ]
+    for (text, ask) in asks {
+      for table in [Self.birds, "sex,length,island\nmale,1,Dream\n"] {
+        expectError(text, exitCode: 64) {
+          _ = try load(table) {
+            $0.schema = first.schema
+            ask(&$0)
+          }
+        }
+      }
+    }
+    // Two columns of one name can only be told apart by their places.
+    let twins = try load("a,a,b\n1,2,3\n4,5,6\n")
+    #expect(try load("a,a,b\n7,8,9\n") { $0.schema = twins.schema }.values == [7, 8, 9])
+    expectError("two columns of one name", exitCode: 65) { _ = try load("a,b\n1,2\n") { $0.schema = twins.schema } }
     // Numbers alone, in another order.
     let numbers = try load("a,b\n1,2\n3,4\n")
     #expect(numbers.schema?.isPlain == true)
@@ -85,7 +105,12 @@ import Testing
     #expect(labelled.features == 2)
     #expect(throws: CinchError.self) { try load(Self.birds) { $0.columns = ["weight"] } }
     #expect(throws: CinchError.self) { try load(Self.birds) { $0.columns = ["sex", "4"] } }
-    #expect(throws: CinchError.self) { try load(Self.birds) { $0.columns = ["5"] } }
+    for number in [5, 0, -1, Int.min, Int.max] {
+      #expect(throws: CinchError.self) { try load(Self.birds) { $0.columns = ["\(number)"] } }
+    }
+    expectError("cannot both hold the labels and name the rows", exitCode: 64) {
+      _ = try load(Self.birds) { ($0.labelColumn, $0.idColumn) = ("island", "2") }
+    }
   }
 
   @Test(arguments: [

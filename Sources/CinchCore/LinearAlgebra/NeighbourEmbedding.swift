@@ -1,7 +1,6 @@
 import CSamples
 import CinchBackend
 import CinchData
-import Dispatch
 import Glibc
 
 /// t-SNE: samples as points of a plane in which neighbours stay neighbours, all pairs counted, in Double on the host (van der Maaten
@@ -100,7 +99,7 @@ package struct NeighbourEmbedding: Sendable {
 
   private static func inParts(_ count: Int, _ threads: Int, _ body: @Sendable (Range<Int>) -> Void) {
     let size = (count + threads - 1) / threads
-    DispatchQueue.concurrentPerform(iterations: threads) { index in
+    inParallel(threads) { index in
       let rows = min(index * size, count)..<min((index + 1) * size, count)
       if !rows.isEmpty { body(rows) }
     }

@@ -1,6 +1,5 @@
 import CSamples
 import CinchBackend
-import Dispatch
 
 /// Which columns of a table are read, and as what.
 struct TableSelection {
@@ -173,9 +172,15 @@ struct TableReader {
     let named = header.named
     labelPlace = try selection.labelColumn.map { try find($0) }
     idPlace = try idPlace(selection)
+    if let labelPlace, labelPlace == idPlace {
+      throw CinchError.usage(
+        "The column '\(named[labelPlace])' of '\(path)' cannot both hold the labels and name the rows: name another with "
+          + "\(.labelColumn), or with \(.idColumn).")
+    }
     let others = named.indices.filter { $0 != labelPlace && $0 != idPlace }
     if let known = selection.schema {
       schema = known
+      try requireAgreement(of: selection, with: known)
       if known.columns.map(\.name) == others.map({ named[$0] }) {
         places = others
         return
@@ -189,10 +194,20 @@ struct TableReader {
         }
         return place
       }
+      guard Set(places).count == places.count else {
+        throw CinchError.badData(
+          "The run was trained with two columns of one name, which only a table of the same columns in the same order can have: "
+            + "give '\(path)' those, or train anew with names that differ.")
+      }
       if let labelPlace, places.contains(labelPlace) {
         throw CinchError.usage(
           "The column '\(named[labelPlace])' is one of the features that the run was trained with, so that it would be told by "
             + "itself: name other labels, or train anew with \(.drop, named[labelPlace]).")
+      }
+      if let idPlace, places.contains(idPlace) {
+        throw CinchError.usage(
+          "The column '\(named[idPlace])' is one of the features that the run was trained with: name the rows by another with "
+            + "\(.idColumn), or train anew with \(.drop, named[idPlace]).")
       }
       if selection.columns == nil, !isToldOnce { note(but: selection.drop) }
       return
@@ -216,10 +231,31 @@ struct TableReader {
     }
   }
 
+  /// A run's columns, and what they mean, are settled: refuses by name what would change them.
+  private func requireAgreement(of selection: TableSelection, with schema: TableSchema) throws {
+    let names = Set(schema.columns.map(\.name))
+    if let lost = selection.drop.first(where: names.contains) {
+      throw CinchError.usage(
+        "The column '\(lost)' is one of the features that the run was trained with: give it, or train anew with \(.drop, lost)."
+      )
+    }
+    if let columns = selection.columns, columns.allSatisfy(header.named.contains),
+      let lost = schema.columns.first(where: { !columns.contains($0.name) })
+    {
+      throw CinchError.usage(
+        "The run was trained with the column '\(lost.name)', too: name it in \(.columns), or train anew without it.")
+    }
+    if let number = schema.columns.first(where: { $0.kind == .number && selection.categories.contains($0.name) }) {
+      throw CinchError.usage(
+        "The run was trained with numbers in the column '\(number.name)': leave it out of \(.categories), or train anew."
+      )
+    }
+  }
+
   private func find(_ wanted: String) throws -> Int {
     let names = header.named
     if let index = names.firstIndex(of: wanted) { return index }
-    if let number = Int(wanted), names.indices.contains(number - 1) { return number - 1 }
+    if let number = Int(wanted), number > 0, number <= names.count { return number - 1 }
     let some = names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
     throw CinchError.usage(
       "'\(path)' has no column '\(wanted)'\(Suggestion.text(for: wanted, among: names)): name one of \(some), or a number "
@@ -310,8 +346,7 @@ struct TableReader {
     guard let size = checkedProduct([rows, features, isWhole ? 4 : 5]), let count = checkedProduct([rows, features])
     else { throw CinchError.badData("'\(path)' makes more numbers than there can be: use fewer rows.") }
     // The parts give their own back one after the other.
-    let held = rows * places.count * 4
-    try HostMemory.require(max(size - held, 0), for: "the numbers in '\(path)'")
+    try HostMemory.require(size, freeing: rows * places.count * 4, for: "the numbers in '\(path)'")
     let starts = parts.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.rows * features) }
     let isPlain = columns.allSatisfy { $0.width == 1 && $0.texts == nil } && isWhole
     var observed = isWhole ? [] : [UInt8](repeating: 1, count: count)
@@ -320,7 +355,7 @@ struct TableReader {
       return [Float](unsafeUninitializedCapacity: count) { values, initialised in
         nonisolated(unsafe) let values = values
         // Each part has a place of its own.
-        DispatchQueue.concurrentPerform(iterations: parts.count) { index in
+        inParallel(parts.count) { index in
           guard let start = values.baseAddress.map({ $0 + starts[index] }) else { return }
           let part = parts[index]
           if isPlain {

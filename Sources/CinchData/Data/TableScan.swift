@@ -1,6 +1,5 @@
 import CSamples
 import CinchBackend
-import Dispatch
 import Glibc
 import Synchronization
 
@@ -85,7 +84,7 @@ final class TableScan: @unchecked Sendable {
   func read(_ blocks: TableBlocks, threads: Int) throws -> [TablePart] {
     let shared = Blocks(blocks)
     let state = Mutex(State())
-    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+    inParallel(threads) { _ in
       while true {
         guard state.withLock({ $0.failure == nil }) else { return }
         var taken = Int.max
@@ -195,9 +194,12 @@ final class TablePart: @unchecked Sendable {
 
   deinit {
     giveBack()
-    for column in 0..<columnCount { cinch_texts_free(&state.columns[column].texts) }
     cinch_texts_free(&state.error_text)
-    state.columns.deallocate()
+    // Nil where there was no room for the rows.
+    if let columns = state.columns {
+      for column in 0..<columnCount { cinch_texts_free(&columns[column].texts) }
+      columns.deallocate()
+    }
     state.labels?.deallocate()
   }
 
