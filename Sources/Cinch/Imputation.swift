@@ -250,7 +250,7 @@ public struct RubinEstimate: Sendable, Hashable {
     else {
       throw CinchError.usage("Rubin's rules need imputations of the same samples: give those that 'complete' made.")
     }
-    guard let observed = data.observed?.values else { return [] }
+    guard let observed = data.observedValues else { return [] }
     let (n, features) = (data.count, data.features)
     let values = imputations.map(\.values)
     let names = data.schema?.featureNames ?? data.columnNames ?? (1...features).map { "\($0)" }

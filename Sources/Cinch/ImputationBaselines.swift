@@ -21,7 +21,7 @@ struct ImputationBaselines {
   ///   - kinds: its columns.
   init(_ data: Dataset, _ kinds: [OutputColumn]) {
     values = data.values
-    observed = data.observed?.values.map { $0 != 0 } ?? [Bool](repeating: true, count: data.values.count)
+    observed = data.observedValues?.map { $0 != 0 } ?? [Bool](repeating: true, count: data.values.count)
     self.kinds = kinds
     count = data.count
     features = data.features

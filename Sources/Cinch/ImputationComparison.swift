@@ -70,13 +70,20 @@ public struct ImputationComparison: Sendable {
     let scaled = try scaling.apply(to: holed)
     let trainer = try Trainer(recipe, on: device)
     try trainer.prepare(scaled, validation: nil)
-    training: while true {
-      switch try trainer.trainEpoch(epochs: recipe.epochs, progress) {
+    // An epoch that has come to its end ends, whatever the answer.
+    var goesOn = true
+    training: while goesOn {
+      let outcome = try trainer.trainEpoch(epochs: recipe.epochs) {
+        goesOn = progress($0)
+        return goesOn
+      }
+      switch outcome {
       case .finished: continue
       case .interrupted: throw CinchError.interrupted
       case .complete: break training
       }
     }
+    guard goesOn else { throw CinchError.interrupted }
     let truth = HiddenCells(data, holed, kinds, scaling)
     let baselines = ImputationBaselines(scaled, kinds)
     scores = try Method.allCases.map { method in
@@ -118,7 +125,7 @@ private struct HiddenCells {
     self.scaling = scaling
     features = data.features
     truth = data.values
-    let before = data.observed?.values, after = holed.observed?.values
+    let before = data.observedValues, after = holed.observedValues
     var start = 0
     places = kinds.map { kind in
       defer { start += kind.width }

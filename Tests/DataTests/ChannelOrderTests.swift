@@ -40,6 +40,24 @@ import Testing
     #expect(flat.ordered(.nhwc, as: image).stored == last.stored && flat.ordered(.nhwc).stored == first.stored)
   }
 
+  @Test func whateverIsMissing() throws {
+    var values = first.values
+    for place in [0, 7, 25, 59] { values[place] = .nan }
+    let first = try Dataset(missing: values, count: 5, features: 12).seen(as: image.shape, layout: nil)
+    let last = try Dataset(missing: image.channelsLast(values), count: 5, features: 12).seen(
+      as: image.shape, layout: .nhwc)
+    let known = values.map { $0.isNaN ? Float(0) : 1 }
+    #expect(first.observedValues == known && last.observedValues == known)
+    let others = (0..<60).map(Float.init)
+    expectSame(try first.completed(with: others), try last.completed(with: others), "completed")
+    #expect(
+      try last.completed(with: others).values == zip(values, others).map { $0.isNaN ? $1 : $0 })
+    let columns = [OutputColumn](repeating: .number, count: 12)
+    let (a, b) = (try first.hiding(columns) { $0 == $1 }, try last.hiding(columns) { $0 == $1 })
+    expectSame(a, b, "hidden")
+    #expect(a.observedValues == b.observedValues && a.missingCount == b.missingCount && a.missingCount > 4)
+  }
+
   @Test func noCopyWhereTheOrderIsRight() {
     let base = last.stored.withUnsafeBufferPointer(\.baseAddress)
     #expect(last.ordered(.nhwc, as: image).stored.withUnsafeBufferPointer(\.baseAddress) == base)

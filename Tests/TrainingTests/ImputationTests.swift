@@ -153,6 +153,16 @@ import Testing
     #expect(throws: CinchError.interrupted) {
       try ImputationComparison(holed, hiding: 0.2, recipe: recipe, on: .cpu) { _ in false }
     }
+    // Where an epoch has one update, too.
+    recipe.batchSize = 512
+    var asked = 0
+    #expect(throws: CinchError.interrupted) {
+      try ImputationComparison(holed, hiding: 0.2, recipe: recipe, on: .cpu) { _ in
+        asked += 1
+        return false
+      }
+    }
+    #expect(asked == 1)
     for share in [0, 1, -1, Double.nan] {
       #expect(throws: CinchError.self) { try ImputationComparison(holed, hiding: share, recipe: recipe, on: .cpu) }
     }

@@ -72,6 +72,8 @@ struct ReconstructionErrors {
   private(set) var samples: [Double] = []
   /// The mean of (x̂ − x)² of each feature, over the samples that have it.
   private(set) var features: [Double]
+  /// The mean of (x̂ − x)² over all that is there.
+  let mean: Double
   /// Places of samples, the smallest error first.
   let order: [Int]
 
@@ -82,7 +84,7 @@ struct ReconstructionErrors {
     var errors: [Double] = []
     try study.inBatches { _, batch in
       let (values, made) = (batch.values, try study.model.reconstruct(batch).values)
-      let observed = batch.observed?.values
+      let observed = batch.observedValues
       values.withUnsafeBufferPointer { values in
         made.withUnsafeBufferPointer { made in
           for row in 0..<batch.count {
@@ -105,9 +107,9 @@ struct ReconstructionErrors {
       throw CinchError.badData("Some reconstructions are no finite numbers: train anew, with a smaller learning rate.")
     }
     samples = errors
+    mean = sums.reduce(0, +) / max(counts.reduce(0, +), .leastNormalMagnitude)
     features = zip(sums, counts).map { $1 > 0 ? $0 / $1 : 0 }
     order = errors.indices.sorted { errors[$0] != errors[$1] ? errors[$0] < errors[$1] : $0 < $1 }
   }
 
-  var mean: Double { samples.reduce(0, +) / Double(max(samples.count, 1)) }
 }

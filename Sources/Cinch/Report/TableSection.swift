@@ -80,7 +80,7 @@ extension SampleStudy {
     let chosen = samples.gather(places[...])
     let made = try model.reconstruct(chosen)
     let (before, after) = (try cells(chosen), try cells(made))
-    let (values, results, observed) = (chosen.values, made.values, chosen.observed?.values)
+    let (values, results, observed) = (chosen.values, made.values, chosen.observedValues)
     let rows = places.enumerated().map { row, place -> [Markup] in
       let start = row * samples.features
       let shares = columns.map { column in

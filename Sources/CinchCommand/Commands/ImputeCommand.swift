@@ -159,11 +159,18 @@ struct ImputeCommand: ParsableCommand {
   private func compare(_ data: Dataset, _ recipe: Recipe, hiding share: Double) throws {
     Interruption.install()
     let bar = TrainingReport(style: reportOptions.json || reportOptions.quiet ? .quiet : .brief)
-    let comparison = try ImputationComparison(
-      data, hiding: share, recipe: recipe, seed: recipe.seed, on: deviceOptions.device ?? .automatic
-    ) { progress in
-      bar.progress(progress)
-      return !Interruption.isRequested
+    let comparison: ImputationComparison
+    do {
+      comparison = try ImputationComparison(
+        data, hiding: share, recipe: recipe, seed: recipe.seed, on: deviceOptions.device ?? .automatic
+      ) { progress in
+        bar.progress(progress)
+        return !Interruption.isRequested
+      }
+    } catch CinchError.interrupted {
+      bar.clearProgress()
+      Output.note("cinch: Interrupted: nothing was compared, and nothing is kept.")
+      throw ExitCode(CinchError.interrupted.exitCode)
     }
     bar.clearProgress()
     let report = ImputationReport(comparison)

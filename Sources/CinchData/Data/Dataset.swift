@@ -34,6 +34,9 @@ public struct Dataset: Sendable {
   /// An array of them all is made, unless they are floats in memory.
   public var values: [Float] { values(in: .nchw) }
 
+  /// As `values`: 1 where a value was observed, and 0 where it is missing. Nil where none is missing.
+  package var observedValues: [Float]? { ordered(.nchw).observed?.values }
+
   /// `count` rows of `features` values, row-major, in the order `layout`.
   package var stored: [Float] { rows.values }
 

@@ -28,18 +28,21 @@ extension Dataset {
     return deflate.finish()
   }
 
-  /// The mean of (x̂ − x)² over samples and elements; not a number where the two are not of one size.
+  /// The mean of (x̂ − x)² over samples and elements that are there; not a number where the two are not of one size.
   package func meanSquaredError(of other: Dataset) -> Double {
     guard count == other.count, features == other.features else { return .nan }
-    let (own, other) = (ordered(.nchw).rows, other.values)
-    var sum = 0.0
-    own.forEachBlock { first, block in
-      for (place, value) in block.enumerated() {
-        let difference = Double(value) - Double(other[first * features + place])
-        sum += difference * difference
+    let other = other.values
+    var (sum, cells, start) = (0.0, 0.0, 0)
+    ordered(.nchw).forEachObservedRow { values, shares in
+      for (place, value) in values.enumerated() {
+        let share = shares.map { Double($0[place]) } ?? 1
+        let difference = Double(value) - Double(other[start + place])
+        sum += share * difference * difference
+        cells += share
       }
+      start += features
     }
-    return sum / Double(count) / Double(features)
+    return sum / max(cells, .leastNormalMagnitude)
   }
 }
 

@@ -74,10 +74,11 @@ extension Dataset {
     guard values.count == count * features else {
       throw CinchError.badData("\(values.count) values do not complete \(count) samples of \(features): give as many.")
     }
-    guard let observed = observed?.values else { return self }
-    var own = self.values
+    let plain = ordered(.nchw)
+    guard let observed = plain.observed?.values else { return self }
+    var own = plain.stored
     for (index, share) in observed.enumerated() where share == 0 { own[index] = values[index] }
-    let completed = replacing(SampleRows(SampleStorage(own), features: features), nil)
+    let completed = plain.replacing(SampleRows(SampleStorage(own), features: features), nil).ordered(layout)
     try completed.requireFinite(subject: "What stands for missing cells of '\(name)'")
     return completed
   }
@@ -114,8 +115,9 @@ extension Dataset {
   ///   - columns: what the features are.
   ///   - isHidden: whether a cell becomes missing, of those that are not.
   package func hiding(_ columns: [OutputColumn], _ isHidden: (_ row: Int, _ column: Int) -> Bool) throws -> Dataset {
-    var values = self.values
-    var observed = self.observed?.values.map { UInt8($0) } ?? [UInt8](repeating: 1, count: values.count)
+    let plain = ordered(.nchw)
+    var values = plain.stored
+    var observed = plain.observed?.values.map { UInt8($0) } ?? [UInt8](repeating: 1, count: values.count)
     var start = 0
     for (index, column) in columns.enumerated() {
       func cell(_ row: Int) -> Range<Int> { row * features + start..<row * features + start + column.width }
@@ -139,6 +141,7 @@ extension Dataset {
       start += column.width
     }
     let rows = SampleRows(SampleStorage(values), features: features)
-    return replacing(rows, observed.contains(0) ? try SampleRows(observed: observed, features: features) : nil)
+    let known = observed.contains(0) ? try SampleRows(observed: observed, features: features) : nil
+    return plain.replacing(rows, known).ordered(layout)
   }
 }
