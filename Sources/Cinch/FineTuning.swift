@@ -68,7 +68,7 @@ extension Recipe {
     var network = ClassifierArchitecture(layers: [input], activation: .sigmoid, classes: classes)
     network.image = isOfImages ? image : nil
     network.encoder = encoder.flatMap { layer in
-      dropout > 0 && layer.hasParameters ? [layer, .dropout(dropout)] : [layer]
+      dropout != 0 && layer.hasParameters ? [layer, .dropout(dropout)] : [layer]
     }
     var training = TrainingSettings(batchSize: batchSize, seed: seed, validationSplit: validationSplit)
     training.patience = patience

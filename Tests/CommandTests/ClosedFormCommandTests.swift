@@ -110,6 +110,33 @@ import Testing
     #expect(!sandbox.exists("run/pca.safetensors") && !sandbox.exists("changed/pca.safetensors"))
   }
 
+  /// Samples with missing cells have losses, and no PCA. What is measured counts the cells that are there.
+  @Test func missingCellsHaveNoComparison() async throws {
+    let sandbox = try Sandbox()
+    let rows = (0..<40).map { "\(Double($0 % 7) / 7),\(Double($0 % 5) / 5),\(Double($0 % 3) / 3)" }
+    try sandbox.write((["a,b,c"] + rows).joined(separator: "\n") + "\n", to: "full.csv")
+    try sandbox.write((["a,b,c", "NA,0.25,0.5", "0.5,NA,NA"] + rows).joined(separator: "\n") + "\n", to: "holed.csv")
+    let options = "--data full.csv --layers 3,2 --loss sse --output-activation linear --epochs 2 --device reference"
+    try await sandbox.run(line: "train deep \(options) --quiet --out run")
+    let figures = try await sandbox.run(line: "eval run --data holed.csv --json")
+    #expect(figures.status == 0 && figures.errors.contains("no PCA to compare with"), "\(figures.errors)")
+    let metrics = try #require(try figures.object()["metrics"] as? [String: Double])
+    let packed = try await sandbox.run(line: "compress run --data holed.csv --bits 16 -o codes.cinch --json")
+    #expect(packed.status == 0 && packed.errors.contains("no PCA to compare with"), "\(packed.errors)")
+    let (error, plain) = (
+      try #require(metrics["mse_per_element"]), try #require(try packed.object()["mse_per_element"] as? Double)
+    )
+    #expect(abs(error - plain) < 1e-3 * error)
+    try await sandbox.run(line: "train deep \(options.replacing("full", with: "holed")) --quiet --out other")
+    let own = try await sandbox.run(line: "eval other --json")
+    let page = try await sandbox.run(line: "report other -o page.html")
+    #expect(page.status == 0, "\(page.errors)")
+    let mean = try #require(try own.object()["metrics"] as? [String: Double])["mse_per_element"]!
+    let said = String(decoding: try sandbox.bytes("page.html"), as: UTF8.self).firstMatch(
+      of: /Mean squared error ([0-9.e-]+) per/)
+    #expect(abs(Double(try #require(said).1)! - mean) < 1e-3 * mean)
+  }
+
   /// A code as wide as a sample leaves nothing out, and says so by saying nothing.
   @Test func wideCodesHaveNoComparison() async throws {
     let sandbox = try Sandbox()

@@ -53,13 +53,15 @@ import Testing
     let sandbox = try sandbox()
     let rows = (0..<40).map { "\($0),\(["red", "green", "blue"][$0 % 3]),\($0 % 7)" }
     try sandbox.write((["size,colour,rest"] + rows).joined(separator: "\n") + "\n", to: "table.csv")
+    try sandbox.writeBytes(rows: 1500, columns: 64)
     for line in [
       "plan imputation --data table.csv", "plan conv --data data.csv --image-shape 4,4",
       "plan classifier --samples 1000", "plan conv --samples 1000 --batch-size 16",
       "plan deep --layers 20,5 --samples 50",
+      "plan linear --layers 64,4 --data bytes.npy --device reference",
       "plan deep \(tiny) --samples 100000 --optimizer momentum", "plan sparse \(tiny) --optimizer lbfgs",
     ] {
-      let outcome = try await sandbox.run(line: "\(line) --device cpu --json")
+      let outcome = try await sandbox.run(line: "\(line) --json\(line.contains("--device") ? "" : " --device cpu")")
       #expect(outcome.status == 0, "\(line): \(outcome.errors)")
       let plan = try outcome.object()
       #expect(try #require(plan["device_bytes"] as? Int) > 0, "\(line)")

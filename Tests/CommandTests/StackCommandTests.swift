@@ -110,6 +110,8 @@ import Testing
       (65, "classify tuned --data data.csv --labels other.txt", "label 'pink'"),
       (65, "finetune stack --labels names.txt --test data.csv --test-labels other.txt", "label 'pink'"),
       (64, "finetune stack", "no labels"), (64, "finetune stack --unroll --test data.csv", "--unroll"),
+      (64, "finetune stack --labels names.txt --dropout -0.1", "a rate of -0.1"),
+      (64, "finetune stack --labels names.txt --dropout nan", "a rate of nan"),
       (64, "finetune tuned --unroll", "classifier"), (64, "finetune stack --labels names.txt --freeze 2", "--freeze 2"),
       (64, "finetune stack --labels names.txt --freeze 0", "--freeze 0"), (74, "finetune missing", "no run folder"),
       (64, "finetune stack --labels names.txt --dropout 1", "rate of 1"),

@@ -97,6 +97,8 @@ import Testing
     ("sweep sparse --data data.csv --grid lr", "invalid"), ("sweep sparse --data data.csv --grid lr=", "empty value"),
     ("sweep sparse --data data.csv --grid lr=1,1", "a value twice"),
     ("sweep sparse --data data.csv --grid lr=1 --grid lr=2", "two grids"),
+    ("sweep sparse --data data.csv --grid code=1,2 --grid layers=16,4;16,5", "how wide the code is"),
+    ("sweep pca --data data.csv --grid components=1,2 --grid code=1,2", "how wide the code is"),
     ("sweep sparse --data data.csv --grid lr=1 --lr 2", "leave one of them out"),
     ("sweep sparse --data data.csv --grid lr=x", "'x' is invalid"),
     ("sweep sparse --data data.csv --grid loss=mse,foo", "one of the following: sse, mse"),

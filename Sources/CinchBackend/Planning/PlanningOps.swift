@@ -260,7 +260,7 @@ extension PlanningBackend {
   public func gatherBytes(_ source: ByteRows<PlannedBuffer>, _ order: SampleOrder, into batch: Tensor<PlannedBuffer>)
     throws
   {
-    try checkGather(source, scalar: MemoryLayout<Float>.size, order, into: batch)
+    try checkGather(source, scalar: MemoryLayout<Scalar>.size, order, into: batch)
     launch()
   }
 
@@ -284,7 +284,7 @@ extension PlanningBackend {
     _ source: ByteRows<PlannedBuffer>, _ order: SampleOrder, into batch: Tensor<PlannedBuffer>,
     _ corruption: Corruption, _ draws: Draws, corrupted: Tensor<PlannedBuffer>
   ) throws {
-    try checkGather(source, scalar: MemoryLayout<Float>.size, order, into: batch)
+    try checkGather(source, scalar: MemoryLayout<Scalar>.size, order, into: batch)
     try checkCorrupt(batch, corruption, draws, into: corrupted)
     launch()
   }

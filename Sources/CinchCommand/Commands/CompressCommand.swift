@@ -81,9 +81,9 @@ extension CompressCommand {
   private func principalComponents(
     of data: Dataset, _ model: Autoencoder, _ config: RunConfig
   ) throws -> (error: Double, bytes: Int)? {
-    guard config.recipe.closedForm != .pca, let pca = try runOptions.principalComponents(of: config, model) else {
-      return nil
-    }
+    guard config.recipe.closedForm != .pca,
+      let pca = try runOptions.principalComponents(of: config, model, for: data)
+    else { return nil }
     let stream = try pca.compress(data, bits: bits)
     return (data.meanSquaredError(of: try pca.decompress(stream)), stream.bytes.count)
   }

@@ -15,8 +15,13 @@ struct RunOptions: ParsableArguments {
     return (model, config)
   }
 
-  /// PCA of the run's training data; nil, with a note of why, where there is none to compare with.
-  func principalComponents(of config: RunConfig, _ model: Autoencoder) throws -> Autoencoder? {
+  /// PCA of the run's training data; nil, with a note of why, where there is none to compare with on these samples.
+  func principalComponents(of config: RunConfig, _ model: Autoencoder, for data: Dataset) throws -> Autoencoder? {
+    guard data.observed == nil else {
+      Diagnostics.logger().notice(
+        "no PCA to compare with: '\(data.name)' has missing cells, of which it can make nothing.")
+      return nil
+    }
     do {
       let (pca, note) = try RunFolder(run).principalComponents(of: config, on: model.device.device)
       if let note { Diagnostics.logger().notice("PCA is not kept: \(CinchError.inputOutput(note).typed)") }
@@ -180,7 +185,7 @@ struct EvalCommand: ParsableCommand {
     evaluation.metrics[Evaluation.principalName] =
       config.recipe.closedForm == .pca
       ? evaluation.metrics[Evaluation.mseName]
-      : try runOptions.principalComponents(of: config, model)?.evaluate(data).metrics[Evaluation.mseName]
+      : try runOptions.principalComponents(of: config, model, for: data)?.evaluate(data).metrics[Evaluation.mseName]
     if json {
       return try Output.result(
         JSON.record([

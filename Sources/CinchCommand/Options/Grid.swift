@@ -54,6 +54,12 @@ struct Grid {
     guard Set(axes.map(\.name)).count == axes.count else {
       throw CinchError.usage("A setting has two grids: give all of its values in one --grid.")
     }
+    if axes.contains(where: { $0.name == "code" }),
+      let other = axes.first(where: { ["layers", "components"].contains($0.name) })
+    {
+      throw CinchError.usage(
+        "--grid code=… and --grid \(other.name)=… both say how wide the code is: put all of it in one of them.")
+    }
     var count = 1
     for axis in axes {
       count *= axis.values.count
