@@ -76,6 +76,15 @@ import Testing
     #expect(try model.decode(codes).values == model.reconstruct(data).values)
   }
 
+  /// Twice as many numbers do not fit an Int.
+  @Test(arguments: [Int.max, Int.max / 2 + 1, Int.min])
+  func aCodeBeyondEveryIntegerIsRefused(units: Int) {
+    for recipe in [Recipe.vae(layers: [784, units]), .convVAE(units: units)] {
+      let error = #expect(throws: CinchError.self) { try recipe.validate() }
+      #expect(error?.description.contains("units") == true, "\(error?.description ?? "")")
+    }
+  }
+
   @Test func theDivergenceGrowsToItsWeight() {
     let settings = PriorSettings(beta: 4, warmUp: 8)
     #expect([0, 1, 7, 8, 1000].map(settings.weight) == [0.5, 1, 4, 4, 4])

@@ -8,6 +8,13 @@ extension LayerSpec {
   /// Source: Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014.
   public struct Sampling: LayerDefinition {
     public init() {}
+
+    /// The means and log variances of a code of so many units. What does not fit an Int is its largest or smallest number, which
+    /// the layer below refuses.
+    static func inputs(drawing units: Int) -> Int {
+      let (count, overflow) = units.multipliedReportingOverflow(by: 2)
+      return overflow ? (units < 0 ? .min : .max) : count
+    }
   }
 
   /// A code drawn from a normal distribution, of which the layer below gives [μ | s], s = log σ².

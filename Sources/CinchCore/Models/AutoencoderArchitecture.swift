@@ -61,7 +61,8 @@ public struct AutoencoderArchitecture: Sendable, Hashable {
   /// Has the code drawn from N(μ, diag eˢ), for which its last dense layer gives twice as many numbers.
   mutating func drawCode() {
     guard case .dense(let code)? = encoder.last else { return }
-    encoder[encoder.count - 1] = .dense(units: 2 * code.units, activation: .linear)
+    encoder[encoder.count - 1] = .dense(
+      units: LayerSpec.Sampling.inputs(drawing: code.units), activation: .linear)
     encoder.append(.sampling)
   }
 

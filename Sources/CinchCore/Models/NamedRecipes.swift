@@ -178,7 +178,8 @@ extension Recipe {
   /// `vae` of images: two strided convolutions and a dense layer to 20 means and log variances, and back.
   public static func convVAE(image: ImageShape = .fashion, units: Int = 20, beta: Double = 1, warmUp: Int = 0) -> Recipe
   {
-    let encoder = strided(.relu) + [.dense(units: 2 * units, activation: .linear), .sampling]
+    let inputs = LayerSpec.Sampling.inputs(drawing: units)
+    let encoder = strided(.relu) + [.dense(units: inputs, activation: .linear), .sampling]
     var recipe = convolutional(
       name: "conv-vae", image: image, encoder: encoder, decoder: nil, activation: .relu, pools: .upsample)
     recipe.penalties.prior = PriorSettings(beta: beta, warmUp: warmUp)
