@@ -179,6 +179,46 @@ import Testing
     #expect(throws: CinchError.self) { try trainer.trainEpoch(epochs: 50) }
   }
 
+  /// Two layers' do not fit an Int.
+  @Test(arguments: [Int.max, -Int.max])
+  func impossibleEpochsOfLayersAreRefused(_ epochs: Int) {
+    var recipe = Self.recipes[0]
+    for layer in 0..<2 { recipe.training.pretraining?[layer].epochs = epochs }
+    var module = Recipe.deep()
+    module.epochs = epochs
+    for body: () throws -> Void in [
+      { [recipe] in try recipe.validate() }, { [module] in _ = try Recipe.stack(layers: [12, 8, 4], of: [module]) },
+    ] {
+      let error = #expect(throws: CinchError.self) { try body() }
+      #expect(error?.description.contains("epochs must lie between 0") == true, "\(error?.description ?? "")")
+    }
+  }
+
+  /// Counters that no layer's run comes to, as damaged checkpoints have them.
+  @Test func impossibleCountersAreRefused() throws {
+    let (recipe, data) = (Self.recipes[2], try Variants.data(count: 24, features: 12))
+    func trainer(from checkpoint: Checkpoint? = nil) throws -> Trainer {
+      let trainer = try Trainer(recipe, on: .reference)
+      try trainer.prepare(data)
+      if let checkpoint { try trainer.model.withSession { try $0.restore(checkpoint) } }
+      return trainer
+    }
+    // An epoch of each layer.
+    let stopped = try trainer()
+    for _ in 0..<2 { _ = try stopped.trainEpoch(epochs: recipe.epochs) }
+    let checkpoint = try stopped.model.withSession { try $0.checkpoint() }
+    #expect(try trainer(from: checkpoint).state.history.map(\.number) == [1, 2])
+    let damages: [(inout TrainingState) -> Void] = [
+      { $0.layers?[0].epoch = .max }, { $0.layers?[0].epoch = .min }, { $0.layers?[0].step = .max },
+      { $0.layers?[0].history[0].number = .max }, { $0.layers?[1].history[0].number = .max },
+    ]
+    for damage in damages {
+      var damaged = checkpoint
+      damage(&damaged.state)
+      #expect(throws: CinchError.contradictoryCheckpoint) { _ = try trainer(from: damaged) }
+    }
+  }
+
   @Test(arguments: recipes) func writtenAndRead(_ recipe: Recipe) throws {
     let data = try JSONCoding.encoder.encode(recipe)
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: data) == recipe)

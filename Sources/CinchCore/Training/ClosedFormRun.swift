@@ -48,9 +48,7 @@ final class ClosedFormRun<B: Backend>: TrainingRun {
   var isStreamed: Bool { feed.isStreamed }
 
   func advance(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
-    guard (0...TrainingSettings.mostEpochs).contains(epochs) else {
-      throw CinchError.usage("\(.epochs) must lie between 0 and \(TrainingSettings.mostEpochs), not \(epochs).")
-    }
+    try TrainingSettings.requirePossible(epochs: epochs)
     guard state.epoch == 0, epochs > 0 else {
       state.ended = .epochs
       return .complete(.epochs)

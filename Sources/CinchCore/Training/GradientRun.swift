@@ -80,9 +80,7 @@ final class GradientRun<B: Backend>: TrainingRun {
   var isStreamed: Bool { feed.isStreamed }
 
   func advance(epochs: Int, _ observer: (TrainingProgress) -> Bool) throws -> EpochOutcome {
-    guard (0...TrainingSettings.mostEpochs).contains(epochs) else {
-      throw CinchError.usage("\(.epochs) must lie between 0 and \(TrainingSettings.mostEpochs), not \(epochs).")
-    }
+    try TrainingSettings.requirePossible(epochs: epochs)
     if let ended = state.ended, ended != .epochs { return .complete(ended) }
     guard state.epoch < epochs else {
       if state.ended == nil { try exchangeBest() }
@@ -322,11 +320,12 @@ extension GradientRun {
 
   /// What a run of this recipe and these data can have come to.
   /// - Throws: `CinchError.badData`.
-  private func checked(_ state: TrainingState) throws -> TrainingState {
+  func checked(_ state: TrainingState) throws -> TrainingState {
     let hasBest = state.bestEpoch != nil
     guard state.epoch >= 0, state.epoch <= TrainingSettings.mostEpochs, (0...stepsPerEpoch).contains(state.stepInEpoch),
       state.step == state.epoch * stepsPerEpoch + state.stepInEpoch,
       state.samples == min(state.stepInEpoch * rows.whole, feed.count), state.history.count == state.epoch,
+      state.history.indices.allSatisfy({ state.history[$0].number == $0 + 1 }),
       state.sums.count == columns.count || (state.sums.isEmpty && state.step == 0), state.sums.allSatisfy(\.isFinite),
       state.seconds.isFinite, state.seconds >= 0, hasBest == (state.bestValidation != nil),
       !hasBest || best != nil || validation != nil, (0...state.epoch).contains(state.bestEpoch ?? 0)

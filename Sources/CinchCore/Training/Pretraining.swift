@@ -57,7 +57,7 @@ extension Recipe {
   ///   - modules: how each layer is trained, one for all or one for each. The first gives the stack its name and its
   ///     settings beyond layers; its activations are the stack's.
   /// - Throws: `CinchError.usage` where there are neither one module nor as many as layers, or a module is no dense
-  ///   autoencoder.
+  ///   autoencoder, or has more epochs than can be run.
   public static func stack(layers: [Int], of modules: [Recipe]) throws -> Recipe {
     let count = layers.count - 1
     guard let first = modules.first, modules.count == 1 || modules.count == count, count > 0 else {
@@ -81,7 +81,7 @@ extension Recipe {
       pretrained[layer].objective.sigma = nil
     }
     network.training.pretraining = pretrained
-    network.epochs = pretrained.reduce(0) { $0 + $1.epochs }
+    network.epochs = try pretrained.totalEpochs()
     return network
   }
 
@@ -146,7 +146,7 @@ extension Recipe {
         "Layers are pre-trained one by one where they are dense and each has a decoder layer of its own: give \(.layers) as "
           + "numbers of units.")
     }
-    guard layers.count == autoencoder.encoder.count, epochs == layers.reduce(0, { $0 + $1.epochs }) else {
+    guard layers.count == autoencoder.encoder.count, try epochs == layers.totalEpochs() else {
       throw CinchError.usage(
         "The pre-training of \(layers.count) layers for \(epochs) epochs in all does not fit a stack of "
           + "\(autoencoder.encoder.count): give each layer its own, and their sum as the stack's.")
@@ -155,6 +155,14 @@ extension Recipe {
       throw CinchError.usage("The penalties and the corruption of a stack are those of its layers: give them to these.")
     }
     for layer in layers.indices { try module(layer).validate() }
+  }
+}
+
+extension [PretrainedLayer] {
+  /// - Throws: `CinchError.usage` where a layer cannot have its epochs, whose sum need not fit an Int.
+  fileprivate func totalEpochs() throws -> Int {
+    for layer in self { try TrainingSettings.requirePossible(epochs: layer.epochs) }
+    return reduce(0) { $0 + $1.epochs }
   }
 }
 

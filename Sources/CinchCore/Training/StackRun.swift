@@ -154,6 +154,7 @@ final class StackRun<B: Backend>: TrainingRun {
     }
     try backend.write(parameters, to: network.parameters)
     for state in layers.dropLast() {
+      _ = try run.checked(state)
       try beginNextLayer()
       finished[layer - 1] = state
     }

@@ -77,14 +77,19 @@ extension TrainingSettings {
   /// Times the samples of an epoch, this still fits an Int.
   static let mostEpochs = 1_000_000_000
 
+  /// - Throws: `CinchError.usage` where no run can have so many.
+  static func requirePossible(epochs: Int) throws {
+    guard (0...mostEpochs).contains(epochs) else {
+      throw CinchError.usage("\(.epochs) must lie between 0 and \(mostEpochs), not \(epochs).")
+    }
+  }
+
   /// - Throws: `CinchError.usage`, naming the setting to change.
   func validate() throws {
     guard (1...Permutation.largestCount).contains(batchSize) else {
       throw CinchError.usage("\(.batchSize) must lie between 1 and \(Permutation.largestCount), not \(batchSize).")
     }
-    guard (0...Self.mostEpochs).contains(epochs) else {
-      throw CinchError.usage("\(.epochs) must lie between 0 and \(Self.mostEpochs), not \(epochs).")
-    }
+    try Self.requirePossible(epochs: epochs)
     guard optimizer.learningRate > 0, optimizer.learningRate.isFinite else {
       throw CinchError.usage("\(.learningRate) must be a positive number, not \(optimizer.learningRate).")
     }
