@@ -31,6 +31,14 @@ import Testing
     #expect(axis.ticks.allSatisfy { $0.isFinite && axis.place($0).isFinite } && axis.ticks.count < 20)
   }
 
+  /// As damaged files have them.
+  @Test func everyNumberOfSecondsHasAText() {
+    for seconds in [-1e300, -1e19, -1, 1e8, 1e300, .infinity, .nan] {
+      #expect(NumberText.duration(seconds) == "--:--", "\(seconds)")
+    }
+    #expect([-0.5, 3.2, 750, 3723].map(NumberText.duration) == ["00:00", "00:04", "12:30", "1:02:03"])
+  }
+
   @Test func whatSpansDecadesIsLogarithmic() {
     #expect(Axis([1, 99], mayBeLogarithmic: true).isLogarithmic == false)
     #expect(Axis([0, 1000], mayBeLogarithmic: true).isLogarithmic == false)

@@ -46,10 +46,11 @@ package enum NumberText {
     return String(printf: "%.0f %% of %.0f", [100 * fraction, peak])
   }
 
-  /// 00:04, 12:30, 1:02:03
+  /// 00:04, 12:30, 1:02:03; --:-- where it is negative, too long or no number.
   package static func duration(_ seconds: Double) -> String {
-    guard seconds.isFinite, seconds < 1e8 else { return "--:--" }
-    let total = Int(seconds.rounded(.up))
+    let whole = seconds.rounded(.up)
+    guard (0..<1e8).contains(whole) else { return "--:--" }
+    let total = Int(whole)
     let (minutes, rest) = (total / 60 % 60, total % 60)
     return total < 3600
       ? String(printf: "%02d:%02d", [minutes, rest]) : String(printf: "%d:%02d:%02d", [total / 3600, minutes, rest])
