@@ -26,6 +26,15 @@ import Testing
     return trainer
   }
 
+  /// As damaged checkpoints may have one.
+  @Test func aMetricThatComesTwiceIsRefused() throws {
+    let metrics: Metrics = ["kl": 1, "prior": 2]
+    let text = String(decoding: try JSONCoding.encoder.encode(metrics), as: UTF8.self)
+    #expect(try JSONCoding.decoder.decode(Metrics.self, from: Data(text.utf8)) == metrics)
+    let twice = Data(text.replacing("prior", with: "kl").utf8)
+    #expect(throws: DecodingError.self) { try JSONCoding.decoder.decode(Metrics.self, from: twice) }
+  }
+
   private func finish(_ trainer: Trainer) throws -> Checkpoint {
     while true {
       if case .complete = try trainer.trainEpoch(epochs: 2) { break }

@@ -32,7 +32,16 @@ public struct Metrics: Sendable, Hashable, Sequence, ExpressibleByDictionaryLite
 }
 
 extension Metrics: Codable {
-  public init(from decoder: any Decoder) throws { pairs = try decoder.singleValueContainer().decode([Pair].self) }
+  /// - Throws: `DecodingError` where a name comes twice.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    pairs = try container.decode([Pair].self)
+    var names: Set<String> = []
+    if let twice = pairs.first(where: { !names.insert($0.name).inserted }) {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "There are two metrics '\(twice.name)'")
+    }
+  }
 
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
