@@ -180,6 +180,33 @@ import Testing
     #expect(whole.text != holed.text)
   }
 
+  /// Neither of a file nor of a caller.
+  @Test func whatIsNoSchemaIsRefused() throws {
+    func schema(_ kind: TableColumn.Kind, fill: Double? = nil, decimals: Int? = nil) -> TableSchema {
+      TableSchema(columns: [
+        TableColumn(name: "a", kind: .number), TableColumn(name: "b", kind: kind, fill: fill, decimals: decimals),
+      ])
+    }
+    for (bad, words) in [
+      (TableSchema(columns: []), "there are no columns"), (schema(.category(["x", "x", "y"])), "the texts"),
+      (schema(.category(["x", "y"])), "the texts"), (schema(.binary(["x"])), "the texts"),
+      (schema(.binary(["x", "x"])), "the texts"), (schema(.number, fill: 1e300), "such numbers as 'b'"),
+      (schema(.number, fill: -1e39), "such numbers as 'b'"), (schema(.number, decimals: -1), "such numbers as 'b'"),
+      (schema(.number, decimals: 10), "such numbers as 'b'"),
+    ] {
+      expectError(words, exitCode: 64) { _ = try load("a,b\n1,x\n2,y\n") { $0.schema = bad } }
+      let data = try JSONCoding.encoder.encode(bad)
+      let error = #expect(throws: DecodingError.self) { try JSONCoding.decoder.decode(TableSchema.self, from: data) }
+      #expect(error.map { JSONCoding.explain($0).contains(words) } == true, "\(bad)")
+    }
+    #expect(throws: CinchError.self) {
+      try load("a,b\n1,2\n") { $0.schema = schema(.number, fill: .nan) }
+    }
+    let possible = schema(.number, fill: -3.4e38, decimals: 9)
+    #expect(try load("a,b\n1,\n") { $0.schema = possible }.values == [1, -3.4e38])
+    #expect(try JSONCoding.decoder.decode(TableSchema.self, from: JSONCoding.encoder.encode(possible)) == possible)
+  }
+
   /// Numbers that are named are texts, rare and unseen ones are others.
   @Test func categoriesAreAsked() throws {
     let text = "a,b\n1,u\n2,u\n1,v\n3,w\n2,u\n"

@@ -179,6 +179,7 @@ struct TableReader {
     }
     let others = named.indices.filter { $0 != labelPlace && $0 != idPlace }
     if let known = selection.schema {
+      try known.validate()
       schema = known
       try requireAgreement(of: selection, with: known)
       if known.columns.map(\.name) == others.map({ named[$0] }) {

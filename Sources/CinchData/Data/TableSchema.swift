@@ -18,6 +18,28 @@ public struct TableSchema: Sendable, Hashable, Codable {
     self.missing = missing
   }
 
+  /// - Throws: `DecodingError` where no table has such columns.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    columns = try container.decode([TableColumn].self, forKey: .columns)
+    idColumn = try container.decodeIfPresent(String.self, forKey: .idColumn)
+    missing = try container.decodeIfPresent([String].self, forKey: .missing)
+    if let fault {
+      throw DecodingError.dataCorruptedError(forKey: .columns, in: container, debugDescription: fault)
+    }
+  }
+
+  /// Why it is no table's, as a part of a sentence; nil where it may be one's.
+  private var fault: String? {
+    columns.isEmpty ? "there are no columns" : columns.lazy.compactMap(\.fault).first
+  }
+
+  /// - Throws: `CinchError.usage` where no table has such columns.
+  func validate() throws {
+    guard let fault else { return }
+    throw CinchError.usage("No table can be read by its schema, for \(fault): correct the schema, or leave it out.")
+  }
+
   /// A name for each number of a sample: the column's, or, of a category, `column=category`.
   public var featureNames: [String] { columns.flatMap(\.featureNames) }
 
@@ -98,6 +120,20 @@ public struct TableColumn: Sendable, Hashable, Codable {
     }
   }
 
+  /// Why no table has it, as a part of a sentence; nil where one may.
+  fileprivate var fault: String? {
+    guard (0...Self.mostDecimals).contains(decimals ?? 0), Float(fill ?? 0).isFinite else {
+      return "no column has such numbers as '\(name)'"
+    }
+    let hasPossibleTexts =
+      switch kind {
+      case .number: true
+      case .binary(let texts): texts.count == 2 && texts[0] != texts[1]
+      case .category(let texts): texts.count > 2 && Set(texts).count == texts.count
+      }
+    return hasPossibleTexts ? nil : "the column '\(name)' cannot have the texts \(texts ?? [])"
+  }
+
   /// The texts that its cells may have; nil where they are numbers.
   var texts: [String]? {
     switch kind {
@@ -147,27 +183,24 @@ extension TableColumn {
   private enum CodingKeys: String, CodingKey { case name, kind, texts, fill, decimals, takesUnseen }
   private enum Name: String, Codable { case number, binary, category }
 
+  /// - Throws: `DecodingError` where no table has such a column.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     name = try container.decode(String.self, forKey: .name)
     fill = try container.decodeIfPresent(Double.self, forKey: .fill)
     decimals = try container.decodeIfPresent(Int.self, forKey: .decimals)
     takesUnseen = try container.decodeIfPresent(Bool.self, forKey: .takesUnseen) ?? false
-    guard (0...Self.mostDecimals).contains(decimals ?? 0), fill?.isFinite ?? true else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .decimals, in: container, debugDescription: "no column has such numbers")
-    }
     let kind = try container.decode(Name.self, forKey: .kind)
-    guard kind != .number else {
-      self.kind = .number
-      return
+    self.kind =
+      switch kind {
+      case .number: .number
+      case .binary: .binary(try container.decode([String].self, forKey: .texts))
+      case .category: .category(try container.decode([String].self, forKey: .texts))
+      }
+    if let fault {
+      throw DecodingError.dataCorrupted(
+        DecodingError.Context(codingPath: container.codingPath, debugDescription: fault))
     }
-    let texts = try container.decode([String].self, forKey: .texts)
-    guard Set(texts).count == texts.count, kind == .binary ? texts.count == 2 : texts.count > 2 else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .texts, in: container, debugDescription: "a \(kind.rawValue) column cannot have the texts \(texts)")
-    }
-    self.kind = kind == .binary ? .binary(texts) : .category(texts)
   }
 
   public func encode(to encoder: any Encoder) throws {
