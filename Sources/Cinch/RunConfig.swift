@@ -168,6 +168,7 @@ public struct RunConfig: Sendable, Hashable {
   public var layout: ImageLayout { data?.options.layout ?? .nchw }
 
   /// The model's output in the data's own units: undoes `minmax`, `standard` and `zca` scaling. Bytes stay in [0, 1].
+  /// - Throws: as `Scaling.invert`.
   public func restore(_ values: [Float]) throws -> [Float] { try Self.restore(values, scaling) }
 
   /// Samples in the data's own units, to be looked at.

@@ -83,6 +83,20 @@ import Testing
     expectError("outside 0.0...255.0") { _ = try Scaling.fit(.bytes, to: data) }
   }
 
+  /// By a scale of a damaged file, or from a model whose output is far from the data.
+  @Test func whatDoesNotFitIsNotInverted() throws {
+    let scaling = Scaling(kind: .minmax, offset: [0, 0], scale: [1, 1e308])
+    #expect(try scaling.invert([3, 0]) == [3, 0])
+    expectError("Row 2, column 2", "is inf") { _ = try scaling.invert([0, 0, 0, 1]) }
+    let white = Scaling(
+      kind: .zca, offset: [0], scale: [],
+      whitening: Whitening(epsilon: 0.1, matrices: Whitening.Matrices(matrix: [1e-308], inverse: [1e308])))
+    expectError("Row 1, column 1", "is inf") { _ = try white.invert([2]) }
+    // Without offsets.
+    expectError("NaN in row 2, column 1") { _ = try Scaling.identity.apply(to: [1, .nan]) }
+    expectError("Row 2, column 1") { _ = try Scaling.identity.invert([1, .nan]) }
+  }
+
   @Test func survivesJSONExactly() throws {
     for kind in Scaling.Kind.allCases where kind != .bytes {
       let scaling = try Scaling.fit(kind, to: data)
@@ -92,6 +106,7 @@ import Testing
       #"{"kind":"minmax","offset":[1],"scale":[1,2]}"#, #"{"kind":"standard","offset":[],"scale":[]}"#,
       #"{"kind":"minmax","offset":[0],"scale":[-1]}"#, #"{"kind":"bytes","offset":[0],"scale":[0]}"#,
       #"{"kind":"none","offset":[0],"scale":[1]}"#, #"{"kind":"log","offset":[],"scale":[]}"#,
+      #"{"kind":"zca","offset":[],"scale":[],"whitening":{"epsilon":0.1,"matrix":[],"inverse":[]}}"#,
     ] {
       #expect(throws: DecodingError.self) { try JSONDecoder().decode(Scaling.self, from: Data(bad.utf8)) }
     }

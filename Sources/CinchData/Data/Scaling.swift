@@ -57,7 +57,7 @@ public struct Scaling: Sendable, Hashable, Codable {
       case .none: offset.isEmpty
       case .bytes: offset == [0] && scale == [255]
       case .minmax, .standard: !offset.isEmpty
-      case .zca: whitening?.matrix.count == offset.count * offset.count && scale.isEmpty
+      case .zca: !offset.isEmpty && whitening?.matrix.count == offset.count * offset.count && scale.isEmpty
       }
     guard fits, kind == .zca || offset.count == scale.count && whitening == nil,
       (offset + scale).allSatisfy(\.isFinite), scale.allSatisfy({ $0 >= 0 })
@@ -131,19 +131,36 @@ public struct Scaling: Sendable, Hashable, Codable {
       } else {
         try map(values) { value, offset, scale in scale == 0 ? 0 : (Double(value) - offset) / scale }
       }
-    if let index = scaled.withUnsafeBufferPointer(firstNotFinite) {
-      let (row, column) = index.quotientAndRemainder(dividingBy: offset.count)
-      throw notFinite(scaled[index], wide: nil, subject: "The scaled data", row: row, column: column)
+    if let (value, row, column) = misfit(in: scaled) {
+      throw notFinite(value, wide: nil, subject: "The scaled data", row: row, column: column)
     }
     return scaled
   }
 
   /// Undoes `apply(to:)`: raw = scaled · scale + offset, or of `zca` scaled W⁻¹ + offset.
   ///
-  /// - Throws: `CinchError.badData` if the number of features is not the fitted one.
+  /// - Throws: `CinchError.badData` if the number of features is not the fitted one, or a result does not fit 32 bits.
   public func invert(_ values: [Float]) throws -> [Float] {
-    if let whitening { return whitening.inverseMap(to: offset).apply(to: try rows(values)) }
-    return try map(values) { value, offset, scale in Double(value) * scale + offset }
+    let raw =
+      if let whitening {
+        whitening.inverseMap(to: offset).apply(to: try rows(values))
+      } else {
+        try map(values) { value, offset, scale in Double(value) * scale + offset }
+      }
+    if let (value, row, column) = misfit(in: raw) {
+      throw CinchError.badData(
+        "Row \(row + 1), column \(column + 1) (counted from 1) is \(value) once its scaling is undone, which is no number that "
+          + "fits 32 bits: use values closer to those it was fitted to, or train anew with another \(.scaling).")
+    }
+    return raw
+  }
+
+  /// The first of results that do not fit 32 bits.
+  private func misfit(in values: [Float]) -> (value: Float, row: Int, column: Int)? {
+    guard let index = values.withUnsafeBufferPointer(firstNotFinite) else { return nil }
+    // `none` has no offsets, and takes any number of features.
+    let (row, column) = index.quotientAndRemainder(dividingBy: max(offset.count, 1))
+    return (values[index], row, column)
   }
 
   /// The scaling of the same samples with the channels of each image first or last. Its own are first.
