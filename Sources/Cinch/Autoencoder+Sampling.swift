@@ -33,7 +33,8 @@ extension Autoencoder {
   ///   - count: of chains.
   ///   - steps: how often visible and hidden units are drawn in turns; the more, the closer to the model's distribution.
   ///   - seed: the same gives the same chains.
-  /// - Throws: `CinchError.usage` where the model is no Boltzmann machine, or a number is less than 1.
+  /// - Throws: `CinchError.usage` where the model is no Boltzmann machine, or a number is less than 1; `.unavailable` where
+  ///   there is no room for the samples.
   public func gibbs(_ count: Int, steps: Int = 1000, seed: UInt64 = 0) throws -> Dataset {
     guard recipe.objective.chain != nil else {
       throw CinchError.usage("Gibbs sampling needs a Boltzmann machine, which '\(recipe.name)' is not: train rbm.")

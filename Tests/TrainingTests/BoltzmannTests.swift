@@ -164,6 +164,13 @@ private struct ExactMachine {
     #expect(throws: CinchError.self) { try Autoencoder(.deep(layers: [6, 4]), on: device).gibbs(1) }
   }
 
+  /// A terabyte.
+  @Test func samplesWithoutRoomAreRefused() throws {
+    let model = try Autoencoder(.rbm(layers: [250_000, 1]), on: .cpu)
+    let error = #expect(throws: CinchError.self) { try model.gibbs(1_000_000, steps: 1) }
+    #expect(error?.description.contains("no room for 1000000 samples") == true, "\(error?.description ?? "")")
+  }
+
   /// Against the formula, each sample with every unit flipped in turn: the drawn ones are among them.
   @Test func thePseudoLikelihoodIsThatOfTheFormula() throws {
     let machine = ExactMachine(isGaussian: false)

@@ -16,15 +16,19 @@ struct GibbsSampling<B: Backend> {
   }
 
   /// The visible units' means at the end, a row for each chain.
+  /// - Throws: `CinchError.unavailable` where there is no room for all of them.
   func run(_ count: Int, steps: Int, seed: UInt64) throws -> [Float] {
     let (encoder, decoder) = try network.boltzmannLayers()
     let (units, features) = (encoder.resolved.output.count, network.input.count)
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: 4 * features)
+    try HostMemory.require(overflow ? .max : bytes, for: "\(count) samples of \(features) features")
     let room = min(rows, count)
     let hidden = try backend.tensor([room, units])
     let visible = try backend.tensor([room, features])
     let isGaussian = decoder.resolved.spec.activation == .linear
     let noisy = try backend.tensor([isGaussian ? room : 1, features])
     var result: [Float] = []
+    result.reserveCapacity(count * features)
     for first in stride(from: 0, to: count, by: rows) {
       let n = min(rows, count - first)
       let (h, v) = (hidden.prefix(rows: n), visible.prefix(rows: n))
