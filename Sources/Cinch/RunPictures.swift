@@ -91,8 +91,8 @@ extension RunFolder {
   /// encoder makes of it, each scaled to its own range.
   fileprivate static func features(_ model: Autoencoder, of data: Dataset, shape: Shape) throws -> RasterImage? {
     guard model.recipe.isOfImages else { return nil }
-    let index = distinct(data)
-    let sample = Array(data.sample(index))
+    let index = try distinct(data)
+    let sample = Array(try data.sample(index))
     let first = index / featureSamples(data) * featureSamples(data)
     let few = try data.subset(first..<min(first + featureSamples(data), data.count))
     let layers = try model.withSession { try $0.featureMaps(few) }
@@ -119,9 +119,9 @@ extension RunFolder {
   }
 
   /// Of the first samples the one with the most contrast: another may be almost black.
-  private static func distinct(_ data: Dataset) -> Int {
-    let contrasts = (0..<min(64, data.count)).map { index -> Float in
-      let sample = data.sample(index)
+  private static func distinct(_ data: Dataset) throws -> Int {
+    let contrasts = try (0..<min(64, data.count)).map { index -> Float in
+      let sample = try data.sample(index)
       let mean = sample.reduce(0, +) / Float(sample.count)
       return sample.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
     }

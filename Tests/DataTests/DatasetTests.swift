@@ -36,6 +36,9 @@ import Testing
     expectError("not within", exitCode: 64) { _ = try data.subset(-1..<2) }
     expectError("not within", exitCode: 64) { _ = try data.subset(2..<2) }
     expectError("too few", exitCode: 64) { _ = try data.prefix(0) }
+    for index in [-1, 5, 1_000_000_000, Int.max, .min] {
+      expectError("no sample \(index)", "0 to 4", exitCode: 64) { _ = try data.sample(index) }
+    }
     expectError("do not fill", exitCode: 64) { _ = try data.reshaped([3]) }
   }
 
@@ -155,6 +158,6 @@ struct FashionMNISTTests {
     #expect(data.labels?.count == 60_000)
     #expect(data.labels?.first == 9)
     #expect(data.labels?.reduce(0, +) == 270_000)
-    #expect(data.sample(0).reduce(into: 0) { $0 += Int(($1 * 255).rounded()) } == 76_247)
+    #expect(try data.sample(0).reduce(into: 0) { $0 += Int(($1 * 255).rounded()) } == 76_247)
   }
 }

@@ -295,19 +295,19 @@ import Testing
     let folder = try TemporaryFolder()
     for index in 0..<8 { _ = try folder.file("\(index).png", try png(1, 2) { _, x, _ in UInt8(10 * index + x) }) }
     let data = try Dataset.load(folder.path)
-    func check(_ data: Dataset) {
+    func check(_ data: Dataset) throws {
       for (index, name) in (data.sampleNames ?? []).enumerated() {
-        #expect(Int((data.sample(index)[0] * 255).rounded()) == 10 * (Int(name.prefix(1)) ?? -1), "\(name)")
+        #expect(try Int((data.sample(index)[0] * 255).rounded()) == 10 * (Int(name.prefix(1)) ?? -1), "\(name)")
       }
       #expect(data.sampleNames?.count == data.count)
     }
-    check(data)
-    check(try data.subset(3..<6))
-    check(try data.prefix(2))
+    try check(data)
+    try check(data.subset(3..<6))
+    try check(data.prefix(2))
     let (training, validation) = try data.split(validation: 0.4, seed: 3)
-    check(training)
-    check(try validation.subset(1..<3))
-    check(try data.reshaped([2]))
+    try check(training)
+    try check(validation.subset(1..<3))
+    try check(data.reshaped([2]))
     #expect(try Scaling.fit(.standard, to: data).apply(to: training).sampleNames == training.sampleNames)
     #expect(data.ordered(.nhwc).sampleNames == data.sampleNames)
   }

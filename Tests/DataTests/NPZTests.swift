@@ -151,7 +151,7 @@ import Testing
     #expect(try archive.contents(of: archive.entries[0]).isMapped)
     let data = try Dataset.load(path)
     #expect(
-      data.rows.areBytes && data.count == rows
+      try data.rows.areBytes && data.count == rows
         && data.sample(rows - 1).last == Float(UInt8(truncatingIfNeeded: (rows * 1024 - 1) / 3)) / 255)
   }
 

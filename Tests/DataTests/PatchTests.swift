@@ -85,7 +85,7 @@ import Testing
     #expect(places.count >= 88)
     // Row by row, in parts and in either order they are the same.
     let features = data.features
-    let sample = Array(data.sample(7))
+    let sample = Array(try data.sample(7))
     #expect(sample == Array(values[7 * features..<8 * features]))
     let (training, held) = try data.split(validation: 0.25, seed: 3)
     #expect(training.count == 300 && held.count == 100 && training.rows.areBytes == bytes)
@@ -154,7 +154,7 @@ import Testing
       labels: [9, 8, 7, 6, 5])
     let patches = Dataset.Patches(height: 2, width: 2, count: 100)
     let all = try images.patches(patches)
-    #expect(all.labels == (0..<100).map { 9 - Int(all.sample($0).first ?? -1) })
+    #expect(try all.labels == (0..<100).map { try 9 - Int(all.sample($0).first ?? -1) })
     let some = try images.subset(2..<4).patches(patches)
     #expect(Set(some.values) == [2, 3])
     #expect(Set(some.labels ?? []) == [7, 6])
@@ -184,7 +184,7 @@ import Testing
     #expect(data.count == 10_000_000 && data.rows.areBytes && data.labels == nil)
     let (row, column) = (data.rows.windows?.part(9_999_999).start ?? 0).quotientAndRemainder(dividingBy: side)
     let expected = (0..<8).flatMap { y in (0..<8).map { Float(bytes[(row + y) * side + column + $0]) / 255 } }
-    #expect(Array(data.sample(9_999_999)) == expected)
+    #expect(try Array(data.sample(9_999_999)) == expected)
   }
 
   @Test func whatIsNotPossibleIsRefused() throws {

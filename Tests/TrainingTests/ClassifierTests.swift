@@ -75,8 +75,8 @@ import Testing
     defer { try? FileManager.default.removeItem(at: folder) }
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let data = try Variants.data(count: 40, features: 13)
-    let rows = (0..<data.count).map { sample in
-      (data.sample(sample).map { "\($0)" } + ["\(data.labels?[sample] ?? 0)"]).joined(separator: ",")
+    let rows = try (0..<data.count).map { sample in
+      try (data.sample(sample).map { "\($0)" } + ["\(data.labels?[sample] ?? 0)"]).joined(separator: ",")
     }
     let names = (1...13).map { "x\($0)" } + ["class"]
     let file = folder.appending(path: "data.csv").path

@@ -397,7 +397,7 @@ import Testing
     #expect(try Self.fitted(.pca(layers: [6, 2]), to: Self.dataset(rows), on: .reference).model.prior == nil)
     // Means have the covariance W Wᵀ: of 20,000 draws each element is right to 5·√2/√20000 of the largest.
     let many = try model.sample(20_000)
-    let (_, covariance) = Jacobi.covariance((0..<20_000).map { many.sample($0).map { Double($0) } })
+    let (_, covariance) = Jacobi.covariance(try (0..<20_000).map { try many.sample($0).map { Double($0) } })
     let w = try #require(try model.parameters().first { $0.name == "decoder.0.weight" }).values.map { Double($0) }
     func product(_ i: Int, _ j: Int) -> Double { w[2 * i] * w[2 * j] + w[2 * i + 1] * w[2 * j + 1] }
     let largest = (0..<6).map { product($0, $0) }.max() ?? 0

@@ -12,7 +12,7 @@ import Testing
   func linearAutoencoderIsPCA(_ device: Device) async throws {
     let (samples, features, code) = (512, 20, 4)
     let data = try correlated(samples: samples, features: features)
-    let principal = PrincipalComponents(data, count: code)
+    let principal = try PrincipalComponents(data, count: code)
 
     var recipe = Recipe.linear(layers: [features, code])
     recipe.batchSize = samples
@@ -109,13 +109,13 @@ struct PrincipalComponents {
   /// The mean squared distance of a sample from its projection.
   private(set) var squaredError = 0.0
 
-  init(_ data: Dataset, count: Int) {
+  init(_ data: Dataset, count: Int) throws {
     let d = data.features
     var mean = [Double](repeating: 0, count: d)
     for (index, value) in data.values.enumerated() { mean[index % d] += Double(value) / Double(data.count) }
     var covariance = [Double](repeating: 0, count: d * d)
     for sample in 0..<data.count {
-      let row = data.sample(sample).enumerated().map { Double($0.element) - mean[$0.offset] }
+      let row = try data.sample(sample).enumerated().map { Double($0.element) - mean[$0.offset] }
       for i in 0..<d { for j in 0..<d { covariance[i * d + j] += row[i] * row[j] / Double(data.count) } }
     }
     directions = (0..<count).map { k in (0..<d).map { sin(Double(1 + k) * Double($0 + 1)) } }

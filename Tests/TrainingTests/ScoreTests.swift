@@ -161,7 +161,7 @@ import Testing
     let model = try Autoencoder(recipe, on: .reference)
     let values = try parameters(model)
     for (row, score) in try model.scores(data).enumerated() {
-      let x = data.sample(row).map { Double($0) }
+      let x = try data.sample(row).map { Double($0) }
       var h = x
       var divergence = 0.0
       for (part, layers) in [("encoder", recipe.encoder), ("decoder", recipe.decoder)] {
@@ -205,7 +205,7 @@ import Testing
       try #require(values["encoder.0.bias"])
     )
     for (row, score) in try model.scores(data).enumerated() {
-      let v = data.sample(row).map { Double($0) }
+      let v = try data.sample(row).map { Double($0) }
       let hidden = activated(dense(v, weight, c), .softplus).reduce(0, +)
       let own =
         visible == .linear

@@ -47,7 +47,7 @@ struct DenoiseCommand: ParsableCommand {
         before.add(noisy, clean)
         after.add(denoised, clean)
       }
-      picture.add((addNoise ? [clean] : []) + [noisy, denoised])
+      try picture.add((addNoise ? [clean] : []) + [noisy, denoised])
       try output?.write(denoised, of: clean)
     }
     try report(corruption, before, after)

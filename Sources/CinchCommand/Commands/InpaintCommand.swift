@@ -73,7 +73,7 @@ struct InpaintCommand: ParsableCommand {
         diffused.add(fill.squaredError(other, truth), images)
         error.add(fill.squaredError(filled.values, truth), images)
       }
-      picture.add([images, try images.replacing(holes, "with holes"), filled])
+      try picture.add([images, images.replacing(holes, "with holes"), filled])
       try output?.write(filled, of: images)
     }
     switch config.recipe.corruption?.kind {

@@ -54,7 +54,7 @@ struct Comparison {
   init(versions: Int) { self.versions = versions }
 
   /// Versions of the same images. What is no image is left out.
-  mutating func add(_ versions: [Dataset]) {
+  mutating func add(_ versions: [Dataset]) throws {
     guard !isFull, let shape = versions.first.flatMap({ ImageShape($0.sampleShape) }) else { return }
     let most = RunFolder.comparable(shape, versions: self.versions)
     for index in 0..<(versions.first?.count ?? 0) {
@@ -62,7 +62,7 @@ struct Comparison {
         isFull = true
         return
       }
-      images.append((shape, versions.map { Array($0.sample(index)) }))
+      images.append((shape, try versions.map { Array(try $0.sample(index)) }))
     }
   }
 

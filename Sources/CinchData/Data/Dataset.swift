@@ -136,8 +136,13 @@ public struct Dataset: Sendable {
   }
 
   /// One sample's values; of an image with channels first.
-  public func sample(_ index: Int) -> ArraySlice<Float> {
-    ordered(.nchw).rows.selecting(index..<index + 1).values[...]
+  ///
+  /// - Throws: `CinchError.usage` unless `index` is one of `0 ..< count`.
+  public func sample(_ index: Int) throws -> ArraySlice<Float> {
+    guard (0..<count).contains(index) else {
+      throw CinchError.usage("There is no sample \(index) among the \(count) of '\(name)': choose 0 to \(count - 1).")
+    }
+    return ordered(.nchw).rows.selecting(index..<index + 1).values[...]
   }
 
   /// The samples of a range.
