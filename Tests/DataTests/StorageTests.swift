@@ -103,6 +103,25 @@ import Testing
     #expect(large.range == small.range)
   }
 
+  /// A file may have more rows than 32 bits number.
+  @Test func farRowsArePicked() throws {
+    let folder = try TemporaryFolder()
+    let header = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3000000000, 1), }", data: [])
+    let path = try folder.file("far.npy", header)
+    // What is not written takes no space on the disk.
+    let file = try FileHandle(forUpdating: URL(filePath: path))
+    try file.truncate(atOffset: UInt64(header.count + 3_000_000_000))
+    try file.seek(toOffset: UInt64(header.count + 2_500_000_000))
+    try file.write(contentsOf: Data((0..<100).map { UInt8($0) }))
+    try file.close()
+    let far = try Dataset.load(path).subset(2_500_000_000..<2_500_000_100)
+    let (training, validation) = try far.split(validation: 0.1, seed: 0)
+    #expect(training.count == 90 && validation.count == 10)
+    #expect(far.stored == (0..<100).map { Float($0) / 255 })
+    #expect((training.stored + validation.stored).sorted() == far.stored)
+    #expect(try training.subset(3..<7).stored == Array(training.stored[3..<7]))
+  }
+
   @Test func whatDoesNotFitIsRefused() {
     expectError("no room for a table", exitCode: 69) { try HostMemory.require(.max / 2, for: "a table") }
     #expect(HostMemory.available > 0 && HostMemory.available <= HostMemory.total)

@@ -44,11 +44,14 @@ package struct SampleRows: Sendable {
   enum Selection: Sendable {
     case range(Range<Int>)
     case list([Int32])
+    /// Of more rows than 32 bits number.
+    case farList([Int])
 
     func place(_ row: Int) -> Int {
       switch self {
       case .range(let range): range.lowerBound + row
       case .list(let rows): Int(rows[row])
+      case .farList(let rows): rows[row]
       }
     }
   }
@@ -70,9 +73,21 @@ package struct SampleRows: Sendable {
 
   package var count: Int {
     switch selection {
-    case nil: windows?.count ?? storage.count / features
+    case nil: placeCount
     case .range(let range): range.count
     case .list(let rows): rows.count
+    case .farList(let rows): rows.count
+    }
+  }
+
+  /// Rows of the storage, or of its windows.
+  private var placeCount: Int { windows?.count ?? storage.count / features }
+
+  /// Whether rows lie where a list says.
+  private var isListed: Bool {
+    switch selection {
+    case nil, .range: false
+    case .list, .farList: true
     }
   }
 
@@ -87,6 +102,7 @@ package struct SampleRows: Sendable {
     case .range(let own):
       result.selection = .range(own.lowerBound + range.lowerBound..<own.lowerBound + range.upperBound)
     case .list(let rows): result.selection = .list(Array(rows[range]))
+    case .farList(let rows): result.selection = .farList(Array(rows[range]))
     }
     return result
   }
@@ -94,7 +110,8 @@ package struct SampleRows: Sendable {
   /// No more rows than can be shuffled.
   func selecting(_ rows: some Sequence<Int>) -> SampleRows {
     var result = self
-    result.selection = .list(rows.map { Int32(place($0)) })
+    result.selection =
+      placeCount <= Int(Int32.max) ? .list(rows.map { Int32(place($0)) }) : .farList(rows.map { place($0) })
     return result
   }
 
@@ -118,7 +135,7 @@ package struct SampleRows: Sendable {
 
   /// Rows as floats, one after the other.
   package func read(_ rows: Range<Int>, into values: UnsafeMutablePointer<Float>) {
-    if case .list = selection {
+    if isListed {
       for (index, row) in rows.enumerated() { read(row, into: values + index * features) }
       return
     }
@@ -153,7 +170,7 @@ package struct SampleRows: Sendable {
 
   /// Rows as bytes, where they are some.
   package func readBytes(_ rows: Range<Int>, into bytes: UnsafeMutablePointer<UInt8>) {
-    if case .list = selection {
+    if isListed {
       for (index, row) in rows.enumerated() { readBytes(at: place(row), 1, into: bytes + index * features) }
       return
     }
@@ -192,9 +209,7 @@ package struct SampleRows: Sendable {
   /// Every row, some at a time, with the number of the first.
   package func forEachBlock(_ body: (_ first: Int, UnsafeBufferPointer<Float>) throws -> Void) rethrows {
     let (count, together) = (count, rowsAtOnce)
-    var isList = false
-    if case .list = selection { isList = true }
-    if isPlain, windows == nil, !isList {
+    if isPlain, windows == nil, !isListed {
       let done: Void? = try storage.withFloats(place(0) * features..<(place(0) + count) * features) { all in
         for first in stride(from: 0, to: count, by: together) {
           let end = min(first + together, count)
