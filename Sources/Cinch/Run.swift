@@ -26,7 +26,8 @@ public final class Run: Sendable {
     /// The most time without a checkpoint inside an epoch, so that a crash in a long one loses no more.
     public var longestInterval = Duration.seconds(60)
     public var training = TrainingOptions()
-    /// Told of every op of the run; nil for none. It takes some time of its own.
+    /// Told of every op of the run; nil for none. It takes some time of its own, and runs that train together cannot share
+    /// one.
     public var profiler: Profiler?
     /// Epochs between two sets of pictures of the model, which go into the folder's `pictures`; nil draws them at the end
     /// alone.

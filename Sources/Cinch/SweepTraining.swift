@@ -24,13 +24,17 @@ extension Sweep {
   ///   - observer: is told of every event, of one at a time; where it returns false or throws, every run stops between two
   ///     updates, with its state saved.
   /// - Returns: whether all have come to an end.
-  /// - Throws: `CinchError.usage` where there are no jobs or samples are missing; `.unavailable` and `.inputOutput` of a run;
-  ///   and what `observer` throws. What has been trained stays.
+  /// - Throws: `CinchError.usage` where there are no jobs, several are to share a profiler, or samples are missing;
+  ///   `.unavailable` and `.inputOutput` of a run; and what `observer` throws. What has been trained stays.
   @discardableResult
   public func train(
     jobs: Int = 1, settings: Run.Settings = Run.Settings(), _ observer: (Event) throws -> Bool = { _ in true }
   ) throws -> Bool {
     guard jobs >= 1 else { throw CinchError.usage("There cannot be \(jobs) runs at a time: give 1 or more.") }
+    guard jobs == 1 || settings.profiler == nil else {
+      throw CinchError.usage(
+        "A profiler cannot tell runs apart, and \(jobs) are to train at a time: train one at a time, or leave it out.")
+    }
     let open = try results.enumerated().filter { $0.element.state == .waiting || $0.element.state == .stopped }
       .map(\.offset)
     try folder.write(try results)

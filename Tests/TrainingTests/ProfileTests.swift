@@ -84,6 +84,20 @@ import Testing
     #expect(rows[1].bytes == Double(4 * 12))
   }
 
+  /// Devices that share a profiler count their commands each by itself.
+  @Test func severalDevicesAreAddedUp() throws {
+    let profiler = Profiler()
+    let devices = try (0..<2).map { _ in
+      profiler.profiling(try OpenCLBackend(platform: 0, device: 0, profiling: true))
+    }
+    for (device, copies) in zip(devices, [3, 1]) {
+      let (a, b) = (try device.tensor([4]), try device.tensor([4]))
+      for _ in 0..<copies { try device.copy(a, to: b) }
+    }
+    #expect(profiler.profile.rows.first { $0.op == "copy" }?.calls == 4)
+    for device in devices { try device.synchronize() }
+  }
+
   @Test func nothingIsWaitedForOrChanged() throws {
     var recipe = Recipe.sparse(layers: [13, 9])
     recipe.batchSize = 8

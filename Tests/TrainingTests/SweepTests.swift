@@ -233,6 +233,9 @@ import Testing
     refused("no sweep.json", 74) { _ = try Sweep.resume(folder.path) }
     let sweep = try Sweep.create([entry], data: data, in: folder.path, on: .reference)
     refused("0 runs at a time", 64) { try sweep.train(jobs: 0) }
+    var settings = Run.Settings()
+    settings.profiler = Profiler()
+    refused("train one at a time", 64) { try sweep.train(jobs: 2, settings: settings) }
     refused("already holds a sweep", 64) { _ = try Sweep.create([entry], data: data, in: folder.path) }
   }
 

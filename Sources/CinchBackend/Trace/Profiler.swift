@@ -90,10 +90,11 @@ private struct ProfileSums {
   ///   called.
   mutating func add<Buffer>(_ op: TracedOp<Buffer>, launches: Int?) {
     let row = row(of: op)
+    // Of another device than the last op's, the count may be smaller.
     calls.append(
       Call(
         row: row, operations: op.operations, bytes: op.bytes, start: op.start, seconds: op.seconds,
-        launches: launches.map { $0 - launchesSeen }))
+        launches: launches.map { max($0 - launchesSeen, 0) }))
     launchesSeen = launches ?? 0
     first = first ?? op.start
     record(.init(row: row, kernel: nil, start: op.start, seconds: op.seconds))
