@@ -63,6 +63,13 @@ import Testing
     #expect(image.pixels == [0, 128, 255, ImageGrid.background, ImageGrid.background, 64])
   }
 
+  @Test func infiniteContrastTellsNothingApart() throws {
+    for range in [-Float.infinity ... .infinity, -Float.infinity...0] {
+      #expect(try ImageGrid.tiles([-1, 2], tileShape: [1, 2], contrast: .fixed(range)).pixels == [128, 128])
+    }
+    #expect(try ImageGrid.tiles([-1, 2], tileShape: [1, 2], contrast: .fixed(0 ... .infinity)).pixels == [0, 0])
+  }
+
   @Test func magnifies() throws {
     let image = try ImageGrid.tiles([0, 1], tileShape: [1, 2], magnification: 3)
     #expect(image.width == 6)
@@ -104,6 +111,19 @@ import Testing
     expectError("do not fill tiles", exitCode: 64) { _ = try ImageGrid.tiles([1, 2, 3], tileShape: [2]) }
     expectError("do not fill tiles", exitCode: 64) { _ = try ImageGrid.tiles([], tileShape: [2]) }
     expectError("0 columns", exitCode: 64) { _ = try ImageGrid.tiles([1], tileShape: [1], columns: 0) }
+  }
+
+  @Test func extremeGridsAndGapsAreTakenOrRefused() throws {
+    let row = try ImageGrid.tiles([0, 1], tileShape: [1, 1], columns: 2)
+    #expect(try ImageGrid.tiles([0, 1], tileShape: [1, 1], columns: .max) == row)
+    #expect(try ImageGrid.stacked([row], gap: .max) == row)
+    expectError("cannot be written", exitCode: 64) { _ = try ImageGrid.stacked([row, row], gap: .max) }
+    expectError("pixels apart", exitCode: 64) { _ = try ImageGrid.stacked([row], gap: .min) }
+    expectError("no pictures", exitCode: 64) { _ = try ImageGrid.stacked([]) }
+    var short = row
+    short.pixels.removeLast()
+    expectError("has 3 bytes, not 2", exitCode: 64) { _ = try ImageGrid.stacked([row, short]) }
+    expectError("has 3 bytes, not 2", exitCode: 64) { _ = try ImageGrid.captioned(short, "a") }
   }
 
   /// Letters of 5 × 7 dots, six apart, from a margin of three.

@@ -10,7 +10,8 @@ public enum ImageGrid {
   public enum Contrast: Sendable, Hashable {
     /// Each tile's smallest and largest value; a constant tile is mid-grey. For weights.
     case perTile
-    /// The same range for all; values outside are clamped. For samples, `0...1`.
+    /// The same range for all; values outside are clamped, and mid-grey where an infinite bound tells none apart. For
+    /// samples, `0...1`.
     case fixed(ClosedRange<Float>)
   }
 
@@ -30,11 +31,11 @@ public enum ImageGrid {
     gap: Int = 1
   ) throws -> RasterImage {
     let count = try tileCount(values, tileShape)
-    let columns = columns ?? nearSquareWidth(count)
+    let columns = min(columns ?? nearSquareWidth(count), count)
     guard columns >= 1 else { throw CinchError.usage("A grid of \(columns) columns is empty: ask for at least 1.") }
     var canvas = try Canvas(
-      tile: Tile(tileShape), columns: min(columns, count), rows: (count + columns - 1) / columns,
-      magnification: magnification, gap: gap)
+      tile: Tile(tileShape), columns: columns, rows: (count + columns - 1) / columns, magnification: magnification,
+      gap: gap)
     for index in 0..<count {
       canvas.draw(values, index, column: index % columns, row: index / columns, contrast: contrast)
     }
@@ -67,11 +68,16 @@ public enum ImageGrid {
   /// Pictures below each other, at the left; in colour where any of them is.
   ///
   /// - Parameter gap: pixels between them.
-  /// - Throws: `CinchError.usage` if there are none, or the picture would be too large.
+  /// - Throws: `CinchError.usage` if there are none, one has more or fewer bytes than pixels, or the picture would be too
+  ///   large.
   public static func stacked(_ pictures: [RasterImage], gap: Int = 8) throws -> RasterImage {
+    guard !pictures.isEmpty else { throw CinchError.usage("There are no pictures to stack: pass one or more.") }
+    guard gap >= 0 else { throw CinchError.usage("Pictures cannot be \(gap) pixels apart: give 0 or more.") }
+    for picture in pictures { try picture.requirePixels() }
+    // Two pictures so far apart are refused, and sums of it fit.
+    let gap = min(gap, RasterImage.longestSide)
     let height = pictures.reduce(-gap) { $0 + gap + $1.height }
     let channels = pictures.map(\.channels).max() ?? 0
-    guard height > 0, gap >= 0 else { throw CinchError.usage("There are no pictures to stack: pass one or more.") }
     var image = try RasterImage(
       width: pictures.map(\.width).max() ?? 0, height: height, channels: channels, filledWith: background)
     var top = 0
@@ -174,8 +180,9 @@ private struct Canvas {
     }
     return values.map { value in
       guard value.isFinite else { return ImageGrid.background }
-      guard high > low else { return 128 }
-      return UInt8((min(max((Double(value) - low) / (high - low), 0), 1) * 255).rounded())
+      let share = (Double(value) - low) / (high - low)
+      guard high > low, !share.isNaN else { return 128 }
+      return UInt8((min(max(share, 0), 1) * 255).rounded())
     }
   }
 }

@@ -8,8 +8,10 @@ public struct RasterImage: Sendable, Hashable {
   public let height: Int
   /// 1 for grey, 3 for RGB.
   public let channels: Int
-  /// `height × width × channels` bytes, row-major, channels last. `PNG` refuses any other number of them.
+  /// `height × width × channels` bytes, row-major, channels last. `PNG` and `ImageGrid` refuse any other number of them.
   public var pixels: [UInt8]
+  /// libpng's limit, in pixels.
+  static let longestSide = 1_000_000
 
   /// An image of one level throughout.
   ///
@@ -19,13 +21,23 @@ public struct RasterImage: Sendable, Hashable {
     guard channels == 1 || channels == 3 else {
       throw CinchError.usage("An image of \(channels) channels cannot be written: use 1 (grey) or 3 (RGB).")
     }
-    guard (1...1_000_000).contains(width), (1...1_000_000).contains(height), width * height * channels <= 1 << 30 else {
+    let sides = 1...Self.longestSide
+    guard sides.contains(width), sides.contains(height), width * height * channels <= 1 << 30 else {
       throw CinchError.usage("An image of \(width) × \(height) pixels cannot be written: show fewer or smaller tiles.")
     }
     self.width = width
     self.height = height
     self.channels = channels
     pixels = [UInt8](repeating: level, count: width * height * channels)
+  }
+
+  /// - Throws: `CinchError.usage` if there are more or fewer bytes than pixels.
+  func requirePixels() throws {
+    let count = width * height * channels
+    guard pixels.count == count else {
+      throw CinchError.usage(
+        "An image of \(width) × \(height) pixels has \(count) bytes, not \(pixels.count): set them in place.")
+    }
   }
 }
 
@@ -38,12 +50,7 @@ public enum PNG {
   ///   refuses.
   public static func encode(_ image: RasterImage, texts: [String: String] = [:]) throws -> [UInt8] {
     // libpng takes the pixels' address and no count.
-    let count = image.width * image.height * image.channels
-    guard image.pixels.count == count else {
-      throw CinchError.usage(
-        "An image of \(image.width) × \(image.height) pixels has \(count) bytes, not \(image.pixels.count): set them in place."
-      )
-    }
+    try image.requirePixels()
     // libpng's simplified interface reports errors in `png_image`; the classic one would longjmp over Swift frames.
     var control = png_image()
     control.version = UInt32(PNG_IMAGE_VERSION)
