@@ -156,4 +156,11 @@ import Testing
     let wide = try ImageGrid.captioned(try RasterImage(width: 700, height: 1), "twice as large")
     #expect(wide.height == 1 + 20 + 6)
   }
+
+  /// In time that grows with the text, not with its square.
+  @Test(.timeLimit(.minutes(1))) func longCaptionsBreakInOnePass() {
+    let lines = ImageGrid.lines(String(repeating: "word ", count: 400_000), letters: 39)
+    let line = String(repeating: "word ", count: 8).dropLast()
+    #expect(lines.count == 50_001 && Set(lines) == [line, ""])
+  }
 }

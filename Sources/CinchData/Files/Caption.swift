@@ -30,12 +30,12 @@ extension ImageGrid {
   }
 
   /// The words in lines of so many letters; one that is longer is cut.
-  private static func lines(_ text: String, letters: Int) -> [Substring] {
+  static func lines(_ text: String, letters: Int) -> [Substring] {
     var lines: [Substring] = []
     var rest = text[...]
-    while rest.count > letters {
-      let most = rest.prefix(letters + 1)
-      let end = most.lastIndex(of: " ") ?? most.index(before: most.endIndex)
+    // What is left is not counted: that would go through a long text once for each line.
+    while let past = rest.index(rest.startIndex, offsetBy: letters, limitedBy: rest.endIndex), past < rest.endIndex {
+      let end = rest[...past].lastIndex(of: " ") ?? past
       lines.append(rest[..<end])
       rest = rest[end...].drop { $0 == " " }
     }
