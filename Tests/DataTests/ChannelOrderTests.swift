@@ -64,6 +64,13 @@ import Testing
     #expect(last.values(in: .nhwc).withUnsafeBufferPointer(\.baseAddress) == base)
   }
 
+  @Test func whatFillsNoImagesStaysAsItIs() {
+    let values = first.values
+    for (height, width) in [(Int.max, 2), (-2, -2), (0, 4), (4, 4), (2, 8)] {
+      #expect(ImageShape(channels: 3, height: height, width: width).ordered(values, as: .nhwc) == values)
+    }
+  }
+
   @Test func aValueOutsideIsFoundByItsFeature() throws {
     #expect(first.range == last.range && first.range == 0...60)
     for limit in [Float(59), 30] {

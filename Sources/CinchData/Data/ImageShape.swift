@@ -15,8 +15,9 @@ public struct ImageShape: Sendable, Hashable, Codable, CustomStringConvertible {
   /// A grey image of 28×28, as in MNIST and Fashion-MNIST.
   public static let fashion = ImageShape(channels: 1, height: 28, width: 28)
 
-  /// Values in all; `Int.max` where their number does not fit an Int.
+  /// Values in all: 0 where an extent is not positive, and `Int.max` where their number does not fit an Int.
   public var count: Int {
+    guard channels > 0, height > 0, width > 0 else { return 0 }
     let (pixels, tooMany) = height.multipliedReportingOverflow(by: width)
     let (count, overflow) = channels.multipliedReportingOverflow(by: pixels)
     return tooMany || overflow ? .max : count
@@ -58,7 +59,8 @@ extension ImageShape {
   /// A sample's shape in a file of this layout.
   public func shape(in layout: ImageLayout) -> Shape { layout == .nchw ? shape : [height, width, channels] }
 
-  /// Samples with channels first, as a file of `layout` orders them.
+  /// Samples with channels first, as a file of `layout` orders them. Values that do not fill images of this shape stay as
+  /// they are.
   public func ordered(_ values: [Float], as layout: ImageLayout) -> [Float] {
     layout == .nchw ? values : channelsLast(values)
   }
@@ -66,14 +68,14 @@ extension ImageShape {
 
 // The order of an image's values. With one channel the two are the same.
 extension ImageShape {
-  /// `[samples, channels, height, width]` to `[samples, height, width, channels]`.
+  /// `[samples, channels, height, width]` to `[samples, height, width, channels]`, where values fill images.
   package func channelsLast<Value>(_ values: [Value]) -> [Value] { reordered(values, toLast: true) }
 
-  /// `[samples, height, width, channels]` to `[samples, channels, height, width]`.
+  /// `[samples, height, width, channels]` to `[samples, channels, height, width]`, where values fill images.
   package func channelsFirst<Value>(_ values: [Value]) -> [Value] { reordered(values, toLast: false) }
 
   private func reordered<Value>(_ values: [Value], toLast: Bool) -> [Value] {
-    guard channels > 1, height * width > 1 else { return values }
+    guard channels > 1, count > channels, !values.isEmpty, values.count.isMultiple(of: count) else { return values }
     let pixels = height * width
     return [Value](unsafeUninitializedCapacity: values.count) { result, initialised in
       for start in stride(from: 0, to: values.count, by: channels * pixels) {
