@@ -62,6 +62,17 @@ import Testing
     #expect(throws: CinchError.self) { try Recipe.conv().adopting(image: image) }
   }
 
+  /// Nor are those that a dense layer makes, though their extents multiply to its units.
+  @Test(arguments: [
+    (20, ImageShape(channels: -1, height: -5, width: 4)), (65_537, ImageShape(channels: 1, height: 1, width: 65_537)),
+  ])
+  func imagesThatNoLayerMakes(units: Int, image: ImageShape) throws {
+    var recipe = Recipe.deep(layers: [8, units])
+    recipe.autoencoder?.encoder = [.dense(units: units, activation: .relu, image: image)]
+    let error = #expect(throws: CinchError.self) { try recipe.validate() }
+    #expect("\(try #require(error))".contains("encoder.0 makes an image"))
+  }
+
   @Test func imagesTooSmallToPoolNameTheLayer() throws {
     let recipe = Recipe.convUnpool(image: ImageShape(channels: 1, height: 2, width: 2))
     let error = #expect(throws: CinchError.self) { try recipe.resolved() }

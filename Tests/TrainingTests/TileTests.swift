@@ -147,6 +147,11 @@ import Testing
     }
     refused("say of which shape they are") { try model.reconstructTiles(good) }
     refused("do not fit a model of") { try model.reconstructTiles(good, tile: .fashion) }
+    let negative = ImageShape(channels: 1, height: -4, width: -4)
+    refused("do not fit a model of") { try model.reconstructTiles(good, tile: negative) }
+    let size = ImageSize(height: 9, width: 9)
+    let mask = try ImageMask.blocks(ImageSize(height: 2, width: 2), of: size, count: 1)
+    refused("do not fit a model of") { try model.inpaint(good, missing: mask, tile: negative) }
     refused("has been scaled already") {
       try model.reconstructTiles(try Scaling.fit(.minmax, to: good).apply(to: good), tile: tile)
     }

@@ -74,6 +74,9 @@ extension LayerSpec.Dense {
     _ input: FeatureShape, name: String, in network: inout NetworkShape
   ) throws -> (output: FeatureShape, kind: any ResolvedKind) {
     guard units > 0 else { throw CinchError.usage("Layer \(name) has \(units) units: give it 1 or more.") }
+    if let image, !image.isPossible {
+      throw CinchError.usage("Layer \(name) makes an image of \(image): give it extents of 1 to 65536 each.")
+    }
     if let image, image.count != units {
       throw CinchError.usage(
         "Layer \(name) has \(units) units, but its image of \(image) has \(image.count) values: give it as many.")

@@ -23,9 +23,7 @@ struct NetworkShape: Sendable {
   /// - Parameter part: what files and messages call the layers behind the code.
   /// - Throws: `CinchError.usage` naming the first layer that is not possible, the shapes and the setting to change.
   init(input: FeatureShape, encoder: [LayerSpec], decoder: [LayerSpec], called part: String = "decoder") throws {
-    if let image = input.image,
-      [image.channels, image.height, image.width].contains(where: { !(1...65_536).contains($0) })
-    {
+    if let image = input.image, !image.isPossible {
       throw CinchError.usage("An image of \(image) is not possible: each of its extents is 1 to 65536.")
     }
     var shape = input

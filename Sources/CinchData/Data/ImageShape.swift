@@ -23,12 +23,16 @@ public struct ImageShape: Sendable, Hashable, Codable, CustomStringConvertible {
     return tooMany || overflow ? .max : count
   }
 
+  private static let possibleExtents = 1...65_536
+  /// Whether files may hold it: whether each extent is 1 to 65536.
+  package var isPossible: Bool { [channels, height, width].allSatisfy(Self.possibleExtents.contains) }
+
   public var description: String { "\(channels)×\(height)×\(width)" }
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     guard let extents = try? container.decode([Int].self), extents.count == 3,
-      extents.allSatisfy({ (1...65_536).contains($0) })
+      extents.allSatisfy(Self.possibleExtents.contains)
     else {
       throw DecodingError.dataCorruptedError(
         in: container, debugDescription: "Expected [channels, height, width], each 1 to 65536")
