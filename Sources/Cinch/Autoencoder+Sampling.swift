@@ -12,12 +12,23 @@ extension Autoencoder {
   ///   - seed: the same gives the same samples; more of them begin with fewer.
   /// - Throws: `CinchError.usage` where there is no prior, the distribution is of other codes, or `count` is less than 1.
   public func sample(_ count: Int, from distribution: CodeDistribution? = nil, seed: UInt64 = 0) throws -> Dataset {
-    guard let distribution = distribution ?? prior else {
+    try decode(try ofItsCodes(distribution).draw(count, seed: seed))
+  }
+
+  /// A distribution, or where none is given the prior.
+  /// - Throws: `CinchError.usage` where there is no prior, or the distribution is of other codes.
+  private func ofItsCodes(_ given: CodeDistribution?) throws -> CodeDistribution {
+    guard let distribution = given ?? prior else {
       throw CinchError.usage(
         "The codes of '\(recipe.name)' have no prior: fit a distribution to the codes of samples, or train a variational "
           + "autoencoder or ppca.")
     }
-    return try decode(try distribution.draw(count, seed: seed))
+    guard distribution.units == network.codeShape.count else {
+      throw CinchError.usage(
+        "The distribution is of codes of \(distribution.units) units, but those of '\(recipe.name)' are "
+          + "\(network.codeShape): fit one to the model's own codes.")
+    }
+    return distribution
   }
 
   /// N(0, I), where the model gives its code that prior, as variational autoencoders and `ppca` do; else nil.
@@ -78,15 +89,13 @@ extension Autoencoder {
   /// - Parameters:
   ///   - distribution: as of `sample`.
   ///   - side: samples in a row.
-  /// - Throws: `CinchError.usage` where the code has not two units, or there is no prior.
+  /// - Throws: `CinchError.usage` where the code has not two units, there is no prior, or the distribution is of other codes.
   public func codeGrid(side: Int = 15, over distribution: CodeDistribution? = nil) throws -> Dataset {
     guard network.codeShape.count == 2 else {
       throw CinchError.usage(
         "A grid of codes needs a code of two units, not of \(network.codeShape): train with \(.layers, "…,2").")
     }
-    guard let distribution = distribution ?? prior else {
-      throw CinchError.usage("The codes of '\(recipe.name)' have no prior: fit a distribution to the codes of samples.")
-    }
+    let distribution = try ofItsCodes(distribution)
     guard (2...300).contains(side) else {
       throw CinchError.usage("A grid of \(side) codes a side is not possible: choose 2 to 300.")
     }

@@ -10,12 +10,13 @@ public struct CodeDistribution: Sendable {
   struct Component: Sendable {
     var weight: Double
     var mean: [Double]
-    /// L, lower triangular `[units, units]`, row-major; nil for the unit matrix.
-    var factor: [Double]?
+    /// L, lower triangular `[units, units]`, row-major.
+    var factor: [Double]
   }
 
   /// Of one code.
   public let units: Int
+  /// None for N(0, I).
   let components: [Component]
 
   /// The most codes that are looked at.
@@ -23,10 +24,7 @@ public struct CodeDistribution: Sendable {
   private static let mostComponents = 1000
 
   /// N(0, I).
-  public static func standardNormal(units: Int) -> CodeDistribution {
-    CodeDistribution(
-      units: units, components: [Component(weight: 1, mean: [Double](repeating: 0, count: units), factor: nil)])
-  }
+  public static func standardNormal(units: Int) -> CodeDistribution { CodeDistribution(units: units, components: []) }
 
   private init(units: Int, components: [Component]) {
     self.units = units
@@ -55,12 +53,14 @@ public struct CodeDistribution: Sendable {
   }
 
   /// Codes drawn from it; the first of more are the same. Normal numbers are Philox's, by code and unit.
-  /// - Throws: `CinchError.usage` where `count` is less than 1.
+  /// - Throws: `CinchError.usage` where `count` or `units` is less than 1.
   func draw(_ count: Int, seed: UInt64) throws -> Dataset {
     guard (1...Permutation.largestCount).contains(count) else {
       throw CinchError.usage("\(count) codes cannot be drawn: choose 1 to \(Permutation.largestCount).")
     }
-    try HostMemory.require(count.multipliedReportingOverflow(by: 4 * units).partialValue, for: "\(count) codes")
+    guard units >= 1 else { throw CinchError.usage("Codes of \(units) units cannot be drawn: give them 1 or more.") }
+    // Floats, and one code in Double; a shape's count is Int.max where it does not fit.
+    try HostMemory.require(Shape([count + 2, units, 4]).count, for: "\(count) codes of \(units) units")
     let philox = Philox(seed: seed, stream: .sampling)
     let choice = Philox(seed: seed, stream: .sampling, site: 1)
     var values = [Float](repeating: 0, count: count * units)
@@ -68,8 +68,8 @@ public struct CodeDistribution: Sendable {
       let component = component(at: Double(Philox.uniform(choice.word(element: row, step: 0))))
       let normal = (0..<units).map { philox.gaussian(element: row * units + $0, step: 0) }
       for unit in 0..<units {
-        var value = component.mean[unit]
-        if let factor = component.factor {
+        var value = component?.mean[unit] ?? 0
+        if let factor = component?.factor {
           for other in 0...unit { value += factor[unit * units + other] * normal[other] }
         } else {
           value += normal[unit]
@@ -82,27 +82,27 @@ public struct CodeDistribution: Sendable {
 
   /// Each unit's mean and standard deviation.
   var moments: (mean: [Double], deviation: [Double]) {
+    if components.isEmpty { return ([Double](repeating: 0, count: units), [Double](repeating: 1, count: units)) }
     let mean = (0..<units).map { unit in components.reduce(0) { $0 + $1.weight * $1.mean[unit] } }
     let deviation = (0..<units).map { unit in
       components.reduce(0) { sum, component in
-        let variance = component.factor.map { factor in
-          (0...unit).reduce(0) { $0 + factor[unit * units + $1] * factor[unit * units + $1] }
-        }
+        let factor = component.factor
+        let variance = (0...unit).reduce(0) { $0 + factor[unit * units + $1] * factor[unit * units + $1] }
         let offset = component.mean[unit] - mean[unit]
-        return sum + component.weight * ((variance ?? 1) + offset * offset)
+        return sum + component.weight * (variance + offset * offset)
       }.squareRoot()
     }
     return (mean, deviation)
   }
 
-  /// The component that a number in [0, 1) falls to.
-  private func component(at place: Double) -> Component {
+  /// The component that a number in [0, 1) falls to; nil for N(0, I).
+  private func component(at place: Double) -> Component? {
     var sum = 0.0
     for component in components {
       sum += component.weight
       if place < sum { return component }
     }
-    return components[components.count - 1]
+    return components.last
   }
 }
 
@@ -168,7 +168,7 @@ private struct MixtureFit {
 
   /// log weight + log N(code; mean, L·Lᵀ) of every code, by forward substitution.
   private func logDensities(_ component: CodeDistribution.Component) -> [Double] {
-    let factor = component.factor ?? []
+    let factor = component.factor
     let constant =
       log(component.weight) - 0.5 * Double(units) * log(2 * Double.pi)
       - (0..<units).reduce(0) { $0 + log(factor[$1 * units + $1]) }

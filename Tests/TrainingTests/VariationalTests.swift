@@ -129,7 +129,7 @@ import Testing
     let component = try #require(fitted.components.first)
     // Five standard errors of 8,000 draws; the ridge is a thousandth of the mean variance.
     #expect(zip(component.mean, [1, -2]).allSatisfy { abs($0 - $1) < 5 * 2 / 89 })
-    #expect(zip(component.factor ?? [], [2, 0, -0.5, 0.25]).allSatisfy { abs($0 - $1) < 5 * 2 / 89 })
+    #expect(zip(component.factor, [2, 0, -0.5, 0.25]).allSatisfy { abs($0 - $1) < 5 * 2 / 89 })
     let drawn = try fitted.draw(8000, seed: 3)
     let again = try CodeDistribution.fitted(to: drawn)
     #expect(zip(fitted.moments.mean, again.moments.mean).allSatisfy { abs($0 - $1) < 5 * 2 / 89 })
@@ -146,7 +146,7 @@ import Testing
     let components = fitted.components.sorted { $0.mean[0] < $1.mean[0] }
     #expect(components.count == 2)
     #expect(abs(components[0].weight - 0.75) < 0.01 && abs(components[1].mean[0] - 5) < 0.1)
-    #expect(abs((components[1].factor?[0] ?? 0) - 0.5) < 0.1 && abs((components[1].factor?[3] ?? 0) - 2) < 0.3)
+    #expect(abs(components[1].factor[0] - 0.5) < 0.1 && abs(components[1].factor[3] - 2) < 0.3)
     let drawn = try fitted.draw(4000, seed: 0).values
     #expect(abs(Double(stride(from: 0, to: 8000, by: 2).filter { drawn[$0] > 0 }.count) / 4000 - 0.25) < 0.035)
   }
@@ -158,6 +158,24 @@ import Testing
     #expect(try fitted.draw(100, seed: 0).values.allSatisfy(\.isFinite))
     let constant = try CodeDistribution.fitted(to: Dataset(values: [4, 4], count: 2, features: 1))
     #expect(try constant.draw(5, seed: 0).values.allSatisfy { abs($0 - 4) < 1e-4 })
+  }
+
+  @Test(arguments: [0, -1, 1 << 50, Int.max, .min])
+  func codesOfImpossibleSizesAreRefused(units: Int) {
+    #expect(throws: CinchError.self) { try CodeDistribution.standardNormal(units: units).draw(3, seed: 0) }
+    // 2⁶⁴ bytes, which no Int counts.
+    #expect(throws: CinchError.self) { try CodeDistribution.standardNormal(units: 1 << 33).draw(1 << 29, seed: 0) }
+  }
+
+  @Test func distributionsOfOtherCodesAreRefused() throws {
+    let model = try Autoencoder(.vae(layers: [13, 7, 2]), on: .reference)
+    for units in [0, 1, 3] {
+      let other = CodeDistribution.standardNormal(units: units)
+      #expect(throws: CinchError.self) { try model.codeGrid(side: 3, over: other) }
+      #expect(throws: CinchError.self) { try model.sample(3, from: other) }
+    }
+    let grid = try model.codeGrid(side: 3)
+    #expect(try model.codeGrid(side: 3, over: .standardNormal(units: 2)).values == grid.values)
   }
 
   @Test(arguments: [0, -1, 4, Int.max])
