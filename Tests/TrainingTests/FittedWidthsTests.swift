@@ -57,6 +57,18 @@ import Testing
     #expect(Recipe.deep().fitted(to: 784) == Recipe.deep())
   }
 
+  @Test(arguments: [1 << 60, 1 << 60 + 1, Int.max - 3, .max]) func noDeviceHoldsSoManyFeatures(_ input: Int) {
+    for recipe in Self.dense {
+      #expect(throws: CinchError.self, "\(recipe.name)") { try recipe.fitted(to: input).validate() }
+    }
+  }
+
+  @Test(arguments: [-1, Int.min, 1 << 40, Int.max - 3, .max]) func noTableHasSoManyNumbers(_ features: Int) {
+    let recipe = Recipe.imputation(features: features)
+    #expect(throws: CinchError.self) { try recipe.validate() }
+    #expect(throws: CinchError.self) { try recipe.fitted(to: 20).validate() }
+  }
+
   @Test func whatCanCopyItsInputIsKnown() {
     #expect(Recipe.linear(layers: [8, 8]).mayCopyItsInput && Recipe.deep(layers: [8, 16, 9]).mayCopyItsInput)
     for recipe in [

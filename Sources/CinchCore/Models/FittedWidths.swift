@@ -8,14 +8,16 @@ extension Recipe {
   /// half of that, rounded up, so that every layer of more than one unit is followed by fewer. Layers that are wider than
   /// the recipe's own input n, and those of a Boltzmann machine, have at most wᵢ/n of the input instead; so has a code that
   /// must be wider than its input, which also grows with it. Those of `imputation` have as many units more than the input as
-  /// ever. A classifier, and a network of images, keeps its widths.
+  /// ever. A classifier, and a network of images, keeps its widths, and so does one that is or becomes too large for any
+  /// device.
   ///
   /// - Parameter features: of one sample.
   public func fitted(to features: Int) -> Recipe {
     var recipe = adopting(features: features)
-    guard features != input, features >= 1, let network = autoencoder, let widths = network.denseWidths else {
-      return recipe
-    }
+    let sizes = 0...ParameterList.mostElements
+    guard features != input, features >= 1, let network = autoencoder, let widths = network.denseWidths,
+      ([features, input] + widths).allSatisfy({ sizes.contains($0) })
+    else { return recipe }
     var below = features
     var fitted: [Int] = []
     for width in widths {

@@ -220,10 +220,12 @@ extension Recipe {
   public static func imputation(features: Int = 784, columns: [OutputColumn]? = nil, corruption: Double = 0.35)
     -> Recipe
   {
+    // Numbers that no network has are refused before its layers and columns are looked at.
+    let isPossible = (0...1 << 30).contains(features)
     var recipe = Recipe(
-      name: "imputation", layers: (0...3).map { features + 7 * $0 }, activation: .tanh, outputActivation: .linear,
+      name: "imputation", layers: (0...3).map { features &+ 7 * $0 }, activation: .tanh, outputActivation: .linear,
       loss: .mixed, corruption: .masking(corruption), epochs: 100)
-    recipe.objective.columns = columns ?? [OutputColumn](repeating: .number, count: features)
+    recipe.objective.columns = columns ?? [OutputColumn](repeating: .number, count: isPossible ? features : 0)
     recipe.batchSize = 64
     return recipe
   }
