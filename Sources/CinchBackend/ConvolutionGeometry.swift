@@ -59,5 +59,5 @@ public struct ConvolutionGeometry: Sendable, Hashable {
 
   /// Floating-point operations of a sample in any of the three modes, 2 for a multiply-add. Taps that lie in the padding
   /// count.
-  public var flops: Double { 2 * Double(outputHeight * outputWidth) * Double(weightShape.count) }
+  public var flops: Double { 2 * (Double(outputHeight) * Double(outputWidth)) * Double(weightShape.count) }
 }

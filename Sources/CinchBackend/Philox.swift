@@ -54,15 +54,17 @@ public struct Philox: Sendable, Hashable {
 
   /// The 32-bit word of `element` in `step`.
   @inlinable
-  public func word(element: Int, step: UInt64) -> UInt32 { block(index: element / 4, step: step)[element % 4] }
+  public func word(element: Int, step: UInt64) -> UInt32 { block(index: element >> 2, step: step)[element & 3] }
 
   /// A word as a float in [0, 1): its top 24 bits, so the value is exact.
   @inlinable
   public static func uniform(_ word: UInt32) -> Float { Float(word >> 8) * 0x1p-24 }
 
-  /// The integer below which a word falls with `probability`: comparing integers keeps draws bit-identical.
+  /// The integer below which a word falls with `probability`, never where that is NaN: comparing integers keeps draws
+  /// bit-identical.
   public static func threshold(_ probability: Double) -> UInt64 {
-    UInt64((min(max(probability, 0), 1) * 0x1p32).rounded())
+    guard probability > 0 else { return 0 }
+    return UInt64((min(probability, 1) * 0x1p32).rounded())
   }
 }
 
@@ -83,12 +85,14 @@ public struct Permutation: Sendable, Hashable {
   public let halfBits: UInt32
 
   /// The permutation that `philox` gives for a step: its key is one block, so it costs nothing to remake.
+  ///
+  /// - Parameter count: of elements; one outside 1 ... `largestCount` is taken for the nearer of these.
   public init(count: Int, philox: Philox, index: Int = 0, step: UInt64) {
     self.init(count: count, key: philox.block(index: index, step: step))
   }
 
   public init(count: Int, key: SIMD4<UInt32>) {
-    precondition(count > 0 && count <= Self.largestCount, "a permutation of \(count) elements")
+    let count = min(max(count, 1), Self.largestCount)
     self.count = count
     self.key = key
     var bits: UInt32 = 2
@@ -96,8 +100,9 @@ public struct Permutation: Sendable, Hashable {
     halfBits = bits / 2
   }
 
-  /// π(index).
+  /// π(index), and `index` itself outside `0 ..< count`.
   public func callAsFunction(_ index: Int) -> Int {
+    guard index >= 0, index < count else { return index }
     let mask = (UInt32(1) << halfBits) &- 1
     var value = UInt32(index)
     repeat {

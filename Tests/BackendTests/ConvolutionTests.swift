@@ -13,6 +13,14 @@ import Testing
   private static let image: [Double] = [2, 1, 0, 3, 0, 0, 1, 2, 3, 1, 2, 0, 0, 2, 2, 1]
   private static let small: [Double] = [1, 0, 2, 1]
 
+  @Test("The cost is counted whatever the extents are")
+  func flops() {
+    #expect(Self.geometry.flops == 2 * 4 * 9)
+    var large = Self.geometry
+    large.outputHeight = .max
+    #expect(large.flops == 2 * Double(Int.max) * 2 * 9)
+  }
+
   @Test("The worked example: a convolution")
   func convolution() throws {
     let x = try backend.tensor([1, 4, 4, 1], Self.image), w = try backend.tensor([3, 3, 1, 1], Self.kernel)

@@ -113,6 +113,17 @@ struct KnownAnswer: Sendable, CustomTestStringConvertible {
     #expect(Philox.threshold(0.25) == 1 << 30)
     #expect(Philox.threshold(1) == 1 << 32)
     #expect(Philox.threshold(2) == 1 << 32)
+    #expect(Philox.threshold(.nan) == 0 && Philox.threshold(.infinity) == 1 << 32)
+  }
+
+  @Test("Elements below 0 are words of the blocks before")
+  func negativeElements() {
+    let block = philox.block(index: -1, step: 3)
+    for lane in 0..<4 {
+      #expect(philox.word(element: lane - 4, step: 3) == block[lane])
+      #expect(philox.gaussian(element: lane - 4, step: 3).isFinite)
+    }
+    #expect([Int.min, .max].allSatisfy { philox.gaussian(element: $0, step: 3).isFinite })
   }
 }
 
@@ -128,6 +139,16 @@ struct KnownAnswer: Sendable, CustomTestStringConvertible {
       #expect((0..<count).contains(image) && !hit[image])
       hit[image] = true
     }
+  }
+
+  @Test("Counts are kept to what there can be, and indices outside stay where they are")
+  func extremes() {
+    for count in [0, -1, Int.min] { #expect(Permutation(count: count, philox: philox, step: 1).count == 1) }
+    for count in [Permutation.largestCount + 1, 1 << 31, Int.max] {
+      #expect(Permutation(count: count, philox: philox, step: 1).count == Permutation.largestCount)
+    }
+    let permutation = Permutation(count: 5, philox: philox, step: 1)
+    for index in [-1, 5, 1 << 31, Int.min, .max] { #expect(permutation(index) == index) }
   }
 
   @Test("Steps and indices give other orders")
@@ -210,6 +231,17 @@ struct KnownAnswer: Sendable, CustomTestStringConvertible {
     try backend.corrupt(
       x.prefix(rows: count - 4), .block(0.3), Draws(philox, step: 3, firstRow: 4), into: part)
     #expect(try backend.read(part) == Array(values.dropFirst(4 * 40)))
+  }
+
+  @Test("Blocks of the largest images have sides and places")
+  func largestBlocks() throws {
+    let block = try #require(CorruptionBlock(share: 1, of: [1, .max, 1, 1]))
+    #expect(block.rows == .max && block.columns == 1 && block.origin(0, philox, step: 0).row == 0)
+    let none = try #require(CorruptionBlock(share: 0, of: [1, .max, 1, 1]))
+    #expect(none.rows == 0 && none.origin(0, philox, step: 0).row >= 0)
+    let negative = try #require(CorruptionBlock(share: 0.5, of: [1, .min, -3, 1]))
+    let origin = negative.origin(0, philox, step: 0)
+    #expect(origin.row == 0 && origin.column == 0)
   }
 
   private func corrupted(

@@ -143,6 +143,12 @@ import Testing
     #expect(Array(values[..<6]) == Initialization.uniform(count: 6, limit: 1, seed: 3, index: 0))
   }
 
+  @Test func extremeWeightsAreDrawnWithoutOverflow() {
+    #expect(Initialization.limit(inputs: .max, outputs: 1, activation: .tanh, isOutput: false) > 0)
+    #expect(Initialization.uniform(count: -9, limit: 1, seed: 3, index: 0).isEmpty)
+    #expect(Initialization.uniform(count: 5, limit: 1, seed: 3, index: -1).allSatisfy { abs($0) <= 1 })
+  }
+
   /// The first user in the backward pass overwrites the gradient, those below it add.
   @Test func gradientsOfSharedParametersAccumulate() throws {
     let list = try list()

@@ -171,6 +171,11 @@ import Testing
     #expect(abs(cosine.factor(step: 20, stepsPerEpoch: 10, epochs: 2) - 0.1) < 1e-12)
     let warm = Schedule(warmUpEpochs: 0.4)
     #expect((0..<6).map { warm.factor(step: $0, stepsPerEpoch: 10, epochs: 1) } == [0.2, 0.4, 0.6, 0.8, 1, 1])
+    let rare = Schedule(.step, every: .max)
+    #expect([0, Int.max - 1].map { rare.factor(step: $0, stepsPerEpoch: 2, epochs: 1) } == [1, 1])
+    let long = Schedule(.cosine, warmUpEpochs: 1e30)
+    #expect(long.factor(step: 0, stepsPerEpoch: 2, epochs: .max) < 1e-30)
+    #expect(long.factor(step: .max, stepsPerEpoch: 2, epochs: .max) < 1e-10)
   }
 
   @Test(arguments: devices)

@@ -116,7 +116,8 @@ public struct CorruptionBlock: Sendable, Hashable {
     let extents = batch.dimensions
     guard extents.count == 4 else { return nil }
     func side(_ extent: Int) -> Int {
-      share > 0 ? max(1, Int((min(share, 1).squareRoot() * Double(extent)).rounded())) : 0
+      // An extent may be beyond what a Double counts one by one.
+      share > 0 ? max(1, Int(exactly: (min(share, 1).squareRoot() * Double(extent)).rounded()) ?? extent) : 0
     }
     (height, width, channels) = (extents[1], extents[2], extents[3])
     (rows, columns) = (side(height), side(width))
@@ -142,7 +143,8 @@ public struct CorruptionBlock: Sendable, Hashable {
   public func origin(_ sample: Int, _ philox: Philox, step: UInt64) -> (row: Int, column: Int) {
     let words = philox.block(index: sample, step: step)
     func place(_ word: UInt32, _ extent: Int, _ side: Int) -> Int {
-      Int(truncatingIfNeeded: (UInt64(word) &* UInt64(max(extent - side, 0) + 1)) >> 32)
+      let places = extent > side ? UInt64(truncatingIfNeeded: extent &- side) &+ 1 : 1
+      return Int(truncatingIfNeeded: (UInt64(word) &* places) >> 32)
     }
     return (place(words.x, height, rows), place(words.y, width, columns))
   }

@@ -93,12 +93,12 @@ extension ReferenceBackend {
 extension Philox {
   /// A standard normal number for `element` of `step`, by Box–Muller as `Corruption.gaussian` lays it out.
   public func gaussian(element: Int, step: UInt64) -> Double {
-    let words = block(index: element / 4, step: step)
-    let first = element % 4 / 2 * 2
+    let words = block(index: element >> 2, step: step)
+    let first = element & 2
     // u lies in (0, 1], so its logarithm is finite.
     let u = (Double(words[first] >> 8) + 1) * 0x1p-24
     let v = Double(Philox.uniform(words[first + 1]))
     let radius = sqrt(-2 * log(u))
-    return radius * (element % 2 == 0 ? cos(2 * Double.pi * v) : sin(2 * Double.pi * v))
+    return radius * (element & 1 == 0 ? cos(2 * Double.pi * v) : sin(2 * Double.pi * v))
   }
 }

@@ -12,7 +12,7 @@ import CinchBackend
 public enum Initialization {
   /// r of the table.
   public static func limit(inputs: Int, outputs: Int, activation: Activation, isOutput: Bool) -> Float {
-    let glorot = (6 / Double(inputs + outputs)).squareRoot()
+    let glorot = (6 / (Double(inputs) + Double(outputs))).squareRoot()
     guard !isOutput else { return Float(glorot) }
     return switch activation {
     case .relu, .leakyReLU, .softplus: Float((6 / Double(inputs)).squareRoot())
@@ -27,12 +27,13 @@ public enum Initialization {
     return (0..<count).map { deviation * Float(philox.gaussian(element: $0, step: UInt64(index))) }
   }
 
-  /// `count` draws from U(−limit, limit). `index` sets the layers of one model apart.
+  /// `count` draws from U(−limit, limit), none where it is negative. `index` sets the layers of one model apart.
   public static func uniform(count: Int, limit: Float, seed: UInt64, index: Int) -> [Float] {
     let philox = Philox(seed: seed, stream: .initialisation)
+    let count = max(count, 0)
     var values = [Float](repeating: 0, count: count)
     for block in 0..<(count + 3) / 4 {
-      let words = philox.block(index: block, step: UInt64(index))
+      let words = philox.block(index: block, step: UInt64(truncatingIfNeeded: index))
       for lane in 0..<min(4, count - 4 * block) {
         values[4 * block + lane] = (2 * Philox.uniform(words[lane]) - 1) * limit
       }

@@ -140,15 +140,19 @@ public struct Schedule: Sendable, Hashable, Codable {
   }
 
   public func factor(step: Int, stepsPerEpoch: Int, epochs: Int) -> Double {
+    /// Of so many epochs, 1 to `Int.max`.
+    func updates(_ epochs: Int) -> Int {
+      let (count, overflow) = epochs.multipliedReportingOverflow(by: stepsPerEpoch)
+      return overflow ? .max : max(1, count)
+    }
     let base: Double =
       switch kind {
       case .constant: 1
-      case .step: pow(decay, Double(step / max(1, every * stepsPerEpoch)))
-      case .cosine:
-        floor + (1 - floor) * (1 + cos(.pi * Double(step) / Double(max(1, epochs * stepsPerEpoch)))) / 2
+      case .step: pow(decay, Double(step / updates(every)))
+      case .cosine: floor + (1 - floor) * (1 + cos(.pi * Double(step) / Double(updates(epochs)))) / 2
       }
     let warmUp = (warmUpEpochs * Double(stepsPerEpoch)).rounded()
-    return Double(step) < warmUp ? base * Double(step + 1) / (warmUp + 1) : base
+    return Double(step) < warmUp ? base * (Double(step) + 1) / (warmUp + 1) : base
   }
 
   private enum CodingKeys: String, CodingKey, CaseIterable { case kind, decay, every, floor, warmUpEpochs }
