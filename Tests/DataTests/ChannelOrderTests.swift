@@ -49,12 +49,12 @@ import Testing
     let known = values.map { $0.isNaN ? Float(0) : 1 }
     #expect(first.observedValues == known && last.observedValues == known)
     let others = (0..<60).map(Float.init)
-    expectSame(try first.completed(with: others), try last.completed(with: others), "completed")
+    try expectSame(first.completed(with: others), last.completed(with: others), "completed")
     #expect(
       try last.completed(with: others).values == zip(values, others).map { $0.isNaN ? $1 : $0 })
     let columns = [OutputColumn](repeating: .number, count: 12)
     let (a, b) = (try first.hiding(columns) { $0 == $1 }, try last.hiding(columns) { $0 == $1 })
-    expectSame(a, b, "hidden")
+    try expectSame(a, b, "hidden")
     #expect(a.observedValues == b.observedValues && a.missingCount == b.missingCount && a.missingCount > 4)
   }
 
