@@ -48,7 +48,7 @@ extension Run {
       classes: recipe.classifier == nil ? nil : classes,
       origin: (RunConfig.Origin(folder: origin, run: config.identity?.run), first))
     let device = try device ?? config.device.device
-    return try begin(recipe, start, in: path, on: device, settings: settings) { _ in config.scaling ?? .identity }
+    return try begin(recipe, start, in: path, on: device, settings: settings) { _, _ in config.scaling ?? .identity }
   }
 }
 

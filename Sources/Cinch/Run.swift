@@ -103,7 +103,7 @@ public final class Run: Sendable {
     start.validation = try validation?.loaded(as: start.data.samples.schema)
     start.classes = recipe.classNames(of: start.data.samples)
     return try begin(recipe, start, in: path, on: device, settings: settings) {
-      try $0.scaling(kind, epsilon: zcaEpsilon)
+      try recipe.scaling(kind, epsilon: zcaEpsilon, of: $0, validation: $1)
     }
   }
 
@@ -120,11 +120,11 @@ public final class Run: Sendable {
   /// What a new run trains on.
   /// - Throws: where samples do not go with the recipe.
   private static func checked(
-    _ recipe: Recipe, _ start: Start, scaling: (Dataset) throws -> Scaling
+    _ recipe: Recipe, _ start: Start, scaling: (_ data: Dataset, _ validation: Dataset?) throws -> Scaling
   ) throws -> (Scaling, RunParts) {
     let (data, heldOut) = (start.data.samples, start.validation?.samples)
     try heldOut?.requireFeatures(of: data)
-    let scaling = try scaling(data)
+    let scaling = try scaling(data, heldOut)
     return (
       scaling,
       try recipe.checkedParts(of: data, validation: heldOut, test: start.test?.samples, scaling, start.classes)
@@ -138,14 +138,16 @@ public final class Run: Sendable {
     on device: Device
   ) throws {
     let start = Start(data: data, validation: validation, classes: recipe.classNames(of: data.samples))
-    let (_, parts) = try checked(recipe, start) { try $0.scaling(kind, epsilon: zcaEpsilon) }
+    let (_, parts) = try checked(recipe, start) {
+      try recipe.scaling(kind, epsilon: zcaEpsilon, of: $0, validation: $1)
+    }
     _ = try open(recipe, parts, on: device, Settings())
   }
 
   /// - Parameter scaling: of the training samples.
   static func begin(
     _ recipe: Recipe, _ start: Start, in path: String?, on device: Device, settings: Settings,
-    scaling: (Dataset) throws -> Scaling
+    scaling: (_ data: Dataset, _ validation: Dataset?) throws -> Scaling
   ) throws -> Run {
     let (data, heldOut) = (start.data, start.validation)
     let (scaling, parts) = try checked(recipe, start, scaling: scaling)
@@ -296,12 +298,22 @@ struct RunParts {
   }
 }
 
-extension Dataset {
-  /// The scaling of a run on these samples.
-  func scaling(_ kind: Scaling.Kind, epsilon: Double) throws -> Scaling {
-    kind == .none ? scaling ?? .identity : try Scaling.fit(kind, to: self, epsilon: epsilon)
+extension Recipe {
+  /// The scaling of a run on these samples, fitted to those that it trains on. The range that `minmax` takes to [0, 1] is
+  /// that of all of them: what is split off would leave it otherwise.
+  ///
+  /// - Parameter validation: what it holds out, where it is given.
+  func scaling(
+    _ kind: Scaling.Kind, epsilon: Double, of data: Dataset, validation: Dataset?
+  ) throws -> Scaling {
+    guard kind != .none else { return data.scaling ?? .identity }
+    let isWhole = kind == .minmax || validation != nil || validationSplit == 0
+    let samples = isWhole ? data : try data.split(validation: validationSplit, seed: seed).training
+    return try Scaling.fit(kind, to: samples, epsilon: epsilon)
   }
+}
 
+extension Dataset {
   /// - Throws: `CinchError.badData` where these held-out samples are no such samples.
   func requireFeatures(of training: Dataset) throws {
     guard features != training.features else { return }

@@ -172,8 +172,8 @@ extension Recipe {
     }
     try validate()
     try validation?.requireFeatures(of: data)
-    return try checkedParts(
-      of: data, validation: validation, test: nil, try data.scaling(kind, epsilon: epsilon), classNames(of: data))
+    let scaling = try scaling(kind, epsilon: epsilon, of: data, validation: validation)
+    return try checkedParts(of: data, validation: validation, test: nil, scaling, classNames(of: data))
   }
 
   /// How many samples are trained on and held out where there are so many; nil for those that there are.

@@ -35,6 +35,23 @@ import Testing
 
   private func data() throws -> Dataset { try Variants.data(count: 61, features: 13) }
 
+  /// What is held out says nothing of how samples are scaled, but for the range that all of them have to be in.
+  @Test func scalingIsFittedToWhatIsTrainedOn() throws {
+    let folder = try Folder()
+    let data = try data()
+    let recipe = recipe(epochs: 1)
+    let part = try data.split(validation: 0.1, seed: 5).training
+    var linear = try recipe.settingOutputActivation(.linear)
+    linear.loss = .sse
+    for (kind, samples) in [(Scaling.Kind.standard, part), (.zca, part), (.minmax, data)] {
+      let run = try Run.create(linear, data: data, scaling: kind, in: folder("\(kind)"), on: .cpu)
+      #expect(run.config.scaling == (try Scaling.fit(kind, to: samples)) && run.training.count == 55)
+    }
+    let given = try Run.create(
+      linear, data: part, validation: data, scaling: .standard, in: folder("given"), on: .cpu)
+    #expect(given.config.scaling == (try Scaling.fit(.standard, to: part)))
+  }
+
   /// Stopped by the observer at every first progress inside an epoch, ten times, and resumed from the folder.
   @Test(arguments: [Device.reference, .cpu])
   func aStoppedRunComesToTheSameBits(_ device: Device) throws {
