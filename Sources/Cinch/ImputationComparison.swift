@@ -64,7 +64,8 @@ public struct ImputationComparison: Sendable {
       UInt64(philox.word(element: row * kinds.count + column, step: 0)) < threshold
     }
     guard holed.missingCount > data.missingCount else {
-      throw CinchError.badData("No cell of '\(data.name)' was hidden: give a larger share, or a larger table.")
+      throw CinchError.badData(
+        "No cell of '\(data.name)' was hidden, for two of each column stay: give another share, or a larger table.")
     }
     let scaling = try Scaling.fit(.standard, to: holed)
     let scaled = try scaling.apply(to: holed)

@@ -121,6 +121,9 @@ import Testing
     let figures = try await sandbox.run(line: "eval run --data holed.csv --json")
     #expect(figures.status == 0 && figures.errors.contains("no PCA to compare with"), "\(figures.errors)")
     let metrics = try #require(try figures.object()["metrics"] as? [String: Double])
+    try sandbox.write("a,b,c\nNA,NA,NA\n", to: "nothing.csv")
+    let nothing = try await sandbox.run(line: "eval run --data nothing.csv")
+    #expect(nothing.refused(65) && nothing.errors.contains("nothing to evaluate"), "\(nothing.errors)")
     let packed = try await sandbox.run(line: "compress run --data holed.csv --bits 16 -o codes.cinch --json")
     #expect(packed.status == 0 && packed.errors.contains("no PCA to compare with"), "\(packed.errors)")
     let (error, plain) = (

@@ -61,6 +61,16 @@ import Testing
     expectError("line 5 has 1 columns") { _ = try read("a,c\n1,\"x\n\ny\"\n3\n") }
   }
 
+  /// The one that rows agree on, though another is in a name.
+  @Test func separatorsAreWhatRowsAgreeOn() throws {
+    for text in [
+      "\"a; net\",b,c\n1,2,3\n4,5,6\n", "a; net,b,c\n1,2,3\n4,5,6\n", "a\tnet,b,c\n1,2,3\n4,5,6",
+      "a, net;b;c\n1;2;3\n4;5;6\n", "a, net\tb; c\td\n1\t2\t3\n4\t5\t6\n",
+    ] {
+      #expect(try read(text).values == [1, 2, 3, 4, 5, 6], "\(text)")
+    }
+  }
+
   @Test func namesLineAndColumnOfWhatIsWrong() {
     expectError("line 3 has 1 columns where the first row has 2") { _ = try read("1,2\n3,4\n5\n6,7\n") }
     expectError("line 2 has 3 columns where the first row has 2") { _ = try read("1,2\n3,4,x\n") }

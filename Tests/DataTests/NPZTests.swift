@@ -32,6 +32,17 @@ import Testing
     #expect(packed.values == images.values)
   }
 
+  /// Labels that are none are left out, whatever they are.
+  @Test func textsBesideSamplesAreNoLabels() throws {
+    let texts = npy("{'descr': '<U1', 'fortran_order': False, 'shape': (2,), }", data: [97, 0, 0, 0, 98, 0, 0, 0])
+    let truths = npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", data: [0, 1])
+    for labels in [texts, truths] {
+      let data = try load(Self.archive(("x", Self.array), ("y", labels)))
+      #expect(data.values == Self.values && data.labels == nil)
+    }
+    #expect(try load(Self.archive(("x", Self.array), ("y", Self.classes))).labels == [7, 9])
+  }
+
   @Test func readsZIP64() throws {
     for isDeflated in [false, true] {
       let member = ZipMember(name: "a.npy", bytes: Self.array, isDeflated: isDeflated, isWide: true)

@@ -117,7 +117,8 @@ import Testing
     ("a,b\n1,\n2,NA\n", ["'b'", "no value in any row", "drop"]),
     ("a,b\n1,?\n2,x\n", ["'x' in every row"]), ("a,b\n1,2\n3,x\n", ["line 3", "'x'", "'b'", "other cells"]),
     ("a,b\n1,x\n2,x\n", ["'x' in every row", "drop"]), ("a,b,a\n1,x,1\n2,y,1\n", ["two columns 'a'"]),
-    ("a,b\n1,x\n2\n", ["line 3"]), ("a,b\n", ["no rows"]),
+    ("a;b\n1,5;2\n3,5;4\n", ["line 2", "'1,5'", "'a'", "write points"]),
+    ("a,\n1,\n2,\n", ["The column ''", "drop 2"]), ("a,b\n1,x\n2\n", ["line 3"]), ("a,b\n", ["no rows"]),
   ])
   func whatMeansNothingIsRefused(_ text: String, _ words: [String]) {
     let error = #expect(throws: CinchError.self) { try load(text) }
@@ -282,20 +283,33 @@ import Testing
   /// What is passed over is told once.
   @Test func columnsThatAreNotKnownAreTold() throws {
     let data = try load(Self.birds) { $0.idColumn = "id" }
-    func notes(_ text: String, _ drop: [String]? = nil) throws -> [String] {
+    func notes(_ text: String, _ drop: [String]? = nil, schema: TableSchema?) throws -> [String] {
       let notes = Mutex<[String]>([])
       _ = try LoadProgress.observed({ _ in }, noting: { note in notes.withLock { $0.append(note) } }) {
         try load(text) {
-          $0.schema = data.schema
+          $0.schema = schema
           $0.drop = drop
         }
       }
       return notes.withLock { $0 }
     }
+    // What may be a row of names is a sample where it has numbers.
+    let years = "country,2019\nDE,1\nFR,2\n"
+    #expect(try notes(years, schema: nil)[0].hasPrefix("took line 1 of '"))
+    for text in ["country,year\nDE,1\nFR,2\n", "NA,1\n2,1\n"] { #expect(try notes(text, schema: nil).isEmpty) }
+    // What 32 bits hold coarsely.
+    let far = Mutex<[String]>([])
+    try LoadProgress.observed({ _ in }, noting: { note in far.withLock { $0.append(note) } }) {
+      let times = try load("year,time\n1970,1700000000\n2020,1700000500\n1990,1700001000\n")
+      for kind in [Scaling.Kind.standard, .minmax, .none] { _ = try Scaling.fit(kind, to: times) }
+    }
+    let coarse = far.withLock { $0 }
+    #expect(coarse.count == 2 && coarse.allSatisfy { $0.hasPrefix("column 'time' of '") }, "\(coarse)")
     let later = "sex,weight,length,island,id,age\nfemale,1,3,Dream,a,2\n"
-    let told = try notes(later)
+    let told = try notes(later, schema: data.schema)
     #expect(told.count == 1 && told[0].hasPrefix("ignored the columns weight, age of '"), "\(told)")
-    #expect(try notes(later, ["weight"])[0].hasPrefix("ignored the column age of '"))
-    #expect(try notes(later, ["weight", "age"]).isEmpty && notes(Self.birds).isEmpty)
+    #expect(try notes(later, ["weight"], schema: data.schema)[0].hasPrefix("ignored the column age of '"))
+    #expect(try notes(later, ["weight", "age"], schema: data.schema).isEmpty)
+    #expect(try notes(Self.birds, schema: data.schema).isEmpty)
   }
 }

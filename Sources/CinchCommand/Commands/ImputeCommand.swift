@@ -149,9 +149,11 @@ struct ImputeCommand: ParsableCommand {
   }
 
   private func train(_ recipe: Recipe, _ data: LoadedSamples) throws -> Imputer {
-    let run = try Run.create(
-      recipe, data: data, scaling: .standard, in: save, on: deviceOptions.device ?? .automatic,
-      settings: .ofProgram)
+    let run = try LoadReport.observing(quiet: reportOptions.quiet) {
+      try Run.create(
+        recipe, data: data, scaling: .standard, in: save, on: deviceOptions.device ?? .automatic,
+        settings: .ofProgram)
+    }
     try reportOptions.follow(run, brief: true)
     return try Imputer(run.trainer.model, run.config)
   }

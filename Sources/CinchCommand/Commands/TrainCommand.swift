@@ -44,7 +44,10 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Goes on with this run, with its own recipe, data and device. Only --epochs, --device and --changed-data may be given with it.",
+      """
+      Goes on with this run, with its own recipe, data and device. Only --epochs, --device, --changed-data and what is watched may be \
+      given with it.
+      """,
       valueName: "run"))
   var resume: String?
 
@@ -104,9 +107,11 @@ struct TrainCommand: ParsableCommand {
     recipe.epochs = epochs ?? recipe.epochs
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     let begun = try recipeOptions.begin(recipe, isFromFile: file != nil, with: data.samples, scale: new.scale)
-    let run = try Run.create(
-      begun.recipe, data: data, validation: new.validation, scaling: begun.scale, zcaEpsilon: new.zcaEpsilon,
-      in: new.folder, on: deviceOptions.device ?? .automatic, settings: try watchOptions.settings())
+    let run = try LoadReport.observing(quiet: reportOptions.quiet) {
+      try Run.create(
+        begun.recipe, data: data, validation: new.validation, scaling: begun.scale, zcaEpsilon: new.zcaEpsilon,
+        in: new.folder, on: deviceOptions.device ?? .automatic, settings: try watchOptions.settings())
+    }
     if run.recipe.mayCopyItsInput, let units = try? run.recipe.resolved().codeUnits {
       let sizes = "\(NumberText.counted(units, "unit")) for \(NumberText.counted(run.recipe.input, "feature"))"
       reportOptions.log.notice(

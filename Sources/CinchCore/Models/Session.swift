@@ -187,6 +187,10 @@ final class ModelSession<B: Backend>: Session {
 
   func evaluate(_ data: Dataset) throws -> Evaluation {
     try recipe.validate(data)
+    guard data.observed == nil || data.missingCount < data.count * data.features else {
+      throw CinchError.badData(
+        "Every value of '\(data.name)' is missing, which leaves nothing to evaluate: give samples with some.")
+    }
     // Each sample passes once, so none of them stays on the device.
     var evaluation = try finite(
       try EvaluationPass(learner(), network, .samples(input.channelsLast(data)), memoryLimit: 0).run(), data.name)

@@ -22,7 +22,8 @@ func number(_ text: some Collection<UInt8>) -> Double? {
 /// Steps through text in cells, separated by commas, semicolons or tabs and quoted as in RFC 4180, cell by cell: the first row
 /// of a table, files of labels, and what is to be named as wrong. `TableReader` has the rest read in C.
 ///
-/// The separator is the first of tab, semicolon and comma found in the first row outside quotes.
+/// The separator is the first of tab, semicolon and comma that is as often in the second row as in the first, outside quotes, or
+/// else the first of them in the first row.
 struct CSVReader {
   let bytes: UnsafeBufferPointer<UInt8>
   let path: String
@@ -49,14 +50,19 @@ struct CSVReader {
 
   /// Finds the separator.
   mutating func findSeparator() {
-    var found: Set<UInt8> = []
-    var isQuoted = false
+    let candidates = ["\t", ";", ","].map { UInt8(ascii: $0) }
+    var counts = [[0, 0], [0, 0], [0, 0]]
+    var (row, isQuoted) = (0, false)
     for byte in bytes[position...] {
       if byte == UInt8(ascii: "\"") { isQuoted.toggle() }
-      if byte == UInt8(ascii: "\n"), !isQuoted { break }
-      if !isQuoted { found.insert(byte) }
+      guard !isQuoted else { continue }
+      if byte == UInt8(ascii: "\n") { row += 1 }
+      guard row < 2 else { break }
+      if let place = candidates.firstIndex(of: byte) { counts[place][row] += 1 }
     }
-    separator = ["\t", ";", ","].map { UInt8(ascii: $0) }.first(where: found.contains) ?? UInt8(ascii: ",")
+    let found = candidates.indices.filter { counts[$0][0] > 0 }
+    let place = found.first { counts[$0][0] == counts[$0][1] } ?? found.first
+    separator = place.map { candidates[$0] } ?? UInt8(ascii: ",")
   }
 
   /// Finds the separator and takes the first row's cells, unquoted and trimmed.

@@ -38,7 +38,8 @@ struct NPZ {
     let name = try samplesName(wanted)
     let array = try read(name, scalesBytes: true)
     guard takesLabels, let beside = labelsName(beside: name) else { return (array, nil) }
-    guard let labels = try wholeNumbers(beside), labels.count == array.shape.rows else {
+    // Texts are no numbers either.
+    guard let labels = try? wholeNumbers(beside), labels.count == array.shape.rows else {
       LoadProgress.note(
         "left the array '\(beside)' of '\(path)' out: labels are one whole number for each of \(array.shape.rows) samples"
       )

@@ -90,18 +90,29 @@ public struct Scaling: Sendable, Hashable, Codable {
     case .minmax:
       let (low, high) = ranges(of: data)
       return Scaling(kind: kind, offset: low, scale: zip(high, low).map { $0 - $1 }).leavingTexts(of: data)
+        .telling(of: data)
     case .standard:
       let (low, high) = ranges(of: data)
       let (mean, deviation) = moments(of: data)
       // Rounding gives a constant feature a tiny deviation; dividing by it would blow up.
       return Scaling(
         kind: kind, offset: mean, scale: deviation.indices.map { low[$0] == high[$0] ? 0 : deviation[$0] }
-      ).leavingTexts(of: data)
+      ).leavingTexts(of: data).telling(of: data)
     case .zca:
       try requireWhole(data)
       let (mean, whitening) = try Whitening.fitted(to: data, epsilon: epsilon)
       return Scaling(kind: kind, offset: mean, scale: [], whitening: whitening)
     }
+  }
+
+  /// The same, having told of a feature that lies so far from 0 that floats hold it in steps of more than 2⁻⁸ of how it varies.
+  private func telling(of data: Dataset) -> Scaling {
+    if let feature = offset.indices.first(where: { scale[$0] > 0 && abs(offset[$0]) > 0x1p16 * scale[$0] }) {
+      LoadProgress.note(
+        "column \(data.columnNames.map { "'\($0[feature])'" } ?? "\(feature + 1)") of '\(data.name)' lies so far from 0 that numbers "
+          + "of 32 bits keep little of how it varies: take \(Float(offset[feature])) away from it before")
+    }
+    return self
   }
 
   /// The same, but for texts of a table, which are told apart by 0 and 1 and no other numbers.

@@ -70,6 +70,11 @@ struct TableReader {
     self.path = path
     self.header = try Header(file, header, path: path)
     try choose(selection)
+    if self.header.isDoubtful, selection.schema == nil {
+      LoadProgress.note(
+        "took line 1 of '\(path)' for a sample, as there are numbers in it: say that there is a header where it names the columns"
+      )
+    }
     let scan = try TableScan(
       names: self.header.named, uses: uses(selection), features: places,
       missing: Self.missing.union(selection.missing ?? []), separator: self.header.separator, path: path)
@@ -116,6 +121,8 @@ struct TableReader {
     /// The names, or else numbers from 1.
     var named: [String]
     var separator: UInt8
+    /// Whether the first row has text and is taken for a sample nevertheless.
+    var isDoubtful: Bool
     /// Where rows of cells begin, in unpacked bytes, and which line that is.
     var start: (position: Int, line: Int)
 
@@ -157,6 +164,9 @@ struct TableReader {
         case .absent: false
         case .automatic: first.allSatisfy { $0.isEmpty || number($0) == nil }
         }
+      isDoubtful =
+        header == .automatic && !isHeader
+        && first.contains { number($0) == nil && !TableReader.missing.contains(String(decoding: $0, as: UTF8.self)) }
       if !isHeader { reader.rewind() }
       names = isHeader ? first.map { String(decoding: $0, as: UTF8.self) } : nil
       named = names ?? (1...first.count).map { "\($0)" }
@@ -329,7 +339,7 @@ struct TableReader {
     }
     try requireDifferentNames()
     let columns = try zip(cells, places).map {
-      try $0.column(header.named[$1], rows: rows, rare: selection.rare, path: path)
+      try $0.column(header.named[$1], place: $1, rows: rows, rare: selection.rare, path: path)
     }
     let schema = TableSchema(columns: columns, idColumn: idPlace.map { header.named[$0] }, missing: selection.missing)
     self.schema = schema
@@ -505,11 +515,12 @@ private struct ColumnCells {
   var mean: Double { sum / Double(max(numbers, 1)) }
 
   /// - Throws: `CinchError.badData` where they are neither numbers nor categories.
-  func column(_ name: String, rows: Int, rare: Int?, path: String) throws -> TableColumn {
+  func column(_ name: String, place: Int, rows: Int, rare: Int?, path: String) throws -> TableColumn {
+    let wanted = name.isEmpty ? "\(place + 1)" : name
     guard let first = firstText else {
       guard numbers > 0 else {
         throw CinchError.badData(
-          "The column '\(name)' of '\(path)' has no value in any row: leave it out with \(.drop, name).")
+          "The column '\(name)' of '\(path)' has no value in any row: leave it out with \(.drop, wanted).")
       }
       guard isBinary, decimals <= 1, sum > 0, sum < Double(numbers) else {
         return TableColumn(
@@ -525,19 +536,24 @@ private struct ColumnCells {
           + "correct it, say that it is a missing cell with \(.missing), take all of them as categories with "
           + "\(.categories), or leave the column out with \(.drop).")
     }
+    if !isCategory, texts.keys.allSatisfy({ number($0.replacing(",", with: ".").utf8) != nil }) {
+      throw CinchError.badData(
+        "'\(path)', line \(first.line) holds '\(first.text)' in the column '\(name)', which has a comma where numbers have a point: "
+          + "write points, or take the column as categories with \(.categories).")
+    }
     guard texts.count > 1 || rare != nil else {
       throw CinchError.badData(
-        "The column '\(name)' of '\(path)' is '\(first.text)' in every row, which tells nothing: leave it out with \(.drop, name)."
+        "The column '\(name)' of '\(path)' is '\(first.text)' in every row, which tells nothing: leave it out with \(.drop, wanted)."
       )
     }
-    guard texts.count <= TableReader.mostTexts else { throw tooMany(name, rows, path) }
+    guard texts.count <= TableReader.mostTexts else { throw tooMany(name, wanted, rows, path) }
     var counts = texts
     if let rare {
       let folded = counts.filter { $0.value < rare || $0.key == TableColumn.other }
       counts = counts.filter { folded[$0.key] == nil }
       counts[TableColumn.other] = folded.values.reduce(0, +)
     }
-    guard counts.count <= max(20, rows / 2) else { throw tooMany(name, rows, path) }
+    guard counts.count <= max(20, rows / 2) else { throw tooMany(name, wanted, rows, path) }
     var known = counts.keys.sorted()
     if rare != nil {
       known.removeAll { $0 == TableColumn.other }
@@ -546,16 +562,16 @@ private struct ColumnCells {
     guard known.count > 1 else {
       throw CinchError.badData(
         "Every text of the column '\(name)' of '\(path)' is rare: give \(.rare) a smaller number, or leave the column out with "
-          + "\(.drop, name).")
+          + "\(.drop, wanted).")
     }
     return TableColumn(
       name: name, kind: known.count == 2 ? .binary(known) : .category(known), takesUnseen: rare != nil)
   }
 
-  private func tooMany(_ name: String, _ rows: Int, _ path: String) -> CinchError {
+  private func tooMany(_ name: String, _ wanted: String, _ rows: Int, _ path: String) -> CinchError {
     .badData(
       "The column '\(name)' of '\(path)' has \(texts.count > TableReader.mostTexts ? "more than \(TableReader.mostTexts)" : "\(texts.count)") "
-        + "different texts in \(rows) rows, which are no categories: leave it out with \(.drop, name), name the rows by it with "
+        + "different texts in \(rows) rows, which are no categories: leave it out with \(.drop, wanted), name the rows by it with "
         + "\(.idColumn), or make one category of what occurs less than, say, 10 times with \(.rare, "10").")
   }
 }
