@@ -124,6 +124,18 @@ import Testing
     try sandbox.write("a,b,c\nNA,NA,NA\n", to: "nothing.csv")
     let nothing = try await sandbox.run(line: "eval run --data nothing.csv")
     #expect(nothing.refused(65) && nothing.errors.contains("nothing to evaluate"), "\(nothing.errors)")
+    // What a denoiser is measured by, too.
+    try await sandbox.run(
+      line: "train denoising \(options.replacing("--layers 3,2", with: "--layers 3,4")) --quiet --out noisy")
+    let noisy = try await sandbox.run(line: "denoise noisy --data holed.csv --add-noise -o denoised.csv")
+    let (made, truth) = (
+      try Dataset.load(sandbox.path("denoised.csv")).values, try Dataset.load(sandbox.path("holed.csv"))
+    )
+    let known = try #require(truth.observedValues)
+    let squares = made.indices.filter { known[$0] != 0 }.map { pow(Double(made[$0]) - Double(truth.values[$0]), 2) }
+    let printed = try #require(noisy.output.firstMatch(of: /denoised +mse ([0-9.e-]+)/), "\(noisy.errors)")
+    let mse = squares.reduce(0, +) / Double(squares.count)
+    #expect(abs(Double(printed.1)! - mse) < 1e-3 * mse)
     let packed = try await sandbox.run(line: "compress run --data holed.csv --bits 16 -o codes.cinch --json")
     #expect(packed.status == 0 && packed.errors.contains("no PCA to compare with"), "\(packed.errors)")
     let (error, plain) = (

@@ -9,6 +9,13 @@ import Testing
 @Suite struct ClosedFormTests {
   static let devices: [Device] = [.reference] + ParityTests.devices
 
+  /// What is fitted by its likelihood is ranked by it: reconstructions only get better with more components.
+  @Test func whatIsMonitored() {
+    let metrics: Metrics = ["reconstruction_per_sample": 9, "log_likelihood": -3]
+    #expect(Recipe.ppca(layers: [8, 2]).monitored(metrics) == 3)
+    #expect(Recipe.linear(layers: [8, 2]).monitored(metrics) == 9)
+  }
+
   // MARK: Values
 
   struct Golden: Decodable {

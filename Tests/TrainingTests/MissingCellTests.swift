@@ -118,6 +118,8 @@ import Testing
     for recipe in [Recipe.rbm(layers: [12, 4]), .pca(layers: [12, 4]), .ppca(layers: [12, 4])] {
       let error = #expect(throws: CinchError.self) { try recipe.validate(data) }
       #expect(error?.description.contains("missing cells") == true)
+      let score = #expect(throws: CinchError.self) { try Autoencoder(recipe, on: .cpu).scores(data) }
+      #expect(score?.description.contains("missing cells") == true)
     }
     let mixed = Recipe.imputation(features: 12, columns: Variants.table)
     for change: (inout Recipe) -> Void in [

@@ -54,6 +54,22 @@ import Testing
     }
   }
 
+  /// Where what the code says nothing of is missing, the posterior stays exact.
+  @Test(arguments: [.reference] + ParityTests.devices)
+  func theBoundIsOfWhatIsThere(device: Device) throws {
+    let (model, data, expected) = try exact(device)
+    var (values, likelihood) = (data.values, 13 * expected)
+    for row in stride(from: 0, to: 13, by: 2) {
+      let d = Double(values[3 * row + 2]) - 0.125
+      likelihood += 0.5 * (d * d / 0.5625 + log(2 * Double.pi * 0.5625))
+      values[3 * row + 2] = .nan
+    }
+    let holed = try Dataset(missing: values, count: 13, features: 3)
+    for draws in [1, 7] {
+      #expect(abs(try model.importanceWeightedBound(holed, draws: draws) - likelihood / 13) < 1e-5)
+    }
+  }
+
   /// Its expected evidence lower bound is the likelihood, too: many passes over the same sample come close.
   @Test func theBoundsExpectationIsTheLikelihood() throws {
     let (model, data, expected) = try exact(.reference)

@@ -72,8 +72,9 @@ struct DenoiseCommand: ParsableCommand {
     if addNoise {
       var (before, after) = (ImageError(), ImageError())
       let truth = try config.restored(clean)
-      before.add(try config.restored(noisy), truth)
-      after.add(try config.restored(denoised), truth)
+      let known = clean.observedValues
+      before.add(try config.restored(noisy), truth, known: known)
+      after.add(try config.restored(denoised), truth, known: known)
       try report(corruption, before, after)
     }
     guard case .array(let path)? = output?.place else {

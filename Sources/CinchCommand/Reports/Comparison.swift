@@ -80,11 +80,15 @@ struct ImageError {
   private var count = 0
   private var peak = 1.0
 
-  mutating func add(_ images: Dataset, _ truth: Dataset) {
+  /// - Parameter known: 0 for each value that is missing; nil where none is.
+  mutating func add(_ images: Dataset, _ truth: Dataset, known: [Float]? = nil) {
     let (a, b) = (images.values, truth.values)
-    var total = 0.0
-    for (x, y) in zip(a, b) { total += (Double(x) - Double(y)) * (Double(x) - Double(y)) }
-    add((total, a.count), truth)
+    var (total, count) = (0.0, 0)
+    for place in a.indices where known?[place] != 0 {
+      total += (Double(a[place]) - Double(b[place])) * (Double(a[place]) - Double(b[place]))
+      count += 1
+    }
+    add((total, count), truth)
   }
 
   mutating func add(_ squares: (sum: Double, count: Int), _ truth: Dataset) {

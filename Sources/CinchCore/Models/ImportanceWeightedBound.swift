@@ -34,17 +34,25 @@ struct ImportanceWeightedBound<B: Backend> {
   /// The mean over samples.
   func run(_ data: Dataset, draws: Int) throws -> Double {
     var total = 0.0
+    // Of missing cells nothing is asked.
+    let weight = try data.observed.map { _ in try network.backend.tensor(x.shape) }
     for (index, start) in stride(from: 0, to: data.count, by: rows).enumerated() {
       let n = min(rows, data.count - start)
       let batch = x.prefix(rows: n)
-      let values = try data.subset(start..<start + n).stored
-      try network.backend.write(Scalars.scalars(values), to: batch)
-      total += try sum(over: batch, step: index * draws, draws: draws)
+      let part = try data.subset(start..<start + n)
+      try network.backend.write(Scalars.scalars(part.stored), to: batch)
+      let shares = weight?.prefix(rows: n)
+      if let shares, let observed = part.observed {
+        try network.backend.write(Scalars.scalars(observed.values), to: shares)
+      }
+      total += try sum(over: batch, weight: shares, step: index * draws, draws: draws)
     }
     return total / Double(data.count)
   }
 
-  private func sum(over batch: Tensor<B.Buffer>, step: Int, draws: Int) throws -> Double {
+  private func sum(
+    over batch: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?, step: Int, draws: Int
+  ) throws -> Double {
     let (n, code) = (batch.rows, network.encoderCount - 1)
     let ms = try network.passing(batch, through: encoder, outputs)
     let moments = Scalars.doubles(try network.backend.read(ms))
@@ -55,7 +63,7 @@ struct ImportanceWeightedBound<B: Backend> {
       let z = outputs[code].prefix(rows: n)
       let philox = Philox(seed: network.recipe.seed, stream: .sampling, site: code)
       try network.backend.sample(ms, Draws(philox, step: UInt64(step + draw)), into: z)
-      let losses = try decoded(z, target: batch)
+      let losses = try decoded(z, target: batch, weight: weight)
       let codes = Scalars.doubles(try network.backend.read(z))
       for row in 0..<n {
         let weight = Self.priorRatio(codes, moments, row, units: z.columns) - losses[row]
@@ -80,13 +88,16 @@ struct ImportanceWeightedBound<B: Backend> {
   }
 
   /// −log p(x|z) of each sample.
-  private func decoded(_ z: Tensor<B.Buffer>, target: Tensor<B.Buffer>) throws -> [Double] {
+  private func decoded(
+    _ z: Tensor<B.Buffer>, target: Tensor<B.Buffer>, weight: Tensor<B.Buffer>?
+  ) throws -> [Double] {
     let h = try network.passing(z, through: decoder, outputs)
     let flat: Shape = [z.rows, h.count / z.rows]
     let part = losses.prefix(rows: z.rows)
     let terms = LossTerms(
       network.recipe.loss.reconstruction ?? .bce, activation: network.last.resolved.spec.activation,
-      target: target.reshaped(flat), logVariance: network.parameter("loss.log_variance")?.value)
+      target: target.reshaped(flat), weight: weight?.reshaped(flat),
+      logVariance: network.parameter("loss.log_variance")?.value)
     try network.backend.sampleLosses(h.reshaped(flat), terms, into: part)
     return Scalars.doubles(try network.backend.read(part))
   }

@@ -82,7 +82,7 @@ extension Recipe {
   }
 
   /// - Throws: `CinchError.badData` where values are missing that a model needs.
-  private func requireObserved(_ data: Dataset) throws {
+  func requireObserved(_ data: Dataset) throws {
     guard data.observed != nil, objective.chain != nil || closedForm != nil else { return }
     throw CinchError.badData(
       "'\(data.name)' has missing cells, of which '\(name)' can make nothing: impute them first, or train an "

@@ -201,6 +201,7 @@ final class ModelSession<B: Backend>: Session {
 
   func scores(_ data: Dataset, byFeature order: ImageLayout?) throws -> SampleScores {
     let scoring = try Scoring(network)
+    try recipe.requireObserved(data)
     try recipe.validateRange(data)
     var scores = try scoring.run(input.channelsLast(data), byFeature: order != nil)
     if let row = scores.values.firstIndex(where: { !$0.isFinite }) {

@@ -72,9 +72,11 @@ extension Recipe {
     metrics[Metrics.boundName] = -((metrics[Reconstruction.perSampleName] ?? .nan) + divergence)
   }
 
-  /// What early stopping goes by: the bound's negative, or else the loss.
+  /// What early stopping goes by: the negative of the bound, or of the log-likelihood that `ppca` is fitted by, or else the
+  /// loss.
   package func monitored(_ metrics: Metrics) -> Double {
-    metrics[Metrics.boundName].map { -$0 } ?? metrics[loss.metricNames[0]] ?? .nan
+    let likelihood = metrics[Metrics.boundName] ?? (closedForm == .ppca ? metrics[Metrics.logLikelihoodName] : nil)
+    return likelihood.map { -$0 } ?? metrics[loss.metricNames[0]] ?? .nan
   }
 
   /// What the loss's mean over samples comes to, by name.

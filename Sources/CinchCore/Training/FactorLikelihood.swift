@@ -72,7 +72,7 @@ final class FactorLikelihood<B: Backend>: Learner {
     return metrics
   }
 
-  func monitored(_ metrics: Metrics) -> Double { -(metrics[Metrics.logLikelihoodName] ?? .nan) }
+  func monitored(_ metrics: Metrics) -> Double { evaluation.monitored(metrics) }
 }
 
 /// ‖h‖² of the code.
