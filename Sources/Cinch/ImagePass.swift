@@ -44,7 +44,7 @@ struct ImagePass {
     guard !(images.scaling?.kind.isFitted ?? false) else {
       throw CinchError.usage("'\(images.name)' has been scaled already: load it again, for it is scaled as the run's.")
     }
-    guard let image = images.features == tile.count ? tile : ImageShape(images.sampleShape) else {
+    guard let image = ImageShape(images.sampleShape) ?? (images.features == tile.count ? tile : nil) else {
       throw CinchError.badData(
         "Samples of '\(images.name)' are \(images.sampleShape), but the model takes images of \(tile): pass images.")
     }

@@ -84,6 +84,13 @@ extension Recipe {
     }
   }
 
+  /// - Throws: `CinchError.usage` where imputations would not differ.
+  package func requireDraws() throws {
+    guard corruption?.kind != .masking else { return }
+    throw CinchError.usage(
+      "'\(name)' was not trained with masking, whose draws make imputations differ: ask for one, or train imputation.")
+  }
+
   /// `imputation` for a table: its columns, as many epochs as make some thousands of updates, and weight decay of 10 / rows, without
   /// which small tables are learned by heart.
   ///
@@ -138,11 +145,7 @@ extension Autoencoder {
     guard (1...1000).contains(draws) else {
       throw CinchError.usage("\(draws) imputations are not possible: choose 1 to 1000.")
     }
-    guard recipe.corruption?.kind == .masking else {
-      throw CinchError.usage(
-        "'\(recipe.name)' was not trained with masking, whose draws make imputations differ: ask for one, or train "
-          + "imputation.")
-    }
+    try recipe.requireDraws()
     return try (0..<draws).map { draw in
       let output = try outputs(try masked(data, seed: seed, draw: draw))
       return try data.completed(with: output, columns: recipe.columns(of: data))

@@ -111,6 +111,10 @@ public struct RunConfig: Sendable, Hashable {
           + "pass data as it was trained on.")
     }
     try recipe.requireImages(data)
+    if let own = ImageShape(shape), let given = ImageShape(data.sampleShape), own != given {
+      throw CinchError.badData(
+        "Images of '\(data.name)' are \(given), but the run was trained on \(own): pass images of that shape.")
+    }
     return try scaling?.apply(to: labelled(data)) ?? labelled(data)
   }
 

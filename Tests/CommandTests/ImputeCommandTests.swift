@@ -133,6 +133,7 @@ import Testing
     (64, "impute -o x.csv", "No table is named"), (64, "impute --data t.csv", "Nothing would come of this"),
     (64, "impute --data t.csv -o x.npy", "neither .csv nor .tsv"), (64, "impute --data t.csv -o x.csv -m 0", "-m 0"),
     (64, "impute --data t.csv -m 3 --evaluate 0.2", "--output"),
+    (64, "impute --data t.csv -m 3 -o x.csv --corruption gaussian", "not trained with masking"),
     (64, "impute --data t.csv --evaluate 1", "between 0 and 1"),
     (64, "impute --data t.csv -o x.csv --run r --epochs 3", "--epochs"),
     (64, "impute --data t.csv --run r --evaluate 0.2", "--evaluate"),

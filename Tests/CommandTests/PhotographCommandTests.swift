@@ -134,12 +134,31 @@ import Testing
     #expect(large.status == 0, "\(large.errors)")
     #expect(try read(sandbox, "large-filled.png").sampleShape == [1, 11, 20])
 
+    // Two of them, one after the other, and a mask for each.
+    try FileManager.default.createDirectory(atPath: sandbox.path("many"), withIntermediateDirectories: true)
+    for name in ["a", "b"] {
+      try PNG.write(try RasterImage(width: 20, height: 11, filledWith: 99), to: sandbox.path("many/\(name).png"))
+    }
+    let holes = (0..<440).map { Float($0 < 40 || $0 >= 430 ? 1 : 0) }
+    try NPY.write(values: holes, shape: [2, 11, 20], to: sandbox.path("two.npy"))
+    try NPY.write(values: holes + holes[..<220], shape: [3, 11, 20], to: sandbox.path("three.npy"))
+    let many = try await sandbox.run(line: "inpaint run --device reference --data many --mask two.npy -o many-filled")
+    #expect(many.status == 0, "\(many.errors)")
+    for (index, name) in ["a", "b"].enumerated() {
+      let filled = try read(sandbox, "many-filled/\(name).png").values
+      for place in 0..<220 where holes[220 * index + place] == 0 { #expect(filled[place] == Float(99) / 255) }
+    }
+    // As many values as an image of the model's, in another shape.
+    try NPY.write(values: before.values, shape: [12, 1, 4, 16], to: sandbox.path("wide.npy"))
+
     try sandbox.write("no mask", to: "mask.txt")
     let refusals: [(String, Int32, String)] = [
       ("", 64, "by --mask FILE or by --block"), ("--block 3x3 --mask mask.png", 64, "give one of them"),
       ("--mask mask.png --seed 3", 64, "add --block"), ("--block 9x3", 64, "does not fit into images of 8x8"),
       ("--block 3", 64, "--block"), ("--mask mask.txt", 65, "is no mask"), ("--mask missing.png", 74, "missing.png"),
       ("--mask mask.png --data large.png", 65, "The mask is 8x8, but images of"),
+      ("--mask three.npy --data many -o many-3", 65, "3 masks for 2 images"),
+      ("--block 2x2 --data wide.npy", 65, "4×16"),
       ("--mask mask.png --rounds 0", 64, "rounds of inpainting"),
       ("--mask mask.png -o a.txt", 64, "neither .npy nor .csv nor .png"),
     ]

@@ -35,6 +35,23 @@ import Testing
 
   private func data() throws -> Dataset { try Variants.data(count: 61, features: 13) }
 
+  /// As many values in another shape are other images.
+  @Test func imagesOfAnotherShapeAreRefused() throws {
+    let folder = try Folder()
+    let values = (0..<160).map { Float($0 % 7) / 7 }
+    let data = try Dataset(values: values, count: 10, sampleShape: [4, 4])
+    let run = try Run.create(.linear(layers: [16, 3]), data: data, in: folder("run"), on: .cpu)
+    for shape: Shape in [[4, 4], [1, 4, 4], [16]] {
+      let other = try Dataset(values: values, count: 10, sampleShape: shape)
+      #expect(try run.config.prepare(other).values == values)
+    }
+    for shape: Shape in [[2, 8], [4, 2, 2]] {
+      let other = try Dataset(values: values, count: 10, sampleShape: shape)
+      let error = #expect(throws: CinchError.self) { try run.config.prepare(other) }
+      #expect(error?.description.contains("1×4×4") == true)
+    }
+  }
+
   /// What is held out says nothing of how samples are scaled, but for the range that all of them have to be in.
   @Test func scalingIsFittedToWhatIsTrainedOn() throws {
     let folder = try Folder()

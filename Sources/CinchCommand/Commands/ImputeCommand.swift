@@ -70,6 +70,7 @@ struct ImputeCommand: ParsableCommand {
     let recipe = try recipe(for: table.samples)
     if let evaluate { try compare(table.samples, recipe, hiding: evaluate) }
     if evaluate != nil, output == nil, save == nil { return }
+    if imputations ?? 1 > 1 { try recipe.requireDraws() }
     let writer = try writer(for: table)
     try complete(table, with: try train(recipe, table), writer)
   }
@@ -78,6 +79,7 @@ struct ImputeCommand: ParsableCommand {
   private func complete(with run: String) throws {
     let imputer = try Imputer(run, on: deviceOptions.device)
     if let note = imputer.model.deviceNote { reportOptions.log.notice("\(note)") }
+    if imputations ?? 1 > 1 { try imputer.run.recipe.requireDraws() }
     guard var source = try sourceOptions.source() ?? imputer.run.data else {
       throw CinchError.usage("This run does not say which table it was trained on: name one with --data.")
     }

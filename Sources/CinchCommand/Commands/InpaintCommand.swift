@@ -47,15 +47,19 @@ struct InpaintCommand: ParsableCommand {
     let given = try mask.map { try ImageMask(contentsOf: $0) }
     let (model, config) = try runOptions.open()
     let inputs = try ImageInputs(dataOptions, config)
+    if let given, given.count != 1, given.count != inputs.count {
+      throw CinchError.badData(
+        "There are \(given.count) masks for \(NumberText.counted(inputs.count, "image")): use one mask, or one for each image."
+      )
+    }
     try output?.begin(inputs, config)
     var picture = Comparison(versions: 3)
     var (error, means, diffused) = (ImageError(), ImageError(), ImageError())
     var first = 0
     for batch in 0..<inputs.batches {
       let images = try inputs.load(batch)
-      guard
-        let shape = images.features == config.shape.count ? ImageShape(config.shape) : ImageShape(images.sampleShape)
-      else {
+      let own = images.features == config.shape.count ? ImageShape(config.shape) : nil
+      guard let shape = ImageShape(images.sampleShape) ?? own else {
         throw CinchError.badData(
           "Samples of '\(images.name)' are \(images.sampleShape), of which no part can be missing: pass images.")
       }
@@ -103,6 +107,6 @@ struct InpaintCommand: ParsableCommand {
         seed: seed ?? 0)
     }
     guard let mask else { throw CinchError.usage("Say what is missing by --mask FILE or by --block 8x8.") }
-    return mask
+    return try mask.count == 1 ? mask : mask.subset(first..<first + images.count)
   }
 }

@@ -95,6 +95,13 @@ public struct ImageMask: Sendable, Hashable {
     return try ImageMask(missing, height: image.height, width: image.width)
   }
 
+  /// The masks of some images.
+  package func subset(_ images: Range<Int>) throws -> ImageMask {
+    let size = height * width
+    return try ImageMask(
+      Array(missing[images.lowerBound * size..<images.upperBound * size]), height: height, width: width)
+  }
+
   /// Whether a pixel of an image is missing.
   package func isMissing(_ pixel: Int, of image: Int) -> Bool {
     missing[(count == 1 ? 0 : image) * height * width + pixel]
