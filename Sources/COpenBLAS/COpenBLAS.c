@@ -17,7 +17,8 @@ static void load(void) {
   const bool ours = !getenv("OPENBLAS_NUM_THREADS") && setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0;
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (!library) library = dlopen("libopenblas.so", RTLD_NOW | RTLD_LOCAL);
-  if (!library) blas.error = dlerror();
+  // A copy: other calls write over the text.
+  if (!library) blas.error = strdup(dlerror());
   // Not for child processes.
   if (ours) unsetenv("OPENBLAS_NUM_THREADS");
   if (!library) return;

@@ -117,17 +117,17 @@ public final class Autoencoder: Sendable {
   ///
   /// - Parameters:
   ///   - data: whose means chains begin with.
-  ///   - chains: the more, the smaller the standard error.
+  ///   - chains: 2 or more; the more, the smaller the standard error, which is of what they differ by.
   ///   - temperatures: machines that chains pass through on their way from one without weights to this one.
   ///   - seed: the same gives the same chains.
-  /// - Throws: `CinchError.usage` where the model is no such machine, or a number is less than 1; `.badData` where the
+  /// - Throws: `CinchError.usage` where the model is no such machine, or a number is too small; `.badData` where the
   ///   features do not fit.
   public func logPartition(
     _ data: Dataset, chains: Int = 100, temperatures: Int = 1000, seed: UInt64 = 0
   ) throws -> LogPartition {
-    guard (1...100_000).contains(chains), (1...1_000_000).contains(temperatures) else {
+    guard (2...100_000).contains(chains), (1...1_000_000).contains(temperatures) else {
       throw CinchError.usage(
-        "\(chains) chains through \(temperatures) temperatures are not possible: choose 1 to 100000, and 1 to 1000000.")
+        "\(chains) chains through \(temperatures) temperatures are not possible: choose 2 to 100000, and 1 to 1000000.")
     }
     return try withSession {
       try $0.logPartition(data, chains: chains, temperatures: temperatures, seed: seed)

@@ -70,7 +70,11 @@ struct TuneCommand: ParsableCommand {
 
   private func serve(_ backend: OpenCLBackend) throws {
     var bench = TuningBench(backend)
-    try bench.serve(family: backend.family, begin: { alarm(UInt32(Self.limit + 15)) }) { try Output.result($0) }
+    try bench.serve(family: backend.family, begin: { alarm(UInt32(Self.limit + 15)) }) {
+      try Output.result($0)
+      // Until the next request the time is the parent's.
+      alarm(0)
+    }
   }
 
   private func makeFolder(_ folder: String) throws {
