@@ -68,9 +68,9 @@ struct ImputeCommand: ParsableCommand {
     let table = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     try table.samples.requireTable()
     let recipe = try recipe(for: table.samples)
+    if imputations ?? 1 > 1 { try recipe.requireDraws() }
     if let evaluate { try compare(table.samples, recipe, hiding: evaluate) }
     if evaluate != nil, output == nil, save == nil { return }
-    if imputations ?? 1 > 1 { try recipe.requireDraws() }
     let writer = try writer(for: table)
     try complete(table, with: try train(recipe, table), writer)
   }

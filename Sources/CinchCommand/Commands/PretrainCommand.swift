@@ -57,10 +57,12 @@ struct PretrainCommand: ParsableCommand {
     let source = try dataOptions.source(default: "fashion-mnist")
     let validation = try heldOutOptions.validation(dataOptions, recipeOptions)
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
-    let run = try Run.create(
-      try stack(for: data.samples), data: data, validation: validation, scaling: heldOutOptions.scale ?? .none,
-      zcaEpsilon: try heldOutOptions.epsilon, in: out, on: deviceOptions.device ?? .automatic,
-      settings: try watchOptions.settings())
+    let run = try LoadReport.observing(quiet: reportOptions.quiet) {
+      try Run.create(
+        try stack(for: data.samples), data: data, validation: validation, scaling: heldOutOptions.scale ?? .none,
+        zcaEpsilon: try heldOutOptions.epsilon, in: out, on: deviceOptions.device ?? .automatic,
+        settings: try watchOptions.settings())
+    }
     try reportOptions.follow(run)
   }
 
