@@ -111,5 +111,4 @@ struct ReconstructionErrors {
     features = zip(sums, counts).map { $1 > 0 ? $0 / $1 : 0 }
     order = errors.indices.sorted { errors[$0] != errors[$1] ? errors[$0] < errors[$1] : $0 < $1 }
   }
-
 }

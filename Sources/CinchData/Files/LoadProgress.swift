@@ -17,7 +17,8 @@ public struct LoadProgress: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - observer: is told how far reading has come.
-  ///   - noting: is told what was left out of the data, such as files of a folder that are no images, as a clause.
+  ///   - noting: is told, as a clause, what was left out of the data, such as files of a folder that are no images, or what is
+  ///     doubtful about them.
   ///   - body: loads.
   public static func observed<R>(
     _ observer: @escaping @Sendable (LoadProgress) -> Void, noting: (@Sendable (String) -> Void)? = nil,
