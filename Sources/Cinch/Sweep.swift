@@ -233,11 +233,13 @@ public final class Sweep: Sendable {
 }
 
 extension [Sweep.Result] {
-  /// The runs that have ended, the best first. Those whose scores have no common scale stay in their own order: other losses,
-  /// scalings or samples held out.
+  /// Whether the scores of runs that have ended have a common scale: not with other losses, scalings or samples held out.
+  public var areComparable: Bool { Set(lazy.filter { $0.score != nil }.map(\.scale)).count <= 1 }
+
+  /// The runs that have ended, the best first; in their own order where they are not comparable.
   public var ranked: [Sweep.Result] {
     let ended = filter { $0.score != nil }
-    guard Set(ended.map(\.scale)).count <= 1 else { return ended }
+    guard areComparable else { return ended }
     // Of equal ones the first: sorting alone would not keep their order.
     return ended.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }.map(\.element)
   }
@@ -247,9 +249,9 @@ extension Sweep.Result {
   /// What scores that can be compared have in common.
   fileprivate var scale: [String] {
     let recipe = entry.recipe
-    return [
-      recipe.loss.rawValue, "\(recipe.sigma ?? 0)", entry.scaling.rawValue, "\(recipe.validationSplit)",
-    ]
+    // A split is drawn with the run's seed.
+    let split = recipe.validationSplit > 0 ? "\(recipe.validationSplit) by \(recipe.seed)" : ""
+    return [recipe.loss.rawValue, "\(recipe.sigma ?? 0)", entry.scaling.rawValue, split]
   }
 
   fileprivate var order: Double { score.flatMap { $0.isNaN ? nil : $0 } ?? .infinity }

@@ -212,8 +212,26 @@ import Testing
     try sweep.train()
     let results = try sweep.results
     #expect(try #require(results[0].score) > #require(results[1].score))
-    #expect(results.ranked.map(\.path) == sweep.paths)
+    #expect(!results.areComparable && results.ranked.map(\.path) == sweep.paths)
     #expect([results[1]].ranked.count == 1)
+  }
+
+  /// A split is drawn with the run's seed, so each would be scored on other samples.
+  @Test func splitsOfOtherSeedsAreNotRanked() throws {
+    for (split, isComparable) in [(0.25, false), (0, true)] {
+      let folder = Folder()
+      let entries = try (UInt64(1)...3).map { seed in
+        var recipe = try Self.entry(lr: 0.01).recipe
+        (recipe.seed, recipe.validationSplit) = (seed, split)
+        return Sweep.Entry(settings: [.init("seed", "\(seed)")], recipe: recipe)
+      }
+      let sweep = try Sweep.create(entries, data: try Self.data(), in: folder.path, on: .reference)
+      try sweep.train()
+      let results = try sweep.results
+      #expect(results.areComparable == isComparable)
+      let scores = try results.ranked.map { try #require($0.score) }
+      #expect(isComparable ? scores == scores.sorted() : results.ranked.map(\.path) == sweep.paths)
+    }
   }
 
   @Test func whatCannotBeTrainedIsRefusedBefore() throws {

@@ -90,6 +90,7 @@ struct SweepReport {
       try Output.result(
         JSON.record([
           "event": .string("end"), "sweep": .string(sweep.folder.path), "failed": .integer(failed.count),
+          "comparable": .boolean(results.areComparable),
           "report": report.map { .string($0) },
           "runs": .array((ranked + failed).map { record($0, event: nil) }),
         ]).description)
@@ -106,6 +107,11 @@ struct SweepReport {
             result.entry.name, result.score.map(NumberText.short) ?? result.state.rawValue,
             result.epoch.map { "\($0.number)" } ?? "-", result.path,
           ]))
+      }
+      if !results.areComparable {
+        try Output.result(
+          "order     of the grid: scores with other losses, scalings or held-out samples do not compare (see --validation)"
+        )
       }
       let files = [report, sweep.folder.path + "/sweep.csv"].compactMap { $0 }
       try Output.result("saved     \(files.joined(separator: ", "))")
