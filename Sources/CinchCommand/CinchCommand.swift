@@ -50,8 +50,13 @@ struct CinchCommand: ParsableCommand {
     }
     do {
       try requireCommand(Array(CommandLine.arguments.dropFirst()))
-      var command = try parseAsRoot()
-      try command.run()
+      do {
+        var command = try parseAsRoot()
+        try command.run()
+      } catch  where exitCode(for: error).isSuccess {
+        // Help and the version: the parser would not see that a disk is full.
+        try Output.result(fullMessage(for: error))
+      }
     } catch is OutputClosed {
       Glibc.exit(0)
     } catch let error as CinchError {
@@ -61,7 +66,7 @@ struct CinchCommand: ParsableCommand {
       leave(error.typed, status: error.exitCode)
     } catch {
       let status = exitCode(for: error).rawValue
-      // Help, the version, and failures that have said what they had to say.
+      // Failures that have said what they had to say.
       guard status == ExitCode.validationFailure.rawValue else { exit(withError: error) }
       leave(oneLine(error), status: status)
     }
