@@ -19,7 +19,7 @@ struct Rehearsal {
     _ recipe: Recipe, _ training: Dataset, _ validation: Dataset?, residentBytes: Int, on backend: B
   ) throws {
     let planning = PlanningBackend(backend)
-    let record = Record()
+    let record = Record(isQuasiNewton: recipe.optimizer.rule == .lbfgs)
     let session = try openSession(recipe, on: TracingBackend(planning) { record.add($0) })
     try session.prepare(
       training: training, validation: validation, options: TrainingOptions(residentBytes: residentBytes))
@@ -53,10 +53,13 @@ struct Rehearsal {
   private final class Record {
     enum Phase { case update, end, nothing }
 
+    let isQuasiNewton: Bool
     var phase = Phase.nothing
     var update = TrainingPlan.Work()
     var end = TrainingPlan.Work()
     private var uses: [ObjectIdentifier: (use: TrainingPlan.Use, bytes: Int)] = [:]
+
+    init(isQuasiNewton: Bool) { self.isQuasiNewton = isQuasiNewton }
 
     /// Of the buffers of an update.
     var memory: [TrainingPlan.Use: Int] {
@@ -68,7 +71,7 @@ struct Rehearsal {
       let work = TrainingPlan.Work(launches: 1, operations: op.operations, bytes: op.bytes)
       guard phase == .update else { return end.add(work) }
       update.add(work)
-      for operand in op.operands { note(Self.use(of: operand.role, in: op.name), operand.tensor.buffer) }
+      for operand in op.operands { note(use(of: operand.role, in: op.name), operand.tensor.buffer) }
     }
 
     /// What a buffer is for follows from what an update does with it; the most telling use counts.
@@ -78,10 +81,12 @@ struct Rehearsal {
       uses[key] = (use, buffer.bytes)
     }
 
-    private static func use(of role: String, in op: String) -> TrainingPlan.Use {
+    private func use(of role: String, in op: String) -> TrainingPlan.Use {
       switch (op, role) {
       case ("optimizerStep", "gradientScale"): .scratch
       case ("optimizerStep", _): .parameters
+      // Its updates have no op of their own; what it copies are parameters, gradients and their differences.
+      case ("copy", _) where isQuasiNewton: .parameters
       case ("gather", "source"), ("gatherBytes", "source"): .dataSet
       case ("gather", _), ("gatherBytes", _), ("write", _): .activations
       case ("matmul", "a"), ("matmul", "c"), ("convolve", "x"), ("convolve", "y"), ("convolveTransposed", "x"),

@@ -76,6 +76,11 @@ import Testing
     #expect(plan.updatesPerEpoch == 2 && plan.samples == 13 && plan.heldOut == 0 && !plan.isStreamed)
     #expect(plan.update.operations == 8 * (try recipe.resolved().stepFlops))
     #expect(plan.update.seconds == nil && plan.samplesPerSecond == nil)
+    // With lbfgs the last steps, too, and the differences of gradients.
+    (recipe.optimizer, recipe.batchSize) = (Optimizer(.lbfgs), 13)
+    let search = try TrainingPlan(recipe, parts, training: 13, heldOut: 0, on: try CPUBackend(), tried: nil)
+    let vectors = 2 + 2 * recipe.optimizer.historySize
+    #expect(try #require(search.memory[.parameters]) >= 4 * vectors * parameters)
   }
 
   /// As `TrainingPlan` does, in less time.
