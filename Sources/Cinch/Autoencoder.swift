@@ -88,8 +88,7 @@ public final class Autoencoder: Sendable {
 
   /// The mean of the loss and the mean activation of the code.
   public func evaluate(_ data: Dataset) throws -> Evaluation {
-    try recipe.validate(data)
-    return try withSession { try $0.evaluate(data) }
+    try withSession { try $0.evaluate(data) }
   }
 
   /// A lower bound of log p(x) of a variational autoencoder, averaged over samples: nats. One code of each sample gives

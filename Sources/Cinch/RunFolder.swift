@@ -67,7 +67,7 @@ public struct RunFolder: Sendable, Hashable {
     // A checkpoint alone is what an end before the first update leaves.
     guard !has(.config), !has(.model) else {
       throw CinchError.usage(
-        "'\(path)' already holds a run: choose another \(.folder), or go on with it by \(.resume, path).")
+        "'\(path)' already holds a run: name another folder, or go on with it by \(.resume, path).")
     }
     // Without a run they are somebody else's, and a run would write over them.
     let others: [File] = [
@@ -75,7 +75,7 @@ public struct RunFolder: Sendable, Hashable {
     ]
     if let file = others.first(where: has) {
       throw CinchError.usage(
-        "'\(self.path(of: file))' is there already, and a run would replace it: choose another \(.folder), or move it.")
+        "'\(self.path(of: file))' is there already, and a run would replace it: name another folder, or move it.")
     }
   }
 
@@ -131,7 +131,7 @@ public struct RunFolder: Sendable, Hashable {
       if mkdir(path, 0o777) == 0 { return RunFolder(path) }
       guard errno == EEXIST else { throw refusal(path) }
     }
-    throw CinchError.inputOutput("'\(stem)' and 9998 numbered ones exist already: choose a folder with \(.folder).")
+    throw CinchError.inputOutput("'\(stem)' and 9998 numbered ones exist already: name a folder of your own.")
   }
 
   /// Makes the folder and those above it, where they are missing.
@@ -139,7 +139,7 @@ public struct RunFolder: Sendable, Hashable {
     var isFolder = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
       guard isFolder else {
-        throw CinchError.inputOutput("'\(path)' is a file, not a folder: choose another \(.folder).")
+        throw CinchError.inputOutput("'\(path)' is a file, not a folder: name another folder.")
       }
       guard access(path, W_OK | X_OK) == 0 else { throw Self.refusal(path) }
       return

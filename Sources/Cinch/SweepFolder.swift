@@ -82,13 +82,13 @@ extension RunFolder {
   /// - Throws: `CinchError.usage` where the folder holds a sweep or a run already.
   func requireNoSweep() throws {
     guard !isSweep else {
-      throw CinchError.usage("'\(path)' already holds a sweep: choose another \(.folder), or resume that sweep.")
+      throw CinchError.usage("'\(path)' already holds a sweep: name another folder, or resume that sweep.")
     }
     try requireNoRun()
     // The sweep ends in it.
     guard !FileManager.default.fileExists(atPath: path + "/report.html") else {
       throw CinchError.usage(
-        "'\(path)/report.html' is there already, and a sweep would replace it: choose another \(.folder), or move it.")
+        "'\(path)/report.html' is there already, and a sweep would replace it: name another folder, or move it.")
     }
   }
 

@@ -15,8 +15,6 @@ extension CinchError {
       categories,
       missing, rare, patches,
       patchCount, resize, crop, colour
-    /// The folder that a run is saved in.
-    case folder
     /// Whether a file that is there is replaced.
     case overwriting
     /// How many scores lie above a threshold: shares of the samples at hand, or of the training samples.

@@ -50,7 +50,6 @@ extension CinchError.Setting {
     case .resize: "--resize"
     case .crop: "--crop"
     case .colour: "--colour"
-    case .folder: "--out"
     case .resume: "--resume"
     case .changedData: "--changed-data"
     case .overwriting: "--overwrite"

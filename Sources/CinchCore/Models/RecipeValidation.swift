@@ -41,21 +41,35 @@ extension Recipe {
     }
   }
 
+  /// What data are for: advice is of what can still be changed.
+  package enum DataUse {
+    /// To be trained on, so other settings would do, too.
+    case training
+    /// For a model as it is.
+    case evaluation
+  }
+
   /// Checks the data against the model.
   /// - Throws: `CinchError.badData` where features or values do not fit.
-  public func validate(_ data: Dataset) throws {
+  public func validate(_ data: Dataset) throws { try validate(data, for: .training) }
+
+  /// - Throws: as `validate(_:)`.
+  package func validate(_ data: Dataset, for use: DataUse) throws {
     guard data.features == input else {
       throw CinchError.badData(
         "The data have \(data.features) features per sample, but the model takes \(inputShape): "
-          + (image == nil ? "pass \(.layers, "\(data.features),…") or other data." : "pass images of that shape."))
+          + (image != nil
+            ? "pass images of that shape."
+            : use == .evaluation
+              ? "pass data as it was trained on." : "pass \(.layers, "\(data.features),…") or other data."))
     }
     try requireImages(data)
     guard data.count > 0 else { throw CinchError.badData("The data set '\(data.name)' has no samples.") }
     try data.requireOrder()
     try requireLabels(data)
     try requireObserved(data)
-    try validateRange(data)
-    if loss == .gaussian, sigma == nil, data.isConstant {
+    try validateRange(data, for: use)
+    if use == .training, loss == .gaussian, sigma == nil, data.isConstant {
       throw CinchError.badData(
         "All \(data.count) samples of '\(data.name)' are the same, so that σ would shrink for ever: give \(.sigma), or other "
           + "data.")
@@ -63,11 +77,13 @@ extension Recipe {
   }
 
   /// - Throws: `CinchError.badData` where the loss or the units have no meaning for a value.
-  func validateRange(_ data: Dataset) throws {
+  func validateRange(_ data: Dataset, for use: DataUse) throws {
     if objective.chain != nil, decoder.last?.activation == .sigmoid, let found = data.first(outside: 0...1) {
       throw CinchError.badData(
         "Bernoulli units need values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is \(found.value): "
-          + "use \(.scaling, "minmax"), or \(.outputActivation) linear for gaussian units.")
+          + (use == .evaluation
+            ? "leave such rows out, or train a machine of gaussian units, with \(.outputActivation) linear."
+            : "use \(.scaling, "minmax"), or \(.outputActivation) linear for gaussian units."))
     }
     if let columns = objective.columns, let found = data.firstShare(outside: columns) {
       throw CinchError.badData(
@@ -77,7 +93,10 @@ extension Recipe {
     if loss == .bce, let found = data.first(outside: 0...1) {
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "
-          + "\(found.value): use \(.scaling, "minmax"), or \(.loss, "sse") with \(.outputActivation) linear.")
+          + "\(found.value): "
+          + (use == .evaluation
+            ? "leave such rows out, or train a model of any values, with \(.loss, "sse") and \(.outputActivation) linear."
+            : "use \(.scaling, "minmax"), or \(.loss, "sse") with \(.outputActivation) linear."))
     }
   }
 

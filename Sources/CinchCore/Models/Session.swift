@@ -186,7 +186,7 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func evaluate(_ data: Dataset) throws -> Evaluation {
-    try recipe.validate(data)
+    try recipe.validate(data, for: .evaluation)
     guard data.observed == nil || data.missingCount < data.count * data.features else {
       throw CinchError.badData(
         "Every value of '\(data.name)' is missing, which leaves nothing to evaluate: give samples with some.")
@@ -202,7 +202,7 @@ final class ModelSession<B: Backend>: Session {
   func scores(_ data: Dataset, byFeature order: ImageLayout?) throws -> SampleScores {
     let scoring = try Scoring(network)
     try recipe.requireObserved(data)
-    try recipe.validateRange(data)
+    try recipe.validateRange(data, for: .evaluation)
     var scores = try scoring.run(input.channelsLast(data), byFeature: order != nil)
     if let row = scores.values.firstIndex(where: { !$0.isFinite }) {
       throw CinchError.diverged(
@@ -214,12 +214,12 @@ final class ModelSession<B: Backend>: Session {
   }
 
   func importanceWeightedBound(_ data: Dataset, draws: Int) throws -> Double {
-    try recipe.validate(data)
+    try recipe.validate(data, for: .evaluation)
     return try ImportanceWeightedBound(network).run(input.channelsLast(data), draws: draws)
   }
 
   func logPartition(_ data: Dataset, chains: Int, temperatures: Int, seed: UInt64) throws -> LogPartition {
-    try recipe.validate(data)
+    try recipe.validate(data, for: .evaluation)
     return try AnnealedImportanceSampling(network, chains: chains).run(
       means: input.channelsLast(data).featureMeans(), temperatures: temperatures, seed: seed)
   }
