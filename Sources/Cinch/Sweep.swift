@@ -226,14 +226,17 @@ public final class Sweep: Sendable {
         "A run of the sweep cannot be read (\(error.message.clause)): bring its files back, or remove the folder '\(path)' to "
           + "have it trained anew.")
     }
+    // Without early stopping a run ends with its last weights, whichever were best.
+    let best = entry.recipe.patience == nil ? nil : state.bestEpoch
     return Result(
       entry: entry, path: path, state: entry.failure != nil ? .failed : config.isFinal ? .ended : .stopped,
-      epoch: state.history.first { $0.number == state.bestEpoch } ?? state.history.last)
+      epoch: state.history.first { $0.number == best } ?? state.history.last)
   }
 }
 
 extension [Sweep.Result] {
-  /// Whether the scores of runs that have ended have a common scale: not with other losses, scalings or samples held out.
+  /// Whether the scores of runs that have ended have a common scale: not with other losses, scalings or samples held out, or
+  /// training samples that are corrupted otherwise.
   public var areComparable: Bool { Set(lazy.filter { $0.score != nil }.map(\.scale)).count <= 1 }
 
   /// The runs that have ended, the best first; in their own order where they are not comparable.
@@ -251,7 +254,9 @@ extension Sweep.Result {
     let recipe = entry.recipe
     // A split is drawn with the run's seed.
     let split = recipe.validationSplit > 0 ? "\(recipe.validationSplit) by \(recipe.seed)" : ""
-    return [recipe.loss.rawValue, "\(recipe.sigma ?? 0)", entry.scaling.rawValue, split]
+    // Held-out samples are clean.
+    let corruption = epoch?.validationMetrics == nil ? recipe.corruption.map { "\($0.kind) \($0.level)" } : nil
+    return [recipe.loss.rawValue, "\(recipe.sigma ?? 0)", entry.scaling.rawValue, split, corruption ?? ""]
   }
 
   fileprivate var order: Double { score.flatMap { $0.isNaN ? nil : $0 } ?? .infinity }
