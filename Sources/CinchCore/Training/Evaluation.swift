@@ -27,6 +27,8 @@ struct EvaluationPass<B: Backend> {
   private let seed: UInt64
   private let record: Tensor<B.Buffer>
   private let columns: Int
+  private let count: Int
+  private let permutation: Permutation?
 
   init(_ learner: any Learner<B>, _ network: Network<B>, _ source: FeedSource<B>, memoryLimit: Int) throws {
     let rows = min(network.resolved.evaluationRows, source.count)
@@ -38,40 +40,54 @@ struct EvaluationPass<B: Backend> {
   }
 
   /// Of samples that are on the device for another reason.
-  init(_ learner: any Learner<B>, _ network: Network<B>, sharing feed: Feed<B>) throws {
-    let rows = min(network.resolved.evaluationRows, feed.count)
-    try self.init(learner, network, try Feed(sharing: feed, batchSize: rows), rows: rows)
+  ///
+  /// - Parameters:
+  ///   - count: how many of them; nil for all.
+  ///   - permutation: which are the first; nil for their own order.
+  init(
+    _ learner: any Learner<B>, _ network: Network<B>, sharing feed: Feed<B>, count: Int? = nil,
+    permutation: Permutation? = nil
+  ) throws {
+    let rows = min(network.resolved.evaluationRows, count ?? feed.count)
+    try self.init(
+      learner, network, try Feed(sharing: feed, batchSize: rows), rows: rows, count: count, permutation: permutation)
   }
 
-  private init(_ learner: any Learner<B>, _ network: Network<B>, _ feed: Feed<B>, rows: Int) throws {
+  private init(
+    _ learner: any Learner<B>, _ network: Network<B>, _ feed: Feed<B>, rows: Int, count: Int? = nil,
+    permutation: Permutation? = nil
+  ) throws {
     self.learner = learner
     self.feed = feed
     self.rows = rows
+    self.count = count ?? feed.count
+    self.permutation = permutation
     backend = network.backend
     seed = network.recipe.seed
     try learner.reserve(rows: rows, .evaluation)
-    if feed.count % rows > 0 { try learner.reserve(rows: feed.count % rows, .evaluation) }
+    if self.count % rows > 0 { try learner.reserve(rows: self.count % rows, .evaluation) }
     columns = learner.columns(.evaluation).count
-    record = try backend.tensor([(feed.count + rows - 1) / rows, columns])
+    record = try backend.tensor([(self.count + rows - 1) / rows, columns])
   }
 
   func run() throws -> Evaluation {
     try learner.beginEvaluation()
-    for (index, start) in stride(from: 0, to: feed.count, by: rows).enumerated() {
-      let n = min(rows, feed.count - start)
+    for (index, start) in stride(from: 0, to: count, by: rows).enumerated() {
+      let n = min(rows, count - start)
       let part = try feed.load(
-        SampleOrder(start: start), rows: n, Pass(.evaluation, step: UInt64(index), seed: seed, batchRows: n))
+        SampleOrder(start: start, permutation: permutation), rows: n,
+        Pass(.evaluation, step: UInt64(index), seed: seed, batchRows: n))
       try learner.forward(part)
       try learner.record(part, into: record.slice(at: index * columns, shape: [columns]))
     }
     let values = try backend.read(record).map { Double($0) }
     var means = [Double](repeating: 0, count: columns)
-    for (index, start) in stride(from: 0, to: feed.count, by: rows).enumerated() {
-      let share = Double(min(rows, feed.count - start)) / Double(feed.count)
+    for (index, start) in stride(from: 0, to: count, by: rows).enumerated() {
+      let share = Double(min(rows, count - start)) / Double(count)
       for column in 0..<columns { means[column] += share * values[index * columns + column] }
     }
     var metrics = learner.metrics(means, .evaluation)
     Reconstruction.correct(&metrics, observed: feed.observedShare)
-    return Evaluation(metrics: metrics, samples: feed.count)
+    return Evaluation(metrics: metrics, samples: count)
   }
 }

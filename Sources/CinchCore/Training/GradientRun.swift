@@ -24,6 +24,8 @@ final class GradientRun<B: Backend>: TrainingRun {
   private let processes = Processes()
   private let best: Tensor<B.Buffer>?
   let validation: EvaluationPass<B>?
+  /// As many training samples as are held out, where only figures of the same weights compare.
+  private let trainingSample: EvaluationPass<B>?
   /// One row for every update of a chunk.
   private let record: Tensor<B.Buffer>
   private let columns: [Column]
@@ -70,10 +72,17 @@ final class GradientRun<B: Backend>: TrainingRun {
     self.validation = try validation.map {
       try EvaluationPass(learner, network, $0, memoryLimit: max(limit - feed.residentBytes, 0))
     }
+    shuffle = Philox(seed: recipe.seed, stream: .shuffle)
+    if let validation, recipe.objective.chain != nil {
+      trainingSample = try EvaluationPass(
+        learner, network, sharing: feed, count: min(validation.count, feed.count),
+        permutation: Permutation(count: feed.count, philox: shuffle, step: 0))
+    } else {
+      trainingSample = nil
+    }
     // Each epoch ends with a look at the last weights.
     try learner.reserve(rows: rows.pass, .evaluation)
     record = try backend.tensor([max(Self.longestChunk, learner.columns(.evaluation).count), columns.count])
-    shuffle = Philox(seed: recipe.seed, stream: .shuffle)
   }
 
   var stepsPerEpoch: Int { (feed.count + rows.whole - 1) / rows.whole }
@@ -256,7 +265,9 @@ final class GradientRun<B: Backend>: TrainingRun {
           Divergence.explain(recipe, "the validation loss", monitored, step: state.step, epoch: epoch.number))
       }
       epoch.validationMetrics = metrics
-      if let heldOut = metrics[Metrics.freeEnergyName], let own = epoch.metrics[Metrics.freeEnergyName] {
+      if let heldOut = metrics[Metrics.freeEnergyName],
+        let own = try trainingSample?.run().metrics[Metrics.freeEnergyName]
+      {
         epoch.metrics[Metrics.freeEnergyGapName] = heldOut - own
       }
       try keepBest(monitored, epoch: epoch.number)
