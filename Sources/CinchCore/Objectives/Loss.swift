@@ -45,7 +45,9 @@ extension Recipe {
   /// The names of what training reports of each epoch, in the order of `history.csv`.
   public var metricNames: [String] {
     if let modules { return union(modules.map(\.metricNames)) }
-    return loss.metricNames + penalties.names + boundNames + likelihoodNames
+    // A Boltzmann machine's decay is a part of its updates alone.
+    let reported = objective.chain == nil ? penalties.active : penalties.active.filter { !($0 is WeightDecay) }
+    return loss.metricNames + reported.map(\.name) + boundNames + likelihoodNames
       + (closedForm == nil ? [] : [Metrics.explainedVarianceName]) + energyNames
       + (energyNames.isEmpty ? [] : [Metrics.freeEnergyGapName])
   }

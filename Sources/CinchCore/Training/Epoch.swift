@@ -59,6 +59,8 @@ public struct Epoch: Sendable, Hashable {
   public var reconstruction: Reconstruction { Reconstruction(metrics) }
   /// Each penalty's mean contribution to `loss`, by name.
   public var penalties: [String: Double] {
+    // What a Boltzmann machine reports beside its reconstruction is no part of it.
+    guard metrics[Metrics.freeEnergyName] == nil else { return [:] }
     // A bound's divergence is reported beside what it counts.
     let derived =
       (metrics[Metrics.boundName] == nil ? [] : Metrics.derivedNames)
