@@ -213,5 +213,24 @@ extension Objective {
           : "\(.corruptionLevel) is a probability of 0 or more and less than 1, which leaves something of the input, not "
             + "\(level).")
     }
+    guard level > 0 else { return }
+    switch corruption.kind {
+    case .maskingExact:
+      let count = network.input.count
+      let masked = (level * Double(count)).rounded()
+      guard masked > 0, masked < Double(count) else {
+        throw CinchError.usage(
+          "\(.corruptionLevel, "\(level)") masks \(masked == 0 ? "none" : "all") of \(count) components: choose another, or "
+            + "\(.corruption, "masking").")
+      }
+    case .block:
+      let block = CorruptionBlock(share: level, of: network.input.shape(rows: 1))
+      guard let block, block.rows < block.height || block.columns < block.width else {
+        throw CinchError.usage(
+          "A block of \(.corruptionLevel, "\(level)") covers images of \(network.input) whole, which leaves nothing of them: "
+            + "choose less.")
+      }
+    case .masking, .gaussian, .saltPepper: break
+    }
   }
 }
