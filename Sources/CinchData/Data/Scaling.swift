@@ -213,6 +213,7 @@ public struct Scaling: Sendable, Hashable, Codable {
         ? features.map { list[$0] } : [Double](repeating: list[0], count: data.features)
     }
     let raw: Double = isBytes ? 255 : 1
+    if kind == .standard, let filled = missingAtOffset(data) { rows = filled }
     if let whitening {
       try Self.requireWhole(data)
       rows.scaler = .whitening(whitening.ordered(features).map(from: perColumn(offset), raw: raw))
@@ -226,6 +227,29 @@ public struct Scaling: Sendable, Hashable, Codable {
       try scaled.requireFinite(subject: "The scaled data")
     }
     return scaled
+  }
+
+  /// A table's rows with the mean of the samples that the scaling was fitted to in every missing number, so that it goes in as
+  /// 0; nil where it does already. What was read with the table is the mean of all of its rows, held-out ones among them.
+  private func missingAtOffset(_ data: Dataset) -> SampleRows? {
+    guard data.observed != nil, let schema = data.schema, schema.features == data.features else { return nil }
+    let means = zip(schema.columns, schema.ranges).compactMap { column, range -> (feature: Int, mean: Float)? in
+      let feature = range.lowerBound
+      guard column.kind == .number, let fill = column.fill,
+        abs(fill - offset[feature]) > scale[feature] * Double(Float.ulpOfOne)
+      else { return nil }
+      return (feature, Float(offset[feature]))
+    }
+    guard !means.isEmpty else { return nil }
+    var values: [Float] = []
+    values.reserveCapacity(data.count * data.features)
+    data.forEachObservedRow { row, observed in
+      let start = values.count
+      values.append(contentsOf: row)
+      guard let observed else { return }
+      for (feature, mean) in means where observed[feature] == 0 { values[start + feature] = mean }
+    }
+    return SampleRows(SampleStorage(values), features: data.features)
   }
 
   /// Numbers that every result lies between, for values of a range.
