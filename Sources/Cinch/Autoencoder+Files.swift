@@ -91,7 +91,8 @@ extension RunFolder {
   func parameters(of config: RunConfig) throws -> [NamedParameter] {
     guard has(.model) else {
       throw CinchError.inputOutput(
-        "'\(path)' has no \(File.model.rawValue) yet: finish it with \(.resume, path).")
+        "'\(path)' has no \(File.model.rawValue) yet: finish it with \(.resume, path), or where it diverged, train anew "
+          + "with other settings.")
     }
     let file = try Safetensors(contentsOf: path(of: .model))
     // Other programs write weights without one.

@@ -201,6 +201,11 @@ public final class Autoencoder: Sendable {
     _ body: (any Session) throws -> [Float]
   ) throws -> Dataset {
     let values = try withSession(body)
+    guard values.allSatisfy(\.isFinite) else {
+      throw CinchError.diverged(
+        "What the model makes of '\(data.name)' are no finite numbers: its weights or the values are too large; train anew with "
+          + "a smaller \(.learningRate), or correct such rows.")
+    }
     return try Dataset(
       stored: values, count: data.count, sampleShape: shape, layout: order, name: "\(data.name) \(suffix)")
   }

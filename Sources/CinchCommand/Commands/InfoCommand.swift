@@ -156,7 +156,7 @@ struct InfoCommand: ParsableCommand {
     switch state.ended {
     case .earlyStopping: ", stopped early; the weights are those of epoch \(state.bestEpoch ?? state.epoch)"
     case .converged: ", converged"
-    case .epochs: ""
+    case .epochs: state.stoppedLayersText.map { ", stopped \($0)" } ?? ""
     case nil: config.isFinal ? "" : ", not finished"
     }
   }

@@ -123,6 +123,7 @@ struct TrainingReport {
     facts.add("log p(x)", recipe.likelihoodText(evaluation))
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
     facts.add("warning", result.code.warning)
+    facts.add("stopped", result.state.stoppedLayersText)
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")
     } else {
@@ -136,6 +137,17 @@ struct TrainingReport {
     let files = [RunFolder.File.filters, .features, .reconstructions, .history, .model].filter(run.folder.has)
     facts.add("saved", "\(run.folder.path)   (\(files.map(\.rawValue).joined(separator: ", ")))")
     return facts.text
+  }
+}
+
+extension TrainingState {
+  /// Which layers of a stack stopped early; nil where none did.
+  var stoppedLayersText: String? {
+    let texts = (layers ?? []).enumerated().compactMap { index, layer -> String? in
+      guard layer.ended == .earlyStopping, let best = layer.bestEpoch else { return nil }
+      return "layer \(index + 1) early, after its epoch \(layer.epoch), with the weights of its epoch \(best)"
+    }
+    return texts.isEmpty ? nil : texts.joined(separator: "; ")
   }
 }
 

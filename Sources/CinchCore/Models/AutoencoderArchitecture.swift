@@ -185,7 +185,9 @@ extension AutoencoderArchitecture {
     if constraint == .undercomplete && codeUnits >= input {
       throw CinchError.usage(
         "An undercomplete code is narrower than its input, but \(codeUnits) units are not fewer than \(input): "
-          + "choose \(.layers, "\(input),\(max(1, input / 4))"), or the overcomplete recipe.")
+          + (input == 1
+            ? "choose the overcomplete recipe, or samples of more features."
+            : "choose \(.layers, "\(input),\(max(1, input / 4))"), or the overcomplete recipe."))
     }
     if constraint == .overcomplete && codeUnits <= input {
       throw CinchError.usage(

@@ -69,7 +69,7 @@ extension Recipe {
     try requireLabels(data)
     try requireObserved(data)
     try validateRange(data, for: use)
-    if use == .training, loss == .gaussian, sigma == nil, data.isConstant {
+    if use == .training, closedForm == nil, loss == .gaussian, sigma == nil, data.isConstant {
       throw CinchError.badData(
         "All \(data.count) samples of '\(data.name)' are the same, so that σ would shrink for ever: give \(.sigma), or other "
           + "data.")

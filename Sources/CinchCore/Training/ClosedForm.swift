@@ -35,11 +35,15 @@ extension ClosedForm {
     guard layers.count == 2, layers.allSatisfy({ $0.kind is DenseKind && $0.spec.activation == .linear }) else {
       throw CinchError.usage(
         "The recipe \(rawValue) has one dense layer to the code and one back, both linear: give two numbers in \(.layers), "
-          + "such as \(recipe.input),32.")
+          + "such as \(recipe.input),\(max(1, min(32, recipe.input - 1))).")
     }
     try validateObjective(recipe.objective, isTied: network.parameters.uses(at: 1).first?.isShared ?? false)
     // Of as many components as features nothing would be left out, and σ² would be nothing's mean.
     let most = self == .ppca ? recipe.input - 1 : recipe.input
+    guard most > 0 else {
+      throw CinchError.usage(
+        "One feature leaves \(rawValue) nothing to find: use samples of more features, or train pca.")
+    }
     guard network.codeUnits <= most else {
       throw CinchError.usage(
         "\(network.codeUnits) components are more than \(rawValue) finds in \(recipe.input) features: choose "

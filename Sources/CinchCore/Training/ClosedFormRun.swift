@@ -90,8 +90,10 @@ final class ClosedFormRun<B: Backend>: TrainingRun {
       // Sums in the device's precision leave that much of the variance where there is none.
       guard noise > axes.totalVariance * Double(B.Scalar.ulpOfOne) else {
         throw CinchError.badData(
-          "\(axes.variances.count) components leave no variance out, so no noise is left to model: choose fewer "
-            + "\(.components), or train pca.")
+          axes.variances.count == 1
+            ? "One component leaves no variance out, so no noise is left to model: train pca."
+            : "\(axes.variances.count) components leave no variance out, so no noise is left to model: choose fewer "
+              + "\(.components), or train pca.")
       }
       // W = U(Λ − σ²I)^½, and M = WᵀW + σ²I is Λ.
       let scales = axes.variances.map { max($0 - noise, 0).squareRoot() }

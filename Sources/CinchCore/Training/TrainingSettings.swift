@@ -100,8 +100,10 @@ extension TrainingSettings {
       throw CinchError.usage("\(name) must be at least 0 and below 1, not \(value).")
     }
     try validateFullBatch()
-    guard optimizer.epsilon > 0, optimizer.epsilon.isFinite else {
-      throw CinchError.usage("The optimiser's epsilon must be a positive number, not \(optimizer.epsilon).")
+    // Devices take numbers below the smallest normal one for 0.
+    guard Float(optimizer.epsilon) >= .leastNormalMagnitude, Float(optimizer.epsilon).isFinite else {
+      throw CinchError.usage(
+        "The optimiser's epsilon must be a positive number of float32, 1.2e-38 or more, not \(optimizer.epsilon).")
     }
     guard (0..<1).contains(validationSplit) else {
       throw CinchError.usage("\(.validationSplit) must be at least 0 and below 1, not \(validationSplit).")

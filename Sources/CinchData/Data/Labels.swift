@@ -75,12 +75,9 @@ extension Dataset {
     guard let classLabels else { return self }
     let place = Dictionary(zip(classes, classes.indices)) { first, _ in first }
     var places: [Int: Int] = [:]
-    for value in Set(classLabels.values) {
-      if let found = place[classLabels.text(value)] {
-        places[value] = found
-        continue
-      }
-      let row = (classLabels.values.firstIndex(of: value) ?? 0) + 1
+    for value in Set(classLabels.values) { places[value] = place[classLabels.text(value)] }
+    if let unknown = classLabels.values.firstIndex(where: { places[$0] == nil }) {
+      let (row, value) = (unknown + 1, classLabels.values[unknown])
       let known = classes.count <= 12 ? classes.joined(separator: ", ") : "the \(classes.count) of the run"
       throw CinchError.badData(
         "Row \(row) of '\(name)' has the label '\(classLabels.text(value))', but the classes are \(known): correct the "
