@@ -71,6 +71,21 @@ import Testing
     }
   }
 
+  /// Other programs' ways to write text are told by name.
+  @Test func otherEncodingsAreNamed() {
+    func read(_ bytes: [UInt8]) throws {
+      _ = try TableReader(
+        FileContents(bytes), header: .automatic, TableSelection(Dataset.LoadOptions()), path: "a.csv")
+    }
+    let wide: [UInt8] = "a,b\n1,2\n".utf8.flatMap { [$0, 0] }
+    expectError("is UTF-16: save it as UTF-8") { try read([0xFF, 0xFE] + wide) }
+    expectError("is UTF-16: save it as UTF-8") { try read([0xFE, 0xFF, 0] + wide.dropLast()) }
+    expectError("has bytes of 0 in its text") { try read(wide) }
+    expectError("line 1 has a line end of CR alone: save it with LF") { try read(Array("a,b\r1,2\r3,4\r".utf8)) }
+    expectError("line 2 has a line end of CR alone") { try read(Array("a,b\n1,2\r3,4\n".utf8)) }
+    #expect(throws: Never.self) { try read(Array("a,b\n\"x\ry\",2\n\"z\",4\r".utf8)) }
+  }
+
   @Test func namesLineAndColumnOfWhatIsWrong() {
     expectError("line 3 has 1 columns where the first row has 2") { _ = try read("1,2\n3,4\n5\n6,7\n") }
     expectError("line 2 has 3 columns where the first row has 2") { _ = try read("1,2\n3,4,x\n") }

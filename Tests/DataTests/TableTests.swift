@@ -9,11 +9,15 @@ import Testing
 @Suite struct TableTests {
   private func load(
     _ text: String, _ change: (inout Dataset.LoadOptions) -> Void = { _ in }
+  ) throws -> Dataset { try load(Array(text.utf8), change) }
+
+  private func load(
+    _ bytes: [UInt8], _ change: (inout Dataset.LoadOptions) -> Void = { _ in }
   ) throws -> Dataset {
     let folder = try TemporaryFolder()
     var options = Dataset.LoadOptions()
     change(&options)
-    return try Dataset.load(try folder.file("t.csv", Array(text.utf8)), options: options)
+    return try Dataset.load(try folder.file("t.csv", bytes), options: options)
   }
 
   private static let birds = """
@@ -92,6 +96,44 @@ import Testing
     #expect(numbers.schema?.isPlain == true)
     let turned = try load("b,a\n2,1\n") { $0.schema = numbers.schema }
     #expect(turned.values == [1, 2])
+  }
+
+  /// As Latin-1 has it: nothing is put in the place of what cannot be read.
+  @Test func textThatIsNotUTF8IsRefused() throws {
+    func latin(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) } }
+    let table = latin("id,town,x\nä,\"Ulm\n\",1\nb,Köln,2\nc,Ulm,3\n")
+    expectError("line 4, column 'town' is not UTF-8: save the table as UTF-8") {
+      _ = try load(table) { $0.drop = ["id"] }
+    }
+    expectError("line 4, column 'town' is not UTF-8") {
+      _ = try load(table) { ($0.labelColumn, $0.drop) = ("town", ["id"]) }
+    }
+    expectError("line 2, column 'id' is not UTF-8") {
+      _ = try load(table) { ($0.idColumn, $0.drop) = ("id", ["town"]) }
+    }
+    let later = latin("id,x\n\"a\nb\",1\nc,2\nö,3\n")
+    expectError("line 5, column 'id' is not UTF-8") { _ = try load(later) { $0.idColumn = "id" } }
+    expectError("line 1, column 2 is not UTF-8") { _ = try load(latin("a,ö\n1,2\n")) }
+    // What is left out may be anything.
+    #expect(try load(table) { $0.columns = ["x"] }.values == [1, 2, 3])
+    // A character that lies across two cells is none.
+    let torn = Array("id,x\n".utf8) + [0xC3] + Array(",1\n".utf8) + [0xA9] + Array(",2\n".utf8)
+    expectError("line 2, column 'id' is not UTF-8") { _ = try load(torn) { $0.idColumn = "id" } }
+  }
+
+  /// Unicode spells é in two ways.
+  @Test func spellingsOfATextAreOneText() throws {
+    let text = "town,x\nOrl\u{E9}ans,1\nOrle\u{301}ans,2\nUlm,3\n"
+    let labelled = try load(text) { $0.labelColumn = "town" }
+    #expect(labelled.labels == [0, 0, 1] && labelled.classNames?.count == 2)
+    #expect(try load(text).values == [0, 1, 0, 2, 1, 3])
+    let folder = try TemporaryFolder()
+    let names = try folder.file("y.txt", text: "e\u{301}\nz\n\u{E9}\n")
+    var options = Dataset.LoadOptions()
+    options.labels = names
+    #expect(try Dataset.load(try folder.file("x.csv", text: "1\n2\n3\n"), options: options).labels == [0, 1, 0])
+    options.labels = try folder.file("z.txt", [0x61, 0x0A, 0xE9, 0x0A, 0x62, 0x0A])
+    expectError("line 2, column 1 is not UTF-8") { _ = try Dataset.load(folder.path + "/x.csv", options: options) }
   }
 
   @Test func columnsAreChosen() throws {

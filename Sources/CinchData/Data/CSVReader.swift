@@ -37,7 +37,14 @@ struct CSVReader {
     self.path = path
   }
 
-  mutating func skipByteOrderMark() {
+  /// - Throws: `CinchError.badData` where the text is UTF-16.
+  mutating func skipByteOrderMark() throws {
+    if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+      throw CinchError.badData("'\(path)' is UTF-16: save it as UTF-8.")
+    }
+    if bytes.prefix(1024).contains(0) {
+      throw CinchError.badData("'\(path)' has bytes of 0 in its text, as UTF-16 has: save it as UTF-8.")
+    }
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
     start.position = position
   }
@@ -46,6 +53,18 @@ struct CSVReader {
 
   func failure(_ what: String, column: Int) -> CinchError {
     .badData("'\(path)', line \(line), column \(column + 1) \(what)")
+  }
+
+  /// The first row's cells as text.
+  /// - Throws: `CinchError.badData` where one is not UTF-8.
+  func names(_ cells: [[UInt8]]) throws -> [String] {
+    try cells.enumerated().map { column, cell in
+      guard let name = String(validating: cell, as: UTF8.self) else {
+        throw CinchError.badData(
+          "'\(path)', line \(start.line), column \(column + 1) is not UTF-8: save the table as UTF-8.")
+      }
+      return name
+    }
   }
 
   /// Finds the separator.
@@ -102,8 +121,15 @@ struct CSVReader {
   }
 
   mutating func endRow(found: Int, expected: Int) throws {
-    if position < bytes.count, bytes[position] == UInt8(ascii: "\r") { position += 1 }
+    var hasReturn = false
+    if position < bytes.count, bytes[position] == UInt8(ascii: "\r") {
+      hasReturn = true
+      position += 1
+    }
     guard position == bytes.count || bytes[position] == UInt8(ascii: "\n") else {
+      if hasReturn {
+        throw CinchError.badData("'\(path)', line \(line) has a line end of CR alone: save it with LF.")
+      }
       throw failure("is followed by \(excerpt(bytes[position...])): put a separator between cells.", column: found - 1)
     }
     guard found == expected else {
@@ -173,12 +199,12 @@ extension Labels {
   /// - Throws: `CinchError.badData`.
   init(text bytes: UnsafeBufferPointer<UInt8>, path: String) throws {
     var reader = CSVReader(bytes: bytes, path: path)
-    reader.skipByteOrderMark()
+    try reader.skipByteOrderMark()
     var labels = Labels.Builder()
     while try reader.beginRow() {
       let text = try reader.text(column: 0)
       guard !text.isEmpty else { throw reader.failure("has no label: complete it.", column: 0) }
-      labels.append(text)
+      guard labels.append(text) else { throw reader.failure("is not UTF-8: save the file as UTF-8.", column: 0) }
       guard !reader.takeSeparator() else {
         throw reader.failure("begins a second column: give a file with one label on each line.", column: 1)
       }
@@ -195,7 +221,7 @@ package enum CSVText {
   package static func rows(_ path: String) throws -> [[String]] {
     try FileContents(contentsOf: path).withUnsafeBytes { bytes in
       var reader = CSVReader(bytes: bytes.assumingMemoryBound(to: UInt8.self), path: path)
-      reader.skipByteOrderMark()
+      try reader.skipByteOrderMark()
       var rows = [try reader.firstRow()]
       while try reader.beginRow() { rows.append(try reader.row(of: rows[0].count)) }
       return rows.map { $0.map { String(decoding: $0, as: UTF8.self) } }

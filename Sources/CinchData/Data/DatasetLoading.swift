@@ -205,8 +205,9 @@ extension Dataset {
     else { return nil }
     return try inflated(file, path: path).withUnsafeBytes { bytes in
       var reader = CSVReader(bytes: bytes.assumingMemoryBound(to: UInt8.self), path: path)
-      reader.skipByteOrderMark()
-      return try reader.firstRow().map { String(decoding: $0, as: UTF8.self) }
+      try reader.skipByteOrderMark()
+      let cells = try reader.firstRow()
+      return try reader.names(cells)
     }
   }
 

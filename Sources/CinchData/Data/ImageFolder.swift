@@ -168,7 +168,7 @@ struct ImageFolder {
   private var labels: Labels? {
     guard files.contains(where: { $0.label != nil }) else { return nil }
     var builder = Labels.Builder()
-    for file in files { builder.append(Array((file.label ?? "").utf8)) }
+    for file in files { builder.append(file.label ?? "") }
     return Labels(builder)
   }
 

@@ -13,7 +13,7 @@ package struct Labels: Sendable, Hashable {
 
   /// As a file spells them: whole numbers where all of them are some, and else names, which are put in order.
   init(_ builder: Builder) {
-    let texts = builder.texts.map { String(decoding: $0, as: UTF8.self) }
+    let texts = builder.texts
     let numbers = texts.map { text in Int(text) ?? Double(text).flatMap { Int(exactly: $0) } }
     if numbers.allSatisfy({ $0 != nil }) {
       self.init(builder.values.map { numbers[$0] ?? 0 })
@@ -28,20 +28,35 @@ package struct Labels: Sendable, Hashable {
   /// Collects labels as they are read.
   struct Builder {
     fileprivate var values: [Int] = []
-    fileprivate var texts: [[UInt8]] = []
-    private var known: [[UInt8]: Int] = [:]
+    fileprivate var texts: [String] = []
+    /// Unicode has several spellings of some texts, which are equal as strings.
+    private var places: [String: Int] = [:]
+    private var spellings: [[UInt8]: Int] = [:]
 
-    mutating func append(_ text: [UInt8]) { values.append(place(of: text)) }
+    /// - Returns: whether the text is UTF-8.
+    mutating func append(_ text: [UInt8]) -> Bool {
+      if let value = spellings[text] {
+        values.append(value)
+        return true
+      }
+      guard let string = String(validating: text, as: UTF8.self) else { return false }
+      let value = place(of: string)
+      spellings[text] = value
+      values.append(value)
+      return true
+    }
+
+    mutating func append(_ text: String) { values.append(place(of: text)) }
 
     /// - Parameter codes: places in `texts`.
-    mutating func append(_ codes: UnsafeBufferPointer<Int32>, of texts: [[UInt8]]) {
+    mutating func append(_ codes: UnsafeBufferPointer<Int32>, of texts: [String]) {
       let places = texts.map { place(of: $0) }
       values += codes.lazy.map { places[Int($0)] }
     }
 
-    private mutating func place(of text: [UInt8]) -> Int {
-      if let value = known[text] { return value }
-      known[text] = texts.count
+    private mutating func place(of text: String) -> Int {
+      if let value = places[text] { return value }
+      places[text] = texts.count
       texts.append(text)
       return texts.count - 1
     }

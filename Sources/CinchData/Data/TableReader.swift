@@ -156,7 +156,7 @@ struct TableReader {
 
     init(_ bytes: UnsafeBufferPointer<UInt8>, _ header: CSVHeader, path: String) throws {
       var reader = CSVReader(bytes: bytes, path: path)
-      reader.skipByteOrderMark()
+      try reader.skipByteOrderMark()
       let first = try reader.firstRow()
       let isHeader =
         switch header {
@@ -168,7 +168,7 @@ struct TableReader {
         header == .automatic && !isHeader
         && first.contains { number($0) == nil && !TableReader.missing.contains(String(decoding: $0, as: UTF8.self)) }
       if !isHeader { reader.rewind() }
-      names = isHeader ? first.map { String(decoding: $0, as: UTF8.self) } : nil
+      names = isHeader ? try reader.names(first) : nil
       named = names ?? (1...first.count).map { "\($0)" }
       separator = reader.separator
       start = (reader.position, reader.line)
@@ -460,7 +460,7 @@ struct TableReader {
     var labels = Labels.Builder()
     for part in parts {
       let texts = part.texts(labelPlace)
-      labels.append(part.labels, of: texts.indices.map { Array(texts.bytes($0)) })
+      labels.append(part.labels, of: Array(texts))
     }
     self.labels = Labels(labels)
   }

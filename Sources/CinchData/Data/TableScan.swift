@@ -134,8 +134,33 @@ final class TableScan: @unchecked Sendable {
     }
     part.trim()
     if part.state.row_after_blank { throw blank(line: Int(part.state.blank_line)) }
-    guard error != cinch_no_error else { return part }
-    throw failure(error, part.state, block)
+    guard error == cinch_no_error else { throw failure(error, part.state, block) }
+    if let (line, column) = notUTF8(part, block) {
+      throw CinchError.badData(
+        "'\(path)', line \(line), column '\(names[column])' is not UTF-8: save the table as UTF-8.")
+    }
+    return part
+  }
+
+  /// Where the first text is that is not UTF-8, of those that are kept.
+  private func notUTF8(_ part: TablePart, _ block: TableBlocks.Block) -> (line: Int, column: Int)? {
+    var first: (line: Int, column: Int)?
+    for column in uses.indices where uses[column] != cinch_skip {
+      let texts = part.texts(column)
+      guard let index = texts.firstNotUTF8 else { continue }
+      let line = uses[column] == cinch_name ? self.line(ofRow: index, block) : texts.uses(index).line
+      if first.map({ line < $0.line }) ?? true { first = (line, column) }
+    }
+    return first
+  }
+
+  /// Of a row that has been read: cells may have line ends in quotes.
+  private func line(ofRow row: Int, _ block: TableBlocks.Block) -> Int {
+    var reader = CSVReader(bytes: block.bytes, path: path)
+    reader.separator = separator
+    reader.line = block.line
+    for _ in 0..<row { _ = try? reader.row(of: names.count) }
+    return reader.line
   }
 
   private func failure(_ error: cinch_table_error, _ state: cinch_table_part, _ block: TableBlocks.Block) -> any Error {
@@ -245,6 +270,12 @@ final class TablePart: @unchecked Sendable {
 
     /// How often a text is met, and in which line first.
     func uses(_ index: Int) -> (count: Int, line: Int) { (Int(texts.counts[index]), Int(texts.lines[index])) }
+
+    /// The first text that is not UTF-8. ASCII is.
+    var firstNotUTF8: Int? {
+      if all.bytes.allSatisfy({ $0 < 0x80 }) { return nil }
+      return indices.first { String(validating: bytes($0), as: UTF8.self) == nil }
+    }
 
     /// All bytes, and where each text ends.
     var all: (bytes: UnsafeBufferPointer<UInt8>, ends: UnsafeBufferPointer<Int64>) {
