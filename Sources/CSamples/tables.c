@@ -271,15 +271,28 @@ int64_t cinch_rows(
   return at - bytes;
 }
 
-static bool is_missing(const cinch_table *table, text cell) {
+static bool is_missing(const cinch_table *table, cinch_table_part *part, text cell) {
   const int64_t count = cell.end - cell.at;
   if (count > table->longest_missing) return false;
   if (count && !table->begins_missing[cell.at[0]]) return false;
   int64_t begin = 0;
   for (int64_t i = 0; i < table->missing_count; i++) {
     const int64_t end = table->missing_ends[i];
-    if (end - begin == count && (count == 0 || memcmp(table->missing + begin, cell.at, (size_t)count) == 0)) return true;
+    if (end - begin == count && (count == 0 || memcmp(table->missing + begin, cell.at, (size_t)count) == 0)) {
+      part->missing_met[i] = true;
+      return true;
+    }
     begin = end;
+  }
+  return false;
+}
+
+/// Programs write -999 as -999.0.
+static bool is_missing_number(const cinch_table *table, cinch_table_part *part, double number) {
+  for (int64_t i = 0; i < table->missing_count; i++) {
+    if (table->missing_numbers[i] != number) continue;
+    part->missing_met[i] = true;
+    return true;
   }
   return false;
 }
@@ -304,14 +317,20 @@ static cinch_table_error store(
   default: break;
   }
   float *value = row + table->places[place];
-  if (is_missing(table, cell)) {
+  bool missing = is_missing(table, part, cell);
+  bool is_number = false;
+  double number = 0;
+  int64_t decimals = 0;
+  if (!missing && (table->uses[place] == cinch_number || table->missing_numbers)) {
+    is_number = scan_number(cell.at, cell.end, &number, &decimals) == cell.end;
+    missing = is_number && table->missing_numbers && is_missing_number(table, part, number);
+  }
+  if (missing) {
     if (!column->missing++) column->missing_line = line;
     set_tag(value, 0);
     return cinch_no_error;
   }
-  double number;
-  int64_t decimals;
-  if (table->uses[place] == cinch_number && scan_number(cell.at, cell.end, &number, &decimals) == cell.end) {
+  if (table->uses[place] == cinch_number && is_number) {
     *value = (float)number;
     if (!__builtin_isfinite(*value)) return cinch_unfit_number;
     column->numbers++;

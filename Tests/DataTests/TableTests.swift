@@ -223,6 +223,24 @@ import Testing
     #expect(whole.text != holed.text)
   }
 
+  /// Numbers for missing cells are told however they are spelt, in columns of text as well.
+  @Test func missingNumbersHaveSpellings() throws {
+    let text = "a,b,c\n-999.0,1,x\n2,-9.99e2,-999\n3,4,y\n5,6,-999.00\n"
+    let data = try load(text) { $0.missing = ["-999"] }
+    #expect(data.observed?.values == [0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0])
+    #expect(data.schema?.columns.map(\.kind) == [.number, .number, .binary(["x", "y"])])
+    let later = try load("a,b,c\n-999.000,1,y\n") { $0.schema = data.schema }
+    #expect(later.observed?.values == [0, 1, 1])
+    #expect(try load("a,b\n-999.5,1\n2,3\n") { $0.missing = ["-999"] }.observed == nil)
+    let folder = try TemporaryFolder()
+    var source = DataSource(try folder.file("t.csv", text: text))
+    source.options.missing = ["-999"]
+    let rewriter = try TableRewriter(source, try #require(data.schema))
+    try rewriter.write(to: folder.path + "/u.csv") { _, _, isMissing in isMissing ? "?" : nil }
+    #expect(
+      try FileBytes.read(folder.path + "/u.csv") == Array("a,b,c\n?,1,x\n2,?,?\n3,4,y\n5,6,?\n".utf8))
+  }
+
   /// Neither of a file nor of a caller.
   @Test func whatIsNoSchemaIsRefused() throws {
     func schema(_ kind: TableColumn.Kind, fill: Double? = nil, decimals: Int? = nil) -> TableSchema {
@@ -347,6 +365,12 @@ import Testing
     }
     let coarse = far.withLock { $0 }
     #expect(coarse.count == 2 && coarse.allSatisfy { $0.hasPrefix("column 'time' of '") }, "\(coarse)")
+    let unmet = Mutex<[String]>([])
+    try LoadProgress.observed({ _ in }, noting: { note in unmet.withLock { $0.append(note) } }) {
+      _ = try load("a,b\n-9.0,2\n3,4\n") { $0.missing = ["-9", "-99", "none"] }
+    }
+    let unmetNotes = unmet.withLock { $0 }
+    #expect(unmetNotes.count == 1 && unmetNotes[0].contains("is '-99' or 'none', which missing ones"), "\(unmetNotes)")
     let later = "sex,weight,length,island,id,age\nfemale,1,3,Dream,a,2\n"
     let told = try notes(later, schema: data.schema)
     #expect(told.count == 1 && told[0].hasPrefix("ignored the columns weight, age of '"), "\(told)")

@@ -160,6 +160,8 @@ typedef struct {
   /// Texts that say that a cell has no value, one after the other; the bytes that any of them begins with.
   const uint8_t *missing;
   const int64_t *missing_ends;
+  /// What number each of them spells, which cells may spell otherwise, NaN where it is none; NULL where all are none.
+  const double *missing_numbers;
   int64_t missing_count, longest_missing;
   bool begins_missing[256];
 } cinch_table;
@@ -197,6 +199,8 @@ typedef struct {
   float *values;
   int32_t *labels;
   int64_t rows;
+  /// Of each text for missing cells, whether there is one.
+  bool *missing_met;
   /// Of each column of the table.
   cinch_table_column *columns;
   /// Of the first row, counted as the caller counts.

@@ -32,6 +32,23 @@ struct TableSelection {
   }
 }
 
+/// What says that a cell of a table has no value: texts, and the numbers that they spell, however a cell spells these.
+struct MissingCells {
+  /// In their order.
+  let texts: [String]
+  /// Of each text; NaN where it is none, and where it is NaN, which its spellings tell.
+  let numbers: [Double]
+
+  init(_ more: [String]?) {
+    texts = TableReader.missing.union(more ?? []).sorted()
+    numbers = texts.map { number($0.utf8) ?? .nan }
+  }
+
+  func contains(_ cell: [UInt8]) -> Bool {
+    texts.contains { $0.utf8.elementsEqual(cell) } || number(cell).map(numbers.contains) ?? false
+  }
+}
+
 /// A table: numbers, and columns of text, whose texts become numbers.
 struct TableReader {
   private(set) var values: [Float] = []
@@ -75,9 +92,10 @@ struct TableReader {
         "took line 1 of '\(path)' for a sample, as there are numbers in it: say that there is a header where it names the columns"
       )
     }
+    let missing = MissingCells(selection.missing)
     let scan = try TableScan(
       names: self.header.named, uses: uses(selection), features: places,
-      missing: Self.missing.union(selection.missing ?? []), separator: self.header.separator, path: path)
+      missing: missing, separator: self.header.separator, path: path)
     let parts = try file.withUnsafeBytes { [start = self.header.start, separator = self.header.separator] source in
       let blocks = try TableBlocks(file, source, from: start, separator: separator, size: blockSize, path: path)
       let isSmall = source.count <= blockSize
@@ -86,6 +104,8 @@ struct TableReader {
     guard parts.contains(where: { $0.rows > 0 }) else {
       throw CinchError.badData("'\(path)' has a header but no rows: add at least one.")
     }
+    // Later tables of a run may well have none.
+    if selection.schema == nil { note(selection.missing ?? [], of: missing, notIn: parts) }
     let columns = try columns(of: parts, selection)
     try take(parts, columns)
     takeLabels(parts)
@@ -292,6 +312,17 @@ struct TableReader {
           + "or do without it by \(.drop, column).")
     }
     return place
+  }
+
+  /// Tells which texts for missing cells no cell is.
+  private func note(_ given: [String], of missing: MissingCells, notIn parts: [TablePart]) {
+    let unmet = given.filter { text in
+      guard let index = missing.texts.firstIndex(of: text) else { return false }
+      return !parts.contains { $0.hasMissing(index) }
+    }
+    guard !unmet.isEmpty else { return }
+    let list = unmet.map { "'\($0)'" }.joined(separator: " or ")
+    LoadProgress.note("no cell of '\(path)' is \(list), which missing ones were said to be")
   }
 
   /// Tells which columns are passed over.

@@ -31,7 +31,7 @@ package struct TableRewriter {
       let bytes = raw.assumingMemoryBound(to: UInt8.self)
       var selection = TableSelection(options)
       selection.schema = schema
-      let missing = TableReader.missing.union(selection.missing ?? [])
+      let missing = MissingCells(selection.missing)
       let table = try TableReader(places: bytes, header: options.header, selection, path: path)
       try AtomicFile.write(to: target) { file in
         var reader = table.rows(of: bytes)
@@ -44,7 +44,7 @@ package struct TableRewriter {
             let start = reader.position
             let old = try reader.text(column: found)
             if let column = table.column(at: found),
-              let new = try cell(row, column, missing.contains(String(decoding: old, as: UTF8.self)))
+              let new = try cell(row, column, missing.contains(old))
             {
               text += bytes[copied..<start]
               text += Array(CSVWriter.field(new).utf8)

@@ -14,6 +14,7 @@ final class TableScan: @unchecked Sendable {
   private let places: UnsafeMutableBufferPointer<Int64>
   private let missing: UnsafeMutableBufferPointer<UInt8>
   private let missingEnds: UnsafeMutableBufferPointer<Int64>
+  private let missingNumbers: UnsafeMutableBufferPointer<Double>
   private var table = cinch_table()
 
   /// Values in a row of a part.
@@ -24,7 +25,7 @@ final class TableScan: @unchecked Sendable {
   ///   - uses: what becomes of each.
   ///   - features: the columns that are features, in the order of their values.
   ///   - missing: what a cell is that has no value.
-  init(names: [String], uses: [cinch_use], features: [Int], missing: Set<String>, separator: UInt8, path: String) {
+  init(names: [String], uses: [cinch_use], features: [Int], missing: MissingCells, separator: UInt8, path: String) {
     self.path = path
     self.names = names
     self.separator = separator
@@ -33,7 +34,7 @@ final class TableScan: @unchecked Sendable {
     places = .allocate(capacity: uses.count)
     places.initialize(repeating: 0)
     for (place, column) in features.enumerated() { places[column] = Int64(place) }
-    let texts = missing.sorted().map { Array($0.utf8) }
+    let texts = missing.texts.map { Array($0.utf8) }
     self.missing = .allocate(capacity: max(1, texts.joined().count))
     _ = self.missing.initialize(from: texts.joined())
     missingEnds = .allocate(capacity: max(1, texts.count))
@@ -42,6 +43,8 @@ final class TableScan: @unchecked Sendable {
       end += text.count
       missingEnds[index] = Int64(end)
     }
+    missingNumbers = .allocate(capacity: max(1, texts.count))
+    _ = missingNumbers.initialize(from: missing.numbers)
     table.separator = separator
     table.columns = Int64(uses.count)
     table.uses = UnsafePointer(self.uses.baseAddress)
@@ -49,6 +52,8 @@ final class TableScan: @unchecked Sendable {
     table.width = Int64(features.count)
     table.missing = UnsafePointer(self.missing.baseAddress)
     table.missing_ends = UnsafePointer(missingEnds.baseAddress)
+    let hasNumbers = missing.numbers.contains { !$0.isNaN }
+    table.missing_numbers = hasNumbers ? UnsafePointer(missingNumbers.baseAddress) : nil
     table.missing_count = Int64(texts.count)
     table.longest_missing = Int64(texts.map(\.count).max() ?? -1)
     withUnsafeMutableBytes(of: &table.begins_missing) { begins in
@@ -61,6 +66,7 @@ final class TableScan: @unchecked Sendable {
     places.deallocate()
     missing.deallocate()
     missingEnds.deallocate()
+    missingNumbers.deallocate()
   }
 
   /// Threads that read a table together.
@@ -128,7 +134,7 @@ final class TableScan: @unchecked Sendable {
     let rows = min(block.rows, block.bytes.count / max(names.count, 1)) + 2
     let part = try TablePart(
       index: block.index, rows: rows, width: width, columns: names.count, line: block.line,
-      hasLabels: uses.contains(cinch_label), path: path)
+      hasLabels: uses.contains(cinch_label), missing: Int(table.missing_count), path: path)
     let error = withUnsafePointer(to: table) {
       cinch_read_rows($0, block.bytes.baseAddress, Int64(block.bytes.count), &part.state)
     }
@@ -195,7 +201,7 @@ final class TablePart: @unchecked Sendable {
   private var mapped: UnsafeMutableRawBufferPointer?
 
   fileprivate init(
-    index: Int, rows: Int, width: Int, columns: Int, line: Int, hasLabels: Bool, path: String
+    index: Int, rows: Int, width: Int, columns: Int, line: Int, hasLabels: Bool, missing: Int, path: String
   ) throws {
     self.index = index
     self.width = width
@@ -212,6 +218,8 @@ final class TablePart: @unchecked Sendable {
     mapped = UnsafeMutableRawBufferPointer(start: place, count: values)
     state.values = place.assumingMemoryBound(to: Float.self)
     if hasLabels { state.labels = .allocate(capacity: rows) }
+    state.missing_met = .allocate(capacity: max(1, missing))
+    state.missing_met.initialize(repeating: false, count: missing)
     state.columns = .allocate(capacity: columns)
     state.columns.initialize(repeating: cinch_table_column(), count: columns)
     state.line = Int64(line)
@@ -226,6 +234,7 @@ final class TablePart: @unchecked Sendable {
       columns.deallocate()
     }
     state.labels?.deallocate()
+    state.missing_met?.deallocate()
   }
 
   /// Gives back the room that no row took.
@@ -249,6 +258,9 @@ final class TablePart: @unchecked Sendable {
   /// `rows × width`, tags among them.
   var values: UnsafePointer<Float> { UnsafePointer(state.values) }
   var labels: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(start: state.labels, count: rows) }
+
+  /// Whether a cell is what is said of missing ones, by its number among `MissingCells.texts`.
+  func hasMissing(_ index: Int) -> Bool { state.missing_met[index] }
 
   func column(_ place: Int) -> cinch_table_column { state.columns[place] }
   func texts(_ place: Int) -> Texts { Texts(state.columns[place].texts) }
