@@ -183,8 +183,10 @@ extension Recipe {
 
 /// How much several imputations of the same samples differ, cell by cell.
 public struct ImputationSpread: Sendable {
-  private let shares: [Float]
-  private let squares: [Float]
+  /// Sums of squared differences from the mean.
+  private let squares: [Double]
+  /// How many imputations have the text.
+  private let texts: [Int32]
   private let count: Int
 
   /// - Parameter imputations: of the same samples, in the same units.
@@ -196,28 +198,39 @@ public struct ImputationSpread: Sendable {
       throw CinchError.usage("Imputations are compared that are of the same samples: give those that 'complete' made.")
     }
     count = imputations.count
-    var sums = [Float](repeating: 0, count: first.count * first.features)
-    for imputation in imputations {
-      for (index, value) in imputation.values.enumerated() { sums[index] += value }
-    }
-    let means = sums.map { $0 / Float(imputations.count) }
-    var squares = [Float](repeating: 0, count: means.count)
-    for imputation in imputations {
+    var means = [Double](repeating: 0, count: first.count * first.features)
+    var squares = means
+    var texts = [Int32](repeating: 0, count: means.count)
+    // B. P. Welford, "Note on a method for calculating corrected sums of squares and products", Technometrics 4, 1962: sums
+    // of large numbers would lose what they differ by.
+    for (draw, imputation) in imputations.enumerated() {
       for (index, value) in imputation.values.enumerated() {
-        squares[index] += (value - means[index]) * (value - means[index])
+        let difference = Double(value) - means[index]
+        means[index] += difference / Double(draw + 1)
+        squares[index] += difference * (Double(value) - means[index])
+        if value >= 0.5 { texts[index] += 1 }
       }
     }
     self.squares = squares
-    shares = means
+    self.texts = texts
   }
 
-  /// - Parameter cell: its place among all values: of a number or a binary column one, of a category one for each text.
-  /// - Returns: the variance between imputations (0 of a single one); of a category the share of those that do not have the
-  ///   text that most have; nil where the samples have no such cell.
-  public func variance(_ cell: Range<Int>) -> Float? {
-    guard !cell.isEmpty, cell.lowerBound >= 0, cell.upperBound <= shares.count else { return nil }
-    guard cell.count > 1 else { return count > 1 ? squares[cell.lowerBound] / Float(count - 1) : 0 }
-    return 1 - (shares[cell].max() ?? 1)
+  /// - Parameters:
+  ///   - cell: its place among all values: of a number or a binary column one, of a category one for each text.
+  ///   - column: what the cell's column is.
+  /// - Returns: of a number the variance between imputations (0 of a single one), of a text the share of those that do not have
+  ///   the text that most have; nil where the samples have no such cell.
+  public func variance(_ cell: Range<Int>, of column: OutputColumn) -> Float? {
+    guard cell.count == column.width, !cell.isEmpty, cell.lowerBound >= 0, cell.upperBound <= squares.count else {
+      return nil
+    }
+    switch column {
+    case .number: return count > 1 ? Float(squares[cell.lowerBound] / Double(count - 1)) : 0
+    case .binary:
+      let share = Int(texts[cell.lowerBound])
+      return Float(min(share, count - share)) / Float(count)
+    case .category: return Float(count - Int(texts[cell].max() ?? 0)) / Float(count)
+    }
   }
 }
 

@@ -102,7 +102,23 @@ import Testing
     #expect(try RubinEstimate.of([completed(2, 4)], data: data)[0].between == 0)
     #expect(throws: CinchError.self) { try RubinEstimate.of([], data: data) }
     let spread = try ImputationSpread([completed(2, 4), completed(5, 4)])
-    #expect(spread.variance(4..<5) == 4.5 && spread.variance(1..<2) == 0 && spread.variance(6..<7) == nil)
+    #expect(spread.variance(4..<5, of: .number) == 4.5 && spread.variance(1..<2, of: .number) == 0)
+    #expect(spread.variance(6..<7, of: .number) == nil && spread.variance(4..<5, of: .category(3)) == nil)
+  }
+
+  /// Large numbers that differ by little, and columns of two texts and of more.
+  @Test func spreadsAreOfTheColumnsKind() throws {
+    let numbers: [Float] = [16_777_216, 16_777_218, 16_777_220, 16_777_218]
+    let draws = try numbers.enumerated().map { draw, number in
+      let texts: [Float] = draw == 0 ? [1, 1, 0, 0] : draw < 3 ? [0, 1, 0, 0] : [0, 0, 0, 1]
+      return try Dataset(values: [number] + texts, count: 1, features: 5)
+    }
+    let spread = try ImputationSpread(draws)
+    #expect(spread.variance(0..<1, of: .number) == Float(8.0 / 3))
+    #expect(spread.variance(1..<2, of: .binary) == 0.25 && spread.variance(2..<3, of: .binary) == 0.25)
+    #expect(spread.variance(2..<5, of: .category(3)) == 0.25)
+    let same = try ImputationSpread(Array(repeating: draws[0], count: 7))
+    #expect(same.variance(0..<1, of: .number) == 0 && same.variance(2..<5, of: .category(3)) == 0)
   }
 
   /// Numbers by hand.

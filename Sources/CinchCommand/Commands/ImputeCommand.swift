@@ -195,7 +195,8 @@ struct ImputeCommand: ParsableCommand {
     let ranges = schema.ranges
     try writer.write(to: Self.name(output, "variance")) { row, column, isMissing in
       let (start, range) = (row * schema.features, ranges[column])
-      let variance = spread.variance(start + range.lowerBound..<start + range.upperBound)
+      let cell = start + range.lowerBound..<start + range.upperBound
+      let variance = spread.variance(cell, of: schema.columns[column].kind.output)
       return isMissing ? "\(variance ?? 0)" : "0"
     }
     try tell(data, try RubinEstimate.of(draws, data: data), output)
