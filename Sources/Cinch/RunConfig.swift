@@ -195,6 +195,18 @@ public struct RunConfig: Sendable, Hashable {
     return (schema.columns.map(\.name), { schema.cells(values[$0 * features..<($0 + 1) * features]) })
   }
 
+  /// The numbers of the run's columns, from 1, where its table has no row of names: they are told by their places. Nil of any
+  /// other table.
+  package var columnNumbers: [Int]? {
+    // Without being told, a row of numbers is not taken for names.
+    guard let options = data?.options, let schema = options.schema, options.header != .present else { return nil }
+    let numbers = schema.columns.compactMap { Int($0.name) }.filter { (1...Self.mostColumns).contains($0) }
+    return Set(numbers).count == schema.columns.count ? numbers : nil
+  }
+
+  /// Places that a row without names is written with at most.
+  package static var mostColumns: Int { 1 << 20 }
+
   /// The model's output as a file of it holds it: in the units, the shape and the order of the run's data.
   ///
   /// - Returns: the values, and one sample's shape.

@@ -106,6 +106,76 @@ import Testing
     #expect(try lines("c.csv")[0] == "id,class" && lines("c.csv")[90].hasPrefix("b89,"))
   }
 
+  /// What is sampled of a table is a table.
+  @Test func samplesAreRowsOfTheTable() async throws {
+    let sandbox = try Sandbox()
+    try writeBirds(sandbox)
+    let trained = try await sandbox.run(
+      line: "train vae --data birds.csv --drop id --scale minmax --layers 5,4,2 --epochs 1 --device reference --out run"
+    )
+    #expect(trained.status == 0, "\(trained.errors)")
+    #expect(try await sandbox.run(line: "sample run -n 3 -o x.csv").status == 0)
+    let lines = String(decoding: try sandbox.bytes("x.csv"), as: UTF8.self).split(separator: "\n")
+    #expect(
+      lines.count == 4 && lines[0] == "island,length,sex"
+        && ["male", "female"].contains(lines[1].split(separator: ",").last))
+  }
+
+  /// Columns without names are found by their places, so they are written there, and without names.
+  @Test func tablesWithoutNamesAreReadBack() async throws {
+    let sandbox = try Sandbox()
+    try writeBirds(sandbox)
+    let text = String(decoding: try sandbox.bytes("birds.csv"), as: UTF8.self)
+    let rows = text.split(separator: "\n").dropFirst()
+    try sandbox.write(rows.joined(separator: "\n") + "\n", to: "bare.csv")
+    for (options, cells) in [
+      ("--columns 4,3", ["", "", "n", "s"]), ("--id-column 1 --columns 4,3", ["b0", "", "n", "s"]),
+      ("--id-column 1 --columns 3,2", ["b0", "i", "n"]),
+    ] {
+      let trained = try await sandbox.run(
+        line:
+          "train deep --data bare.csv \(options) --layers \(cells.count == 3 ? 4 : 2),1 --epochs 1 --device reference --out run"
+      )
+      #expect(trained.status == 0, "\(trained.errors)")
+      #expect(try await sandbox.run(line: "reconstruct run -o x.csv").status == 0)
+      let lines = String(decoding: try sandbox.bytes("x.csv"), as: UTF8.self).split(separator: "\n")
+      #expect(lines.count == 90)
+      let first = lines[0].split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      #expect(first.count == cells.count)
+      for (cell, wanted) in zip(first, cells) {
+        switch wanted {
+        case "n": #expect(Double(cell) != nil, "\(lines[0])")
+        case "s": #expect(["male", "female"].contains(cell), "\(lines[0])")
+        case "i": #expect(["Biscoe", "Dream", "Torgersen"].contains(cell), "\(lines[0])")
+        default: #expect(cell == wanted, "\(lines[0])")
+        }
+      }
+      let back = try await sandbox.run(line: "encode run --data x.csv -o codes.csv")
+      #expect(back.status == 0, "\(back.errors)")
+      let decoded = try await sandbox.run(line: "decode run --codes codes.csv -o y.csv")
+      #expect(decoded.status == 0, "\(decoded.errors)")
+      for name in ["run", "x.csv", "codes.csv", "y.csv"] {
+        try FileManager.default.removeItem(atPath: sandbox.path(name))
+      }
+    }
+  }
+
+  /// An id column that is called as the first code is.
+  @Test func codesKeepNamesOfAnyTitle() async throws {
+    let sandbox = try Sandbox()
+    try writeBirds(sandbox)
+    let text = String(decoding: try sandbox.bytes("birds.csv"), as: UTF8.self)
+    try sandbox.write(text.replacing("id,island", with: "code_1,island"), to: "own.csv")
+    let trained = try await sandbox.run(
+      line: "train deep --data own.csv --id-column code_1 --layers 5,2 --epochs 1 --device reference --out run")
+    #expect(trained.status == 0, "\(trained.errors)")
+    #expect(try await sandbox.run(line: "encode run -o codes.csv").status == 0)
+    let decoded = try await sandbox.run(line: "decode run --codes codes.csv -o y.csv")
+    #expect(decoded.status == 0, "\(decoded.errors)")
+    let lines = String(decoding: try sandbox.bytes("y.csv"), as: UTF8.self).split(separator: "\n")
+    #expect(lines.count == 91 && lines[0].hasPrefix("code_1,island") && lines[90].hasPrefix("b89,"))
+  }
+
   /// A named recipe is as narrow as a table asks for, and what is wider on request is told.
   @Test func layersFollowTheTable() async throws {
     let sandbox = try Sandbox()

@@ -90,7 +90,8 @@ struct OutputOptions: ParsableArguments {
 
   static func write(_ samples: Dataset, names: SampleNames?, of config: RunConfig, to output: String) throws {
     if output.hasSuffix(".csv"), let table = try config.tableRows(samples) {
-      try NamedRows(names).write(columns: table.names, rows: samples.count, to: output, table.row)
+      try NamedRows(names).write(
+        columns: table.names, numbers: config.columnNumbers, rows: samples.count, to: output, table.row)
       return try Output.result("saved     \(output)   (\(NumberText.counted(samples.count, "row")))")
     }
     let (values, shape) = try config.inFiles(samples)
@@ -248,7 +249,7 @@ struct DecodeCommand: ParsableCommand {
     commandName: "decode", abstract: "Writes the samples that codes stand for.",
     discussion: """
       Samples have the shape, layout and units of the training samples: minmax, standard and zca scaling are undone, \
-      bytes stay in [0, 1].
+      bytes stay in [0, 1]. Of a run that was trained on a table .csv files have its columns, texts among them.
       """)
 
   @OptionGroup var runOptions: RunOptions

@@ -12,7 +12,7 @@ struct SampleCommand: ParsableCommand {
 
       The result is a picture in the run's folder, samples.png; or what --output names: an array (.npy, .csv), a picture \
       (.png), or a folder of pictures, one for each sample. In arrays samples have the shape, layout and units of the \
-      training samples.
+      training samples; of a run that was trained on a table .csv files have its columns, texts among them.
       """)
 
   @OptionGroup var runOptions: RunOptions
@@ -135,8 +135,7 @@ struct SampleCommand: ParsableCommand {
   private func write(_ samples: Dataset, _ config: RunConfig, columns: Int?, caption: String) throws {
     let path = output ?? RunFolder(runOptions.run).path + "/samples.png"
     if path.hasSuffix(".npy") || path.hasSuffix(".csv") {
-      let (values, shape) = try config.inFiles(samples)
-      return try OutputOptions.write(values, shape: Shape([samples.count] + shape.dimensions), to: path)
+      return try OutputOptions.write(samples, names: nil, of: config, to: path)
     }
     let identity = config.identity?.metadata ?? [:]
     let samples = try config.restored(samples)

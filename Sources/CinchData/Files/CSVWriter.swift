@@ -34,11 +34,26 @@ public struct CSVWriter: Sendable, Hashable {
   package static func write(
     columns: [String], rows count: Int, to path: String, _ row: (Int) throws -> [String]
   ) throws {
+    let header = columns.map(field).joined(separator: ",") + "\n"
+    try write(header, width: columns.count, rows: count, to: path, row)
+  }
+
+  /// The same without names.
+  /// - Parameter width: how many columns there are.
+  package static func write(
+    width: Int, rows count: Int, to path: String, _ row: (Int) throws -> [String]
+  ) throws {
+    try write("", width: width, rows: count, to: path, row)
+  }
+
+  private static func write(
+    _ header: String, width: Int, rows count: Int, to path: String, _ row: (Int) throws -> [String]
+  ) throws {
     try AtomicFile.write(to: path) { file in
-      var text = columns.map(field).joined(separator: ",") + "\n"
+      var text = header
       for index in 0..<count {
         let fields = try row(index)
-        guard fields.count == columns.count else { throw misfit(fields.count, columns.count) }
+        guard fields.count == width else { throw misfit(fields.count, width) }
         text += fields.map(field).joined(separator: ",") + "\n"
         if text.utf8.count > 1 << 20 {
           try file.write(text)
