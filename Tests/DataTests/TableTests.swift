@@ -136,6 +136,14 @@ import Testing
     expectError("line 2, column 1 is not UTF-8") { _ = try Dataset.load(folder.path + "/x.csv", options: options) }
   }
 
+  @Test func endingsMayBeCapitals() throws {
+    let folder = try TemporaryFolder()
+    let table = Array("a,b\n1,2\n".utf8)
+    #expect(try Dataset.load(try folder.file("T.CSV", table)).columnNames == ["a", "b"])
+    #expect(try Dataset.load(try folder.file("T.Csv.GZ", gzip(table))).values == [1, 2])
+    #expect(try Dataset.columnNames(of: folder.path + "/T.Csv.GZ") == ["a", "b"])
+  }
+
   @Test func columnsAreChosen() throws {
     #expect(try load(Self.birds) { $0.columns = ["length"] }.values == [39.1, 37.5, 40, 41.25])
     #expect(try load(Self.birds) { $0.columns = ["4", "3"] }.values.prefix(2) == [1, 39.1])

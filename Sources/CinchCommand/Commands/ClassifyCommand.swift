@@ -24,7 +24,7 @@ struct ClassifyCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    if let output, !output.hasSuffix(".csv") {
+    if let output, !output.isNamed(".csv") {
       throw CinchError.usage("The output '\(output)' is no .csv: name a file that ends so.")
     }
     try overwriting.requireFree(output)

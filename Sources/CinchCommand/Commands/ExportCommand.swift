@@ -38,8 +38,8 @@ struct ExportCommand: ParsableCommand {
   @OptionGroup var overwriting: OverwriteOptions
 
   func run() throws {
-    let isONNX = output.hasSuffix(".onnx")
-    guard isONNX || output.hasSuffix(".safetensors") else {
+    let isONNX = output.isNamed(".onnx")
+    guard isONNX || output.isNamed(".safetensors") else {
       throw CinchError.usage(
         "The output '\(output)' is neither .onnx nor .safetensors: name a file that ends with one of these.")
     }

@@ -30,7 +30,7 @@ struct ImportCommand: ParsableCommand {
 
   func run() throws {
     // What is no file is a name, unless it looks like a file's.
-    let isFile = FileManager.default.fileExists(atPath: recipe) || recipe.contains("/") || recipe.hasSuffix(".json")
+    let isFile = FileManager.default.fileExists(atPath: recipe) || recipe.contains("/") || recipe.isNamed(".json")
     let recipe = try isFile ? Recipe.load(recipe) : Recipe.named(recipe)
     if let output { try RunFolder(output).requireNoRun() }
     let (model, begun) = try Autoencoder.imported(file, as: recipe, on: deviceOptions.device ?? .automatic)

@@ -121,7 +121,7 @@ struct ImputeCommand: ParsableCommand {
     guard trained == nil || save == nil else {
       throw CinchError.usage("--save names a new run, --run an old one: give one.")
     }
-    if let output, !output.hasSuffix(".csv"), !output.hasSuffix(".tsv") {
+    if let output, !output.isNamed(".csv"), !output.isNamed(".tsv") {
       throw CinchError.usage(
         "The output '\(output)' is neither .csv nor .tsv: name a file that ends with one of these.")
     }

@@ -52,7 +52,7 @@ struct OutputOptions: ParsableArguments {
   }
 
   static func requireKnownEnding(_ output: String) throws {
-    guard output.hasSuffix(".npy") || output.hasSuffix(".csv") else {
+    guard output.isNamed(".npy") || output.isNamed(".csv") else {
       throw CinchError.usage(
         "The output '\(output)' is neither .npy nor .csv: name a file that ends with one of these.")
     }
@@ -68,12 +68,12 @@ struct OutputOptions: ParsableArguments {
   static func write(
     _ values: [Float], shape: Shape, names: SampleNames? = nil, column: String = "feature", to output: String
   ) throws {
-    if output.hasSuffix(".csv"), let names {
+    if output.isNamed(".csv"), let names {
       let width = shape.columns
       try NamedRows(names).write(
         columns: (1...width).map { "\(column)_\($0)" }, rows: values.count / width, to: output
       ) { row in values[row * width..<(row + 1) * width].map { "\($0)" } }
-    } else if output.hasSuffix(".csv") {
+    } else if output.isNamed(".csv") {
       try CSVWriter.write(values: values, features: shape.columns, to: output)
     } else {
       try NPY.write(values: values, shape: shape, to: output)
@@ -89,7 +89,7 @@ struct OutputOptions: ParsableArguments {
   }
 
   static func write(_ samples: Dataset, names: SampleNames?, of config: RunConfig, to output: String) throws {
-    if output.hasSuffix(".csv"), let table = try config.tableRows(samples) {
+    if output.isNamed(".csv"), let table = try config.tableRows(samples) {
       try NamedRows(names).write(
         columns: table.names, numbers: config.columnNumbers, rows: samples.count, to: output, table.row)
       return try Output.result("saved     \(output)   (\(NumberText.counted(samples.count, "row")))")

@@ -64,7 +64,7 @@ struct SampleCommand: ParsableCommand {
 
   private func requirePlace() throws {
     guard let output else { return }
-    if [".npy", ".csv", ".png"].contains(where: output.hasSuffix) { return try overwriting.requireFree(output) }
+    if [".npy", ".csv", ".png"].contains(where: output.isNamed) { return try overwriting.requireFree(output) }
     // What is in a folder may be replaced where the user says so.
     if !overwriting.overwrite { _ = try ImageFolderOutput(output) }
   }
@@ -134,12 +134,12 @@ struct SampleCommand: ParsableCommand {
 
   private func write(_ samples: Dataset, _ config: RunConfig, columns: Int?, caption: String) throws {
     let path = output ?? RunFolder(runOptions.run).path + "/samples.png"
-    if path.hasSuffix(".npy") || path.hasSuffix(".csv") {
+    if path.isNamed(".npy") || path.isNamed(".csv") {
       return try OutputOptions.write(samples, names: nil, of: config, to: path)
     }
     let identity = config.identity?.metadata ?? [:]
     let samples = try config.restored(samples)
-    if path.hasSuffix(".png") {
+    if path.isNamed(".png") {
       let picture = try RunFolder.picture(of: samples, shape: config.shape, columns: columns, caption: caption)
       try PNG.write(picture, texts: identity, to: path)
     } else {

@@ -107,10 +107,10 @@ struct ScoreCommand: ParsableCommand {
 
   /// Before any work is done.
   private func check() throws {
-    if let output, !output.hasSuffix(".csv") {
+    if let output, !output.isNamed(".csv") {
       throw CinchError.usage("The output '\(output)' is no .csv: name a file that ends so.")
     }
-    if let picture, !picture.hasSuffix(".png") {
+    if let picture, !picture.isNamed(".png") {
       throw CinchError.usage("The picture '\(picture)' is no .png: name a file that ends so.")
     }
     try overwriting.requireFree(output, picture)

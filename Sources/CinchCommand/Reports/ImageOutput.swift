@@ -40,10 +40,10 @@ struct ImageOutput {
       return
     }
     try overwriting.requireFree(output)
-    if output.hasSuffix(".png") {
+    if output.isNamed(".png") {
       place = .picture(output)
     } else {
-      guard output.hasSuffix(".npy") || output.hasSuffix(".csv") else {
+      guard output.isNamed(".npy") || output.isNamed(".csv") else {
         throw CinchError.usage(
           "The output '\(output)' is neither .npy nor .csv nor .png, nor a folder: name a file that ends with one of these."
         )

@@ -167,7 +167,8 @@ extension Dataset {
     try requireNoImageOptions(options, source)
     let isGzip = Gzip.isGzip(file)
     let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: source) : file.prefix(16)
-    let format = try format(start: start, path: isGzip && source.hasSuffix(".gz") ? String(source.dropLast(3)) : source)
+    let format = try format(
+      start: start, path: isGzip && source.lowercased().hasSuffix(".gz") ? String(source.dropLast(3)) : source)
     if format != .csv { try requireNoTableOptions(options, source) }
     if format != .npz { try requireNoArray(options, source) }
     switch format {
@@ -199,7 +200,7 @@ extension Dataset {
     guard FileBytes.exists(path), !FileBytes.isFolder(path) else { return nil }
     let file = try FileContents(contentsOf: path)
     let start = Gzip.isGzip(file) ? try Gzip.prefix(of: file, count: 16, path: path) : file.prefix(16)
-    let isPacked = Gzip.isGzip(file) && path.hasSuffix(".gz")
+    let isPacked = Gzip.isGzip(file) && path.lowercased().hasSuffix(".gz")
     guard ImageFile.format(start: file.prefix(8)) == nil,
       try format(start: start, path: isPacked ? String(path.dropLast(3)) : path) == .csv
     else { return nil }
@@ -284,7 +285,7 @@ extension Dataset {
     if NPY.isNPY(start) { return .npy }
     if Zip.isZip(start) { return .npz }
     if IDX.isIDX(start) { return .idx }
-    let name = FileBytes.name(path)
+    let name = FileBytes.name(path).lowercased()
     if name.hasSuffix(".npy") { return .npy }
     if name.hasSuffix(".npz") { return .npz }
     if name.hasSuffix(".idx") || name.hasSuffix("-ubyte") { return .idx }
