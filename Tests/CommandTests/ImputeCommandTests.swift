@@ -111,7 +111,7 @@ import Testing
     let line = "train denoising --data birds.csv --missing -9 --drop id,note --device reference --epochs 2 --out run"
     let outcome = try await sandbox.run(line: line)
     #expect(outcome.status == 0, "\(outcome.errors)")
-    #expect(outcome.errors.contains("mixed"))
+    #expect(outcome.errors.contains("mixed") && outcome.errors.contains(", standard scaling"), "\(outcome.errors)")
     let config = String(decoding: try sandbox.bytes("run/config.json"), as: UTF8.self)
     #expect(config.contains(#""loss" : "mixed""#) && config.contains(#""kind" : "standard""#))
     let other = try await sandbox.run(

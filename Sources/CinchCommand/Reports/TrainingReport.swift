@@ -36,7 +36,9 @@ struct TrainingReport {
       let shape = recipe.image == nil ? NumberText.grouped(recipe.input) : "\(recipe.inputShape)"
       let samples = "\(run.training.name) \(NumberText.grouped(run.training.count)) × \(shape)"
       let held = run.validation.map { " + \(NumberText.grouped($0.count)) for validation" } ?? ""
-      header("device", "\(device.identifier)  \(device.name) (\(device.detail))", "data", samples + held)
+      // Of a table with texts nobody has chosen it.
+      let scaling = run.config.scaling.map { $0.kind.isFitted ? ", \($0.kind.rawValue) scaling" : "" } ?? ""
+      header("device", "\(device.identifier)  \(device.name) (\(device.detail))", "data", samples + held + scaling)
       header(
         "model",
         "\(try recipe.layersText()) \(recipe.activationsText), \(NumberText.grouped(parameters)) parameters",
