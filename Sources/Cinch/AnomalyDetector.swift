@@ -42,6 +42,8 @@ public struct AnomalyDetector: Sendable {
   public let missing: CinchError.Message?
   /// What was kept last; nil before that.
   public private(set) var kept: Threshold?
+  /// Whether what was kept could not be read, so that a threshold that was set is lost.
+  public let wasDamaged: Bool
   private let folder: RunFolder
   private let metadata: [String: String]
 
@@ -67,8 +69,8 @@ public struct AnomalyDetector: Sendable {
     run = config
     metadata = try Self.metadata(of: config, try model.parameters())
     let stored = folder.storedScores(metadata)
-    kept = stored?.threshold
-    if let scores = stored?.training {
+    (kept, wasDamaged) = (stored.threshold, stored.isDamaged)
+    if let scores = stored.training {
       (training, missing) = (scores, nil)
       return
     }
@@ -208,20 +210,21 @@ extension AnomalyDetector {
 }
 
 extension RunFolder {
-  /// Nil where there is no file, or none that belongs here: it can be made again.
+  /// Nothing where there is no file, or none that belongs here: it can be made again.
   fileprivate func storedScores(
     _ metadata: [String: String]
-  ) -> (training: ScoreDistribution?, threshold: AnomalyDetector.Threshold?)? {
-    guard has(.scores), let file = try? Safetensors(contentsOf: path(of: .scores)),
-      metadata.allSatisfy({ file.metadata[$0.key] == $0.value })
-    else { return nil }
+  ) -> (training: ScoreDistribution?, threshold: AnomalyDetector.Threshold?, isDamaged: Bool) {
+    guard has(.scores) else { return (nil, nil, false) }
+    guard let file = try? Safetensors(contentsOf: path(of: .scores)) else { return (nil, nil, true) }
+    guard metadata.allSatisfy({ file.metadata[$0.key] == $0.value }) else { return (nil, nil, false) }
     var training: ScoreDistribution?
     if case .float64(let scores)? = file[AnomalyDetector.scoresName]?.storage {
       training = try? ScoreDistribution(scores)
     }
-    let value = file.metadata[AnomalyDetector.thresholdKey].flatMap { Double($0) }
+    let text = file.metadata[AnomalyDetector.thresholdKey]
+    let value = text.flatMap { Double($0) }
     let rule = file.metadata[AnomalyDetector.ruleKey].flatMap { AnomalyDetector.Rule($0) }
-    guard let value, let rule, value.isFinite else { return (training, nil) }
-    return (training, AnomalyDetector.Threshold(value: value, rule: rule))
+    guard let value, let rule, value.isFinite else { return (training, nil, text != nil) }
+    return (training, AnomalyDetector.Threshold(value: value, rule: rule), false)
   }
 }

@@ -68,6 +68,14 @@ import Testing
     #expect(try await threshold("") == set)
     #expect(try await threshold("--false-alarms 0.01") == usual)
     #expect(try await threshold("") == usual)
+    // What cannot be read is told once.
+    #expect(try await threshold("--contamination 0.05") == set)
+    try sandbox.write("no scores", to: "run/scores.safetensors")
+    let damaged = try await sandbox.run(line: "score run \(data)")
+    #expect(damaged.status == 0 && damaged.errors.contains("a threshold that was set"), "\(damaged.errors)")
+    let again = try await sandbox.run(line: "score run \(data)")
+    #expect(again.status == 0 && again.errors.isEmpty, "\(again.errors)")
+    #expect(try await threshold("") == usual)
   }
 
   @Test func featuresAndNamesAreThere() async throws {

@@ -74,6 +74,11 @@ struct ScoreCommand: ParsableCommand {
         "A Boltzmann machine's free energy is no sum over features: leave --per-feature out, or train another recipe.")
     }
     var detector = try LoadReport.observing(quiet: false) { try AnomalyDetector(runOptions.run, model) }
+    if detector.wasDamaged {
+      Diagnostics.logger().notice(
+        "the run's scores.safetensors was damaged: a threshold that was set by --false-alarms or --contamination is lost"
+      )
+    }
     try detector.requireSamples(of: rule)
     let data = try dataOptions.load(for: config)
     let isAnomaly = try data.anomalies(normal: normal)
