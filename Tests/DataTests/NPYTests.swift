@@ -46,8 +46,17 @@ import Testing
       expectError(part) { _ = try read(npy(text, data: data, version: version)) }
     }
     expect("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }", "numpy.ascontiguousarray")
-    expect("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 1), }", "astype('float32')")
-    expect("{'descr': '|O', 'fortran_order': False, 'shape': (2, 1), }", "“|O”")
+    expect(
+      "{'descr': '<f2', 'fortran_order': False, 'shape': (2, 1), }",
+      "“<f2”, which is not supported: save it again after array.astype")
+    expect(
+      "{'descr': '<c8', 'fortran_order': False, 'shape': (2, 1), }",
+      "“<c8”, complex numbers: save their real and imaginary parts")
+    for type in ["|O", "<U3", "|S4"] {
+      expect(
+        "{'descr': '\(type)', 'fortran_order': False, 'shape': (2, 1), }",
+        "“\(type)”, texts or objects, which are no numbers: save numbers, or a table as CSV")
+    }
     expect("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4,), }", "named fields")
     expect("{'descr': [('größe', '<f4')], 'fortran_order': False, 'shape': (4,), }", "named fields", version: 3)
     expect("{'größe': '<f4', 'fortran_order': False, 'shape': (4,), }", "“größe”", version: 3)

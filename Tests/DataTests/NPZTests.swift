@@ -111,7 +111,7 @@ import Testing
       _ = try Dataset.load(try folder.file("a.npy", Self.array), options: options)
     }
     expectError("a.npz:a'", "array.astype('float32')") {
-      let text = "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }"
+      let text = "{'descr': '<f2', 'fortran_order': False, 'shape': (1,), }"
       _ = try load(Self.archive(("a", npy(text, data: [UInt8](repeating: 0, count: 8)))))
     }
   }

@@ -91,10 +91,25 @@ public enum NPY {
     case ">i4": (.int32, true)
     case "<i8", "=i8": (.int64, false)
     case ">i8": (.int64, true)
+    default: throw refusal(of: descriptor, path)
+    }
+  }
+
+  private static func refusal(of descriptor: String, _ path: String) -> CinchError {
+    let type = excerpt(descriptor.utf8)
+    switch descriptor.first(where: { !"<>=|".contains($0) }) {
+    case "U", "S", "O":
+      return .badData(
+        "'\(path)' holds elements of type \(type), texts or objects, which are no numbers: save numbers, or a table as CSV."
+      )
+    case "c":
+      return .badData(
+        "'\(path)' holds elements of type \(type), complex numbers: save their real and imaginary parts as numbers of their own."
+      )
     default:
-      throw CinchError.badData(
-        "'\(path)' holds elements of type \(excerpt(descriptor.utf8)), which is not supported: "
-          + "save it again after array.astype('float32').")
+      return .badData(
+        "'\(path)' holds elements of type \(type), which is not supported: save it again after array.astype('float32')."
+      )
     }
   }
 
