@@ -81,6 +81,22 @@ import Testing
     #expect(mode(path) & ~mode(plain) == 0)
   }
 
+  /// Who was moved away with its folder leaves the lock at the old path to its new owner.
+  @Test func aLockIsRemovedByItsOwnerAlone() throws {
+    let folder = try TemporaryFolder()
+    let (old, moved) = (folder.path + "/run", folder.path + "/moved")
+    let files = FileManager.default
+    try files.createDirectory(atPath: old, withIntermediateDirectories: true)
+    var first: FolderLock? = try FolderLock(old)
+    try #require(first != nil)
+    try files.moveItem(atPath: old, toPath: moved)
+    try files.createDirectory(atPath: old, withIntermediateDirectories: true)
+    let second = try FolderLock(old)
+    first = nil
+    #expect(try files.contentsOfDirectory(atPath: old) == [".cinch-lock"])
+    withExtendedLifetime(second) { expectError("in use", exitCode: 69) { _ = try FolderLock(old) } }
+  }
+
   @Test func everyErrorHasItsExitCode() {
     #expect(CinchError.usage("").exitCode == 64)
     #expect(CinchError.badData("").exitCode == 65)

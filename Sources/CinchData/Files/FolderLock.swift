@@ -44,8 +44,9 @@ package final class FolderLock: Sendable {
 
   deinit {
     guard descriptor >= 0 else { return }
-    // Before it is let go, so that nobody locks a file that is being removed.
-    unlink(path)
+    // Before it is let go, so that nobody locks a file that is being removed. Where the folder was moved away, another's
+    // lock may lie at the path by now.
+    if Self.isSame(descriptor, path) { unlink(path) }
     close(descriptor)
   }
 
