@@ -85,11 +85,7 @@ public struct RunFolder: Sendable, Hashable {
   /// - Throws: `CinchError.usage` where it is a run's own, or there already.
   package static func requireFree(_ path: String, _ overwriting: Bool) throws {
     // What a link leads to is what would be replaced.
-    let url = URL(
-      filePath: realpath(path, nil).map { name in
-        defer { free(name) }
-        return String(cString: name)
-      } ?? path)
+    let url = URL(filePath: AtomicFile.place(of: path))
     let (folder, name) = (RunFolder(url.deletingLastPathComponent().path), url.lastPathComponent)
     guard
       !(folder.has(.config) || folder.isSweep) || File(rawValue: name) == nil && !name.hasPrefix(EventFile.prefix)

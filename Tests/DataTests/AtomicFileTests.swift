@@ -68,17 +68,54 @@ import Testing
     #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == target)
   }
 
+  /// What a link leads to is made where it is not there yet, and the link stays.
+  @Test func followsLinksToNothing() throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(atPath: folder.path + "/inner", withIntermediateDirectories: true)
+    for (link, target) in [("a", "inner/b"), ("inner/b", "c")] {
+      try #require(symlink(target, "\(folder.path)/\(link)") == 0)
+    }
+    try AtomicFile.write("new", to: folder.path + "/a")
+    #expect(try FileBytes.read(folder.path + "/inner/c") == Array("new".utf8))
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: folder.path + "/a") == "inner/b")
+    try #require(symlink("round", folder.path + "/round") == 0)
+    expectError("Cannot write '", exitCode: 74) { try AtomicFile.write("x", to: folder.path + "/round") }
+  }
+
+  @Test func oneFileHasOnePlace() throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(atPath: folder.path + "/inner", withIntermediateDirectories: true)
+    try #require(symlink("inner/new", folder.path + "/link") == 0)
+    let place = AtomicFile.place(of: folder.path + "/inner/new")
+    for other in ["link", "./inner/new", "inner/../inner/new", "inner//new"] {
+      #expect(AtomicFile.place(of: "\(folder.path)/\(other)") == place)
+    }
+    #expect(AtomicFile.place(of: folder.path + "/none/new") != place && AtomicFile.place(of: "/") == "/")
+    #expect(AtomicFile.place(of: "not-there/") == AtomicFile.place(of: "./not-there"))
+  }
+
+  private func mode(_ path: String) -> mode_t {
+    var status = stat()
+    stat(path, &status)
+    return status.st_mode & 0o777
+  }
+
   @Test func honoursTheUmask() throws {
     let folder = try TemporaryFolder()
     let path = folder.path + "/a"
     try AtomicFile.write("x", to: path)
     let plain = try folder.file("b")
-    func mode(_ path: String) -> mode_t {
-      var status = stat()
-      stat(path, &status)
-      return status.st_mode & 0o777
-    }
     #expect(mode(path) & ~mode(plain) == 0)
+  }
+
+  @Test func keepsPermissions() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file("a", text: "old")
+    for permissions: mode_t in [0o600, 0o640, 0o666] {
+      try #require(chmod(path, permissions) == 0)
+      try AtomicFile.write("new", to: path)
+      #expect(mode(path) == permissions)
+    }
   }
 
   /// Who was moved away with its folder leaves the lock at the old path to its new owner.

@@ -5,14 +5,14 @@ public enum AtomicFile {
   /// Writes through a temporary file in the same folder: body, fsync, rename, fsync of the folder.
   ///
   /// On any error the temporary file is removed and what was at `path` stays. A symbolic link is followed: the
-  /// file it points to is replaced.
+  /// file it points to is replaced, or made. A file that is replaced keeps its permissions.
   ///
   /// - Parameters:
   ///   - path: where the file goes; its folder must exist.
   ///   - body: writes the contents.
   /// - Throws: `CinchError.inputOutput`, and whatever `body` throws.
   public static func write(to path: String, _ body: (FileOutput) throws -> Void) throws {
-    let target = try resolve(path)
+    let (target, mode) = try resolve(path)
     let folder = FileBytes.folder(target)
     let unique = String(UInt64.random(in: 0 ... .max), radix: 16)
     let temporary = "\(folder)/\(prefix)\(getpid())-\(unique)\(suffix)"
@@ -25,6 +25,8 @@ public enum AtomicFile {
     }
     var isOpen = true
     do {
+      // Before there is anything to read. Some file systems have no permissions to set.
+      if let mode { _ = fchmod(descriptor, mode) }
       try body(FileOutput(descriptor: descriptor, path: path))
       guard retried({ fsync(descriptor) }) == 0 else { throw CinchError.system(errno, "write '\(path)'") }
       isOpen = false
@@ -58,18 +60,57 @@ public enum AtomicFile {
     return Int32(name.dropFirst(prefix.count).prefix { $0 != "-" })
   }
 
-  /// Where the rename should go. A rename would replace a device or a pipe by a file: those are refused.
-  private static func resolve(_ path: String) throws -> String {
+  /// The file that a write to `path` makes or replaces, by its one name: links are followed, also those to what is not
+  /// there yet.
+  package static func place(of path: String) -> String {
+    if let whole = resolved(path) { return whole }
+    // A folder that is to be made may be named with a slash behind it.
+    let named = String(path.reversed().drop { $0 == "/" }.reversed())
+    let end = (try? followed(named)) ?? named
+    let folder = FileBytes.folder(end)
+    guard !end.isEmpty, folder != end else { return path }
+    let name = end.lastIndex(of: "/").map { end[end.index(after: $0)...] } ?? end[...]
+    let parent = place(of: folder)
+    return "\(parent)\(parent.hasSuffix("/") ? "" : "/")\(name)"
+  }
+
+  /// Where the rename should go, and the permissions of the file that is there. A rename would replace a device or a pipe
+  /// by a file: those are refused.
+  private static func resolve(_ path: String) throws -> (target: String, mode: mode_t?) {
     var status = stat()
-    guard stat(path, &status) == 0 else { return path }
+    guard stat(path, &status) == 0 else {
+      guard errno == ENOENT || errno == ELOOP else { return (path, nil) }
+      return (try followed(path), nil)
+    }
     switch status.st_mode & S_IFMT {
     case S_IFREG: break
     case S_IFDIR: throw CinchError.system(EISDIR, "write '\(path)'")
     default: throw CinchError.inputOutput("Cannot write '\(path)': it is a pipe or a device; name a file.")
     }
-    guard let resolved = realpath(path, nil) else { return path }
+    return (resolved(path) ?? path, status.st_mode & 0o777)
+  }
+
+  /// The one name of what is there; nil where nothing is.
+  private static func resolved(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
     defer { free(resolved) }
     return String(cString: resolved)
+  }
+
+  /// Where links end that lead to nothing.
+  private static func followed(_ path: String) throws -> String {
+    var end = path
+    // As many as Linux follows.
+    for _ in 0...40 {
+      var status = stat()
+      guard lstat(end, &status) == 0, status.st_mode & S_IFMT == S_IFLNK else { return end }
+      var bytes = [CChar](repeating: 0, count: 4096)
+      let count = readlink(end, &bytes, bytes.count)
+      guard count > 0 else { return end }
+      let target = String(decoding: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      end = target.hasPrefix("/") ? target : FileBytes.folder(end) + "/" + target
+    }
+    throw CinchError.system(ELOOP, "write '\(path)'")
   }
 
   /// Makes the rename itself durable.
