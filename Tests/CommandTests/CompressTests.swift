@@ -106,6 +106,7 @@ import Testing
       (64, "decompress run a.cinch -o x", "neither .npy nor .csv"),
       (64, "decompress run a.cinch -o x.npy --codes c", "neither .npy nor .csv"),
       (64, "decompress run a.cinch -o x.npy --codes x.npy", "name two files"),
+      (64, "decompress run a.cinch -o ./x.npy --codes run/../x.npy", "name two files"),
     ] {
       let outcome = try await sandbox.run(line: line)
       #expect(outcome.refused(status) && outcome.errors.contains(part), "\(line): \(outcome.output) \(outcome.errors)")

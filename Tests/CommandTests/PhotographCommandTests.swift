@@ -71,6 +71,7 @@ import Testing
       ("denoise run --data photos --seed 4", 64, "add --add-noise"),
       ("denoise run --data photos --picture a.npy", 64, "is a PNG file"),
       ("denoise run --data photos -o denoise", 64, "is not empty"),
+      ("denoise run --data photos -o apart --picture apart/round/3.png", 64, "is one of the images' files"),
     ]
     for (line, status, part) in refusals {
       let outcome = try await sandbox.run(line: "\(line) --device reference")
@@ -161,6 +162,8 @@ import Testing
       ("--block 2x2 --data wide.npy", 65, "4×16"),
       ("--mask mask.png --rounds 0", 64, "rounds of inpainting"),
       ("--mask mask.png -o a.txt", 64, "neither .npy nor .csv nor .png"),
+      ("--block 4x4 --data large.png -o b.png --picture ./b.png", 64, "name two files"),
+      ("--block 4x4 --data large.png -o run/inpainted.png --overwrite", 64, "name two files"),
     ]
     for (options, status, part) in refusals {
       let outcome = try await sandbox.run(line: "inpaint run --device reference \(options)")

@@ -110,9 +110,6 @@ struct DecompressCommand: ParsableCommand {
 
   func run() throws {
     try outputOptions.requirePlace(codes)
-    if let codes, codes == outputOptions.output {
-      throw CinchError.usage("Both the samples and the codes would go to '\(codes)': name two files.")
-    }
     let (model, config) = try runOptions.open()
     let restored = try model.codes(of: try CodeStream(contentsOf: file))
     let samples = try model.decode(restored, in: config.layout)

@@ -27,7 +27,7 @@ struct DenoiseCommand: ParsableCommand {
 
   func run() throws {
     if seed != nil, !addNoise { throw CinchError.usage("--seed says which noise is drawn: add --add-noise.") }
-    var output = try pictureOptions.open()
+    var output = try pictureOptions.open("denoised.png", runOptions.run)
     let (model, config) = try runOptions.open()
     guard let corruption = config.recipe.corruption else {
       throw CinchError.usage(

@@ -101,11 +101,9 @@ struct ImputeCommand: ParsableCommand {
   /// Every table that is to be written.
   private func requireFree() throws {
     guard let output else { return }
-    try overwriting.requireFree(output)
-    guard let imputations, imputations > 1 else { return }
-    for part in (1...imputations).map(String.init) + ["variance"] {
-      try overwriting.requireFree(Self.name(output, part))
-    }
+    let count = imputations ?? 1
+    let parts = count > 1 ? (1...count).map(String.init) + ["variance"] : []
+    try overwriting.requireFree([output] + parts.map { Self.name(output, $0) })
   }
 
   /// Before any work is done.

@@ -43,7 +43,7 @@ struct InpaintCommand: ParsableCommand {
       throw CinchError.usage("--seed says where --block lies: leave it out, or add --block.")
     }
     let size = try block.map { try parseSize($0, option: "--block", example: "8x8") }
-    var output = try pictureOptions.open()
+    var output = try pictureOptions.open("inpainted.png", runOptions.run)
     let given = try mask.map { try ImageMask(contentsOf: $0) }
     let (model, config) = try runOptions.open()
     let inputs = try ImageInputs(dataOptions, config)

@@ -18,14 +18,17 @@ struct PictureOptions: ParsableArguments {
 
   @OptionGroup var overwriting: OverwriteOptions
 
+  /// - Parameter name: of the picture in the run's folder.
   /// - Throws: `CinchError.usage` where the result or the picture cannot go there.
-  func open() throws -> ImageOutput? {
+  func open(_ name: String, _ run: String) throws -> ImageOutput? {
     if let picture, !picture.hasSuffix(".png") {
       throw CinchError.usage("The picture '\(picture)' is a PNG file: name one that ends with .png.")
     }
     try overwriting.requireFree(picture)
-    return try output.map { try ImageOutput($0, overwriting) }
+    return try output.map { try ImageOutput($0, overwriting, beside: path(name, run)) }
   }
+
+  private func path(_ name: String, _ run: String) -> String { picture ?? RunFolder(run).path + "/" + name }
 
   /// Where nobody asked for the picture, one that cannot be written is no reason to fail beside a result that is there.
   ///
@@ -34,7 +37,7 @@ struct PictureOptions: ParsableArguments {
     _ comparison: Comparison, _ name: String, _ run: String, _ config: RunConfig, _ versions: String
   ) throws {
     guard let image = try comparison.picture(config.recipe.name, versions) else { return }
-    let path = picture ?? RunFolder(run).path + "/" + name
+    let path = path(name, run)
     do { try PNG.write(image, texts: config.identity?.metadata ?? [:], to: path) } catch CinchError.inputOutput(let why)
       where picture == nil && output != nil
     {

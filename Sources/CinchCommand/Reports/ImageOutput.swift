@@ -25,6 +25,8 @@ struct ImageOutput {
   }
 
   let place: Place
+  /// What else is written, and must not be one of the images.
+  private let picture: String?
   private var names: [String] = []
   private var layout = ImageLayout.nchw
   private var written = 0
@@ -32,14 +34,17 @@ struct ImageOutput {
   private var values: [Float] = []
   private var image: ImageShape?
 
-  /// - Throws: `CinchError.usage` where the path says nothing that can be written, names a folder that is not empty, or a
-  ///   file that is there already.
-  init(_ output: String, _ overwriting: OverwriteOptions) throws {
+  /// - Parameter picture: another file that the command writes.
+  /// - Throws: `CinchError.usage` where the path says nothing that can be written, names a folder that is not empty, a
+  ///   file that is there already, or that picture.
+  init(_ output: String, _ overwriting: OverwriteOptions, beside picture: String? = nil) throws {
+    self.picture = picture
     if let folder = try ImageFolderOutput(output) {
       place = .folder(folder)
       return
     }
     try overwriting.requireFree(output)
+    try OverwriteOptions.requireApart([output] + (picture.map { [$0] } ?? []))
     if output.isNamed(".png") {
       place = .picture(output)
     } else {
@@ -59,6 +64,7 @@ struct ImageOutput {
     case .folder(let folder):
       names = ImageFolderOutput.names(inputs.names, count: inputs.count)
       try requireColour(config)
+      try requireNoImage(in: folder)
       try folder.makeFolders(names)
     case .picture(let path):
       try requireColour(config)
@@ -79,6 +85,14 @@ struct ImageOutput {
     case .array(let path): try OutputOptions.write(samples, names: data.sampleNames, of: config, to: path)
     case .picture: break
     }
+  }
+
+  /// The picture may lie in the folder, but under a name of its own.
+  private func requireNoImage(in folder: ImageFolderOutput) throws {
+    guard let picture else { return }
+    let (place, root) = (AtomicFile.place(of: picture), AtomicFile.place(of: folder.path) + "/")
+    guard place.hasPrefix(root), names.contains(String(place.dropFirst(root.count))) else { return }
+    throw CinchError.usage("The picture '\(picture)' is one of the images' files: name another.")
   }
 
   private func requireColour(_ config: RunConfig) throws {
