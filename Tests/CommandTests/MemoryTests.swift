@@ -28,6 +28,13 @@ import Testing
     #expect(outcome.refused(69) || outcome.refused(64), "\(outcome.status): \(outcome.errors)")
   }
 
+  @Test func samplesThatDoNotFitAreNoTrap() async throws {
+    let sandbox = try Sandbox()
+    let outcome = try await run(
+      sandbox, "bench sparse --device cpu --samples 1000000 --repeats 1", kibibytes: 1_500_000)
+    #expect(outcome.refused(69) && outcome.errors.contains("1,000,000 samples"), "\(outcome.errors)")
+  }
+
   /// 400 MB of text in 2 MB.
   @Test func whatUnpacksToTooMuchIsRefused() async throws {
     let sandbox = try Sandbox()

@@ -86,6 +86,8 @@ struct BenchCommand: ParsableCommand {
   /// Fashion-MNIST, or uniform noise of the same shape where it is not installed or has fewer samples.
   private func benchData() throws -> Dataset {
     if let images = try? Dataset.fashionMNIST(), images.count >= samples { return try images.prefix(samples) }
+    try HostMemory.require(
+      samples * 784 * MemoryLayout<Float>.size, for: "a pass of \(NumberText.counted(samples, "sample"))")
     let philox = Philox(seed: 1, stream: .test)
     let values = (0..<samples * 784).map { Philox.uniform(philox.word(element: $0, step: 0)) }
     return try Dataset(values: values, count: samples, features: 784, name: "uniform noise")
