@@ -265,6 +265,20 @@ import Testing
     #expect(table.output.hasPrefix("device    reference") && table.lines.last?.hasPrefix("sparse") == true)
   }
 
+  @Test func benchReadsFiles() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    let line = "bench --read data.csv --repeats 1"
+    #expect(try await sandbox.run(line: "\(line) --json").object()["samples"] as? Int == 20)
+    for (options, name) in [
+      ("sparse", "'sparse'"), ("--device cpu", "--device"), ("--samples 5", "--samples"),
+      ("--batch-size 5", "--batch-size"), ("--profile", "--profile"), ("--traces .", "--traces"),
+    ] {
+      let outcome = try await sandbox.run(line: "\(line) \(options)")
+      #expect(outcome.refused(64) && outcome.errors.contains("leave \(name) out"), "\(outcome.errors)")
+    }
+  }
+
   @Test func benchProfilesWorkloads() async throws {
     let sandbox = try Sandbox()
     let line = "bench sparse --device cpu --samples 8 --batch-size 4 --repeats 1 --profile"

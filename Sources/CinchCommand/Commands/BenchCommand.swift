@@ -23,8 +23,8 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Timed passes of each workload.", valueName: "n"))
   var repeats = 5
 
-  @Option(help: ArgumentHelp("Samples in a pass.", valueName: "n"))
-  var samples = 15_360
+  @Option(help: ArgumentHelp("Samples in a pass. (default: 15360)", valueName: "n"))
+  var samples: Int?
 
   @Option(help: ArgumentHelp("Samples in a mini-batch. (default: the workload's, 256 or 128)", valueName: "n"))
   var batchSize: Int?
@@ -48,13 +48,28 @@ struct BenchCommand: ParsableCommand {
 
   func validate() throws {
     let most = 1_000_000
-    for (name, value) in [("--repeats", repeats), ("--samples", samples), ("--batch-size", batchSize ?? 1)]
+    for (name, value) in [("--repeats", repeats), ("--samples", samples ?? 1), ("--batch-size", batchSize ?? 1)]
     where !(1...most).contains(value) {
       throw ValidationError("\(name) must lie between 1 and \(most), not be \(value).")
     }
   }
 
+  /// What is given of that which reading has nothing to do with, as it was typed.
+  private var trainingOptions: [String] {
+    let options = [
+      ("--device", deviceOptions.device != nil), ("--samples", samples != nil), ("--batch-size", batchSize != nil),
+      ("--profile", profile), ("--traces", traces != nil),
+    ]
+    return workloads.map { "'\($0)'" } + options.filter { $0.1 }.map { $0.0 }
+  }
+
   func run() throws {
+    if let read {
+      if let option = trainingOptions.first {
+        throw CinchError.usage("--read measures reading alone: leave \(option) out.")
+      }
+      return try ReadingBench(path: read, repeats: repeats).run(json: json)
+    }
     guard profile || traces == nil else {
       throw CinchError.usage("--traces writes what --profile finds: give both, or neither.")
     }
@@ -64,7 +79,6 @@ struct BenchCommand: ParsableCommand {
         throw CinchError.inputOutput("There is no folder '\(traces)' for --traces: make it first, or name another.")
       }
     }
-    if let read { return try ReadingBench(path: read, repeats: repeats).run(json: json) }
     let chosen = workloads.isEmpty ? Workload.all : try workloads.map(Workload.named)
     let data = try benchData()
     let device = deviceOptions.device ?? .automatic
@@ -85,6 +99,7 @@ struct BenchCommand: ParsableCommand {
 
   /// Fashion-MNIST, or uniform noise of the same shape where it is not installed or has fewer samples.
   private func benchData() throws -> Dataset {
+    let samples = samples ?? 15_360
     if let images = try? Dataset.fashionMNIST(), images.count >= samples { return try images.prefix(samples) }
     try HostMemory.require(
       samples * 784 * MemoryLayout<Float>.size, for: "a pass of \(NumberText.counted(samples, "sample"))")
