@@ -36,7 +36,18 @@ extension Device {
   /// Every device here: OpenCL's, then `cpu`, then `reference`.
   public static func list() throws -> DeviceList {
     var hints: [String] = []
-    let opencl = (try? OpenCLBackend.devices()) ?? []
+    var opencl: [OpenCLDevice] = []
+    do {
+      opencl = try OpenCLBackend.devices()
+      if opencl.isEmpty {
+        hints.append(
+          OpenCLBackend.hint ?? "No OpenCL device found: install a driver, such as pocl-opencl-icd for the processor.")
+      }
+      hints += OpenCLBackend.cardHints(beside: opencl)
+    } catch let error as BackendError {
+      // What there is nobody can say: a driver may well be installed.
+      hints.append(error.description)
+    }
     var devices = opencl.map { device in
       DeviceSummary(
         identifier: device.identifier, type: device.kind.rawValue, name: device.name,
@@ -44,11 +55,6 @@ extension Device {
         memory: device.globalMemory, largestBuffer: device.largestBuffer,
         family: device.naturalFamily.rawValue)
     }
-    if opencl.isEmpty {
-      hints.append(
-        OpenCLBackend.hint ?? "No OpenCL device found: install a driver, such as pocl-opencl-icd for the processor.")
-    }
-    hints += OpenCLBackend.cardHints(beside: opencl)
     do { devices.append(summary(of: try CPUBackend().info, type: "cpu")) } catch let error as BackendError {
       hints.append(error.description)
     }
@@ -63,8 +69,11 @@ extension Device {
   }
 
   /// Every device to check: each family of kernels that an OpenCL device runs, `cpu` where it opens, and `reference`.
-  public static func everyVariant() -> [Device] {
-    let opencl = (try? OpenCLBackend.devices()) ?? []
+  ///
+  /// - Throws: `CinchError.unavailable` where OpenCL cannot be asked for its devices. To have none is no error.
+  public static func everyVariant() throws -> [Device] {
+    let opencl: [OpenCLDevice]
+    do { opencl = try OpenCLBackend.devices() } catch let error as BackendError { throw CinchError(error) }
     let hasCPU = (try? CPUBackend()) != nil
     return opencl.flatMap { device in
       device.families.map { .opencl(platform: device.platform, device: device.device, family: $0) }

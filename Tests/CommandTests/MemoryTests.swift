@@ -35,6 +35,18 @@ import Testing
     #expect(outcome.refused(69) && outcome.errors.contains("1,000,000 samples"), "\(outcome.errors)")
   }
 
+  /// What OpenCL has stays unknown where its drivers have no room: that is neither none, nor checked.
+  @Test func devicesThatCannotBeListedAreTold() async throws {
+    let sandbox = try Sandbox()
+    let devices = try await run(sandbox, "devices", kibibytes: 800_000)
+    #expect(devices.status == 0 && devices.errors.contains("hint: An OpenCL driver needs"), "\(devices.errors)")
+    #expect(!devices.errors.contains("install a driver"))
+    for line in ["selftest --op fill --small", "selftest --op fill --perf"] {
+      let outcome = try await run(sandbox, line, kibibytes: 800_000)
+      #expect(outcome.refused(69) && outcome.errors.contains("An OpenCL driver needs"), "\(line): \(outcome.errors)")
+    }
+  }
+
   /// 400 MB of text in 2 MB.
   @Test func whatUnpacksToTooMuchIsRefused() async throws {
     let sandbox = try Sandbox()

@@ -34,7 +34,7 @@ struct SelfTestCommand: ParsableCommand {
     }
     if perf { return try time() }
     var failed = 0
-    for device in device.map({ [$0] }) ?? Device.everyVariant() { failed += try check(device.open().backend) }
+    for device in try device.map({ [$0] }) ?? Device.everyVariant() { failed += try check(device.open().backend) }
     guard failed == 0 else {
       if !json { try Output.result("\(failed) case\(failed == 1 ? "" : "s") failed") }
       throw ExitCode(1)
@@ -91,7 +91,7 @@ extension SelfTestCommand {
         "'\(op)' has no case to time: choose among \(timed.joined(separator: ", ")).")
     }
     // The reference is made to be read, not to be fast.
-    let devices = device.map { [$0] } ?? Device.everyVariant().filter { $0 != .reference }
+    let devices = try device.map { [$0] } ?? Device.everyVariant().filter { $0 != .reference }
     for device in devices { try time(device.open().backend) }
   }
 
