@@ -105,49 +105,68 @@ extension OpenCLBackend {
   private static func idleHint(_ platforms: [cl_platform_id]) -> String? {
     guard platforms.allSatisfy({ handles(of: $0).isEmpty }) else { return nil }
     let names = platforms.map(platformText)
-    let environment = ProcessInfo.processInfo.environment
-    if names.contains(poclName), environment["POCL_CACHE_DIR"] == nil {
-      let place = environment["XDG_CACHE_HOME"] ?? environment["HOME"] ?? ""
-      if !FileManager.default.isWritableFile(atPath: place) {
-        return "PoCL finds no device, for it cannot keep compiled kernels in '\(place)': "
-          + "set POCL_CACHE_DIR to a folder that can be written."
-      }
+    if names.contains(poclName), !isWritable(kernelFolder) {
+      return "PoCL finds no device, for it cannot keep compiled kernels in '\(kernelFolder)': "
+        + "set POCL_CACHE_DIR to a folder that can be written."
     }
     return "\(names.joined(separator: ", ")) finds no device: install the driver of the card, or check who may use it."
+  }
+
+  /// The folder in which PoCL keeps its kernels.
+  private static var kernelFolder: String {
+    let environment = ProcessInfo.processInfo.environment
+    return environment["POCL_CACHE_DIR"] ?? environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache"
   }
 
   /// PoCL's compiler ends the process where it cannot write what it makes.
   /// - Throws: `BackendError.unavailable` where the folder of PoCL's kernels has no room.
   static func requireKernelRoom() throws {
-    let environment = ProcessInfo.processInfo.environment
-    let folder =
-      environment["POCL_CACHE_DIR"] ?? environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache"
-    // Some file systems do not say how large they are.
-    guard let volume = volume(of: folder), volume.f_blocks > 0 else { return }
-    try requireKernelRoom(Double(volume.f_bavail) * Double(volume.f_frsize), in: folder)
+    let folder = kernelFolder
+    guard let volume = volume(of: folder) else { return }
+    // Some file systems do not say how large they are, or make files as they need them.
+    try requireKernelRoom(
+      volume.f_blocks > 0 ? Double(volume.f_bavail) * Double(volume.f_frsize) : .infinity,
+      files: volume.f_files > 0 ? Int(clamping: volume.f_favail) : .max, in: folder)
   }
 
   /// Where a folder lies, or would lie if it were made.
   static func volume(of folder: String) -> statvfs? {
     var volume = statvfs()
+    guard let place = present(folder), statvfs(place, &volume) == 0 else { return nil }
+    return volume
+  }
+
+  /// Whether there can be files in a folder, which may have to be made.
+  static func isWritable(_ folder: String) -> Bool { present(folder).map { access($0, W_OK | X_OK) == 0 } ?? false }
+
+  /// A folder, or the nearest above it that is there; nil where there is none.
+  private static func present(_ folder: String) -> String? {
     var path = folder[...]
     while !path.isEmpty {
-      if statvfs(String(path), &volume) == 0 { return volume }
+      if access(String(path), F_OK) == 0 { return String(path) }
       guard errno == ENOENT else { return nil }
       path = path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex)
     }
-    return statvfs(folder.hasPrefix("/") ? "/" : ".", &volume) == 0 ? volume : nil
+    return folder.hasPrefix("/") ? "/" : "."
   }
 
-  static func requireKernelRoom(_ free: Double, in folder: String) throws {
-    guard free < kernelRoom else { return }
-    throw BackendError.unavailable(
-      "PoCL keeps compiled kernels in '\(folder)', whose disk has \(byteText(Int(free))) left: free some space, or "
-        + "set POCL_CACHE_DIR to a folder that has it.")
+  static func requireKernelRoom(_ free: Double, files: Int = .max, in folder: String) throws {
+    guard free >= kernelRoom else {
+      throw BackendError.unavailable(
+        "PoCL keeps compiled kernels in '\(folder)', whose disk has \(byteText(Int(free))) left: free some space, or "
+          + "set POCL_CACHE_DIR to a folder that has it.")
+    }
+    guard files >= kernelFiles else {
+      throw BackendError.unavailable(
+        "PoCL keeps compiled kernels in '\(folder)', whose disk has room for \(files) more files: remove some, or set "
+          + "POCL_CACHE_DIR to a folder on another disk.")
+    }
   }
 
   /// Bytes of a program and its temporary files, and some more.
   private static let kernelRoom = Double(1 << 20)
+  /// Files and folders of a program, and some more.
+  private static let kernelFiles = 64
 
   private static func unnamedLibrary() -> String? {
     let paths = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]?.split(separator: ":").map(String.init) ?? []

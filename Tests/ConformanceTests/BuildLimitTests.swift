@@ -68,6 +68,17 @@ import Testing
         "PoCL keeps compiled kernels in '/cache', whose disk has 300 kB left: free some space, or set POCL_CACHE_DIR to a "
           + "folder that has it.")
     ) { try OpenCLBackend.requireKernelRoom(300_000, in: "/cache") }
+    try OpenCLBackend.requireKernelRoom(.infinity, files: 64, in: "/cache")
+    #expect(
+      throws: BackendError.unavailable(
+        "PoCL keeps compiled kernels in '/cache', whose disk has room for 3 more files: remove some, or set "
+          + "POCL_CACHE_DIR to a folder on another disk.")
+    ) { try OpenCLBackend.requireKernelRoom(.infinity, files: 3, in: "/cache") }
+  }
+
+  @Test func foldersThatCannotBeWrittenAreKnown() {
+    #expect(OpenCLBackend.isWritable(NSTemporaryDirectory() + "/is/not/there"))
+    #expect(!OpenCLBackend.isWritable("/dev/null") && !OpenCLBackend.isWritable("/dev/null/below"))
   }
 
   /// Whatever is queued behind a kernel that was given up would be waited for without end.
