@@ -65,6 +65,7 @@ struct SampleCommand: ParsableCommand {
   private func requirePlace() throws {
     guard let output else { return }
     if [".npy", ".csv", ".png"].contains(where: output.isNamed) { return try overwriting.requireFree(output) }
+    guard ImageFolderOutput.isNamed(output) else { throw ImageOutput.unknownEnding(output) }
     // What is in a folder may be replaced where the user says so.
     if !overwriting.overwrite { _ = try ImageFolderOutput(output) }
   }

@@ -6,15 +6,21 @@ struct ImageFolderOutput {
   let path: String
   private let written = WrittenFiles()
 
-  /// Nil where `output` names a file: a folder is there already, ends with a slash, or has no ending.
-  ///
-  /// - Throws: `CinchError.usage` where the folder holds anything, `.inputOutput` where it cannot be listed.
-  init?(_ output: String) throws {
+  /// Whether `output` names a folder: one that is there already, ends with a slash, or has no ending.
+  static func isNamed(_ output: String) -> Bool {
     var isFolder = false
     let exists = FileManager.default.fileExists(atPath: output, isDirectory: &isFolder)
     let name = URL(fileURLWithPath: output).lastPathComponent
-    guard output.hasSuffix("/") || exists && isFolder || !exists && !output.isEmpty && !name.contains(".")
-    else { return nil }
+    return output.hasSuffix("/") || exists && isFolder || !exists && !output.isEmpty && !name.contains(".")
+  }
+
+  /// Nil where `output` names a file.
+  ///
+  /// - Throws: `CinchError.usage` where the folder holds anything, `.inputOutput` where it cannot be listed.
+  init?(_ output: String) throws {
+    guard Self.isNamed(output) else { return nil }
+    var isFolder = false
+    let exists = FileManager.default.fileExists(atPath: output, isDirectory: &isFolder)
     path = output
     guard exists else { return }
     guard isFolder else {

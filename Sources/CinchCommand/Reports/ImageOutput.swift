@@ -48,13 +48,15 @@ struct ImageOutput {
     if output.isNamed(".png") {
       place = .picture(output)
     } else {
-      guard output.isNamed(".npy") || output.isNamed(".csv") else {
-        throw CinchError.usage(
-          "The output '\(output)' is neither .npy nor .csv nor .png, nor a folder: name a file that ends with one of these."
-        )
-      }
+      guard output.isNamed(".npy") || output.isNamed(".csv") else { throw Self.unknownEnding(output) }
       place = .array(output)
     }
+  }
+
+  static func unknownEnding(_ output: String) -> CinchError {
+    .usage(
+      "The output '\(output)' is neither .npy nor .csv nor .png, nor a folder: name a file that ends with one of these."
+    )
   }
 
   /// - Throws: `CinchError.usage` where so many images do not go there.
