@@ -87,6 +87,15 @@ import Testing
     #expect(outcome.refused(status) && outcome.errors.contains(text), "\(line): \(outcome.status) \(outcome.errors)")
   }
 
+  /// Before there is noise for it, which would not fit either.
+  @Test func aNetworkThatDoesNotFitIsRefusedAtOnce() async throws {
+    let line = "plan deep --samples 100 --layers 400000000,2 --device cpu"
+    let sandbox = try sandbox()
+    let outcome = try await sandbox.start(line.split(separator: " ").map(String.init), kibibytes: 1_200_000).wait()
+    #expect(outcome.refused(64) && outcome.errors.contains("choose narrower --layers"), "\(outcome.errors)")
+    #expect(!sandbox.exists("runs"))
+  }
+
   /// Recipes that make no model are refused before noise in their shape is made.
   @Test(arguments: [
     #"{"architecture": {"kind": "classifier", "input": 4, "encoder": [{"type": "dense", "units": 3}], "classes": 0}, "#

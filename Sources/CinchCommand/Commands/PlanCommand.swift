@@ -68,7 +68,11 @@ struct PlanCommand: ParsableCommand {
       if let option = dataOptions.given.first {
         throw CinchError.usage("\(option) says how a file is read: name it with --data, or leave \(option) out.")
       }
-      return try .noise(for: try recipeOptions.apply(to: recipe), count: samples)
+      let recipe = try recipeOptions.apply(to: recipe)
+      // Noise for a network that no device holds may be all that takes time.
+      let device = deviceOptions.device ?? .automatic
+      try recipe.requireFit(try recipe.validated(), on: try device.open().backend)
+      return try .noise(for: recipe, count: samples)
     }
     let source = try dataOptions.source(default: "fashion-mnist")
     return try LoadReport.observing(quiet: json) { try source.loaded() }.samples
@@ -79,7 +83,6 @@ extension Dataset {
   /// A few samples that go with a recipe: uniform numbers in [0, 1), and every class in turn. What a plan tells does not
   /// depend on the numbers, so wide samples have the same ones over again.
   fileprivate static func noise(for recipe: Recipe, count: Int) throws -> Dataset {
-    try recipe.validate()
     let shape = recipe.image.map { Shape([$0.channels, $0.height, $0.width]) } ?? [recipe.input]
     let few = max(1, min(count, 1024, (1 << 24) / max(recipe.input, 1)))
     try HostMemory.require(few * recipe.input * MemoryLayout<Float>.size, for: "a sample of \(recipe.input) features")

@@ -14,12 +14,11 @@ extension ResolvedNetwork {
 }
 
 extension Recipe {
-
   /// Refuses a model that a device cannot hold, before anything of its size is allocated.
   ///
   /// - Parameter update: samples of an update; nil where nothing is known of the data yet.
   /// - Throws: `CinchError.usage`.
-  func requireFit<B: Backend>(_ network: ResolvedNetwork, on backend: B, _ update: UpdateRows? = nil) throws {
+  package func requireFit<B: Backend>(_ network: ResolvedNetwork, on backend: B, _ update: UpdateRows? = nil) throws {
     let device = backend.info
     let scalar = Double(MemoryLayout<B.Scalar>.size)
     func refuse(_ what: String, _ elements: Double, advice: CinchError.Message) -> CinchError {
