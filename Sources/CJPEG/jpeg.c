@@ -68,11 +68,14 @@ static void read_header(reader *self, const uint8_t *file, size_t size, cinch_jp
   case JCS_GRAYSCALE: decoder->out_color_space = JCS_GRAYSCALE; break;
   case JCS_YCbCr:
   case JCS_RGB: decoder->out_color_space = JCS_RGB; break;
-  default: refuse(self, "Its colours are neither grey nor RGB"); break;
+  case JCS_YCCK:
+  case JCS_CMYK: decoder->out_color_space = JCS_CMYK; break;
+  default: refuse(self, "Its colours are neither grey nor RGB nor CMYK"); break;
   }
   header->width = (int32_t)decoder->image_width;
   header->height = (int32_t)decoder->image_height;
-  header->channels = decoder->out_color_space == JCS_RGB ? 3 : 1;
+  const J_COLOR_SPACE colours = decoder->out_color_space;
+  header->channels = colours == JCS_CMYK ? 4 : colours == JCS_RGB ? 3 : 1;
   header->room = 1 << 20;
   for (int i = 0; i < decoder->num_components; i++) {
     const jpeg_component_info *const part = &decoder->comp_info[i];

@@ -98,7 +98,7 @@ import Testing
         expectError("'a' is damaged (") { _ = try decode(Array(file.prefix(count))) }
       }
     }
-    expectError("'a' is damaged (", "neither grey nor RGB") { _ = try decode(ImageFixtures.inkJPEG) }
+    expectError("'a' is in four inks (CMYK): convert it") { _ = try decode(ImageFixtures.inkJPEG) }
     let whole = try png(40, 40) { y, x, _ in UInt8(truncatingIfNeeded: x * y) }
     for count in [10, 40, whole.count / 2] {
       expectError("'a' is damaged (") { _ = try decode(Array(whole.prefix(count))) }

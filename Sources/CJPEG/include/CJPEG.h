@@ -8,7 +8,7 @@
 /// What a file says before its pixels.
 typedef struct {
   int32_t width, height;
-  /// 1 for grey, 3 for RGB, which YCbCr becomes.
+  /// 1 for grey, 3 for RGB, which YCbCr becomes, 4 for CMYK, which YCCK becomes.
   int32_t channels;
   /// Bytes that libjpeg needs to decode it: much where there are several scans, whose coefficients it keeps.
   int64_t room;
@@ -16,7 +16,7 @@ typedef struct {
 
 enum { cinch_jpeg_message = 200 };
 
-/// False where `size` bytes do not begin as a JPEG file of grey, YCbCr or RGB; `message` then says why, in libjpeg's words.
+/// False where `size` bytes do not begin as a JPEG file of these; `message` then says why, in libjpeg's words.
 bool cinch_jpeg_read_header(
     const uint8_t *file, size_t size, cinch_jpeg_header *header, char message[cinch_jpeg_message]);
 

@@ -37,8 +37,8 @@ enum ImageFile {
 
   /// What the file says before its pixels.
   ///
-  /// - Throws: `CinchError.badData` where it is none of these formats, or has more pixels than `mostBytes` or than the
-  ///   file can hold.
+  /// - Throws: `CinchError.badData` where it is none of these formats, is in CMYK, or has more pixels than `mostBytes` or
+  ///   than the file can hold.
   static func header(_ file: FileContents, path: String) throws -> Header {
     let header: Header
     switch format(start: file.prefix(8)) {
@@ -143,6 +143,9 @@ extension ImageFile {
     var found = cinch_jpeg_header()
     try jpeg(file, path) { cinch_jpeg_read_header($0, $1, &found, $2) }
     let (width, height, channels) = (Int(found.width), Int(found.height), Int(found.channels))
+    guard channels != 4 else {
+      throw CinchError.badData("'\(path)' is in four inks (CMYK): convert it to RGB, or remove it.")
+    }
     let orientation = file.withUnsafeBytes(ImageOrientation.ofJPEG)
     let copies = orientation == .stored ? 1 : 2
     let header = Header(
