@@ -66,8 +66,11 @@ public struct RunFolder: Sendable, Hashable {
   package func requireNoRun() throws {
     // A checkpoint alone is what an end before the first update leaves.
     guard !has(.config), !has(.model) else {
-      throw CinchError.usage(
-        "'\(path)' already holds a run: name another folder, or go on with it by \(.resume, path).")
+      // An imported run has nothing to go on from.
+      throw has(.checkpoint)
+        ? CinchError.usage(
+          "'\(path)' already holds a run: name another folder, or go on with it by \(.resume, path).")
+        : CinchError.usage("'\(path)' already holds a run: name another folder.")
     }
     // Without a run they are somebody else's, and a run would write over them.
     let others: [File] = [

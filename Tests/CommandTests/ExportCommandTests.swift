@@ -44,7 +44,9 @@ import Testing
       #expect(outcome.status == 0 && outcome.output.contains("356 parameters"), "\(outcome.output)\(outcome.errors)")
       try await sandbox.run(line: "reconstruct \(names) --data data.csv -o \(names).npy")
       #expect(try sandbox.bytes("\(names).npy") == sandbox.bytes("run.npy"))
-      #expect(try await sandbox.run(line: line).refused(64), "the run is there")
+      let again = try await sandbox.run(line: line)
+      #expect(again.refused(64) && again.errors.contains("already holds a run"), "\(again.errors)")
+      #expect(!again.errors.contains("--resume"), "it has no checkpoint")
     }
   }
 
