@@ -153,7 +153,25 @@ public final class Run: Sendable {
     let (scaling, parts) = try checked(recipe, start, scaling: scaling)
     let (trainer, number) = try open(recipe, parts, on: device, settings, first: start.origin?.parameters)
     let fingerprint = recipe.fingerprint(of: data.samples, validation: heldOut?.samples)
+    let missing = RunFolder.missing(path ?? "runs")
     let folder = try RunFolder.create(at: path, name: recipe.name)
+    let made = (path == nil ? [folder.path] : []) + missing
+    do {
+      return try begin(
+        recipe, start, in: folder, isNew: !made.isEmpty, trainer, number, parts, scaling, fingerprint, settings)
+    } catch {
+      // Whoever holds the lock has let it go by now.
+      RunFolder.removeEmpty(made)
+      throw error
+    }
+  }
+
+  /// - Parameter isNew: whether all that is in the folder is this run's.
+  private static func begin(
+    _ recipe: Recipe, _ start: Start, in folder: RunFolder, isNew: Bool, _ trainer: Trainer, _ number: Int,
+    _ parts: RunParts, _ scaling: Scaling, _ fingerprint: String, _ settings: Settings
+  ) throws -> Run {
+    let (data, heldOut) = (start.data, start.validation)
     let lock = try folder.lock()
     // While these samples were read another process may have made a run here.
     try folder.requireNoRun()
@@ -169,10 +187,15 @@ public final class Run: Sendable {
     config.test = start.test?.source
     let run = Run(folder, trainer, number, config, parts, settings, resumedFrom: nil)
     run.hold(lock)
-    // The configuration makes the folder a run: it comes when there is something to resume.
-    try run.checkpoint()
-    try run.folder.write(run.config)
-    try run.writeHistory()
+    do {
+      // The configuration makes the folder a run: it comes when there is something to resume.
+      try run.checkpoint()
+      try run.folder.write(run.config)
+      try run.writeHistory()
+    } catch {
+      if isNew { try? folder.remove([.config, .scaling, .checkpoint, .history]) }
+      throw error
+    }
     return run
   }
 

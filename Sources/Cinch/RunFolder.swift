@@ -148,6 +148,20 @@ public struct RunFolder: Sendable, Hashable {
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw Self.refusal(path) }
   }
 
+  /// The folders that a folder at `path` would be made with, the innermost first.
+  static func missing(_ path: String) -> [String] {
+    var missing: [String] = []
+    var url = URL(fileURLWithPath: path)
+    while !FileManager.default.fileExists(atPath: url.path), url.path != "/" {
+      missing.append(url.path)
+      url.deleteLastPathComponent()
+    }
+    return missing
+  }
+
+  /// Of folders, the innermost first, those that hold nothing.
+  static func removeEmpty(_ folders: [String]) { for folder in folders { rmdir(folder) } }
+
   private static func refusal(_ path: String) -> CinchError {
     .system(errno, "write to the folder '\(path)'")
   }

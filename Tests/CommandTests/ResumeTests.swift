@@ -183,6 +183,17 @@ import Testing
     #expect(again.status == 0, "\(again.errors)")
   }
 
+  /// Nor does a run whose first file, or a later one, cannot be written.
+  @Test func aRunThatCannotBeginLeavesNoFolder() throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20)
+    let line = "train linear --layers 16,1 --data data.csv --device reference --epochs 1 --quiet"
+    for blocks in [1, 4] { try expectLimit(blocks: blocks, "\(line) --out new/run", in: sandbox) }
+    #expect(!sandbox.exists("new"))
+    try expectLimit(blocks: 1, line, in: sandbox)
+    #expect(!sandbox.exists("runs"))
+  }
+
   /// A command ends with what to do where files may have no more blocks of 512 bytes.
   private func expectLimit(blocks: Int, _ line: String, in sandbox: Sandbox) throws {
     let process = Process()
