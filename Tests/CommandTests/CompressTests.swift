@@ -97,6 +97,7 @@ import Testing
       (Int32(64), "compress run -o x --bits 0", "choose 1 to 16"),
       (64, "compress run -o x --bits 17", "choose 1 to 16"),
       (64, "compress run -o x --bits -1", "choose 1 to 16"), (64, "compress run", "--out"),
+      (64, "compress run -o same.npy", "no .npy file"), (64, "compress run -o a.JPG --overwrite", "no .jpg file"),
       (74, "compress run -o none/x", "create it first"), (74, "compress none -o x", "check the path"),
       (65, "decompress other a.cinch -o x.npy", "other weights"),
       (65, "decompress wide a.cinch -o x.npy", "other layers"),

@@ -286,21 +286,22 @@ import Testing
     try await sandbox.run(line: "compress run -o codes.cinch")
     for line in [
       "encode run -o old.csv", "decode run --codes codes.npy -o old.csv", "reconstruct run -o old.csv",
-      "score run -o old.csv", "compress run -o old.csv", "decompress run codes.cinch -o old.csv",
+      "score run -o old.csv", "compress run -o old.cinch", "decompress run codes.cinch -o old.csv",
       "decompress run codes.cinch -o new.npy --codes old.csv",
       "sample run --mixture 2 -n 3 -o old.csv", "encode run --data old.csv -o old.csv",
     ] {
-      try sandbox.writeData("old.csv", rows: 5)
-      let old = try sandbox.bytes("old.csv")
+      let name = line.hasSuffix(".csv") ? "old.csv" : "old.cinch"
+      try sandbox.writeData(name, rows: 5)
+      let old = try sandbox.bytes(name)
       let refused = try await sandbox.run(line: line)
       #expect(
-        refused.refused(64) && refused.errors.contains("'old.csv' is there already")
+        refused.refused(64) && refused.errors.contains("'\(name)' is there already")
           && refused.errors.contains("--overwrite"),
         "\(line): \(refused.errors)")
-      #expect(try sandbox.bytes("old.csv") == old)
+      #expect(try sandbox.bytes(name) == old)
       let replaced = try await sandbox.run(line: line + " --overwrite")
       #expect(replaced.status == 0, "\(line): \(replaced.errors)")
-      #expect(try sandbox.bytes("old.csv") != old)
+      #expect(try sandbox.bytes(name) != old)
     }
     let history = try sandbox.bytes("run/history.csv")
     let own = try await sandbox.run(line: "encode run -o run/history.csv --overwrite")

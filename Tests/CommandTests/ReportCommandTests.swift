@@ -63,6 +63,8 @@ import Testing
     #expect(try sandbox.bytes("other.html") == sandbox.bytes("run/report.html"))
     let refused = try await sandbox.run(line: "report run")
     #expect(refused.refused(64) && refused.errors.contains("--overwrite"), "\(refused.errors)")
+    let text = try await sandbox.run(line: "report run -o report.txt")
+    #expect(text.refused(64) && text.errors.contains("is no .html"), "\(text.errors)")
     #expect(try await sandbox.run(line: "report run --overwrite --no-tsne --samples 20").status == 0)
     #expect(try !self.page(sandbox).contains("t-SNE"))
   }

@@ -32,6 +32,9 @@ struct CompressCommand: ParsableCommand {
 
   func run() throws {
     try CodeStream.require(bits: bits)
+    if let ending = Self.otherEndings.first(where: output.lowercased().hasSuffix) {
+      throw CinchError.usage("Compressed samples are no \(ending) file: name one that ends otherwise, such as x.cinch.")
+    }
     try overwriting.requireFree(output)
     let (model, config) = try runOptions.open()
     let data = try dataOptions.load(for: config)
@@ -77,6 +80,9 @@ struct CompressCommand: ParsableCommand {
 }
 
 extension CompressCommand {
+  /// Of formats that others would take the file for.
+  private static let otherEndings = [".npy", ".npz", ".csv", ".tsv", ".png", ".jpg", ".jpeg"]
+
   /// What PCA of as many components makes of the samples; nil where there is none to compare with.
   private func principalComponents(
     of data: Dataset, _ model: Autoencoder, _ config: RunConfig

@@ -44,6 +44,9 @@ struct ReportCommand: ParsableCommand {
     // Before any work is done.
     for path in paths { _ = try RunFolder(path).config() }
     try overwriting.requireFree(output)
+    guard [".html", ".htm"].contains(where: output.lowercased().hasSuffix) else {
+      throw CinchError.usage("The output '\(output)' is no .html: name a file that ends so.")
+    }
     var options = RunReport.Options()
     options.samples = samples
     options.tsne = !noTsne
