@@ -55,6 +55,7 @@ struct TuneCommand: ParsableCommand {
     let backend = try open()
     // Two at once would measure each other.
     let lock = try FolderLock(folder)
+    RunFolder(folder).removeLeftovers()
     try withExtendedLifetime(lock) { try tune(backend, folder) }
   }
 
