@@ -277,6 +277,7 @@ package func checkContractive<Buffer>(
 
 package func checkGather<Buffer>(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
   try checkGather(rows: source.rows, columns: source.columns, order, into: batch, "gather")
+  try checkApart("gather", batch, from: source)
 }
 
 /// - Parameter scalar: the bytes of one, of which `source` is packed.
@@ -295,6 +296,7 @@ package func checkGather<Buffer>(
     throw fail("'gatherBytes': a divisor of \(source.divisor) is no positive number.")
   }
   try checkGather(rows: source.rows, columns: source.columns, order, into: batch, "gatherBytes")
+  try checkApart("gatherBytes", batch, from: source.packed)
 }
 
 private func checkGather<Buffer>(
@@ -307,7 +309,7 @@ private func checkGather<Buffer>(
   guard count <= rows else {
     throw fail("'\(op)': an order of \(count) samples exceeds the \(rows) rows of \([rows, columns] as Shape).")
   }
-  guard order.start >= 0, order.start + batch.rows <= count else {
+  guard order.start >= 0, batch.rows <= count, order.start <= count - batch.rows else {
     throw fail("'\(op)': \(batch.rows) rows from position \(order.start) exceed the order's \(count).")
   }
 }
@@ -326,6 +328,8 @@ package func checkCorrupt<Buffer>(
   _ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>
 ) throws {
   try checkMatrix(corrupted, rows: x.rows, columns: x.columns, "corrupt", "the corrupted copy")
+  // Each element follows from its own.
+  if x.buffer !== corrupted.buffer || x.offset != corrupted.offset { try checkApart("corrupt", corrupted, from: x) }
   try checkDraws(draws, columns: x.columns, "corrupt")
   switch corruption {
   case .masking(let level), .maskingExact(let level), .saltPepper(let level):

@@ -6,6 +6,10 @@ private func checkImage<Buffer>(
   _ tensor: Tensor<Buffer>, _ samples: Int, _ height: Int, _ width: Int, _ channels: Int, _ op: String, _ name: String
 ) throws {
   let extents = tensor.shape.dimensions
+  // Ops count pixels through the samples.
+  guard tensor.count < .max else {
+    throw fail("'\(op)': \(name) of \(tensor.shape) has more elements than can be counted: use fewer samples.")
+  }
   let fits =
     switch extents.count {
     case 2: extents[0] == samples && extents[1] == height * width * channels
@@ -26,6 +30,18 @@ private func checkImageGradient<Buffer>(
   if let curvature = terms.curvature { try checkCount(curvature.norms, channels, op, "the row norms") }
 }
 
+/// What an extent, a stride or a dilation may be, and a padding: distances between pixels fit an Int, whatever they are.
+private let mostPixels = 1 << 31
+private let mostPadding = 1 << 40
+
+/// Whether so many elements can be counted, and their bytes in the work areas of many threads.
+private func isCountable(_ a: Int, _ b: Int, _ c: Int, _ d: Int = 1) -> Bool {
+  let (two, first) = a.multipliedReportingOverflow(by: b)
+  let (three, second) = two.multipliedReportingOverflow(by: c)
+  let (four, third) = three.multipliedReportingOverflow(by: d)
+  return !first && !second && !third && four <= 1 << 50
+}
+
 private func checkGeometry(_ g: ConvolutionGeometry, _ op: String) throws {
   guard min(g.height, g.width, g.channels) > 0, min(g.outputHeight, g.outputWidth, g.outputChannels) > 0,
     min(g.kernelHeight, g.kernelWidth) > 0
@@ -41,6 +57,18 @@ private func checkGeometry(_ g: ConvolutionGeometry, _ op: String) throws {
   }
   guard min(g.top, g.left) >= 0 else {
     throw fail("'\(op)': a padding of \(g.top) rows and \(g.left) columns is negative.")
+  }
+  let images = max(max(g.height, g.width, g.channels), max(g.outputHeight, g.outputWidth, g.outputChannels))
+  let steps = max(max(g.strideHeight, g.strideWidth), max(g.dilationHeight, g.dilationWidth))
+  guard max(images, steps, max(g.kernelHeight, g.kernelWidth)) <= mostPixels, max(g.top, g.left) <= mostPadding,
+    isCountable(g.kernelHeight, g.kernelWidth, g.channels, g.outputChannels),
+    isCountable(
+      g.height + (g.outputHeight - 1) * g.strideHeight, g.width + (g.outputWidth - 1) * g.strideWidth,
+      max(g.channels, g.outputChannels))
+  else {
+    throw fail(
+      "'\(op)': an image, a kernel, a stride or a dilation beyond 2³¹, a padding beyond 2⁴⁰, or more than 2⁵⁰ elements "
+        + "cannot be counted: use smaller ones.")
   }
 }
 
@@ -138,6 +166,7 @@ private func checkPooled<Buffer>(
 ) throws {
   try checkGeometry(g, op)
   try checkGeometry(pooling, op)
+  try checkPlaces(pooling, op)
   guard pooling.tiles else {
     throw fail("'\(op)': windows must lie side by side, from the first pixel on: pool by an op of its own.")
   }
@@ -158,7 +187,7 @@ package func checkTapSums<Buffer>(
 ) throws -> (top: Int, left: Int) {
   let (from, to) = (weight.shape.dimensions, result.shape.dimensions)
   try checkApart("tapSums", result, from: weight)
-  guard from.count == 4, to.count == 4, weight.count > 0, min(box.height, box.width) > 0,
+  guard from.count == 4, to.count == 4, weight.count > 0, min(box.height, box.width) > 0, min(to[0], to[1]) >= 0,
     to[2] == from[turned ? 3 : 2], to[3] == from[turned ? 2 : 3]
   else {
     throw fail(
@@ -184,13 +213,29 @@ private func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
         + "\(g.outputHeight) × \(g.outputWidth) of them, \(g.strideHeight) × \(g.strideWidth) apart, "
         + "need an extent of 1 at least.")
   }
+  let images = max(max(g.height, g.width, g.channels), max(g.outputHeight, g.outputWidth))
+  let (tall, wide) = (max(g.kernelHeight, g.strideHeight), max(g.kernelWidth, g.strideWidth))
+  guard max(images, tall, wide) <= mostPixels, isCountable(g.height + tall, g.width + wide, g.channels) else {
+    throw fail(
+      "'\(op)': an image, windows or a stride beyond 2³¹, or more than 2⁵⁰ elements, cannot be counted: use smaller "
+        + "ones.")
+  }
   guard g.top >= 0, g.top < g.kernelHeight, g.left >= 0, g.left < g.kernelWidth,
     (g.outputHeight - 1) * g.strideHeight - g.top < g.height, (g.outputWidth - 1) * g.strideWidth - g.left < g.width
   else {
     throw fail(
       "'\(op)': of \(g.outputHeight) × \(g.outputWidth) windows of \(g.kernelHeight) × \(g.kernelWidth), "
-        + "\(g.strideHeight) × \(g.strideWidth) apart, from row \(-g.top) and column \(-g.left), one lies outside the "
+        + "\(g.strideHeight) × \(g.strideWidth) apart, from row \(0 &- g.top) and column \(0 &- g.left), one lies outside the "
         + "image of \(g.height) × \(g.width).")
+  }
+}
+
+/// A switch is a place in its window, as a scalar: floats tell 2²⁴ of them apart.
+private func checkPlaces(_ g: PoolingGeometry, _ op: String) throws {
+  guard g.kernelHeight <= PoolingGeometry.mostPlaces / g.kernelWidth else {
+    throw fail(
+      "'\(op)': windows of \(g.kernelHeight) × \(g.kernelWidth) have more than 2²⁴ places, which floats do not tell apart: "
+        + "pool in two layers.")
   }
 }
 
@@ -206,6 +251,7 @@ package func checkPooling<Buffer>(
   try checkImage(large, samples, g.height, g.width, g.channels, op, "the large image")
   try checkImage(small, samples, g.outputHeight, g.outputWidth, g.channels, op, "the small image")
   if let switches {
+    try checkPlaces(g, op)
     try checkImage(switches, samples, g.outputHeight, g.outputWidth, g.channels, op, "the tensor of switches")
     try checkApart(op, switches, from: large, small)
   }

@@ -163,6 +163,16 @@ struct ImageRejection: ConformanceCase {
       convolution("rejects a dilation of 0") { $0.dilationHeight = 0 },
       convolution("rejects a negative padding") { $0.top = -1 },
       convolution("rejects a kernel of 0") { $0.kernelWidth = 0 },
+      convolution("rejects a stride beyond all numbers") { $0.strideHeight = .max },
+      convolution("rejects a dilation beyond all numbers") { $0.dilationWidth = .max },
+      convolution("rejects a padding beyond all numbers") { $0.left = .max },
+      convolution("rejects an image beyond all numbers") { $0.height = .max },
+      convolution("rejects images that cannot be counted") {
+        ($0.width, $0.height, $0.channels) = (1 << 30, 1 << 30, 1 << 30)
+      },
+      convolution("rejects strides that reach beyond what can be counted") {
+        ($0.strideHeight, $0.strideWidth) = (1 << 31, 1 << 31)
+      },
     ]
   }
 
@@ -193,6 +203,11 @@ struct ImageRejection: ConformanceCase {
       pooled("rejects windows that overlap") { $0.strideHeight = 1 },
       pooled("rejects a pooling of another image") { $0.width = 2 },
       pooled("rejects windows of 0") { $0.kernelWidth = 0 },
+      pooled("rejects images of windows beyond all numbers") { $0.outputHeight = .max },
+      pooled("rejects windows beyond all numbers") { ($0.kernelHeight, $0.strideHeight) = (.max, .max) },
+      pooled("rejects windows of more places than floats have") {
+        ($0.kernelHeight, $0.strideHeight) = (1 << 24, 1 << 24)
+      },
     ]
   }
 
@@ -204,7 +219,15 @@ struct ImageRejection: ConformanceCase {
       ImageRejection(name: "rejects a result over the image", call: .maxPoolOverImage(x, y)),
       ImageRejection(name: "rejects images the wrong way round", call: .unpool(x, switches: y, y)),
       ImageRejection(name: "rejects an output of the wrong side", call: .poolSum(x, y, below: x)),
+      ImageRejection(
+        name: "rejects windows of more places than floats have", call: .maxPool(x, y, switches: y),
+        pooling: PoolingGeometry(
+          height: 4, width: 6, channels: 2, outputHeight: 2, outputWidth: 3, kernel: (1 << 12, 1 + 1 << 12),
+          stride: (2, 2))),
       pooling("rejects windows of 0") { $0.kernelHeight = 0 },
+      pooling("rejects windows beyond all numbers") { $0.kernelWidth = .max },
+      pooling("rejects a stride beyond all numbers") { $0.strideHeight = .max },
+      pooling("rejects a padding beyond all numbers") { ($0.top, $0.kernelHeight) = (Int.max - 1, .max) },
       pooling("rejects a stride of 0") { $0.strideHeight = 0 },
       pooling("rejects a window in the padding alone") { $0.top = 2 },
       pooling("rejects a window past the end") { $0.strideWidth = 3 },

@@ -5,9 +5,12 @@ extension Conformance {
     GatherCase.all + GatherBytesCase.all + CorruptCase.all + BernoulliCase.all
       + [
         Rejection("gather", "rows past the end", .gather([5, 4], SampleOrder(start: 3), [3, 4])),
+        Rejection("gather", "a start past all numbers", .gather([5, 4], SampleOrder(start: .max), [3, 4])),
+        Rejection("gather", "a batch over its source", .gatherOverSource([5, 4], [3, 4])),
         Rejection("gather", "a batch of another width", .gather([5, 4], SampleOrder(start: 0), [3, 5])),
         Rejection("gatherBytes", "fewer bytes than rows have", .gatherBytes(rows: 3, columns: 16, packed: 5)),
         Rejection("gatherBytes", "rows beyond all numbers", .gatherBytes(rows: .max, columns: 16, packed: 5)),
+        Rejection("corrupt", "a copy over a part of what it is made of", .corruptOverImage([5, 4])),
         Rejection("corrupt", "a copy of another shape", .corrupt([5, 4], .masking(0.5), [4, 5])),
         Rejection(
           "corrupt", "a first row that begins within a block", .corrupt([5, 3], .masking(0.5), [5, 3], firstRow: 2)),

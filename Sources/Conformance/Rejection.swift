@@ -44,8 +44,10 @@ enum BadCall: Sendable {
   case logVarianceGradient(Shape, gradient: Shape)
   case klSparsity(Shape, means: Shape)
   case gather(Shape, SampleOrder, Shape)
+  case gatherOverSource(Shape, Shape)
   case gatherBytes(rows: Int, columns: Int, packed: Int)
   case corrupt(Shape, Corruption, Shape, firstRow: Int = 0)
+  case corruptOverImage(Shape)
   case bernoulli(Shape, firstRow: Int)
   case sampleLosses(Shape, ReconstructionLoss, bias: Shape?, losses: Shape)
   case sample(Shape, Shape, firstRow: Int = 0)
@@ -74,6 +76,13 @@ enum BadCall: Sendable {
     case .sampleOverParameters(let ms, let z):
       let (source, result) = try backend.overlapping(ms, z)
       try backend.sample(source, nil, into: result)
+    case .gatherOverSource(let rows, let batch):
+      let (source, result) = try backend.overlapping(rows, batch)
+      try backend.gather(source, SampleOrder(start: 0), into: result)
+    case .corruptOverImage(let shape):
+      let (source, result) = try backend.overlapping(shape, shape)
+      let draws = Draws(Philox(seed: 1, stream: .test), step: 0)
+      try backend.corrupt(source, .masking(0.5), draws, into: result)
     case .copyOverSource(let shape):
       let (source, result) = try backend.overlapping(shape, shape)
       try backend.copy(source, to: result)

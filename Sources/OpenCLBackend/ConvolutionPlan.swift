@@ -106,9 +106,9 @@ extension OpenCLBackend {
   /// its kernels pool it band by band, in scratch memory.
   func poolsBands(_ g: ConvolutionGeometry, _ pooling: PoolingGeometry) -> Bool {
     family == .cpu && g.outputChannels % vectorWidth == 0 && pooling.tiles
-      && max(pooling.kernelHeight, pooling.kernelWidth) <= 4
-      && pooling.outputHeight * pooling.kernelHeight <= pooling.height
-      && pooling.outputWidth * pooling.kernelWidth <= pooling.width
+      && min(pooling.kernelHeight, pooling.kernelWidth) > 0 && max(pooling.kernelHeight, pooling.kernelWidth) <= 4
+      && pooling.outputHeight <= pooling.height / pooling.kernelHeight
+      && pooling.outputWidth <= pooling.width / pooling.kernelWidth
   }
 
   private func job(_ key: ConvolutionKey) -> CorrelationJob {

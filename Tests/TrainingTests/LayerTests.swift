@@ -209,6 +209,17 @@ import Testing
   }
 }
 
+/// Floats tell 2²⁴ places in a window apart, which is no matter for means.
+@Suite struct PoolPlaceTests {
+  @Test func windowsOfTooManyPlacesAreRefused() throws {
+    let image = ImageShape(channels: 1, height: 4097, width: 4097)
+    let large = PoolSpec(Extent(4097, 4096))
+    #expect(throws: CinchError.self) { try large.geometry("e1", input: image, keepsPlaces: true) }
+    #expect(try large.geometry("e1", input: image).outputHeight == 1)
+    #expect(try PoolSpec(Extent(4096)).geometry("e1", input: image, keepsPlaces: true).outputHeight == 1)
+  }
+}
+
 /// Decoders that follow from encoders.
 @Suite struct MirrorTests {
   /// What the suites of variants go through is whole.

@@ -30,6 +30,9 @@ public struct PoolingGeometry: Sendable, Hashable {
     self.left = left
   }
 
+  /// Pixels of a window whose places floats tell apart, as switches have to.
+  package static let mostPlaces = 1 << 24
+
   /// `[samples, height, width, channels]`.
   public func large(_ samples: Int) -> Shape { [samples, height, width, channels] }
   /// `[samples, outputHeight, outputWidth, channels]`.
@@ -41,7 +44,8 @@ public struct PoolingGeometry: Sendable, Hashable {
 /// overlaps neither what it is made of nor the switches.
 public protocol PoolingOps: MemoryOps {
   /// y = the largest value of each window, and where it was: `switches` receives `u·kernelWidth + v` of the first
-  /// largest (row by row), as a scalar. A NaN in a window is its largest value.
+  /// largest (row by row), as a scalar. A NaN in a window is its largest value. Ops with switches take windows of 2²⁴
+  /// pixels at most.
   func maxPool(
     _ x: Tensor<Buffer>, _ geometry: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>) throws
 

@@ -12,7 +12,7 @@ public protocol RandomOps: MemoryOps {
   /// `gather` of rows of bytes: each becomes the float nearest to b / divisor.
   func gatherBytes(_ source: ByteRows<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws
 
-  /// C(x̃|x): a corrupted copy of `x`. See `Corruption`.
+  /// C(x̃|x): a corrupted copy of `x`, which may lie where `x` does. See `Corruption`.
   func corrupt(_ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>) throws
 
   /// `gather` and `corrupt` in one pass.

@@ -33,7 +33,7 @@ extension LayerSpec.MaxPool {
   func resolve(
     _ input: FeatureShape, name: String, in network: inout NetworkShape
   ) throws -> (output: FeatureShape, kind: any ResolvedKind) {
-    let geometry = try settings.geometry(name, input: image(input, name))
+    let geometry = try settings.geometry(name, input: image(input, name), keepsPlaces: true)
     network.unmatchedPools.append(network.layers.count)
     return (geometry.pooled, MaxPoolKind(geometry: geometry))
   }

@@ -38,8 +38,9 @@ extension PoolSpec {
     }
   }
 
+  /// - Parameter keepsPlaces: whether the layer keeps where in its windows the largest values were.
   /// - Throws: `CinchError.usage` naming the layer.
-  func geometry(_ name: String, input: ImageShape) throws -> PoolingGeometry {
+  func geometry(_ name: String, input: ImageShape, keepsPlaces: Bool = false) throws -> PoolingGeometry {
     for (what, extent) in [("windows", size), ("a stride", stride)]
     where !(1...65_536).contains(extent.height) || !(1...65_536).contains(extent.width) {
       throw CinchError.usage("Layer \(name) pools with \(what) of \(extent): use 1 to 65536.")
@@ -48,6 +49,11 @@ extension PoolSpec {
       throw CinchError.usage(
         "Layer \(name) pools windows of \(size), but its image is only \(input.height)×\(input.width): use smaller "
           + "windows or fewer pooling layers.")
+    }
+    guard !keepsPlaces || size.height <= PoolingGeometry.mostPlaces / size.width else {
+      throw CinchError.usage(
+        "Layer \(name) pools windows of \(size), whose places are more than the 2²⁴ that floats tell apart: pool in two "
+          + "layers.")
     }
     return PoolingGeometry(
       height: input.height, width: input.width, channels: input.channels,
