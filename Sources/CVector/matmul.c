@@ -157,10 +157,8 @@ static bool product_by_tiles(cinch_device *device, const cinch_product *asked, c
   for (job.p0 = 0; job.p0 < p->k; job.p0 = job.p1) {
     job.p1 = cinch_min(job.p0 + steps, p->k);
     for (int64_t panel = 0; panel < job.panels; panel++) atomic_init(&job.next[panel * line], 0);
-    if (alone)
-      product_task(&job, 0);
-    else
-      cinch_pool_run(device->pool, product_task, &job, device->threads);
+    // One task runs on the caller's thread, and wakes none.
+    cinch_pool_run(device->pool, product_task, &job, alone ? 1 : device->threads);
   }
   return true;
 }

@@ -2,7 +2,7 @@
 
 typedef struct {
   const cinch_tap_sums *sums;
-  int64_t blocks;
+  int64_t blocks, tasks;
 } tap_job;
 
 /// Channels that a task takes of one tap of the result.
@@ -29,13 +29,16 @@ static void tap_task(void *context, int64_t task) {
     }
 }
 
+static void every_tap_task(void *context, int64_t task) {
+  (void)task;
+  const tap_job *job = context;
+  for (int64_t i = 0; i < job->tasks; i++) tap_task(context, i);
+}
+
 void cinch_sum_taps(cinch_device *device, const cinch_tap_sums *sums) {
-  const tap_job job = {.sums = sums, .blocks = cinch_blocks(sums->channels, tap_channels)};
-  const int64_t tasks = sums->result_rows * sums->result_columns * job.blocks;
+  tap_job job = {.sums = sums, .blocks = cinch_blocks(sums->channels, tap_channels)};
+  job.tasks = sums->result_rows * sums->result_columns * job.blocks;
   // Few numbers are summed sooner than threads wake.
-  if (tasks * cinch_min(sums->channels, tap_channels) * sums->outputs < 1 << 14) {
-    for (int64_t task = 0; task < tasks; task++) tap_task((void *)&job, task);
-    return;
-  }
-  cinch_pool_run(device->pool, tap_task, (void *)&job, tasks);
+  const bool alone = job.tasks * cinch_min(sums->channels, tap_channels) * sums->outputs < 1 << 14;
+  cinch_pool_run(device->pool, alone ? every_tap_task : tap_task, &job, alone ? 1 : job.tasks);
 }

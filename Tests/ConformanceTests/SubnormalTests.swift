@@ -25,6 +25,26 @@ import Testing
     #expect(try moment(on: openCL).allSatisfy { $0 == 0 })
   }
 
+  private func filled(_ backend: CPUBackend, _ shape: Shape, _ value: Float) throws -> Tensor<CPUBuffer> {
+    let tensor = try backend.tensor(shape)
+    try backend.fill(tensor, with: value)
+    return tensor
+  }
+
+  /// What is too small for a second thread runs on the caller's, which computes like the others while it does.
+  @Test func smallOpsComeToNothing() throws {
+    let backend = try CPUBackend()
+    let (a, c) = (try filled(backend, [3, 3], 1e-20), try filled(backend, [3, 3], 1))
+    try backend.matmul(a, transposeA: false, a, transposeB: false, into: c, epilogue: .none)
+    #expect(try backend.read(c).allSatisfy { $0 == 0 })
+    // Four of them are a normal number.
+    let (weight, sum) = (try filled(backend, [2, 2, 1, 1], 5e-39), try filled(backend, [1, 1, 1, 1], 1))
+    try backend.tapSums(weight, box: (2, 2), turned: false, into: sum)
+    #expect(try backend.read(sum) == [0])
+    let half = 0.5 * Float(min(CommandLine.arguments.count, 1))
+    #expect(Float.leastNormalMagnitude * half > 0)
+  }
+
   /// How a thread computes is its owner's matter.
   @Test func theCallersThreadKeepsThem() throws {
     _ = try moment(on: CPUBackend())
