@@ -59,7 +59,11 @@ public final class CPUBackend: Backend {
       // Room for the program and its host copies.
       memory: HostMemory.total / 2, largestBuffer: 4 * DeviceInfo.mostElements,
       passBytes: DeviceInfo.processorPassBytes)
+    askForScratch { HostMemory.fits(Int($0)) }
   }
+
+  /// Who is asked whether so many bytes can be had before ops take more memory for themselves.
+  func askForScratch(_ fits: @escaping @convention(c) (Int64) -> Bool) { cinch_device_ask(device, fits) }
 
   /// "OpenBLAS 0.3.21 (Haswell)".
   private static func name(of blas: cinch_blas) -> String {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,8 +15,8 @@ static const cinch_kernels *best_kernels(const char *wanted) {
   __builtin_cpu_init();
   // For who measures, or looks for what differs.
   if (!wanted) wanted = getenv("CINCH_INSTRUCTIONS");
-  if (wanted && strcmp(wanted, "baseline") == 0) return &cinch_kernels_base;
-  const bool narrow = wanted && strcmp(wanted, "avx2") == 0;
+  if (wanted && strcasecmp(wanted, "baseline") == 0) return &cinch_kernels_base;
+  const bool narrow = wanted && strcasecmp(wanted, "avx2") == 0;
   if (!narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     return &cinch_kernels_avx512;
@@ -170,10 +171,16 @@ float *cinch_allocate(int64_t count) {
   return memory;
 }
 
+void cinch_device_ask(cinch_device *device, bool (*fits)(int64_t bytes)) { device->fits = fits; }
+
 float *cinch_scratch(cinch_device *device, int64_t count) {
   if (device->scratch_count < count) {
     free(device->scratch);
+    device->scratch = NULL;
     device->scratch_count = 0;
+    if (count > INT64_MAX / (int64_t)sizeof(float)) return NULL;
+    // Past physical memory the system would grant the pages and kill the process when they are touched.
+    if (device->fits && !device->fits(count * (int64_t)sizeof(float))) return NULL;
     device->scratch = cinch_allocate(count);
     if (!device->scratch) return NULL;
     device->scratch_count = count;

@@ -165,6 +165,8 @@ struct cinch_device {
   /// What `cinch_scratch` gives out. Grows, never shrinks.
   float *scratch;
   int64_t scratch_count;
+  /// Asked before it grows; or NULL.
+  bool (*fits)(int64_t bytes);
 };
 
 /// Columns of one sum's task: two cache lines, so no line of a result is shared by two threads.

@@ -1,6 +1,7 @@
 import CinchBackend
 import Testing
 
+@testable import CPUBackend
 @testable import OpenCLBackend
 
 @Suite struct OpenCLMemoryTests {
@@ -48,5 +49,29 @@ import Testing
     let plan = try backend.gradientPlan(ConvolutionKey(mode: .gradient, geometry: geometry, samples: 128))
     #expect(plan.slices <= slices && plan.slices > slices / 2)
     #expect(plan.floats <= 2 << 23)
+  }
+}
+
+@Suite struct CPUMemoryTests {
+  /// What the system grants is touched later, and then it is too late to say so.
+  @Test func workAreasAreAskedFor() throws {
+    let backend = try CPUBackend(threads: 1)
+    let geometry = ConvolutionGeometry(
+      height: 1, width: 1, channels: 512, outputHeight: 1, outputWidth: 1, outputChannels: 512, kernel: (1, 1))
+    let image = try backend.tensor([1, 1, 1, 512]), result = try backend.tensor([1, 1, 1, 512])
+    let weight = try backend.tensor([1, 1, 512, 512])
+    func convolve() throws { try backend.convolve(image, weight, geometry, into: result, epilogue: .none) }
+    backend.askForScratch { $0 < 1 << 20 }
+    #expect(throws: BackendError.self) { try convolve() }
+    #expect(backend.memory.scratch == 0)
+    backend.askForScratch { _ in true }
+    try convolve()
+    // What is there is not asked for again.
+    backend.askForScratch { _ in false }
+    try convolve()
+  }
+
+  @Test func instructionsHaveAnyCase() throws {
+    #expect(try CPUBackend(threads: 1, instructions: "Baseline").info.detail.contains("baseline"))
   }
 }

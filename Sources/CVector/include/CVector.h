@@ -19,7 +19,7 @@ typedef void (*cinch_sgemm)(
 typedef struct cinch_device cinch_device;
 
 /// Whether products by these instructions are our own; otherwise a device needs sgemm. NULL for the widest that the processor
-/// has, "avx2" or "baseline" for no wider ones.
+/// has, "avx2" or "baseline", in any case, for no wider ones.
 bool cinch_multiplies(const char *instructions);
 /// A device with `threads` threads, the caller's included; NULL where they cannot be started. `sgemm` may be NULL where
 /// `cinch_multiplies`.
@@ -42,6 +42,8 @@ double cinch_bandwidth(cinch_device *device, const float *x, float *y, int64_t c
 
 /// Zeroed, 64-byte-aligned memory for `count` floats; NULL where there is none. Released with free().
 float *cinch_allocate(int64_t count);
+/// Has `fits` asked whether so many bytes can be had, before ops take more memory for themselves; NULL for always.
+void cinch_device_ask(cinch_device *device, bool (*fits)(int64_t bytes));
 /// What the ops so far have needed for themselves.
 int64_t cinch_scratch_bytes(const cinch_device *device);
 void cinch_fill(cinch_device *device, float *x, int64_t count, float value);
