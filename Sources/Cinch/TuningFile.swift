@@ -48,8 +48,8 @@ package struct TuningIdentity: Sendable, Hashable, Codable {
 }
 
 /// The file that keeps what `cinch tune` chose for a device, in the user's cache folder: `$XDG_CACHE_HOME/cinch`, or
-/// `~/.cache/cinch`. Whoever opens the device takes it, unless `CINCH_TUNING` is `off`. No result depends on it, so one that
-/// is damaged, or of another driver, is ignored with a notice.
+/// `~/.cache/cinch`. Whoever opens the device takes it, unless `CINCH_TUNING` is `off`, or 0. No result depends on it, so
+/// one that is damaged, or of another driver, is ignored with a notice.
 package struct TuningFile: Codable {
   private static let currentFormat = 1
 
@@ -93,14 +93,20 @@ package struct TuningFile: Codable {
   package static func apply(
     to backend: OpenCLBackend, _ environment: [String: String] = ProcessInfo.processInfo.environment
   ) {
-    guard environment["CINCH_TUNING"] != "off", let folder = folder(environment) else { return }
+    if let fault = BuildLimit.fault(environment) { tell("CINCH_COMPILE_LIMIT", fault) }
+    guard !isOff(environment), let folder = folder(environment) else { return }
     if let tuning = load(TuningIdentity(backend), from: folder) { backend.adopt(tuning) }
+  }
+
+  private static func isOff(_ environment: [String: String]) -> Bool {
+    ["off", "0"].contains(environment["CINCH_TUNING"]?.lowercased())
   }
 
   /// What is kept for a device; nil where there is nothing, or nothing that fits, of which a notice tells.
   package static func load(_ identity: TuningIdentity, from folder: String) -> Tuning? {
     let path = path(identity, in: folder)
     guard FileManager.default.fileExists(atPath: path) else { return nil }
+    let reason: String
     do {
       let bytes = try FileBytes.read(path)
       let file = try JSONCoding.decoder.decode(TuningFile.self, from: Data(bytes))
@@ -111,12 +117,13 @@ package struct TuningFile: Codable {
       else { throw Unusable(reason: "it holds a choice that is none") }
       return tuning
     } catch let error as Unusable {
-      tell(path, error.reason)
+      reason = error.reason
     } catch is CinchError {
-      tell(path, "it cannot be read")
+      reason = "it cannot be read"
     } catch {
-      tell(path, "it is damaged")
+      reason = "it is damaged"
     }
+    tell(path, "ignoring '\(path)', \(reason): tune the device again to replace it")
     return nil
   }
 
@@ -134,14 +141,14 @@ package struct TuningFile: Codable {
   private static let observers = Mutex<[@Sendable (String) -> Void]>([])
   private static let told = Mutex<Set<String>>([])
 
-  /// Has `observer` told, in a sentence, of files that are ignored: of each once.
+  /// Has `observer` told, in a sentence, of files, and of settings of devices, that are ignored: of each once.
   package static func onNotice(_ observer: @escaping @Sendable (String) -> Void) {
     observers.withLock { $0.append(observer) }
   }
 
-  private static func tell(_ path: String, _ reason: String) {
-    guard told.withLock({ $0.insert(path).inserted }) else { return }
-    let text = "ignoring '\(path)', \(reason): tune the device again to replace it"
+  /// - Parameter subject: what is ignored.
+  private static func tell(_ subject: String, _ text: String) {
+    guard told.withLock({ $0.insert(subject).inserted }) else { return }
     for observer in observers.withLock({ $0 }) { observer(text) }
   }
 }

@@ -12,8 +12,18 @@ public enum BuildLimit {
   /// `CINCH_COMPILE_LIMIT` in seconds, or else five minutes: most drivers take seconds, Mesa on a busy processor more than
   /// one minute.
   static var limit: Duration {
-    ProcessInfo.processInfo.environment["CINCH_COMPILE_LIMIT"].flatMap(Double.init).filter { $0 > 0 }
-      .map { .milliseconds(Int64(min($0, 1e9) * 1000)) } ?? .seconds(300)
+    seconds(ProcessInfo.processInfo.environment).map { .milliseconds(Int64(min($0, 1e9) * 1000)) } ?? .seconds(300)
+  }
+
+  /// The seconds that the environment gives; nil where it gives none that can be.
+  private static func seconds(_ environment: [String: String]) -> Double? {
+    environment["CINCH_COMPILE_LIMIT"].flatMap(Double.init).flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  /// That the environment gives a limit which is none: a sentence.
+  package static func fault(_ environment: [String: String]) -> String? {
+    guard let text = environment["CINCH_COMPILE_LIMIT"], !text.isEmpty, seconds(environment) == nil else { return nil }
+    return "ignoring CINCH_COMPILE_LIMIT=\(text): give seconds above 0"
   }
 
   private static let observers = Mutex<[@Sendable (String) -> Void]>([])
@@ -66,40 +76,48 @@ private class AnyJob: @unchecked Sendable {
 
 private final class Job<Result: Sendable>: AnyJob, @unchecked Sendable {
   private let body: @Sendable () -> Result
-  private let result = Mutex<Result?>(nil)
-  private let done = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+  /// Read and written under the lock.
+  private var result: Result?
+  private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let done = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
   init(_ body: @escaping @Sendable () -> Result) {
     self.body = body
-    sem_init(done, 0, 0)
+    pthread_mutex_init(lock, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    // Somebody may set the other clock meanwhile.
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(done, &attributes)
+    pthread_condattr_destroy(&attributes)
   }
 
   deinit {
-    sem_destroy(done)
+    pthread_cond_destroy(done)
     done.deallocate()
+    pthread_mutex_destroy(lock)
+    lock.deallocate()
   }
 
   override func run() {
     let value = body()
-    result.withLock { $0 = value }
-    sem_post(done)
+    pthread_mutex_lock(lock)
+    result = value
+    pthread_cond_signal(done)
+    pthread_mutex_unlock(lock)
   }
 
   /// The result, where it comes in time.
   func wait(_ time: Duration) -> Result? {
     var until = timespec()
-    clock_gettime(CLOCK_REALTIME, &until)
+    clock_gettime(CLOCK_MONOTONIC, &until)
     let nanoseconds =
       max(0, Int(time.components.seconds)) * 1_000_000_000 + Int(time.components.attoseconds / 1_000_000_000)
     until.tv_sec += (until.tv_nsec + nanoseconds) / 1_000_000_000
     until.tv_nsec = (until.tv_nsec + nanoseconds) % 1_000_000_000
-    while sem_timedwait(done, &until) != 0 {
-      if errno != EINTR { return nil }
-    }
-    return result.withLock { $0 }
+    pthread_mutex_lock(lock)
+    defer { pthread_mutex_unlock(lock) }
+    while result == nil && pthread_cond_timedwait(done, lock, &until) == 0 {}
+    return result
   }
-}
-
-extension Optional {
-  fileprivate func filter(_ isWanted: (Wrapped) -> Bool) -> Wrapped? { flatMap { isWanted($0) ? $0 : nil } }
 }

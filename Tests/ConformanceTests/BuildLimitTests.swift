@@ -55,6 +55,15 @@ import Testing
     done.value.withLock { $0 = true }
   }
 
+  @Test func aLimitThatIsNoneIsTold() {
+    for text in ["abc", "0", "-5", "nan", "5 s"] {
+      #expect(
+        BuildLimit.fault(["CINCH_COMPILE_LIMIT": text]) == "ignoring CINCH_COMPILE_LIMIT=\(text): give seconds above 0")
+    }
+    for text in ["", "0.5", "600", "inf"] { #expect(BuildLimit.fault(["CINCH_COMPILE_LIMIT": text]) == nil) }
+    #expect(BuildLimit.fault([:]) == nil)
+  }
+
   /// LLVM ends the process where it cannot write.
   @Test func aFullDiskIsRefused() throws {
     try OpenCLBackend.requireKernelRoom()
