@@ -24,8 +24,10 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   public let globalMemory: Int
   /// Bytes of the largest buffer.
   public let largestBuffer: Int
+  /// Whether the driver says that its memory is the host's, as that of a GPU beside the processor's cores is.
+  var isUnified = false
   /// Whether its memory is the host's.
-  var sharesMemory: Bool { kind == .cpu || isSoftware }
+  var sharesMemory: Bool { kind == .cpu || isSoftware || isUnified }
 
   public var identifier: String { "opencl:\(platform):\(device)" }
   /// The kernels that are made for it. Mesa's rusticl compiles for its processor device, llvmpipe, as for a GPU: the CPU
@@ -34,6 +36,9 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
 
   /// Whether Mesa runs it: `rusticl`, or `Clover` before that.
   private var isMesa: Bool { ["rusticl", "clover"].contains { platformName.lowercased().contains($0) } }
+
+  /// Work-groups that a launch may have along its second axis, and its third.
+  var mostGroups: Int { vendor.lowercased().contains("nvidia") ? 65_535 : .max }
 
   /// Whether it is PoCL's.
   var isPoCL: Bool { platformName == OpenCLBackend.poclName }
@@ -209,6 +214,8 @@ extension OpenCLBackend {
       platformName: platformText(platform), driver: text(device, CL_DRIVER_VERSION),
       version: text(device, CL_DEVICE_VERSION), kind: kind, computeUnits: max(Int(units), 1),
       globalMemory: Int(clamping: global), largestBuffer: Int(clamping: largest))
+    let unified: cl_bool = value(device, CL_DEVICE_HOST_UNIFIED_MEMORY) ?? 0
+    described.isUnified = unified != 0
     described.subgroups = kind == .gpu && !described.isSoftware ? Subgroups(device) : .emulated
     return described
   }

@@ -199,9 +199,19 @@ extension OpenCLBackend {
 
   /// So many layers of an m × n product's blocks. Rows come first: there may be more than 65,535 blocks of them, which is
   /// what some devices allow of the others.
-  func grid(_ tile: GPUTile, _ m: Int, _ n: Int, _ layers: Int) -> Grid {
-    Grid(
-      groups: ((m + tile.rows - 1) / tile.rows, (n + tile.columns - 1) / tile.columns, layers), of: (tile.items, 1, 1))
+  /// - Throws: `BackendError.invalidArgument` where this one does not allow them.
+  func grid(_ tile: GPUTile, _ m: Int, _ n: Int, _ layers: Int) throws -> Grid {
+    let across = (n + tile.columns - 1) / tile.columns
+    // Nearly none comes near: the vendor's name is looked at by these alone.
+    if max(across, layers) > 65_535 { try Self.checkGroups(max(across, layers), most: device.mostGroups, device.name) }
+    return Grid(groups: ((m + tile.rows - 1) / tile.rows, across, layers), of: (tile.items, 1, 1))
+  }
+
+  static func checkGroups(_ groups: Int, most: Int, _ name: String) throws {
+    try require(
+      groups <= most,
+      "The device \(name) takes \(most) blocks of columns, or phases of a transposed convolution's stride, in a launch, not "
+        + "\(groups): use narrower layers or smaller strides.")
   }
 
   /// C = epilogue(Σ slices).

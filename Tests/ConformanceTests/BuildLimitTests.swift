@@ -113,9 +113,11 @@ import Testing
 
   private final class Done: Sendable { let value = Mutex(false) }
 
-  private func device(_ platform: String, _ name: String, _ kind: OpenCLDevice.Kind) -> OpenCLDevice {
+  private func device(
+    _ platform: String, _ name: String, _ kind: OpenCLDevice.Kind, vendor: String = ""
+  ) -> OpenCLDevice {
     OpenCLDevice(
-      platform: 0, device: 0, name: name, vendor: "", platformName: platform, driver: "", version: "", kind: kind,
+      platform: 0, device: 0, name: name, vendor: vendor, platformName: platform, driver: "", version: "", kind: kind,
       computeUnits: 8, globalMemory: 1, largestBuffer: 1)
   }
 
@@ -128,5 +130,21 @@ import Testing
     #expect(device("Clover", "llvmpipe (LLVM 15.0.6)", .gpu).isSoftware)
     #expect(!device("rusticl", "AMD Radeon RX 6600", .gpu).isSoftware)
     #expect(device("rusticl", "llvmpipe", .cpu).compilesLate)
+  }
+
+  /// What a GPU beside the processor's cores has, the program has no more.
+  @Test func memoryFollowsTheDriver() {
+    var graphics = device("Intel(R) OpenCL Graphics", "Intel(R) UHD Graphics 770", .gpu)
+    #expect(!graphics.sharesMemory && device("P", "pthread", .cpu).sharesMemory)
+    graphics.isUnified = true
+    #expect(graphics.sharesMemory)
+  }
+
+  /// NVIDIA's driver takes few groups along the second and third axes, and says no more than that something is wrong.
+  @Test func gridsFollowTheVendor() throws {
+    let most = device("NVIDIA CUDA", "H200", .gpu, vendor: "NVIDIA Corporation").mostGroups
+    #expect(most == 65_535 && device("ROCm", "gfx90a", .gpu, vendor: "Advanced Micro Devices, Inc.").mostGroups == .max)
+    try OpenCLBackend.checkGroups(65_535, most: most, "H200")
+    #expect(throws: BackendError.self) { try OpenCLBackend.checkGroups(90_000, most: most, "H200") }
   }
 }
