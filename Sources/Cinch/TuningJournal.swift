@@ -2,13 +2,19 @@ import CinchData
 import FoundationEssentials
 
 /// What candidates of a device came to grief. It is on the disk before a candidate runs, so that one which takes the machine
-/// down with it is never tried again on that driver and by those kernels.
+/// down with it is not tried without end on that driver and by those kernels. An end that nobody explains may have had
+/// another cause, a second one counts. What is shipped is never left out, for without it nothing can be measured.
 package struct TuningJournal {
+  /// What stands behind a choice's name for what is shipped.
+  package static let shipped = "shipped"
+
   private struct Contents: Codable {
     var madeFor: TuningIdentity
     /// Candidates and what became of them.
     var failed: [String: String] = [:]
     var running: String?
+    /// Candidates that once did not end; earlier versions wrote none.
+    var suspects: [String]?
   }
 
   private let path: String
@@ -33,9 +39,23 @@ package struct TuningJournal {
         FileManager.default.fileExists(atPath: path)
         ? "ignoring '\(path)', which \(fault): candidates that failed before are tried again" : nil
     }
+    // Earlier versions left it out, too.
+    contents.failed = contents.failed.filter { !Self.isShipped($0.key) }
     if let running = contents.running {
-      contents.failed[running] = "it did not end before"
       contents.running = nil
+      doubt(running, "it did not end")
+    }
+  }
+
+  private static func isShipped(_ name: String) -> Bool { name.hasSuffix(" " + shipped) }
+
+  private mutating func doubt(_ candidate: String, _ reason: String) {
+    guard !Self.isShipped(candidate) else { return }
+    if contents.suspects?.contains(candidate) == true {
+      contents.suspects?.removeAll { $0 == candidate }
+      contents.failed[candidate] = reason + ", as before"
+    } else {
+      contents.suspects = (contents.suspects ?? []) + [candidate]
     }
   }
 
@@ -49,16 +69,33 @@ package struct TuningJournal {
     try write()
   }
 
+  /// It is never to be tried again, unless it is what is shipped.
+  ///
   /// - Parameter reason: as a sentence has it behind "candidate, ".
   /// - Throws: `CinchError.inputOutput`.
   package mutating func fail(_ candidate: String, _ reason: String) throws {
-    contents.failed[candidate] = reason
+    if !Self.isShipped(candidate) { contents.failed[candidate] = reason }
     try end()
   }
 
-  /// Nothing runs any more.
+  /// It may be at fault: that is noted once, and the second time it fails.
+  /// - Throws: `CinchError.inputOutput`.
+  package mutating func suspect(_ candidate: String, _ reason: String) throws {
+    doubt(candidate, reason)
+    try stop()
+  }
+
+  /// What ran has come to an end by itself.
   /// - Throws: `CinchError.inputOutput`.
   package mutating func end() throws {
+    let ended = contents.running
+    contents.suspects?.removeAll { $0 == ended }
+    try stop()
+  }
+
+  /// Nothing runs any more, and nothing is known of what did.
+  /// - Throws: `CinchError.inputOutput`.
+  package mutating func stop() throws {
     contents.running = nil
     try write()
   }

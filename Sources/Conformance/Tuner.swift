@@ -6,7 +6,7 @@ import FoundationEssentials
 import OpenCLBackend
 
 /// Finds the quickest of a device's candidates, each of which runs in a child process: one that hangs is killed after a
-/// while, and neither it nor one that crashed is tried again, for a journal has it before it runs.
+/// while, and neither it nor one that crashed or gave other bits is tried again, for a journal has it before it runs.
 package struct Tuner {
   /// What came of one choice.
   package struct Outcome: Sendable {
@@ -14,14 +14,20 @@ package struct Tuner {
     package let candidates: Int
     /// Candidates that were measured.
     package var measured = 0
-    /// Candidates that came to grief, now or before, and how.
-    package var failures: [(candidate: String, reason: String)] = []
+    /// Candidates that came to grief, now or before, and how; and whether they are left out from now on.
+    package var failures: [(candidate: String, reason: String, isLeftOut: Bool)] = []
     /// The quickest, where it wins by more than noise.
     package var chosen: TuningValue?
     /// Of the quickest: its share of the time of what is shipped, the larger of two measurements; nil where none was.
     package var ratio: Double?
     /// Whether there was no time left for some.
     package var isCut = false
+
+    /// What to keep where `before` was chosen before: it stays if not all could be measured, unless it came to grief itself.
+    package func kept(_ before: TuningValue?) -> TuningValue? {
+      if chosen != nil || (measured > 0 && !isCut) { return chosen }
+      return failures.contains { $0.isLeftOut && $0.candidate == before?.name } ? nil : before
+    }
   }
 
   /// A candidate must take no more than this share of the shipped time. Least times that take turns differ by 1 to 2 %
@@ -74,8 +80,9 @@ package struct Tuner {
       outcome.isCut = true
       return outcome
     }
-    if let failure = try ask(tunable, nil, rounds: 1).failure {
-      outcome.failures.append(("what is shipped", failure))
+    let shipped = try ask(tunable, nil, rounds: 1)
+    if let reason = shipped.failure ?? shipped.error {
+      outcome.failures.append(("what is shipped", reason, false))
       return outcome
     }
     var best: (value: TuningValue, ratio: Double)?
@@ -87,7 +94,8 @@ package struct Tuner {
       onCandidate(candidate, index + 1)
       let measurement = try ask(tunable, candidate, rounds: Self.rounds)
       guard let ratio = measurement.ratio else {
-        outcome.failures.append((candidate.name, measurement.failure ?? "it was not timed"))
+        let reason = measurement.failure ?? measurement.error ?? "it was not timed"
+        outcome.failures.append((candidate.name, reason, measurement.failure != nil))
         continue
       }
       outcome.measured += 1
@@ -102,48 +110,57 @@ package struct Tuner {
     return outcome
   }
 
-  /// Has the child measure a candidate; a failure is written down, and never tried again.
+  /// Has the child measure a candidate. A failure is written down, and never tried again; an error that the child can tell
+  /// of, such as memory that does not suffice, may pass.
   mutating func ask(_ tunable: Tunable, _ value: TuningValue?, rounds: Int) throws -> TuningMeasurement {
     let request = TuningRequest(choice: tunable.name, candidate: value?.name, rounds: rounds)
     if let failure = journal.failure(of: request.name) { return TuningMeasurement(failure: failure) }
+    if child == nil && value != nil {
+      // A new child checks what is shipped first: by a request of its own, or the candidate would have to answer for it.
+      let shipped = try ask(tunable, nil, rounds: 1)
+      if let reason = shipped.failure ?? shipped.error { return TuningMeasurement(error: reason) }
+    }
     try journal.begin(request.name)
     guard let child = child ?? TuningChild(program, arguments) else {
-      try journal.end()
+      try journal.stop()
       throw CinchError.unavailable("The system starts no other process: end some, or raise the limit (ulimit -u).")
     }
     self.child = child
     let begin = SuspendingClock.now
     child.send(try JSONCoding.line(request))
-    var failure: String
+    var failure: String?
     switch child.answer(within: limit, isInterrupted: isInterrupted) {
     case .line(let text):
       if let found = try? JSONCoding.decoder.decode(TuningMeasurement.self, from: Data(text.utf8)) {
-        guard let failure = found.failure else {
-          try journal.end()
-          return found
-        }
-        try journal.fail(request.name, failure)
+        if let failure = found.failure { try journal.fail(request.name, failure) } else { try journal.end() }
+        // Where it gave up its driver it takes nothing more.
+        if found.error != nil { self.child = nil }
         return found
       }
       failure = "it answered something else than a measurement"
-    case .late: failure = "it had not ended after \(limit.components.seconds) s"
+    case .late:
+      // Whoever interrupts now changes nothing about that.
+      self.child = nil
+      return try fail(request, "it had not ended after \(limit.components.seconds) s")
     case .ended(let how): failure = how
-    case .interrupted: failure = ""
+    case .interrupted: failure = nil
     }
     self.child = nil
-    if isInterrupted() || failure.isEmpty {
-      // A terminal's interrupt reaches the child, too, and is no fault of the candidate; but somebody may have lost patience
-      // with one that hangs.
-      let time = SuspendingClock.now - begin
-      if time < Self.patience {
-        try journal.end()
-      } else {
-        try journal.fail(request.name, "it had not ended after \(time.components.seconds) s, when it was interrupted")
-      }
-      throw CinchError.interrupted
+    if let failure, !isInterrupted() { return try fail(request, failure) }
+    // A terminal's interrupt reaches the child, too, and is no fault of the candidate; but somebody may have lost patience
+    // with one that hangs.
+    let time = SuspendingClock.now - begin
+    if time < Self.patience {
+      try journal.stop()
+    } else {
+      try journal.suspect(request.name, "it had not ended after \(time.components.seconds) s, when it was interrupted")
     }
-    try journal.fail(request.name, failure)
-    return TuningMeasurement(failure: failure)
+    throw CinchError.interrupted
+  }
+
+  private mutating func fail(_ request: TuningRequest, _ reason: String) throws -> TuningMeasurement {
+    try journal.fail(request.name, reason)
+    return TuningMeasurement(failure: reason)
   }
 }
 
@@ -155,7 +172,7 @@ package struct TuningRequest: Sendable, Codable {
   var rounds: Int
 
   /// What the journal calls it.
-  var name: String { "\(choice) \(candidate ?? "shipped")" }
+  var name: String { "\(choice) \(candidate ?? TuningJournal.shipped)" }
 }
 
 extension TuningBench {
@@ -177,14 +194,14 @@ extension TuningBench {
           tunable.candidates(of: family, .any).first { $0.name == name }
         }
         if request.candidate != nil && value == nil {
-          measurement.failure = "there is no such candidate"
+          measurement.error = "there is no such candidate"
         } else {
           do { measurement = try measure(tunable, value, rounds: request.rounds) } catch {
-            measurement.failure = "\(error)"
+            measurement.error = "\(error)"
           }
         }
       } else {
-        measurement.failure = "there is no such choice"
+        measurement.error = "there is no such choice"
       }
       try answer(try JSONCoding.line(measurement))
     }

@@ -7,13 +7,15 @@ import OpenCLBackend
 package struct TuningMeasurement: Sendable, Hashable, Codable {
   /// Why it may not be chosen, as a part of a sentence.
   package var failure: String?
+  /// Why it could not be measured, as a part of a sentence, where that is no fault of its own: the next time it may be.
+  package var error: String?
   /// Seconds of a call of each timed case: with the candidate, and with what is shipped.
   package var seconds: [Double] = []
   package var shippedSeconds: [Double] = []
 
   /// The geometric mean of what share of the shipped time a call takes; nil where nothing was timed.
   package var ratio: Double? {
-    guard failure == nil, !seconds.isEmpty, seconds.count == shippedSeconds.count else { return nil }
+    guard failure == nil, error == nil, !seconds.isEmpty, seconds.count == shippedSeconds.count else { return nil }
     let logs = zip(seconds, shippedSeconds).map { log($0 / $1) }
     return exp(logs.reduce(0, +) / Double(logs.count))
   }

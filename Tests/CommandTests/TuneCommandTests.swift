@@ -39,6 +39,22 @@ import Testing
     outcome.errors.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("ignoring '") }
   }
 
+  /// A driver that is given too little time may have more the next time.
+  @Test func whatMayPassIsNotKept() async throws {
+    let sandbox = try Sandbox()
+    let environment = [
+      "XDG_CACHE_HOME": sandbox.path("cache"), "CINCH_TUNING": "", "CINCH_COMPILE_LIMIT": "1e-6",
+    ]
+    let outcome = try await sandbox.run(
+      line: "tune --device opencl:0:0/cpu --shapes elements --json", environment: environment)
+    #expect(outcome.status == 69 && outcome.errors.contains("what was chosen before stays"), "\(outcome.errors)")
+    let files = try FileManager.default.contentsOfDirectory(atPath: sandbox.path("cache/cinch"))
+    let name = try #require(files.first)
+    #expect(files.count == 1 && name.hasSuffix(".journal.json"))
+    let journal = try String(contentsOfFile: sandbox.path("cache/cinch/\(name)"), encoding: .utf8)
+    #expect(!journal.contains("shipped"))
+  }
+
   @Test func nowhereToKeepItIsRefused() async throws {
     let sandbox = try Sandbox()
     try sandbox.write("", to: "file")

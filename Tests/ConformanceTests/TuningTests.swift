@@ -247,13 +247,49 @@ import Testing
   private var journalPath: String { TuningFile.journalPath(identity, in: folder) }
   private var journal: TuningJournal { TuningJournal(journalPath, for: identity) }
 
-  /// Nobody is left to say so where the whole machine went down.
-  @Test func whatNeverEndedIsNotTriedAgain() throws {
+  /// Nobody is left to say so where the whole machine went down; but once, somebody may have ended the program.
+  @Test func whatDidNotEndTwiceIsNotTriedAgain() throws {
     var first = journal
     try first.begin("elements 4")
-    #expect(journal.failure(of: "elements 4") != nil && journal.failure(of: "elements 8") == nil)
-    try first.end()
     #expect(journal.failure(of: "elements 4") == nil)
+    var second = journal
+    try second.begin("elements 4")
+    #expect(journal.failure(of: "elements 4") != nil && journal.failure(of: "elements 8") == nil)
+    // Another's end does not clear it, its own does.
+    try second.begin("elements 8")
+    try second.end()
+    try second.begin("elements 4")
+    #expect(journal.failure(of: "elements 4") != nil)
+    try second.end()
+    try second.begin("elements 4")
+    #expect(journal.failure(of: "elements 4") == nil)
+    try second.stop()
+    var third = journal
+    try third.suspect("elements 16", "it was slow")
+    #expect(journal.failure(of: "elements 16") == nil)
+    try third.suspect("elements 16", "it was slow")
+    #expect(journal.failure(of: "elements 16") == "it was slow, as before")
+  }
+
+  /// Without it nothing can be measured, ever.
+  @Test func whatIsShippedIsNeverLeftOut() throws {
+    var first = journal
+    for _ in 0..<3 {
+      try first.begin("elements shipped")
+      first = journal
+      #expect(first.failure(of: "elements shipped") == nil)
+    }
+    try first.fail("elements shipped", "it crashed")
+    #expect(journal.failure(of: "elements shipped") == nil)
+    // As earlier versions did.
+    try first.fail("elements 8", "it crashed")
+    let text = try String(contentsOfFile: journalPath, encoding: .utf8)
+    try Data(text.replacing("elements 8", with: "elements shipped").utf8).write(to: URL(fileURLWithPath: journalPath))
+    #expect(journal.failure(of: "elements shipped") == nil && journal.notice == nil)
+  }
+
+  @Test func journalsAreOfOneDriver() throws {
+    var first = journal
     try first.fail("elements 8", "it crashed")
     #expect(journal.failure(of: "elements 8") == "it crashed")
     var other = identity
@@ -329,6 +365,35 @@ import Testing
       ))
     #expect(outcome.chosen == nil && outcome.failures.map(\.candidate) == ["4"])
     #expect(journal.failure(of: "images 4") == "its bits")
+  }
+
+  /// What the child can tell of may pass: memory that does not suffice, or a driver that is given too little time.
+  @Test func errorsAreTriedAgain() throws {
+    let error = #"echo '{"error":"no memory","seconds":[],"shipped_seconds":[]}'"#
+    let outcome = try tune(tuner(#"case "$line" in *"\"8\""*) \#(error);; *) \#(answer);; esac"#))
+    #expect(outcome.failures.map(\.candidate) == ["8"] && outcome.failures[0].reason == "no memory")
+    #expect(!outcome.failures[0].isLeftOut && outcome.chosen?.name == "4" && outcome.measured == 6)
+    let again = try tune(tuner(answer))
+    #expect(again.failures.isEmpty && again.measured == 7)
+  }
+
+  @Test(arguments: [
+    #"echo '{"error":"no memory","seconds":[],"shipped_seconds":[]}'"#,
+    #"echo '{"failure":"its bits","seconds":[],"shipped_seconds":[]}'"#, "exit 3",
+  ])
+  func nothingMeasuredChangesNothing(_ end: String) throws {
+    let outcome = try tune(tuner(#"case "$line" in *candidate*) \#(answer);; *) \#(end);; esac"#))
+    #expect(outcome.failures.map(\.candidate) == ["what is shipped"] && outcome.measured == 0)
+    let before = try #require(tunable.candidates(of: .cpu, .any).first)
+    #expect(outcome.kept(before) == before && outcome.kept(nil) == nil)
+    #expect(try tune(tuner(answer)).measured == 7)
+  }
+
+  /// What was chosen before goes where it came to grief itself.
+  @Test func whatCameToGriefIsNotKept() throws {
+    let outcome = try tune(tuner(#"case "$line" in *candidate*) exit 3;; *) \#(answer);; esac"#))
+    let before = try #require(tunable.candidates(of: .cpu, .any).first)
+    #expect(outcome.measured == 0 && outcome.failures.count == 7 && outcome.kept(before) == nil)
   }
 
   /// An interrupt is no fault of the candidate that runs.

@@ -94,7 +94,7 @@ struct TuneCommand: ParsableCommand {
     let identity = TuningIdentity(backend), family = backend.family, subgroups = backend.device.subgroups
     let path = TuningFile.journalPath(identity, in: folder)
     let journal = TuningJournal(path, for: identity)
-    var hasFailures = false
+    var (isLeftOut, isCut, measured) = (false, false, 0)
     let own = Set(Tunable.all(of: family).map(\.shapes.rawValue))
     if let other = shapes.first(where: { !own.contains($0) }) {
       throw CinchError.usage(
@@ -123,11 +123,16 @@ struct TuneCommand: ParsableCommand {
             "\(tunable.name)  \(number)/\(tunable.candidates(of: family, subgroups).count)  \(candidate.name)")
         }
         progress.clear()
-        // Without a measurement of all, what was chosen before stays.
-        if !outcome.isCut || outcome.chosen != nil { tuning[tunable] = outcome.chosen }
-        try TuningFile.save(tuning, for: identity, in: folder)
+        let kept = outcome.kept(tuning[tunable])
+        // Without a measurement there may be another driver's file, which is not replaced by nothing.
+        if outcome.measured > 0 || kept != tuning[tunable] {
+          tuning[tunable] = kept
+          try TuningFile.save(tuning, for: identity, in: folder)
+        }
         try tell(outcome, of: backend.info)
-        hasFailures = hasFailures || !outcome.failures.isEmpty
+        isLeftOut = isLeftOut || outcome.failures.contains(where: \.isLeftOut)
+        isCut = isCut || outcome.isCut
+        measured += outcome.measured
         done += 1
       }
     } catch CinchError.interrupted {
@@ -139,7 +144,12 @@ struct TuneCommand: ParsableCommand {
           + left.map { "--shapes \($0)" }.joined(separator: " ") + ".")
       throw ExitCode(CinchError.interrupted.exitCode)
     }
-    if hasFailures { Output.note("remove '\(path)' to have what was left out tried again") }
+    if isLeftOut { Output.note("remove '\(path)' to have what was left out tried again") }
+    guard measured > 0 else {
+      throw CinchError.unavailable(
+        "Nothing could be measured on \(backend.info.identifier), and what was chosen before stays: "
+          + (isCut ? "give it more time by --limit." : "do away with what kept it from that, and tune again."))
+    }
     if !json { try Output.result("\nkept in \(TuningFile.path(identity, in: folder))") }
   }
 
