@@ -131,7 +131,7 @@ import Testing
     let names = try folder.file("y.txt", text: "e\u{301}\nz\n\u{E9}\n")
     var options = Dataset.LoadOptions()
     options.labels = names
-    #expect(try Dataset.load(try folder.file("x.csv", text: "1\n2\n3\n"), options: options).labels == [0, 1, 0])
+    #expect(try Dataset.load(try folder.file("x.csv", text: "1\n2\n3\n"), options: options).labels == [1, 0, 1])
     options.labels = try folder.file("z.txt", [0x61, 0x0A, 0xE9, 0x0A, 0x62, 0x0A])
     expectError("line 2, column 1 is not UTF-8") { _ = try Dataset.load(folder.path + "/x.csv", options: options) }
   }
@@ -142,6 +142,22 @@ import Testing
     #expect(try Dataset.load(try folder.file("T.CSV", table)).columnNames == ["a", "b"])
     #expect(try Dataset.load(try folder.file("T.Csv.GZ", gzip(table))).values == [1, 2])
     #expect(try Dataset.columnNames(of: folder.path + "/T.Csv.GZ") == ["a", "b"])
+  }
+
+  /// Whatever rows the scaling was fitted to, and whatever stood there when the table was read.
+  @Test func aMissingNumberGoesInAsZero() throws {
+    let table = try load("a,b\n1,1\n,2\n3,4\n20,\n40,8\n")
+    #expect(table.schema?.columns[0].fill == 16)
+    let training = try table.subset(0..<3)
+    let scaling = try Scaling.fit(.standard, to: training)
+    let scaled = try scaling.apply(to: table)
+    #expect(scaled.values[2] == 0 && abs(scaled.values[0] + 1) < 1e-6 && abs(scaled.values[6] - 18) < 1e-5)
+    #expect(abs(scaled.values[7]) < 1e-6 && scaled.observedValues?.filter { $0 == 0 }.count == 2)
+  }
+
+  @Test func theFirstUnknownLabelIsNamed() throws {
+    let table = try load("a,y\n1,3\n2,7\n3,100\n4,9\n") { $0.labelColumn = "y" }
+    expectError("Row 2 of") { _ = try table.labelled(by: ["3"]) }
   }
 
   @Test func columnsAreChosen() throws {

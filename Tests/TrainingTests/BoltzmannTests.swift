@@ -341,6 +341,27 @@ private struct ExactMachine {
     #expect(try biases(other.model) == [0, 0, 0, 0])
   }
 
+  /// Free energies compare where the weights are the same: those after the epoch.
+  @Test(arguments: [false, true]) func theGapIsOfTheSameWeights(isGaussian: Bool) throws {
+    let values = samples(isGaussian: isGaussian)
+    let data = try Dataset(values: values.joined().map { Float($0) }, count: 8, features: 6)
+    let heldOut = try Dataset(values: values.joined().map { 1 - Float($0) }, count: 8, features: 6)
+    var recipe = recipe(isGaussian: isGaussian)
+    (recipe.batchSize, recipe.optimizer.learningRate, recipe.penalties.weightDecay) = (2, 0.5, 0.01)
+    let trainer = try Trainer(recipe, on: .reference)
+    try trainer.prepare(data, validation: heldOut)
+    for _ in 0..<3 {
+      guard case .finished(let epoch) = try trainer.trainEpoch(epochs: 3) else { throw CinchError.interrupted }
+      func energy(_ data: Dataset) throws -> Double {
+        try #require(try trainer.model.evaluate(data).metrics[Metrics.freeEnergyName])
+      }
+      let gap = try energy(heldOut) - energy(data)
+      let reported = try #require(epoch.metrics[Metrics.freeEnergyGapName])
+      #expect(abs(reported - gap) < 1e-6 * max(1, abs(gap)))
+      #expect(epoch.penalties.isEmpty && epoch.metrics.names == recipe.metricNames)
+    }
+  }
+
   /// Annealed importance sampling comes to log Z within its own error.
   @Test(arguments: [Device.reference] + ParityTests.devices)
   func annealingFindsThePartitionFunction(device: Device) throws {

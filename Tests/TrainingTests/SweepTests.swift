@@ -216,6 +216,47 @@ import Testing
     #expect([results[1]].ranked.count == 1)
   }
 
+  /// Without early stopping a run keeps its last weights, whichever were best of the samples held out.
+  @Test func scoresAreOfTheWeightsThatARunHas() throws {
+    for patience in [nil, 6] as [Int?] {
+      let folder = Folder()
+      let entries = try [0.3, 1].map { lr in
+        var entry = try Self.entry(lr: lr, epochs: 12)
+        entry.recipe.patience = patience
+        return entry
+      }
+      let sweep = try Sweep.create(entries, data: try Self.data(), in: folder.path, on: .reference)
+      try sweep.train()
+      var areOthersBest = false
+      for result in try sweep.results {
+        let run = try Run.resume(result.path, data: try Self.data())
+        let state = try run.state
+        let held = try run.model.evaluate(
+          try Self.data().split(validation: 0.25, seed: result.entry.recipe.seed).validation)
+        #expect(result.epoch?.number == (patience == nil ? state.epoch : state.bestEpoch))
+        let score = try #require(result.score)
+        #expect(abs(score - held.reconstruction.perSample) < 1e-6 * score)
+        areOthersBest = areOthersBest || state.bestEpoch != state.epoch
+      }
+      #expect(areOthersBest)
+    }
+  }
+
+  /// Without held-out samples a score is that of corrupted ones.
+  @Test func corruptionsDoNotCompare() throws {
+    for split in [0, 0.25] {
+      let folder = Folder()
+      let entries = try [0.1, 0.5].map { level in
+        var recipe = try Self.entry(lr: 0.01).recipe
+        (recipe.corruption, recipe.validationSplit) = (.masking(level), split)
+        return Sweep.Entry(settings: [.init("corruption-level", "\(level)")], recipe: recipe)
+      }
+      let sweep = try Sweep.create(entries, data: try Self.data(), in: folder.path, on: .reference)
+      try sweep.train()
+      #expect(try sweep.results.areComparable == (split > 0))
+    }
+  }
+
   /// A split is drawn with the run's seed, so each would be scored on other samples.
   @Test func splitsOfOtherSeedsAreNotRanked() throws {
     for (split, isComparable) in [(0.25, false), (0, true)] {

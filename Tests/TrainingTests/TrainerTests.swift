@@ -270,6 +270,15 @@ import Testing
     refused({ $0.optimizer.learningRate = .nan }, "learningRate")
     refused({ $0.corruption = .masking(1.5) }, "corruptionLevel")
     refused({ $0.validationSplit = 1 }, "validationSplit")
+    for (level, word) in [(0.03, "none"), (0.97, "all")] {
+      refused({ $0.corruption = .maskingExact(level) }, "masks \(word) of 13")
+    }
+    for epsilon in [0, 1e-50, -1, 1e300] { refused({ $0.optimizer.epsilon = epsilon }, "epsilon") }
+    var images = Recipe.conv(image: ImageShape(channels: 1, height: 9, width: 8))
+    images.corruption = .block(0.9)
+    #expect(throws: CinchError.self) { try images.validate() }
+    images.corruption = .block(0.8)
+    try images.validate()
   }
 
   @Test func dataThatDoNotFitAreRefused() throws {
