@@ -79,7 +79,7 @@ import Testing
     (65, "decode run --codes wide.npy -o x.npy", "pass codes that it encoded itself"),
     (64, "encode run -o x.foo", "neither .npy nor .csv"), (64, "encode run -o -", "neither .npy nor .csv"),
     (64, "decode run --codes wide.npy -o x", "neither .npy nor .csv"),
-    (64, "reconstruct run -o x.NPY", "neither .npy nor .csv"),
+    (64, "reconstruct run -o x.mat", "neither .npy nor .csv"),
     (74, "info data.csv", "is a file, not a run"), (74, "info .", "name a folder that 'cinch train' saved"),
     (65, "info damaged", "use an intact copy"),
   ])

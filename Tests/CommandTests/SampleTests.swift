@@ -40,13 +40,13 @@ import Testing
       ("-n 0", 64), ("-n -3", 64), ("--mixture 0", 64), ("--mixture 61", 64), ("--interpolate 1", 64),
       ("--interpolate 0 1", 64), ("--interpolate 1 61", 64), ("--interpolate 1 2 -n 1", 64),
       ("--interpolate 1 2 --grid 3", 64), ("--grid 3", 64), ("--grid 3 -n 2", 64), ("--data none.csv", 74),
-      ("-o s.jpg", 64), ("-o s.tsv --overwrite", 64), ("-o s.NPY", 64),
+      ("-o s.jpg", 64), ("-o s.tsv --overwrite", 64),
     ])
   func impossibleSamplesAreRefused(options: String, status: Int32) async throws {
     let sandbox = try await trained("sparse --layers 16,8")
     #expect(try await sandbox.run(line: "sample run \(options)").refused(status))
     #expect(!sandbox.exists("run/samples.png"))
-    #expect(!["s.jpg", "s.tsv", "s.NPY"].contains(where: sandbox.exists), "no folder of that name")
+    #expect(!["s.jpg", "s.tsv"].contains(where: sandbox.exists), "no folder of that name")
   }
 
   @Test func theBoundIsEvaluated() async throws {

@@ -38,7 +38,9 @@ import Testing
     try backend.matmul(a, transposeA: false, a, transposeB: false, into: c, epilogue: .none)
     #expect(try backend.read(c).allSatisfy { $0 == 0 })
     // Four of them are a normal number.
-    let (weight, sum) = (try filled(backend, [2, 2, 1, 1], 5e-39), try filled(backend, [1, 1, 1, 1], 1))
+    let (weight, sum) = (
+      try filled(backend, [2, 2, 1, 1], 0.4 * Float.leastNormalMagnitude), try filled(backend, [1, 1, 1, 1], 1)
+    )
     try backend.tapSums(weight, box: (2, 2), turned: false, into: sum)
     #expect(try backend.read(sum) == [0])
     let half = 0.5 * Float(min(CommandLine.arguments.count, 1))

@@ -32,7 +32,7 @@ struct CompressCommand: ParsableCommand {
 
   func run() throws {
     try CodeStream.require(bits: bits)
-    if let ending = Self.otherEndings.first(where: output.lowercased().hasSuffix) {
+    if let ending = Self.otherEndings.first(where: output.isNamed) {
       throw CinchError.usage("Compressed samples are no \(ending) file: name one that ends otherwise, such as x.cinch.")
     }
     try overwriting.requireFree(output)

@@ -21,7 +21,7 @@ struct PictureOptions: ParsableArguments {
   /// - Parameter name: of the picture in the run's folder.
   /// - Throws: `CinchError.usage` where the result or the picture cannot go there.
   func open(_ name: String, _ run: String) throws -> ImageOutput? {
-    if let picture, !picture.hasSuffix(".png") {
+    if let picture, !picture.isNamed(".png") {
       throw CinchError.usage("The picture '\(picture)' is a PNG file: name one that ends with .png.")
     }
     try overwriting.requireFree(picture)
