@@ -53,7 +53,7 @@ struct CinchCommand: ParsableCommand {
       do {
         var command = try parseAsRoot()
         try command.run()
-      } catch  where exitCode(for: error).isSuccess {
+      } catch let error where exitCode(for: error).isSuccess {
         // Help and the version: the parser would not see that a disk is full.
         try Output.result(fullMessage(for: error))
       }

@@ -44,7 +44,8 @@ struct ReportCommand: ParsableCommand {
     // Before any work is done.
     for path in paths { _ = try RunFolder(path).config() }
     try overwriting.requireFree(output)
-    guard [".html", ".htm"].contains(where: output.isNamed) else {
+    let hasEnding = output.split(separator: "/").last?.contains(".") ?? false
+    guard !hasEnding || [".html", ".htm"].contains(where: output.isNamed) else {
       throw CinchError.usage("The output '\(output)' is no .html: name a file that ends so.")
     }
     var options = RunReport.Options()
