@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check tensorboard-check rbm-check patches-check report-check bundle install uninstall deb deb-test bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind avx512-check sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check tensorboard-check rbm-check patches-check report-check bundle install uninstall deb deb-test bundle-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -52,6 +52,10 @@ selftest: build  ## Checks the ops of every device here against the reference
 oclgrind: build  ## Looks for data races and stray accesses in both kernel families (some minutes)
 	@Tools/need oclgrind
 	Tools/oclgrind $(CINCH)
+
+avx512-check: build  ## Runs the small op cases with AVX-512 on an emulated processor (some minutes)
+	@Tools/need bochs bochsbios isolinux syslinux-common genisoimage busybox-static cpio
+	Tools/avx512-check $(CINCH)
 
 # Address space that a test limits is too little for the sanitizer's own.
 # LLVM gives threads signal stacks that AddressSanitizer would take for its own.
