@@ -32,9 +32,10 @@ package struct TableRewriter {
       var selection = TableSelection(options)
       selection.schema = schema
       let missing = MissingCells(selection.missing)
-      let table = try TableReader(places: bytes, header: options.header, selection, path: path)
+      let header = try TableHeader(bytes, options.header, path: path)
+      let choice = try ColumnChoice(header, selection, path: path, isToldOnce: true)
       try AtomicFile.write(to: target) { file in
-        var reader = table.rows(of: bytes)
+        var reader = header.rows(of: bytes, path: path)
         var copied = 0
         var row = 0
         var text: [UInt8] = []
@@ -43,7 +44,7 @@ package struct TableRewriter {
           repeat {
             let start = reader.position
             let old = try reader.text(column: found)
-            if let column = table.column(at: found),
+            if let column = choice.features.firstIndex(of: found),
               let new = try cell(row, column, missing.contains(old))
             {
               text += bytes[copied..<start]
@@ -52,7 +53,7 @@ package struct TableRewriter {
             }
             found += 1
           } while reader.takeSeparator()
-          try reader.endRow(found: found, expected: table.width)
+          try reader.endRow(found: found, expected: header.named.count)
           row += 1
           if text.count > 1 << 20 {
             try file.write(text)
