@@ -70,7 +70,7 @@ extension Metrics {
   public static let pseudoLikelihoodName = "pseudo_likelihood"
   /// log p(x), averaged over samples, of probabilistic PCA, or −F(v) − log Z of a Boltzmann machine: nats.
   public static let logLikelihoodName = "log_likelihood"
-  /// Of held-out samples less that of as many training samples, both with the weights after the epoch: grows when a
-  /// Boltzmann machine overfits (Hinton 2010, section 6).
+  /// Of held-out samples less that of as many training samples, or of 1,024 where fewer are held out, both with the weights
+  /// after the epoch: grows when a Boltzmann machine overfits (Hinton 2010, section 6).
   public static let freeEnergyGapName = "free_energy_gap"
 }

@@ -24,7 +24,7 @@ final class GradientRun<B: Backend>: TrainingRun {
   private let processes = Processes()
   private let best: Tensor<B.Buffer>?
   let validation: EvaluationPass<B>?
-  /// As many training samples as are held out, where only figures of the same weights compare.
+  /// As many training samples as are held out, but no mere handful, where only figures of the same weights compare.
   private let trainingSample: EvaluationPass<B>?
   /// One row for every update of a chunk.
   private let record: Tensor<B.Buffer>
@@ -75,7 +75,7 @@ final class GradientRun<B: Backend>: TrainingRun {
     shuffle = Philox(seed: recipe.seed, stream: .shuffle)
     if let validation, recipe.objective.chain != nil {
       trainingSample = try EvaluationPass(
-        learner, network, sharing: feed, count: min(validation.count, feed.count),
+        learner, network, sharing: feed, count: min(max(validation.count, 1024), feed.count),
         permutation: Permutation(count: feed.count, philox: shuffle, step: 0))
     } else {
       trainingSample = nil
