@@ -110,7 +110,7 @@ struct SweepReport {
       }
       if !results.areComparable {
         try Output.result(
-          "order     of the grid: scores with other losses, scalings or held-out samples do not compare (see --validation)"
+          "order     of the grid: scores with other losses, scalings, corruptions or held-out samples do not compare (see --validation)"
         )
       }
       let files = [report, sweep.folder.path + "/sweep.csv"].compactMap { $0 }
