@@ -38,7 +38,8 @@ typedef struct {
   _Atomic int64_t *taken, done;
   /// Steps p0 ..< p1 of k are taken now.
   int64_t p0, p1;
-  int64_t panels;
+  /// Columns of cells of losses, which no panel parts, and the panels that they are dealt out to.
+  int64_t cells, panels;
   /// Pieces have a multiple of `unit` rows, and at least `least`.
   int64_t unit, least;
   /// Of each panel the first row that no thread has taken, a line apart.
@@ -99,7 +100,9 @@ static void product_task(void *context, int64_t task) {
       const bool untouched = atomic_load_explicit(&job->next[panel * line], memory_order_relaxed) == 0;
       int64_t r0, r1;
       if (!take_rows(job, panel, untouched ? 1 : worth_packing, &r0, &r1)) continue;
-      const int64_t c0 = panel * kernels->panel, c1 = cinch_min(c0 + kernels->panel, p->n);
+      // Nearly as wide as each other.
+      const int64_t c0 = job->cells * panel / job->panels * cinch_cell_columns;
+      const int64_t c1 = cinch_min(job->cells * (panel + 1) / job->panels * cinch_cell_columns, p->n);
       kernels->pack(p, job->p0, job->p1, c0, c1, room);
       cinch_wait_for(&job->done, job->blocks);
       do
@@ -127,13 +130,21 @@ static cinch_product turned_result(const cinch_product *p) {
   return turned;
 }
 
+/// As few panels as there can be, or a few more so that threads have as many as each other, unless they became too narrow.
+static int64_t panel_count(const cinch_device *device, int64_t cells) {
+  const int64_t fewest = cinch_blocks(cells * cinch_cell_columns, device->kernels->panel);
+  const int64_t even = cinch_round_up(fewest, device->threads);
+  return cells >= 2 * even ? even : fewest;
+}
+
 static bool product_by_tiles(cinch_device *device, const cinch_product *asked, const cinch_epilogue *epilogue) {
   const cinch_product product = turns_result(asked, epilogue) ? turned_result(asked) : *asked, *p = &product;
   const int64_t parts = cinch_max(cinch_blocks(p->k, most_steps), 1);
   // Blocks of one length, so that the last is not a sliver.
   const int64_t steps = cinch_round_up(cinch_blocks(p->k, parts), 16);
   product_job job = {.device = device, .asked = asked, .product = p, .epilogue = epilogue};
-  job.panels = cinch_blocks(p->n, device->kernels->panel);
+  job.cells = cinch_blocks(p->n, cinch_cell_columns);
+  job.panels = panel_count(device, job.cells);
   job.room = steps * device->kernels->panel;
   job.unit = epilogue->kind == cinch_epilogue_loss ? cinch_cell_rows : p->turned ? turned_unit : row_unit;
   const int64_t row_work = 2 * cinch_min(steps, p->k) * device->kernels->panel;
