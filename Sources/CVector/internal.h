@@ -58,6 +58,13 @@ typedef struct {
   int64_t row_pitch, run_pitch;
 } cinch_gradient_tile;
 
+/// What a thread reads soon, and asks for while it multiplies: rows of A that it has not read, or else columns c0 ..< c1
+/// of op(B), which it packs next.
+typedef struct {
+  bool rows_unread;
+  int64_t c0, c1;
+} cinch_ahead;
+
 /// The loops of every pass, compiled once per instruction set. Each runs one task.
 typedef struct {
   const char *name;
@@ -80,10 +87,10 @@ typedef struct {
   /// Steps p0 ..< p1 of columns c0 ..< c1, at most one panel's, of op(B).
   void (*pack)(const cinch_product *p, int64_t p0, int64_t p1, int64_t c0, int64_t c1, float *panel);
   /// What those steps add to rows r0 ..< r1, at most `cinch_product_rows`, of these columns; after the last step the
-  /// epilogue, too. `a` is op(A), its rows in place; `first` says that this thread has not read them before.
+  /// epilogue, too. `a` is op(A), its rows in place.
   void (*product)(
-      const cinch_product *p, const cinch_epilogue *epilogue, const float *a, bool first, int64_t p0, int64_t p1,
-      int64_t r0, int64_t r1, int64_t c0, int64_t c1, const float *panel);
+      const cinch_product *p, const cinch_epilogue *epilogue, const float *a, const cinch_ahead *ahead, int64_t p0,
+      int64_t p1, int64_t r0, int64_t r1, int64_t c0, int64_t c1, const float *panel);
   /// Columns c0 ..< c1 of x, `[rows, columns]`, as rows, `pitch` apart.
   void (*turn)(const float *x, int64_t rows, int64_t columns, int64_t c0, int64_t c1, float *y, int64_t pitch);
 

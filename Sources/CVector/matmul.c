@@ -78,6 +78,11 @@ static bool take_rows(const product_job *job, int64_t panel, int64_t worth, int6
   return true;
 }
 
+/// The first column of a panel: all are nearly as wide as each other.
+static int64_t panel_start(const product_job *job, int64_t panel) {
+  return cinch_min(job->cells * panel / job->panels * cinch_cell_columns, job->product->n);
+}
+
 /// A thread's part: blocks to turn, then panels; of either its own share, then what others have not finished.
 static void product_task(void *context, int64_t task) {
   product_job *job = context;
@@ -93,22 +98,22 @@ static void product_task(void *context, int64_t task) {
       atomic_fetch_add_explicit(&job->done, 1, memory_order_release);
     }
   }
-  bool first = true;
+  cinch_ahead ahead = {.rows_unread = true};
   for (int64_t i = 0; i < threads; i++) {
-    const int64_t share = (task + i) % threads;
-    for (int64_t panel = job->panels * share / threads; panel < job->panels * (share + 1) / threads; panel++) {
+    const int64_t share = (task + i) % threads, end = job->panels * (share + 1) / threads;
+    for (int64_t panel = job->panels * share / threads; panel < end; panel++) {
       const bool untouched = atomic_load_explicit(&job->next[panel * line], memory_order_relaxed) == 0;
       int64_t r0, r1;
       if (!take_rows(job, panel, untouched ? 1 : worth_packing, &r0, &r1)) continue;
-      // Nearly as wide as each other.
-      const int64_t c0 = job->cells * panel / job->panels * cinch_cell_columns;
-      const int64_t c1 = cinch_min(job->cells * (panel + 1) / job->panels * cinch_cell_columns, p->n);
+      const int64_t c0 = panel_start(job, panel), c1 = panel_start(job, panel + 1);
+      ahead.c0 = c1;
+      ahead.c1 = panel + 1 < end ? panel_start(job, panel + 2) : c1;
       kernels->pack(p, job->p0, job->p1, c0, c1, room);
       cinch_wait_for(&job->done, job->blocks);
       do
-        kernels->product(p, job->epilogue, job->a, first, job->p0, job->p1, r0, r1, c0, c1, room);
+        kernels->product(p, job->epilogue, job->a, &ahead, job->p0, job->p1, r0, r1, c0, c1, room);
       while (take_rows(job, panel, 1, &r0, &r1));
-      first = false;
+      ahead.rows_unread = false;
     }
   }
 }

@@ -1,8 +1,8 @@
 // A piece of a product: some rows of one panel of columns. A panel, a few vectors wide, is packed once by each thread that
 // works on it and stays in its second-level cache; tiles of rows pass over it with all sums in registers: for each step of
-// k, a tile's numbers of A, which lies in place, are multiplied by the panel's vectors. With 32 registers 24 sums, 8 rows of
-// three vectors; with 16 registers 12, 6 of two. Squarer tiles load less for a sum, which counts where another thread shares
-// the core: 8 × 3 is 1.1 times as fast there as 12 × 2, and the same alone.
+// k a tile's numbers of A, which lies in place, are multiplied by the panel's vectors. With 32 registers 24 sums, 8 rows of
+// three vectors; with 16 registers 12, 6 of two. Squarer tiles load less for a sum, which counts where another thread
+// shares the core.
 //
 // An element's sum is one chain of multiply-adds over each block of k: how a product is cut into pieces and tiles changes
 // no bit.
@@ -18,7 +18,8 @@
 // What a tile asks for while it multiplies, as nobody else looks ahead for it:
 // - the lines of C that its sums will go to, from `line` on, in six turns of its loop that end `ask_ahead` steps before its
 //   own end: earlier, and the panel pushes them out of the first-level cache.
-// - `stride` floats a step from `ahead` on, into the second-level cache: in a thread's first panel the next tile's rows.
+// - lines from `ahead` on, `inner` floats apart and `stride` floats further a step, into the second-level cache: in a
+//   thread's first panel the next tile's rows, then what it packs for its next panel.
 enum { ask_ahead = 24 };
 #if defined(__x86_64__)
 #define ASK_FOR(line) __asm__ volatile("prefetchw %0" : : "m"(*(line)))
@@ -54,11 +55,14 @@ enum { turn_steps = 8 };
     __asm__("" : "+r"(third[i]));                                 \
   }
 
+// Rows of C that a turn asks for, so that six turns ask for all.
+#define ROWS_ASKED(R) (((R) + 5) / 6)
+
 // The sums of R rows × W vectors of A·B, the tile's rows `across` apart.
 #define PRODUCT_TILE(name, R, W)                                                                                  \
   __attribute__((unused)) static void name(                                                                       \
-      const float *a, int64_t lda, const float *panel, int64_t k, float *tile, int64_t across, const float *line,   \
-      int64_t pitch, const float *ahead, int64_t stride) {                                                        \
+      const float *a, int64_t lda, const float *panel, int64_t k, float *tile, int64_t across, const float *line, \
+      int64_t pitch, const float *ahead, int64_t inner, int64_t stride) {                                         \
     vf sum[R][W];                                                                                                 \
     TILE_LOOP(r, R) TILE_LOOP(w, W) sum[r][w] = (vf)0.0f;                                                         \
     /* The processor reaches two rows beyond a pointer by its own addressing. */                                  \
@@ -66,13 +70,13 @@ enum { turn_steps = 8 };
     TILE_LOOP(i, (R + 2) / 3) third[i] = a + 3 * i * lda;                                                         \
     int64_t left = k;                                                                                             \
     for (; left >= turn_steps; left -= turn_steps) {                                                              \
-      if ((uint64_t)(left - ask_ahead) < (R + (R + 5) / 6 - 1) / ((R + 5) / 6) * turn_steps) {                    \
-        TILE_LOOP(r, (R + 5) / 6) {                                                                               \
+      if ((uint64_t)(left - ask_ahead) < (R + ROWS_ASKED(R) - 1) / ROWS_ASKED(R) * turn_steps) {                  \
+        TILE_LOOP(r, ROWS_ASKED(R)) {                                                                             \
           TILE_LOOP(w, W) ASK_FOR(line + w * CINCH_WIDTH);                                                        \
           line += pitch;                                                                                          \
         }                                                                                                         \
       }                                                                                                           \
-      TILE_LOOP(i, R * turn_steps / 16) __builtin_prefetch(ahead + 16 * i, 0, 2);                                 \
+      TILE_LOOP(i, R * turn_steps / 16) __builtin_prefetch(ahead + inner * i, 0, 2);                              \
       ahead += stride * turn_steps;                                                                               \
       TILE_LOOP(s, turn_steps) TILE_STEP(R, W, s)                                                                 \
       TILE_ADVANCE(R, W, turn_steps)                                                                              \
@@ -106,7 +110,8 @@ PRODUCT_TILE(tile_6_2, 6, 2)
 typedef struct {
   int64_t rows;
   void (*sum)(
-      const float *, int64_t, const float *, int64_t, float *, int64_t, const float *, int64_t, const float *, int64_t);
+      const float *, int64_t, const float *, int64_t, float *, int64_t, const float *, int64_t, const float *, int64_t,
+      int64_t);
 } product_tile;
 
 #define FEW_ROWS(W) {4, tile_4_##W}, {2, tile_2_##W}, {1, tile_1_##W}
@@ -253,17 +258,36 @@ INLINE void ask_for_rows(const float *x, int64_t pitch, int64_t rows, int64_t c0
   }
 }
 
+/// Where a tile asks for lines.
+typedef struct {
+  const float *from;
+  int64_t inner, stride;
+} asked_lines;
+
+/// Those of the tile of `rows` rows from r on. As many as it has lines of A: several tiles ask for a panel.
+INLINE asked_lines lines_ahead(
+    const cinch_product *p, const cinch_ahead *ahead, const float *a, int64_t p0, int64_t p1, int64_t r, int64_t rows) {
+  enum { line = 16 };
+  if (ahead->rows_unread) return (asked_lines){a + (r + rows) * p->k + p0, line, rows};
+  const int64_t steps = p1 - p0, columns = ahead->c1 - ahead->c0;
+  // The columns of Bᵀ are rows, which lie one after the other where all of k is one block.
+  if (p->transpose_b && r < columns && steps == p->k)
+    return (asked_lines){p->b + (ahead->c0 + r) * p->k, line, rows};
+  // Lines of one column of B, and then of the next.
+  const int64_t done = r * steps / line, column = done / steps * line, step = done % steps;
+  if (!p->transpose_b && column < columns)
+    return (asked_lines){p->b + (p0 + step) * p->n + ahead->c0 + column, p->n, rows * p->n / line};
+  return (asked_lines){a, 0, 0};
+}
+
 /// Rows r0 ..< r1, at most `cinch_product_rows`, of columns c0 ..< c1, whose panel of steps p0 ..< p1 is packed; after the
-/// last step with the epilogue: of each tile, before the next one's panel pushes it out of the first-level cache, or of all
-/// rows where it sums losses of whole cells or the sums are turned. `a` is op(A) with its rows in place, and `first` whether
-/// they are read for the first time.
+/// last step with the epilogue, while the rows are near. `a` is op(A) with its rows in place.
 static void product_piece(
-    const cinch_product *p, const cinch_epilogue *epilogue, const float *a, bool first, int64_t p0, int64_t p1,
-    int64_t r0, int64_t r1, int64_t c0, int64_t c1, const float *panel) {
+    const cinch_product *p, const cinch_epilogue *epilogue, const float *a, const cinch_ahead *ahead, int64_t p0,
+    int64_t p1, int64_t r0, int64_t r1, int64_t c0, int64_t c1, const float *panel) {
   const bool add = p->accumulate || p0 > 0, last = p1 == p->k;
   // Whole vectors that are the result go where it lies.
   const bool direct = !p->turned && !add && p->scale == 1 && (c1 - c0) % CINCH_WIDTH == 0;
-  const bool by_tile = last && !p->turned && epilogue->kind != cinch_epilogue_loss;
   const int64_t pitch = p->turned ? p->m : p->n, vectors = cinch_blocks(c1 - c0, CINCH_WIDTH);
   const product_tile *tiles = product_tiles[vectors - 1];
   // A tile's, or the whole block's where it is turned.
@@ -274,15 +298,14 @@ static void product_piece(
     for (const int64_t rows = tiles[t].rows; r1 - r >= rows; r += rows) {
       if (read) ask_for_rows(read + r * pitch, pitch, rows, c0, c1);
       float *tile = direct ? p->c + r * pitch + c0 : p->turned ? sums + (r - r0) * PANEL : sums;
+      const asked_lines asked = lines_ahead(p, ahead, a, p0, p1, r, rows);
       tiles[t].sum(
           a + r * p->k + p0, p->k, panel, p1 - p0, tile, direct ? pitch : PANEL,
-          line_of_tile(p, tiles, vectors, r, r0, c0), pitch, first ? a + (r + rows) * p->k + p0 : panel,
-          first ? rows : 0);
+          line_of_tile(p, tiles, vectors, r, r0, c0), pitch, asked.from, asked.inner, asked.stride);
       if (!p->turned && !direct) store_tile(p, sums, add, r, rows, c0, c1 - c0);
-      if (by_tile) epilogue_block(epilogue, p->c, p->c, r, r + rows, c0, c1);
     }
   if (p->turned) store_turned(p, sums, add, r0, r1 - r0, c0, c1 - c0);
-  if (!last || by_tile) return;
+  if (!last) return;
   if (p->turned)
     epilogue_block(epilogue, p->c, p->c, c0, c1, r0, r1);
   else
