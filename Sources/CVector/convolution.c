@@ -6,6 +6,9 @@
 // A convolution, and its transpose, as correlations of tiles. A task copies a tile of the source with the zeros around
 // it into its thread's work area, so that kernels need not test for borders, and writes each pixel of the result once.
 
+/// Of a band that is pooled, which stays in the first-level cache until then.
+enum { pooled_floats = 1 << 12 };
+
 /// What the lanes of a correlation's vectors are.
 typedef enum { over_outputs, over_pixels, over_inputs } lanes;
 
@@ -308,7 +311,11 @@ static bool convolve(
   convolution_job job = {.device = device, .source = source, .result = result, .pooling = pooling};
   cinch_tiling *t = &job.t;
   *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
-  if (pooling) cinch_align_bands(t, pooling->stride_height);
+  if (pooling) {
+    const int64_t row = t->x.result * t->outputs;
+    t->band = cinch_max(1, cinch_min(t->band, pooled_floats / cinch_max(1, row)));
+    cinch_align_bands(t, pooling->stride_height);
+  }
   job.lanes = choose_lanes(device, t);
   job.kernels = job.lanes == over_pixels   ? device->kernels
                 : job.lanes == over_inputs ? kernels_over_inputs(device, t->inputs)

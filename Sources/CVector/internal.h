@@ -82,7 +82,7 @@ typedef struct {
   void (*mixed_output)(const cinch_mixed *m, int64_t r0, int64_t r1);
   void (*mixed_loss)(const cinch_mixed *m, int64_t r0, int64_t r1);
 
-  /// Columns of a panel; 0 where products are OpenBLAS's.
+  /// The most columns of a panel; 0 where products are OpenBLAS's.
   int64_t panel;
   /// Steps p0 ..< p1 of columns c0 ..< c1, at most one panel's, of op(B).
   void (*pack)(const cinch_product *p, int64_t p0, int64_t p1, int64_t c0, int64_t c1, float *panel);
