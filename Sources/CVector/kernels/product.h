@@ -176,18 +176,25 @@ INLINE void pack_block(const float *from, int64_t pitch, int64_t rows, int64_t s
     if (i < steps) store(step + i * width, block[i]);
 }
 
+/// `steps` rows, whose `columns` are a constant where they are whole vectors.
+INLINE void pack_steps(const float *from, int64_t pitch, int64_t columns, int64_t steps, int64_t width, float *panel) {
+  for (int64_t s = 0; s < steps; s++) pack_step(from + s * pitch, pitch, columns, panel + s * width);
+}
+
 /// Steps p0 ..< p1 of columns c0 ..< c1, at most PANEL, of op(B), packed one step after the other. Columns beyond
 /// those are zeros. Whole vectors apart, so that they ask for no lengths.
 static void pack_panel(
     const cinch_product *p, int64_t p0, int64_t p1, int64_t c0, int64_t c1, float *panel) {
+  enum { two = 2 * CINCH_WIDTH };
   const int64_t steps = p1 - p0, columns = c1 - c0, width = cinch_round_up(columns, CINCH_WIDTH);
   if (!p->transpose_b) {
     const float *from = p->b + p0 * p->n + c0;
-#define PACK_STEPS(columns) for (int64_t s = 0; s < steps; s++) pack_step(from + s * p->n, p->n, columns, panel + s * width);
-    if (columns == 2 * CINCH_WIDTH) PACK_STEPS(2 * CINCH_WIDTH)
-    else if (columns == 3 * CINCH_WIDTH) PACK_STEPS(3 * CINCH_WIDTH)
-    else if (columns == 4 * CINCH_WIDTH) PACK_STEPS(4 * CINCH_WIDTH)
-    else PACK_STEPS(columns)
+    if (columns == PANEL)
+      pack_steps(from, p->n, PANEL, steps, PANEL, panel);
+    else if (columns == two)
+      pack_steps(from, p->n, two, steps, two, panel);
+    else
+      pack_steps(from, p->n, columns, steps, width, panel);
     return;
   }
   for (int64_t w = 0; w < width; w += CINCH_WIDTH) {
@@ -269,15 +276,16 @@ INLINE asked_lines lines_ahead(
     const cinch_product *p, const cinch_ahead *ahead, const float *a, int64_t p0, int64_t p1, int64_t r, int64_t rows) {
   enum { line = 16 };
   if (ahead->rows_unread) return (asked_lines){a + (r + rows) * p->k + p0, line, rows};
+  const asked_lines none = {a, 0, 0};
   const int64_t steps = p1 - p0, columns = ahead->c1 - ahead->c0;
+  if (columns == 0) return none;
   // The columns of Bᵀ are rows, which lie one after the other where all of k is one block.
-  if (p->transpose_b && r < columns && steps == p->k)
-    return (asked_lines){p->b + (ahead->c0 + r) * p->k, line, rows};
+  if (p->transpose_b)
+    return r < columns && steps == p->k ? (asked_lines){p->b + (ahead->c0 + r) * p->k, line, rows} : none;
   // Lines of one column of B, and then of the next.
   const int64_t done = r * steps / line, column = done / steps * line, step = done % steps;
-  if (!p->transpose_b && column < columns)
-    return (asked_lines){p->b + (p0 + step) * p->n + ahead->c0 + column, p->n, rows * p->n / line};
-  return (asked_lines){a, 0, 0};
+  if (column >= columns) return none;
+  return (asked_lines){p->b + (p0 + step) * p->n + ahead->c0 + column, p->n, rows * p->n / line};
 }
 
 /// Rows r0 ..< r1, at most `cinch_product_rows`, of columns c0 ..< c1, whose panel of steps p0 ..< p1 is packed; after the
