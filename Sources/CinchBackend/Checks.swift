@@ -1,7 +1,8 @@
 // What every backend asks of an op's arguments before it queues anything. The sentences name the shapes, so
-// a mistake in a recipe reads the same on every device.
+// a mistake in a recipe reads the same on every device. Checks are inlinable, so that a backend has them for its own type
+// of buffer: one that is looked up at every check takes a quarter of what the host does for an op.
 
-func fail(_ text: String) -> BackendError { .invalidArgument(text) }
+@inlinable func fail(_ text: String) -> BackendError { .invalidArgument(text) }
 
 /// Throws `BackendError.invalidArgument` unless `condition` holds. The text is a closure: a string costs an allocation,
 /// and ops make none.
@@ -11,23 +12,24 @@ package func require(_ condition: Bool, _ message: @autoclosure () -> String) th
 }
 
 /// Vectors may carry any shape of the right count: a slice of an arena often does.
-func checkCount<Buffer>(_ tensor: Tensor<Buffer>, _ count: Int, _ op: String, _ name: String) throws {
+@inlinable func checkCount<Buffer>(_ tensor: Tensor<Buffer>, _ count: Int, _ op: String, _ name: String) throws {
   guard tensor.count == count else {
     throw fail("'\(op)': \(name) is \(tensor.shape), but \(count) elements are needed.")
   }
 }
 
 /// A result must not lie over what is still read while it is made.
-func checkApart<Buffer>(
+@inlinable func checkApart<Buffer>(
   _ op: String, _ result: Tensor<Buffer>, from first: Tensor<Buffer>, _ second: Tensor<Buffer>? = nil
 ) throws {
-  let overlaps = result.overlaps(first) || second.map { result.overlaps($0) } ?? false
+  var overlaps = result.overlaps(first)
+  if let second { overlaps = overlaps || result.overlaps(second) }
   guard !overlaps else {
     throw fail("'\(op)': a result of \(result.shape) lies over what it is made of: give it memory of its own.")
   }
 }
 
-private func checkMatrix<Buffer>(
+@inlinable func checkMatrix<Buffer>(
   _ tensor: Tensor<Buffer>, rows: Int, columns: Int, _ op: String, _ name: String
 ) throws {
   guard tensor.rows == rows, tensor.columns == columns else {
@@ -37,7 +39,7 @@ private func checkMatrix<Buffer>(
 
 /// The m, n and k of a product whose factors and result fit each other, and whose epilogue fits the result.
 @discardableResult
-package func checkMatmul<Buffer>(
+@inlinable package func checkMatmul<Buffer>(
   _ a: Tensor<Buffer>, transposeA: Bool, _ b: Tensor<Buffer>, transposeB: Bool, into c: Tensor<Buffer>,
   epilogue: Epilogue<Buffer>, partialCount: (Int, Int) -> Int
 ) throws -> (m: Int, n: Int, k: Int) {
@@ -63,7 +65,7 @@ package func checkMatmul<Buffer>(
 
 /// The samples, inputs and outputs of a dense layer's gradient.
 @discardableResult
-package func checkDenseGradient<Buffer>(
+@inlinable package func checkDenseGradient<Buffer>(
   delta: Tensor<Buffer>, input: Tensor<Buffer>, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>,
   rowPull: RowPull<Buffer>?
 ) throws -> (samples: Int, inputs: Int, outputs: Int) {
@@ -79,12 +81,13 @@ package func checkDenseGradient<Buffer>(
   return (samples, inputs, outputs)
 }
 
-package func checkActivate<Buffer>(_ x: Tensor<Buffer>, bias: Tensor<Buffer>?, into y: Tensor<Buffer>) throws {
+@inlinable package func checkActivate<Buffer>(_ x: Tensor<Buffer>, bias: Tensor<Buffer>?, into y: Tensor<Buffer>) throws
+{
   try checkMatrix(y, rows: x.rows, columns: x.columns, "activate", "the output")
   if let bias { try checkCount(bias, x.columns, "activate", "the bias") }
 }
 
-package func checkActivationGradient<Buffer>(
+@inlinable package func checkActivationGradient<Buffer>(
   _ terms: ActivationGradient<Buffer>, rows: Int, columns: Int, op: String = "activationGradient"
 ) throws {
   try checkMatrix(terms.output, rows: rows, columns: columns, op, "the layer's output")
@@ -92,14 +95,14 @@ package func checkActivationGradient<Buffer>(
   if let curvature = terms.curvature { try checkCount(curvature.norms, columns, op, "the row norms") }
 }
 
-package func checkActivationGradient<Buffer>(
+@inlinable package func checkActivationGradient<Buffer>(
   _ gradient: Tensor<Buffer>, _ terms: ActivationGradient<Buffer>, into result: Tensor<Buffer>
 ) throws {
   try checkMatrix(result, rows: gradient.rows, columns: gradient.columns, "activationGradient", "the result")
   try checkActivationGradient(terms, rows: gradient.rows, columns: gradient.columns)
 }
 
-package func checkLoss<Buffer>(
+@inlinable package func checkLoss<Buffer>(
   _ loss: FusedLoss<Buffer>, rows: Int, columns: Int, op: String, partialCount: Int
 ) throws {
   try checkFusedLoss(loss, op: op, biases: columns, partialCount: partialCount)
@@ -108,13 +111,13 @@ package func checkLoss<Buffer>(
 }
 
 /// All but the target, which may be a matrix or an image.
-func checkFusedLoss<Buffer>(_ loss: FusedLoss<Buffer>, op: String, biases: Int, partialCount: Int) throws {
+@inlinable func checkFusedLoss<Buffer>(_ loss: FusedLoss<Buffer>, op: String, biases: Int, partialCount: Int) throws {
   try checkLossKind(loss.terms, op)
   if let bias = loss.terms.bias { try checkCount(bias, biases, op, "the bias") }
   try checkCount(loss.partials, partialCount, op, "the tensor of partial sums")
 }
 
-func checkLossKind<Buffer>(_ terms: LossTerms<Buffer>, _ op: String) throws {
+@inlinable func checkLossKind<Buffer>(_ terms: LossTerms<Buffer>, _ op: String) throws {
   guard terms.loss != .bce || terms.activation == .sigmoid else {
     throw fail("'\(op)': bce needs a sigmoid output, not \(terms.activation.rawValue): use sse, or change the layer.")
   }
@@ -127,13 +130,15 @@ func checkLossKind<Buffer>(_ terms: LossTerms<Buffer>, _ op: String) throws {
   if let logVariance = terms.logVariance { try checkCount(logVariance, 1, op, "the log variance") }
 }
 
-package func checkLogVarianceGradient<Buffer>(logVariance: Tensor<Buffer>, into gradient: Tensor<Buffer>) throws {
+@inlinable package func checkLogVarianceGradient<Buffer>(logVariance: Tensor<Buffer>, into gradient: Tensor<Buffer>)
+  throws
+{
   try checkCount(logVariance, 1, "logVarianceGradient", "the log variance")
   try checkCount(gradient, 1, "logVarianceGradient", "the gradient")
 }
 
 /// Returns after how many columns the bias repeats.
-package func checkSampleLosses<Buffer>(
+@inlinable package func checkSampleLosses<Buffer>(
   _ a: Tensor<Buffer>, _ terms: LossTerms<Buffer>, into losses: Tensor<Buffer>
 ) throws -> Int {
   let op = "sampleLosses"
@@ -151,7 +156,7 @@ package func checkSampleLosses<Buffer>(
 
 /// The samples and units of a sampling layer: ms is `[n, 2k]`, z `[n, k]`.
 @discardableResult
-package func checkSampling<Buffer>(
+@inlinable package func checkSampling<Buffer>(
   _ op: String, _ ms: Tensor<Buffer>, _ z: Tensor<Buffer>, _ name: String, _ draws: Draws?
 ) throws -> (samples: Int, units: Int) {
   guard ms.columns % 2 == 0 else {
@@ -165,7 +170,7 @@ package func checkSampling<Buffer>(
   return (ms.rows, units)
 }
 
-package func checkSampleGradient<Buffer>(
+@inlinable package func checkSampleGradient<Buffer>(
   _ delta: Tensor<Buffer>, _ ms: Tensor<Buffer>, _ draws: Draws, into result: Tensor<Buffer>
 ) throws -> (samples: Int, units: Int) {
   let extents = try checkSampling("sampleGradient", ms, delta, "the gradient at the code", draws)
@@ -174,7 +179,7 @@ package func checkSampleGradient<Buffer>(
   return extents
 }
 
-package func checkPriorDivergence<Buffer>(_ ms: Tensor<Buffer>, into divergences: Tensor<Buffer>) throws {
+@inlinable package func checkPriorDivergence<Buffer>(_ ms: Tensor<Buffer>, into divergences: Tensor<Buffer>) throws {
   guard ms.columns % 2 == 0 else {
     throw fail(
       "'priorDivergence': \(ms.shape) holds no mean and log variance for every unit: an even number of columns is needed."
@@ -183,14 +188,14 @@ package func checkPriorDivergence<Buffer>(_ ms: Tensor<Buffer>, into divergences
   try checkCount(divergences, ms.rows, "priorDivergence", "the tensor of divergences")
 }
 
-package func checkReconstructionLoss<Buffer>(
+@inlinable package func checkReconstructionLoss<Buffer>(
   _ a: Tensor<Buffer>, _ loss: FusedLoss<Buffer>, gradient: Tensor<Buffer>, partialCount: Int
 ) throws {
   try checkMatrix(gradient, rows: a.rows, columns: a.columns, "reconstructionLoss", "the gradient")
   try checkLoss(loss, rows: a.rows, columns: a.columns, op: "reconstructionLoss", partialCount: partialCount)
 }
 
-package func checkSoftmaxLoss<Buffer>(
+@inlinable package func checkSoftmaxLoss<Buffer>(
   _ logits: Tensor<Buffer>, labels: Tensor<Buffer>, gradient: Tensor<Buffer>, losses: Tensor<Buffer>,
   errors: Tensor<Buffer>
 ) throws {
@@ -203,13 +208,13 @@ package func checkSoftmaxLoss<Buffer>(
   try checkCount(errors, logits.rows, "softmaxLoss", "the tensor of errors")
 }
 
-package func checkMixedOutput<Buffer>(
+@inlinable package func checkMixedOutput<Buffer>(
   _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, into output: Tensor<Buffer>
 ) throws {
   try checkColumns("mixedOutput", a, columns, [("the output", output)])
 }
 
-package func checkMixedLoss<Buffer>(
+@inlinable package func checkMixedLoss<Buffer>(
   _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, target: Tensor<Buffer>, weight: Tensor<Buffer>?,
   gradient: Tensor<Buffer>, losses: Tensor<Buffer>
 ) throws {
@@ -220,7 +225,7 @@ package func checkMixedLoss<Buffer>(
 }
 
 /// The columns of rows, and what else is shaped as these are.
-private func checkColumns<Buffer>(
+@inlinable func checkColumns<Buffer>(
   _ op: String, _ a: Tensor<Buffer>, _ columns: OutputColumns<Buffer>, _ others: [(name: String, Tensor<Buffer>)]
 ) throws {
   guard columns.width == a.columns else {
@@ -229,31 +234,33 @@ private func checkColumns<Buffer>(
   for (name, tensor) in others { try checkMatrix(tensor, rows: a.rows, columns: a.columns, op, name) }
 }
 
-package func checkColumnSums<Buffer>(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {
+@inlinable package func checkColumnSums<Buffer>(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {
   try checkCount(sums, x.columns, "columnSums", "the result")
 }
 
-package func checkRowSquares<Buffer>(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {
+@inlinable package func checkRowSquares<Buffer>(_ x: Tensor<Buffer>, into sums: Tensor<Buffer>) throws {
   try checkCount(sums, x.rows, "rowSquares", "the result")
 }
 
 /// For `sumOfSquares` and `sumOfMagnitudes`.
-package func checkPartialSums<Buffer>(_ partials: Tensor<Buffer>, count: Int, op: String) throws {
+@inlinable package func checkPartialSums<Buffer>(_ partials: Tensor<Buffer>, count: Int, op: String) throws {
   try checkCount(partials, count, op, "the tensor of partial sums")
 }
 
-package func checkTotal<Buffer>(_ terms: [SumTerm<Buffer>], into result: Tensor<Buffer>) throws {
+@inlinable package func checkTotal<Buffer>(_ terms: [SumTerm<Buffer>], into result: Tensor<Buffer>) throws {
   guard (1...4).contains(terms.count), result.count >= terms.count else {
     throw fail("'total': \(terms.count) terms into \(result.shape); 1 to 4 are possible, each with a place in it.")
   }
 }
 
 /// Means are taken over samples, so there must be one.
-private func checkSamples<Buffer>(_ h: Tensor<Buffer>, _ op: String) throws {
+@inlinable func checkSamples<Buffer>(_ h: Tensor<Buffer>, _ op: String) throws {
   guard h.rows > 0 else { throw fail("'\(op)': a code of \(h.shape) has no sample to take a mean over.") }
 }
 
-package func checkKLSparsity<Buffer>(_ h: Tensor<Buffer>, _ settings: KLSettings, _ result: KLResult<Buffer>) throws {
+@inlinable package func checkKLSparsity<Buffer>(_ h: Tensor<Buffer>, _ settings: KLSettings, _ result: KLResult<Buffer>)
+  throws
+{
   guard settings.rho > 0, settings.rho < 1 else {
     throw fail("'klSparsity': rho is \(settings.rho); a mean activation between 0 and 1 is needed.")
   }
@@ -266,7 +273,7 @@ package func checkKLSparsity<Buffer>(_ h: Tensor<Buffer>, _ settings: KLSettings
   try checkCount(result.values, h.columns, "klSparsity", "the tensor of values")
 }
 
-package func checkContractive<Buffer>(
+@inlinable package func checkContractive<Buffer>(
   _ h: Tensor<Buffer>, norms: Tensor<Buffer>, slopes: Tensor<Buffer>, values: Tensor<Buffer>
 ) throws {
   try checkSamples(h, "contractive")
@@ -275,13 +282,15 @@ package func checkContractive<Buffer>(
   try checkCount(values, h.columns, "contractive", "the tensor of values")
 }
 
-package func checkGather<Buffer>(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>) throws {
+@inlinable package func checkGather<Buffer>(_ source: Tensor<Buffer>, _ order: SampleOrder, into batch: Tensor<Buffer>)
+  throws
+{
   try checkGather(rows: source.rows, columns: source.columns, order, into: batch, "gather")
   try checkApart("gather", batch, from: source)
 }
 
 /// - Parameter scalar: the bytes of one, of which `source` is packed.
-package func checkGather<Buffer>(
+@inlinable package func checkGather<Buffer>(
   _ source: ByteRows<Buffer>, scalar: Int, _ order: SampleOrder, into batch: Tensor<Buffer>
 ) throws {
   let (bytes, overflows) = source.rows.multipliedReportingOverflow(by: source.columns)
@@ -299,7 +308,7 @@ package func checkGather<Buffer>(
   try checkApart("gatherBytes", batch, from: source.packed)
 }
 
-private func checkGather<Buffer>(
+@inlinable func checkGather<Buffer>(
   rows: Int, columns: Int, _ order: SampleOrder, into batch: Tensor<Buffer>, _ op: String
 ) throws {
   guard batch.columns == columns else {
@@ -315,7 +324,7 @@ private func checkGather<Buffer>(
 }
 
 /// A block holds four draws, and is drawn whole; 2³² of them make a step.
-private func checkDraws(_ draws: Draws, columns: Int, _ op: String) throws {
+@inlinable func checkDraws(_ draws: Draws, columns: Int, _ op: String) throws {
   let (start, overflows) = draws.firstRow.multipliedReportingOverflow(by: columns)
   guard draws.firstRow >= 0, !overflows, start < 1 << 34, start % 4 == 0 else {
     throw fail(
@@ -324,7 +333,7 @@ private func checkDraws(_ draws: Draws, columns: Int, _ op: String) throws {
   }
 }
 
-package func checkCorrupt<Buffer>(
+@inlinable package func checkCorrupt<Buffer>(
   _ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>
 ) throws {
   try checkMatrix(corrupted, rows: x.rows, columns: x.columns, "corrupt", "the corrupted copy")
@@ -344,12 +353,13 @@ package func checkCorrupt<Buffer>(
   }
 }
 
-package func checkBernoulli<Buffer>(_ p: Tensor<Buffer>, _ draws: Draws, into samples: Tensor<Buffer>) throws {
+@inlinable package func checkBernoulli<Buffer>(_ p: Tensor<Buffer>, _ draws: Draws, into samples: Tensor<Buffer>) throws
+{
   try checkMatrix(samples, rows: p.rows, columns: p.columns, "bernoulli", "the tensor of samples")
   try checkDraws(draws, columns: p.columns, "bernoulli")
 }
 
-package func checkOptimizerStep<Buffer>(
+@inlinable package func checkOptimizerStep<Buffer>(
   _ step: OptimizerStep, parameters: Tensor<Buffer>, gradients: Tensor<Buffer>, first: Tensor<Buffer>?,
   second: Tensor<Buffer>?, gradientScale: Tensor<Buffer>?
 ) throws {
@@ -374,7 +384,7 @@ package func checkOptimizerStep<Buffer>(
   if let gradientScale { try checkCount(gradientScale, 1, op, "the gradient's scale") }
 }
 
-package func checkClipScale<Buffer>(
+@inlinable package func checkClipScale<Buffer>(
   maximum: Double, _ step: OptimizerStep, parameters: Tensor<Buffer>, gradients: Tensor<Buffer>,
   into scale: Tensor<Buffer>
 ) throws {
@@ -386,7 +396,7 @@ package func checkClipScale<Buffer>(
   guard scale.count >= 1 else { throw fail("'clipScale': the scale is \(scale.shape), without an element.") }
 }
 
-package func checkCopy<Buffer>(_ source: Tensor<Buffer>, to destination: Tensor<Buffer>) throws {
+@inlinable package func checkCopy<Buffer>(_ source: Tensor<Buffer>, to destination: Tensor<Buffer>) throws {
   guard destination.count == source.count else {
     throw fail("'copy': \(source.shape) does not fit \(destination.shape).")
   }
@@ -394,7 +404,7 @@ package func checkCopy<Buffer>(_ source: Tensor<Buffer>, to destination: Tensor<
 }
 
 /// For `write` and `read`: as many host values as the tensor has elements.
-package func checkTransfer<Buffer>(_ tensor: Tensor<Buffer>, count: Int) throws {
+@inlinable package func checkTransfer<Buffer>(_ tensor: Tensor<Buffer>, count: Int) throws {
   guard tensor.count == count else {
     throw fail("\(count) host values do not fit a tensor of \(tensor.shape).")
   }

@@ -2,7 +2,7 @@
 // step.
 
 /// An image may also come flat, one row per sample, as data sets and dense layers leave it.
-private func checkImage<Buffer>(
+@inlinable func checkImage<Buffer>(
   _ tensor: Tensor<Buffer>, _ samples: Int, _ height: Int, _ width: Int, _ channels: Int, _ op: String, _ name: String
 ) throws {
   let extents = tensor.shape.dimensions
@@ -22,7 +22,7 @@ private func checkImage<Buffer>(
   }
 }
 
-private func checkImageGradient<Buffer>(
+@inlinable func checkImageGradient<Buffer>(
   _ terms: ActivationGradient<Buffer>, _ samples: Int, _ height: Int, _ width: Int, _ channels: Int, _ op: String
 ) throws {
   try checkImage(terms.output, samples, height, width, channels, op, "the layer's output")
@@ -31,18 +31,18 @@ private func checkImageGradient<Buffer>(
 }
 
 /// What an extent, a stride or a dilation may be, and a padding: distances between pixels fit an Int, whatever they are.
-private let mostPixels = 1 << 31
-private let mostPadding = 1 << 40
+@usableFromInline let mostPixels = 1 << 31
+@usableFromInline let mostPadding = 1 << 40
 
 /// Whether so many elements can be counted, and their bytes in the work areas of many threads.
-private func isCountable(_ a: Int, _ b: Int, _ c: Int, _ d: Int = 1) -> Bool {
+@inlinable func isCountable(_ a: Int, _ b: Int, _ c: Int, _ d: Int = 1) -> Bool {
   let (two, first) = a.multipliedReportingOverflow(by: b)
   let (three, second) = two.multipliedReportingOverflow(by: c)
   let (four, third) = three.multipliedReportingOverflow(by: d)
   return !first && !second && !third && four <= 1 << 50
 }
 
-private func checkGeometry(_ g: ConvolutionGeometry, _ op: String) throws {
+@inlinable func checkGeometry(_ g: ConvolutionGeometry, _ op: String) throws {
   guard min(g.height, g.width, g.channels) > 0, min(g.outputHeight, g.outputWidth, g.outputChannels) > 0,
     min(g.kernelHeight, g.kernelWidth) > 0
   else {
@@ -72,7 +72,7 @@ private func checkGeometry(_ g: ConvolutionGeometry, _ op: String) throws {
   }
 }
 
-private func checkConvolutionWeight<Buffer>(
+@inlinable func checkConvolutionWeight<Buffer>(
   _ weight: Tensor<Buffer>, _ g: ConvolutionGeometry, _ op: String, _ name: String
 ) throws {
   let extents = weight.shape.dimensions
@@ -84,7 +84,7 @@ private func checkConvolutionWeight<Buffer>(
 
 /// For `convolve` (`side` is `.small`) and `convolveTransposed`. Returns the number of samples.
 @discardableResult
-package func checkConvolution<Buffer>(
+@inlinable package func checkConvolution<Buffer>(
   large: Tensor<Buffer>, small: Tensor<Buffer>, weight: Tensor<Buffer>, _ g: ConvolutionGeometry,
   epilogue: Epilogue<Buffer>, result side: ConvolutionSide,
   partialCount: (ConvolutionGeometry, Int, ConvolutionSide) -> Int
@@ -115,7 +115,7 @@ package func checkConvolution<Buffer>(
 
 /// Returns the number of samples.
 @discardableResult
-package func checkConvolutionGradient<Buffer>(
+@inlinable package func checkConvolutionGradient<Buffer>(
   x: Tensor<Buffer>, y: Tensor<Buffer>, _ g: ConvolutionGeometry, weightGradient: Tensor<Buffer>,
   biasGradient: Tensor<Buffer>, delta: ConvolutionSide
 ) throws -> Int {
@@ -131,7 +131,7 @@ package func checkConvolutionGradient<Buffer>(
 }
 
 /// For `convolvePooled`. Returns the number of samples.
-package func checkPooledConvolution<Buffer>(
+@inlinable package func checkPooledConvolution<Buffer>(
   _ x: Tensor<Buffer>, _ weight: Tensor<Buffer>, _ g: ConvolutionGeometry, bias: Tensor<Buffer>?,
   _ pooling: PoolingGeometry, into y: Tensor<Buffer>, switches: Tensor<Buffer>
 ) throws -> Int {
@@ -146,7 +146,7 @@ package func checkPooledConvolution<Buffer>(
 }
 
 /// For `pooledConvolutionGradient`. Returns the number of samples.
-package func checkPooledGradient<Buffer>(
+@inlinable package func checkPooledGradient<Buffer>(
   x: Tensor<Buffer>, delta: Tensor<Buffer>, switches: Tensor<Buffer>, _ g: ConvolutionGeometry,
   _ pooling: PoolingGeometry, weightGradient: Tensor<Buffer>, biasGradient: Tensor<Buffer>
 ) throws -> Int {
@@ -160,7 +160,7 @@ package func checkPooledGradient<Buffer>(
 }
 
 /// The images on both sides of a convolution and its pooling, and what relates them.
-private func checkPooled<Buffer>(
+@inlinable func checkPooled<Buffer>(
   _ x: Tensor<Buffer>, _ g: ConvolutionGeometry, _ small: (image: Tensor<Buffer>, what: String),
   _ switches: Tensor<Buffer>, _ pooling: PoolingGeometry, _ op: String
 ) throws {
@@ -182,7 +182,7 @@ private func checkPooled<Buffer>(
 }
 
 /// For `tapSums`. Returns how many taps of zeros lie before the weight's.
-package func checkTapSums<Buffer>(
+@inlinable package func checkTapSums<Buffer>(
   _ weight: Tensor<Buffer>, box: (height: Int, width: Int), turned: Bool, into result: Tensor<Buffer>
 ) throws -> (top: Int, left: Int) {
   let (from, to) = (weight.shape.dimensions, result.shape.dimensions)
@@ -204,7 +204,7 @@ package func checkTapSums<Buffer>(
 }
 
 /// Every window must hold a pixel: what is the largest value, or the mean, of none?
-private func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
+@inlinable func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
   guard min(g.height, g.width, g.channels) > 0, min(g.outputHeight, g.outputWidth) > 0,
     min(g.kernelHeight, g.kernelWidth) > 0, min(g.strideHeight, g.strideWidth) > 0
   else {
@@ -231,7 +231,7 @@ private func checkGeometry(_ g: PoolingGeometry, _ op: String) throws {
 }
 
 /// A switch is a place in its window, as a scalar: floats tell 2²⁴ of them apart.
-private func checkPlaces(_ g: PoolingGeometry, _ op: String) throws {
+@inlinable func checkPlaces(_ g: PoolingGeometry, _ op: String) throws {
   guard g.kernelHeight <= PoolingGeometry.mostPlaces / g.kernelWidth else {
     throw fail(
       "'\(op)': windows of \(g.kernelHeight) × \(g.kernelWidth) have more than 2²⁴ places, which floats do not tell apart: "
@@ -242,7 +242,7 @@ private func checkPlaces(_ g: PoolingGeometry, _ op: String) throws {
 /// For every op of `PoolingOps`. `result` is the side of the image that `below` belongs to. Returns the number of
 /// samples.
 @discardableResult
-package func checkPooling<Buffer>(
+@inlinable package func checkPooling<Buffer>(
   _ op: String, large: Tensor<Buffer>, small: Tensor<Buffer>, switches: Tensor<Buffer>? = nil, _ g: PoolingGeometry,
   below: ActivationGradient<Buffer>? = nil, result side: ConvolutionSide
 ) throws -> Int {

@@ -3,6 +3,8 @@
 /// Dense ops use `[rows, columns]`, where a row is one sample; images are `[samples, height, width, channels]`.
 public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
   public let dimensions: [Int]
+  /// The first extent: for a batch, the number of samples.
+  public let rows: Int
   /// The product of all extents: 0 where one is not positive, and `Int.max` where it does not fit an Int. No device
   /// allocates that many, and no data set has them, so what cannot be is refused where it is used.
   public let count: Int
@@ -11,6 +13,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
 
   public init(_ dimensions: [Int]) {
     self.dimensions = dimensions
+    rows = dimensions.first ?? 1
     columns = Self.product(dimensions.dropFirst())
     count = Self.product(dimensions[...])
   }
@@ -24,9 +27,6 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   }
 
   public init(arrayLiteral elements: Int...) { self.init(elements) }
-
-  /// The first extent: for a batch, the number of samples.
-  public var rows: Int { dimensions.first ?? 1 }
 
   public var description: String {
     dimensions.isEmpty ? "scalar" : dimensions.map(String.init).joined(separator: " × ")

@@ -33,15 +33,15 @@ public struct Tensor<Buffer: AnyObject> {
     self.shape = shape
   }
 
-  public var count: Int { shape.count }
-  public var rows: Int { shape.rows }
-  public var columns: Int { shape.columns }
+  @inlinable public var count: Int { shape.count }
+  @inlinable public var rows: Int { shape.rows }
+  @inlinable public var columns: Int { shape.columns }
 
   /// Whether it lies within a buffer of so many elements, whatever its offset is.
   package func lies(within elements: Int) -> Bool { offset >= 0 && offset <= elements - count }
 
   /// Whether the two have an element in common, if they lie in their buffers.
-  package func overlaps(_ other: Tensor) -> Bool {
+  @inlinable package func overlaps(_ other: Tensor) -> Bool {
     buffer === other.buffer && offset < other.offset &+ other.count && other.offset < offset &+ count
   }
 
@@ -54,6 +54,7 @@ public struct Tensor<Buffer: AnyObject> {
   /// The first `rows` rows, as a last, partial mini-batch uses them.
   public func prefix(rows: Int) -> Tensor {
     precondition(rows <= self.rows, "\(rows) rows of \(shape)")
+    if rows == self.rows { return self }
     return Tensor(buffer, offset: offset, shape: Shape([rows] + shape.dimensions.dropFirst()))
   }
 

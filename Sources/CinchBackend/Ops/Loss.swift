@@ -39,7 +39,7 @@ public struct LossTerms<Buffer: AnyObject> {
   /// log σ² of `gaussian`, one element; other losses refuse it.
   public var logVariance: Tensor<Buffer>?
 
-  public init(
+  @inlinable public init(
     _ loss: ReconstructionLoss, activation: Activation, bias: Tensor<Buffer>? = nil, target: Tensor<Buffer>,
     weight: Tensor<Buffer>? = nil, logVariance: Tensor<Buffer>? = nil
   ) {

@@ -73,7 +73,7 @@ public struct ActivationGradient<Buffer: AnyObject> {
   /// ‖W_j‖², `[units]`, and the factor 2λ/n.
   public var curvature: (norms: Tensor<Buffer>, factor: Double)?
 
-  public init(
+  @inlinable public init(
     _ activation: Activation, output: Tensor<Buffer>, column: Tensor<Buffer>? = nil, l1: Double = 0,
     curvature: (norms: Tensor<Buffer>, factor: Double)? = nil
   ) {
@@ -98,7 +98,7 @@ public struct FusedLoss<Buffer: AnyObject> {
   public var gradientScale: Double
   public var partials: Tensor<Buffer>
 
-  public init(
+  @inlinable public init(
     _ loss: ReconstructionLoss, activation: Activation, bias: Tensor<Buffer>?, target: Tensor<Buffer>,
     weight: Tensor<Buffer>? = nil, logVariance: Tensor<Buffer>? = nil, gradientScale: Double,
     partials: Tensor<Buffer>
@@ -118,7 +118,7 @@ public struct RowPull<Buffer: AnyObject> {
   public var weight: Tensor<Buffer>
   public var factor: Double
 
-  public init(scale: Tensor<Buffer>, weight: Tensor<Buffer>, factor: Double) {
+  @inlinable public init(scale: Tensor<Buffer>, weight: Tensor<Buffer>, factor: Double) {
     self.scale = scale
     self.weight = weight
     self.factor = factor

@@ -31,7 +31,7 @@ public struct PoolingGeometry: Sendable, Hashable {
   }
 
   /// Pixels of a window whose places floats tell apart, as switches have to.
-  package static let mostPlaces = 1 << 24
+  @usableFromInline package static let mostPlaces = 1 << 24
 
   /// `[samples, height, width, channels]`.
   public func large(_ samples: Int) -> Shape { [samples, height, width, channels] }

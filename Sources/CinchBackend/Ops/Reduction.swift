@@ -33,7 +33,7 @@ public struct SumTerm<Buffer: AnyObject> {
   public var partials: Tensor<Buffer>
   public var scale: Double
 
-  public init(_ partials: Tensor<Buffer>, scale: Double) {
+  @inlinable public init(_ partials: Tensor<Buffer>, scale: Double) {
     self.partials = partials
     self.scale = scale
   }

@@ -107,8 +107,8 @@ struct ConvolutionKind: ResolvedKind {
 
   func make<B: Backend>(_ layer: ResolvedLayer, at site: LayerSite<B>) throws -> any Layer<B> {
     ConvolutionLayer(
-      resolved: layer, geometry: geometry, isTransposed: isTransposed, weight: site.parameters[0],
-      bias: site.parameters[1], backend: site.backend)
+      resolved: layer, activation: layer.spec.activation, geometry: geometry, isTransposed: isTransposed,
+      weight: site.parameters[0], bias: site.parameters[1], backend: site.backend)
   }
 }
 
@@ -116,6 +116,7 @@ struct ConvolutionKind: ResolvedKind {
 /// gradient, so one geometry and one weight layout serve both; a tied decoder layer uses its mirror's weight as it is.
 struct ConvolutionLayer<B: Backend>: Layer {
   let resolved: ResolvedLayer
+  let activation: Activation
   let geometry: ConvolutionGeometry
   let isTransposed: Bool
   /// `geometry.weightShape`.
@@ -124,7 +125,7 @@ struct ConvolutionLayer<B: Backend>: Layer {
   let backend: B
 
   func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws {
-    try run(x, into: h, .forward(bias: bias.value, activation: resolved.spec.activation), isTransposed)
+    try run(x, into: h, .forward(bias: bias.value, activation: activation), isTransposed)
   }
 
   func forward(_ x: Tensor<B.Buffer>, loss: FusedLoss<B.Buffer>, delta: Tensor<B.Buffer>) throws {

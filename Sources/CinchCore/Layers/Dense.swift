@@ -152,8 +152,8 @@ struct DenseKind: ResolvedKind {
     let shape: Shape =
       weight.isShared ? [layer.input.count, layer.output.count] : [layer.output.count, layer.input.count]
     return DenseLayer(
-      resolved: layer, weight: weight.reshaped(shape), bias: bias.reshaped([layer.output.count]),
-      backend: site.backend)
+      resolved: layer, activation: layer.spec.activation, weight: weight.reshaped(shape),
+      bias: bias.reshaped([layer.output.count]), backend: site.backend)
   }
 }
 
@@ -161,16 +161,19 @@ struct DenseKind: ResolvedKind {
 /// layer's W. It comes first in the backward pass, so the encoder layer adds to its gradient.
 struct DenseLayer<B: Backend>: Layer {
   let resolved: ResolvedLayer
+  let activation: Activation
   /// `[units, inputs]`; a tied decoder layer sees the mirrored layer's, which is `[inputs, units]`.
   let weight: LayerParameter<B.Buffer>
   let bias: LayerParameter<B.Buffer>
   let backend: B
 
   /// A sample a row, whatever it is.
-  private func flat(_ x: Tensor<B.Buffer>) -> Tensor<B.Buffer> { x.reshaped([x.rows, x.count / x.rows]) }
+  private func flat(_ x: Tensor<B.Buffer>) -> Tensor<B.Buffer> {
+    x.shape.dimensions.count == 2 ? x : x.reshaped([x.rows, x.count / x.rows])
+  }
 
   func forward(_ x: Tensor<B.Buffer>, into h: Tensor<B.Buffer>, _ pass: Pass) throws {
-    try product(x, into: h, .forward(bias: bias.value, activation: resolved.spec.activation))
+    try product(x, into: h, .forward(bias: bias.value, activation: activation))
   }
 
   func forward(_ x: Tensor<B.Buffer>, loss: FusedLoss<B.Buffer>, delta: Tensor<B.Buffer>) throws {

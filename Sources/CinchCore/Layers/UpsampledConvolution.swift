@@ -56,7 +56,7 @@ struct UpsampledConvolutionKind: ResolvedKind {
     return UpsampledConvolutionLayer(
       resolved: layer, weight: weight, box: size, turned: !convolution.isTransposed,
       transposed: ConvolutionLayer(
-        resolved: layer, geometry: geometry, isTransposed: true,
+        resolved: layer, activation: layer.spec.activation, geometry: geometry, isTransposed: true,
         weight: LayerParameter(value: sums[0], gradient: sums[1], isShared: false, accumulates: false),
         bias: site.parameters[1], backend: site.backend), backend: site.backend)
   }

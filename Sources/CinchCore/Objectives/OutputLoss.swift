@@ -46,6 +46,7 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
   private let loss: ReconstructionLoss
   private let network: Network<B>
   private let stage: Stage<B>
+  private let activation: Activation
   /// log σ² of the gaussian loss.
   private let logVariance: Tensor<B.Buffer>?
   /// Where its gradient goes, if it is learned.
@@ -58,6 +59,7 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
     self.loss = loss
     self.network = network
     self.stage = stage
+    activation = stage.layer.resolved.spec.activation
     let parameter = network.parameter("loss.log_variance")
     logVariance = parameter?.value
     logVarianceGradient = parameter?.gradient
@@ -70,7 +72,7 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
     try stage.layer.forward(
       try view.input(of: stage.layers.lowerBound),
       loss: FusedLoss(
-        loss, activation: stage.layer.resolved.spec.activation, bias: nil, target: view.batch.target,
+        loss, activation: activation, bias: nil, target: view.batch.target,
         weight: view.batch.weight, logVariance: logVariance, gradientScale: 1 / view.samples,
         partials: view.activations.lossPartials),
       delta: try view.delta(of: stage.layers.upperBound - 1))

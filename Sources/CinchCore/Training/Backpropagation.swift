@@ -9,14 +9,15 @@ final class Backpropagation<B: Backend>: Learner {
   private let training: Side
   private let evaluation: Side
   /// By layer: what the ops that make its δ and its gradients add on the way.
-  private var slots: [ActivationSlots<B>]
-  /// Layers whose output some term reads or whose δ it changes.
-  private let sites: Set<Int>
+  private let places: [Place]
   let statistics: [Tensor<B.Buffer>]
 
   /// One mode: its terms, its schedule and its memory.
   private final class Side {
     let terms: [any Term<B>]
+    /// By layer, whether some term adds to its δ.
+    let addsToDelta: [Bool]
+    let addsToGradients: Bool
     let schedule: StepSchedule
     let columns: [Column]
     let memory: PassMemory<B>
@@ -25,10 +26,24 @@ final class Backpropagation<B: Backend>: Learner {
       _ terms: [any Term<B>], _ network: Network<B>, _ stages: [Stage<B>], _ loss: any OutputLoss<B>, _ mode: Pass.Mode
     ) {
       self.terms = terms
+      addsToDelta = network.layers.indices.map { layer in
+        terms.contains { $0.addsToDelta && $0.sites.contains(layer) }
+      }
+      addsToGradients = terms.contains { $0.addsToGradients }
       schedule = StepSchedule(stages: stages.map(\.layers), sites: terms.map(\.sites), mode: mode)
       columns = loss.columns + terms.map(\.column)
       memory = PassMemory(network, schedule, loss)
     }
+  }
+
+  /// Of one layer, found once: a step asks for it many times.
+  private struct Place {
+    /// The activation whose slope is a part of the layer's δ.
+    let slopes: Activation
+    let column: Tensor<B.Buffer>?
+    let l1: Double
+    let curvature: (norms: Tensor<B.Buffer>, factor: Double)?
+    let rowPull: RowPull<B.Buffer>?
   }
 
   /// - Parameters:
@@ -44,7 +59,7 @@ final class Backpropagation<B: Backend>: Learner {
     let reports =
       try [try CodeActivation(network, memory: memory)]
       + penalties.flatMap { try $0.reports(on: network, memory: memory) } + others
-    sites = Set(terms.flatMap(\.sites))
+    let sites = Set(terms.flatMap(\.sites))
     stages = try network.stages(keeping: sites.union(reports.flatMap(\.sites)))
     loss = try network.outputLoss(of: stages[stages.count - 1])
     training = Side(terms, network, stages, loss, .training)
@@ -53,7 +68,11 @@ final class Backpropagation<B: Backend>: Learner {
     for term in terms {
       for site in term.sites { try term.claim(&slots[site], at: site) }
     }
-    self.slots = slots
+    let slopes = Self.slopes(network, sites)
+    places = zip(slots, slopes).map { slots, slopes in
+      Place(
+        slopes: slopes, column: slots.column, l1: slots.l1, curvature: slots.curvature, rowPull: slots.rowPull)
+    }
     statistics = terms.flatMap { $0.statistics }
   }
 
@@ -93,43 +112,46 @@ final class Backpropagation<B: Backend>: Learner {
     case .output: try loss.run(view)
     case .derive(let term): try side.terms[term].derive(view)
     case .outputDelta:
-      let last = network.layers.count - 1
-      for term in side.terms where term.addsToDelta && term.sites.contains(last) {
-        try term.add(to: try view.delta(of: last), at: last, view)
-      }
+      try addToDelta(of: side.addsToDelta.count - 1, view, side)
     case .inputGradient(let index):
       let stage = stages[index]
       let (last, below) = (stage.layers.upperBound - 1, stage.layers.lowerBound - 1)
-      let delta = try view.delta(of: below)
       try stage.layer.inputGradient(
-        delta: try view.delta(of: last), below: try activationGradient(at: below, view), into: delta, view.pass)
-      for term in side.terms where term.addsToDelta && term.sites.contains(below) {
-        try term.add(to: delta, at: below, view)
-      }
+        delta: try view.delta(of: last), below: try activationGradient(at: below, view),
+        into: try view.delta(of: below), view.pass)
+      try addToDelta(of: below, view, side)
     case .gradients(let index):
       let stage = stages[index]
       let last = stage.layers.upperBound - 1
       // Its scale is a mean over the part.
-      let rowPull = slots[last].rowPull.map {
-        RowPull(scale: $0.scale, weight: $0.weight, factor: $0.factor * view.share)
-      }
+      var rowPull = places[last].rowPull
+      rowPull?.factor *= view.share
       try stage.layer.gradients(
         delta: try view.delta(of: last), input: try view.input(of: stage.layers.lowerBound), rowPull: rowPull)
+      guard side.addsToGradients else { return }
       for term in side.terms where term.addsToGradients {
         for layer in stage.layers.reversed() { try term.addGradients(at: layer, view) }
       }
     }
   }
 
-  /// Whether δ of max-pool layer `index` holds the slope of its input, too: what it picked is that input's value, so
-  /// the slope can be taken where there are few. A term that acts on the input forbids it.
-  private func takesSlopes(_ index: Int) -> Bool {
-    index > 0 && network.layers[index].resolved.kind.picksInputs && !sites.contains(index - 1)
+  private func addToDelta(of layer: Int, _ view: PassView<B>, _ side: Side) throws {
+    guard side.addsToDelta[layer] else { return }
+    for term in side.terms where term.addsToDelta && term.sites.contains(layer) {
+      try term.add(to: try view.delta(of: layer), at: layer, view)
+    }
   }
 
-  /// The activation whose slope δ of layer `index` holds.
-  private func slopes(of index: Int) -> Activation {
-    takesSlopes(index) ? slopes(of: index - 1) : network.layers[index].resolved.spec.activation
+  /// By layer: the activation whose slope makes δ of the gradient at the layer's output. δ of a max-pool layer holds the
+  /// slope of its input, too: what it picked is that input's value, so the slope can be taken where there are few. A term
+  /// that acts on the input forbids it.
+  private static func slopes(_ network: Network<B>, _ sites: Set<Int>) -> [Activation] {
+    let layers = network.layers.map(\.resolved)
+    var slopes = layers.map(\.spec.activation)
+    for index in layers.indices.dropFirst() where layers[index].kind.picksInputs && !sites.contains(index - 1) {
+      (slopes[index], slopes[index - 1]) = (slopes[index - 1], .linear)
+    }
+    return slopes
   }
 
   /// What makes δ of layer `index` from the gradient at its output.
@@ -137,10 +159,11 @@ final class Backpropagation<B: Backend>: Learner {
     guard let output = view.activations.outputs[index] else {
       throw BackendError.invalidArgument("The output of layer \(index) is not kept for its gradient.")
     }
-    let slots = slots[index]
-    return ActivationGradient(
-      takesSlopes(index + 1) ? .linear : slopes(of: index), output: output, column: slots.column,
-      l1: slots.l1 / view.samples, curvature: slots.curvature.map { ($0.norms, $0.factor / view.samples) })
+    let place = places[index]
+    var gradient = ActivationGradient(
+      place.slopes, output: output, column: place.column, l1: place.l1 / view.samples, curvature: nil)
+    if let (norms, factor) = place.curvature { gradient.curvature = (norms, factor / view.samples) }
+    return gradient
   }
 
   func record(_ part: Batch<B.Buffer>, into row: Tensor<B.Buffer>) throws {
