@@ -171,6 +171,21 @@ import Testing
     }
   }
 
+  /// Grey images without an axis of channels come back without one, from every command that writes images.
+  @Test func imagesKeepTheShapeOfTheirArray() async throws {
+    let sandbox = try Sandbox()
+    let values = (0..<12 * 64).map { Float($0 % 7) / 7 }
+    try NPY.write(values: values, shape: [12, 8, 8], to: sandbox.path("grey.npy"))
+    let trained = try await sandbox.run(
+      line: "train denoising --layers 64,8 --data grey.npy --device reference --batch-size 6 --epochs 1 --out run")
+    try #require(trained.status == 0, "\(trained.errors)")
+    for command in ["reconstruct run", "denoise run", "inpaint run --block 2x2"] {
+      let outcome = try await sandbox.run(line: "\(command) --device reference -o result.npy --overwrite")
+      #expect(outcome.status == 0, "\(command): \(outcome.errors)")
+      #expect(try NPY.read(sandbox.path("result.npy")).shape == [12, 8, 8], "\(command)")
+    }
+  }
+
   /// Runs of the wrong kind are refused, and tables are denoised as tables.
   @Test func otherRuns() async throws {
     let sandbox = try Sandbox()

@@ -33,6 +33,8 @@ struct ImageOutput {
   // What an array has so far.
   private var values: [Float] = []
   private var image: ImageShape?
+  /// What the file says a sample is.
+  private var sample: [Int] = []
 
   /// - Parameter picture: another file that the command writes.
   /// - Throws: `CinchError.usage` where the path says nothing that can be written, names a folder that is not empty, a
@@ -126,6 +128,9 @@ struct ImageOutput {
           "Images of different sizes make no array '\(path)': name a folder, or bring them to one size with --resize.")
       }
       values += shape.ordered(all, as: layout)
+      // A grey image without an axis of channels gets none.
+      let own = images.sampleShape.dimensions
+      sample = own.count == 3 ? shape.shape(in: layout).dimensions : own
     } else {
       for index in 0..<images.count {
         let one = Array(all[index * shape.count..<(index + 1) * shape.count])
@@ -154,10 +159,9 @@ struct ImageOutput {
       try Output.result("saved     \(folder.path)   (\(NumberText.counted(written, "image")))")
     case .picture(let path): try Output.result("saved     \(path)   (\(image.map { "\($0)" } ?? ""))")
     case .array(let path):
-      guard let image else { return }
+      guard written > 0 else { return }
       try OutputOptions.write(
-        values, shape: Shape([written] + image.shape(in: layout).dimensions),
-        names: names.isEmpty ? nil : SampleNames(names), to: path)
+        values, shape: Shape([written] + sample), names: names.isEmpty ? nil : SampleNames(names), to: path)
     }
   }
 }
