@@ -273,6 +273,7 @@ import Testing
     for (options, name) in [
       ("sparse", "'sparse'"), ("--device cpu", "--device"), ("--samples 5", "--samples"),
       ("--batch-size 5", "--batch-size"), ("--profile", "--profile"), ("--traces .", "--traces"),
+      ("--overwrite", "--overwrite"),
     ] {
       let outcome = try await sandbox.run(line: "\(line) \(options)")
       #expect(outcome.refused(64) && outcome.errors.contains("leave \(name) out"), "\(outcome.errors)")
@@ -294,6 +295,13 @@ import Testing
       let outcome = try await sandbox.run(line: wrong)
       #expect(outcome.refused(wrong.hasSuffix("nowhere") ? 74 : 64), "\(outcome.errors)")
     }
+    // Before anything is measured.
+    try sandbox.write("mine", to: "sparse.json")
+    let kept = try await sandbox.run(line: "\(line) --traces .")
+    #expect(kept.refused(64) && kept.errors.contains("--overwrite"), "\(kept.errors)")
+    #expect(try sandbox.bytes("sparse.json") == Data("mine".utf8))
+    #expect(try await sandbox.run(line: "\(line) --traces . --overwrite").status == 0)
+    #expect(try sandbox.bytes("sparse.json") != Data("mine".utf8))
   }
 
   @Test func trainTellsWhereTimeGoes() async throws {

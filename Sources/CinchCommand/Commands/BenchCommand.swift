@@ -43,6 +43,8 @@ struct BenchCommand: ParsableCommand {
       valueName: "folder"))
   var traces: String?
 
+  @OptionGroup var overwriting: OverwriteOptions
+
   @Flag(help: "Prints one JSON object per line and workload.")
   var json = false
 
@@ -58,7 +60,7 @@ struct BenchCommand: ParsableCommand {
   private var trainingOptions: [String] {
     let options = [
       ("--device", deviceOptions.device != nil), ("--samples", samples != nil), ("--batch-size", batchSize != nil),
-      ("--profile", profile), ("--traces", traces != nil),
+      ("--profile", profile), ("--traces", traces != nil), ("--overwrite", overwriting.overwrite),
     ]
     return workloads.map { "'\($0)'" } + options.filter { $0.1 }.map { $0.0 }
   }
@@ -73,13 +75,14 @@ struct BenchCommand: ParsableCommand {
     guard profile || traces == nil else {
       throw CinchError.usage("--traces writes what --profile finds: give both, or neither.")
     }
+    let chosen = workloads.isEmpty ? Workload.all : try workloads.map(Workload.named)
     if let traces {
       var isFolder = false
       guard FileManager.default.fileExists(atPath: traces, isDirectory: &isFolder), isFolder else {
         throw CinchError.inputOutput("There is no folder '\(traces)' for --traces: make it first, or name another.")
       }
+      try overwriting.requireFree(chosen.map { Self.path(of: $0, in: traces) })
     }
-    let chosen = workloads.isEmpty ? Workload.all : try workloads.map(Workload.named)
     let data = try benchData()
     let device = deviceOptions.device ?? .automatic
     let backend = try device.open().backend
@@ -92,10 +95,13 @@ struct BenchCommand: ParsableCommand {
       let profile = try profile(workload, data, on: device)
       try report.add(ProfileReport(profile: profile, ceilings: ceilings), of: workload.name)
       if let traces {
-        try AtomicFile.write(profile.trace(of: backend.info), to: "\(traces)/\(workload.name).json")
+        try AtomicFile.write(profile.trace(of: backend.info), to: Self.path(of: workload, in: traces))
       }
     }
   }
+
+  /// Where a workload's timeline goes.
+  private static func path(of workload: Workload, in traces: String) -> String { "\(traces)/\(workload.name).json" }
 
   /// Fashion-MNIST, or uniform noise of the same shape where it is not installed or has fewer samples.
   private func benchData() throws -> Dataset {

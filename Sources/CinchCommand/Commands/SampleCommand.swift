@@ -49,7 +49,8 @@ struct SampleCommand: ParsableCommand {
 
   @Option(
     name: [.short, .customLong("out"), .customLong("output")],
-    help: ArgumentHelp("Where the samples go. (default: samples.png in the run's folder)", valueName: "path"))
+    help: ArgumentHelp(
+      "Where the samples go. (default: samples.png in the run's folder, which is replaced)", valueName: "path"))
   var output: String?
 
   @OptionGroup var overwriting: OverwriteOptions

@@ -13,7 +13,8 @@ struct PictureOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A picture of some samples before and after. (default: in the run's folder)", valueName: "file"))
+      "A picture of some samples before and after. (default: in the run's folder, where it is replaced)",
+      valueName: "file"))
   var picture: String?
 
   @OptionGroup var overwriting: OverwriteOptions
