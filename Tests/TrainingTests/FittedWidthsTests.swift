@@ -1,7 +1,8 @@
 import Cinch
-import CinchCore
 import CinchData
 import Testing
+
+@testable import CinchCore
 
 /// Widths of named recipes on data of any width.
 @Suite struct FittedWidthsTests {
@@ -77,6 +78,21 @@ import Testing
       .conv(), .classifier(layers: [8, 16]),
     ] {
       #expect(!recipe.mayCopyItsInput, "\(recipe.name)")
+    }
+  }
+
+  /// Whatever penalty there is: what it says of itself decides.
+  @Test func aPenaltyOnALayerKeepsFromCopying() {
+    for penalties in [
+      Penalties(weightDecay: 1), Penalties(kl: KLSettings(rho: 0.1, beta: 1)), Penalties(l1: 1),
+      Penalties(contraction: 1),
+      Penalties(prior: PriorSettings()),
+    ] {
+      var recipe = Recipe.linear(layers: [8, 8])
+      recipe.penalties = penalties
+      let isOnLayer = penalties.active.contains { !$0.sites(encoderCount: 1).isEmpty }
+      #expect(isOnLayer == (penalties.weightDecay == 0))
+      #expect(recipe.mayCopyItsInput == !isOnLayer, "\(penalties.names)")
     }
   }
 }

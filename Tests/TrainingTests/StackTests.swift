@@ -340,5 +340,12 @@ import Testing
       let error = #expect(throws: CinchError.self) { try recipe.validate() }
       #expect(error?.description.contains(words) == true, "\(error?.description ?? "") should say '\(words)'")
     }
+    // A penalty on weights, and one on a code that is trained.
+    var recipe = Self.recipe(frozen: 2)
+    recipe.penalties.weightDecay = 1e-3
+    try recipe.validate()
+    recipe.training.frozenLayers = 1
+    recipe.penalties.l1 = 0.1
+    try recipe.validate()
   }
 }

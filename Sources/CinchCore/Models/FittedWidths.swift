@@ -58,7 +58,8 @@ extension Recipe {
   /// corruption, what is drawn in training, nor a penalty on the code, nor that it is meant to be so wide.
   public var mayCopyItsInput: Bool {
     guard let network = autoencoder, !isOfImages, network.constraint == nil, objective.chain == nil, corruption == nil,
-      penalties.kl == nil, penalties.l1 == 0, penalties.contraction == 0, let resolved = try? resolved()
+      !penalties.act(onFirst: network.encoder.count, encoderCount: network.encoder.count),
+      let resolved = try? resolved()
     else { return false }
     return resolved.codeUnits >= resolved.input.count && !resolved.layers.contains { $0.kind.draws }
   }

@@ -47,6 +47,11 @@ extension Penalties {
     return all.compactMap { $0 }
   }
 
+  /// Whether one of them acts on one of the first `layers` of a network whose encoder has so many.
+  func act(onFirst layers: Int, encoderCount: Int) -> Bool {
+    active.contains { $0.sites(encoderCount: encoderCount).contains { $0 < layers } }
+  }
+
   /// The names of the active penalties, in the order their values are reported.
   public var names: [String] { active.map(\.name) }
 }

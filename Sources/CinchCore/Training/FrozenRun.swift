@@ -136,8 +136,7 @@ extension Recipe {
     guard corruption == nil else {
       throw CinchError.usage("What frozen layers see is computed once: leave the corruption out, or \(.frozenLayers).")
     }
-    guard frozen < classifier.encoder.count || penalties.kl == nil && penalties.l1 == 0 && penalties.contraction == 0
-    else {
+    guard !penalties.act(onFirst: frozen, encoderCount: classifier.encoder.count) else {
       throw CinchError.usage(
         "Penalties act on the code, which \(.frozenLayers) keeps as it is: freeze fewer layers, or leave them out.")
     }
