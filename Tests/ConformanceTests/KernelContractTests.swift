@@ -45,6 +45,21 @@ import Testing
     }
   }
 
+  @Test("Every source, and every kernel of one form, is in a module that is gone through here")
+  func everyModuleIsListed() {
+    let listed = KernelFamily.allCases.flatMap { Self.modules($0) }
+    for id in KernelID.allCases {
+      guard let module = id.module else { continue }
+      #expect(listed.contains(module), "add the module of \(id) to modules(_:)")
+    }
+    let used = KernelFamily.allCases.flatMap { family -> [String] in
+      let target = KernelTarget(family: family, nativeWidth: 8, isProcessor: true, declaresBuiltins: true)
+      return Self.modules(family).flatMap { target.sources($0) }
+    }
+    let missing = Set(Kernels.sources.keys).subtracting(used.map { $0 + ".cl" })
+    #expect(missing.isEmpty, "add the modules of \(missing.sorted()) to modules(_:)")
+  }
+
   @Test("The prefix of every module holds every case with its number", arguments: KernelFamily.allCases)
   func prefix(_ family: KernelFamily) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
