@@ -18,7 +18,7 @@ struct BenchCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("What to measure. (default: all)", valueName: "workload"))
   var workloads: [String] = []
 
-  @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
+  @OptionGroup(title: "Device") var deviceOptions: RunlessDeviceOptions
 
   @Option(help: ArgumentHelp("Timed passes of each workload.", valueName: "n"))
   var repeats = 5

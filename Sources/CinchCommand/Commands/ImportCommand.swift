@@ -17,7 +17,8 @@ struct ImportCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The layers that the weights belong to: a recipe as JSON, as 'cinch recipes --json' prints them, or the name of one.",
+      "The layers that the weights belong to: a recipe as JSON, as 'cinch recipes --json' prints them, a run's, or the name "
+        + "of one.",
       valueName: "file.json"))
   var recipe: String
 
@@ -26,7 +27,7 @@ struct ImportCommand: ParsableCommand {
     help: ArgumentHelp("The run's folder. (default: runs/YYYY-MM-DD-RECIPE)", valueName: "folder"))
   var output: String?
 
-  @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
+  @OptionGroup(title: "Device") var deviceOptions: RunlessDeviceOptions
 
   func run() throws {
     // What is no file is a name, unless it looks like a file's.

@@ -20,7 +20,7 @@ struct InpaintCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What is missing: a PNG file of the images' size, in which white is missing, or an array (IDX, .npy), one mask or one for "
+      "What is missing: a PNG or JPEG file of the images' size, in which white is missing, or an array (IDX, .npy), one mask or one for "
         + "each image, in which everything but 0 is.", valueName: "file"))
   var mask: String?
 

@@ -18,7 +18,7 @@ struct PlanCommand: ParsableCommand {
 
   @Option(
     name: .customLong("recipe"),
-    help: ArgumentHelp("A recipe as JSON, as 'cinch recipes --json' prints them.", valueName: "file.json"))
+    help: ArgumentHelp("A recipe as JSON, as 'cinch recipes --json' prints them, or a run's.", valueName: "file.json"))
   var file: String?
 
   @OptionGroup(title: "Data") var dataOptions: DataOptions
@@ -32,7 +32,7 @@ struct PlanCommand: ParsableCommand {
 
   @OptionGroup(title: "Data") var heldOutOptions: HeldOutOptions
 
-  @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
+  @OptionGroup(title: "Device") var deviceOptions: RunlessDeviceOptions
 
   @OptionGroup(title: "Recipe") var recipeOptions: RecipeOptions
 

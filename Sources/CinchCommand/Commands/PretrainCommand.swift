@@ -37,7 +37,7 @@ struct PretrainCommand: ParsableCommand {
 
   @OptionGroup(title: "Data") var heldOutOptions: HeldOutOptions
 
-  @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
+  @OptionGroup(title: "Device") var deviceOptions: RunlessDeviceOptions
 
   @OptionGroup(title: "Layers") var recipeOptions: RecipeOptions
 

@@ -19,7 +19,7 @@ struct TuneCommand: ParsableCommand {
       """)
 
   @Option(help: "An OpenCL device, as 'cinch train' names it.")
-  var device: Device = .opencl()
+  var device = OpenCLDevice(.opencl())
 
   @Option(help: ArgumentHelp("One class of shapes alone; may be repeated. (default: every class)", valueName: "class"))
   var shapes: [String] = []
@@ -60,8 +60,8 @@ struct TuneCommand: ParsableCommand {
   }
 
   private func open() throws -> OpenCLBackend {
-    guard let backend = try device.openPlain(profiling: false).backend as? OpenCLBackend else {
-      throw CinchError.usage("The device \(device) has nothing to tune: name an OpenCL device, such as opencl.")
+    guard let backend = try device.value.openPlain(profiling: false).backend as? OpenCLBackend else {
+      throw CinchError.usage("The device \(device.value) has nothing to tune: name an OpenCL device, such as opencl.")
     }
     return backend
   }

@@ -26,6 +26,23 @@ extension Device: ExpressibleByArgument {
   public static var defaultCompletionKind: CompletionKind { .list(["auto", "opencl", "cpu", "reference"]) }
 }
 
+/// A device of which only OpenCL's are any use; others are refused when they are opened.
+struct OpenCLDevice: ExpressibleByArgument {
+  let value: Device
+
+  init(_ value: Device) { self.value = value }
+
+  init?(argument: String) {
+    guard let value = Device(argument: argument) else { return nil }
+    self.value = value
+  }
+
+  var defaultValueDescription: String { "\(value)" }
+
+  static var allValueStrings: [String] { Device.allValueStrings.filter { $0.hasPrefix("opencl") } }
+  static var defaultCompletionKind: CompletionKind { .list(["opencl"]) }
+}
+
 /// One value for all layers of a stack, or one for each, separated by commas.
 struct PerLayer<Value: LosslessStringConvertible>: ExpressibleByArgument {
   private let values: [Value]

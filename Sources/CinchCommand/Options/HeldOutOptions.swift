@@ -9,9 +9,9 @@ struct HeldOutOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What is done to every feature: none keeps values (bytes become [0, 1]), minmax takes its range to [0, 1], "
-        + "standard makes its mean 0 and variance 1; zca whitens samples. (default: none; standard for a table with texts, where the "
-        + "loss is mixed)", valueName: "kind"))
+      "What is done to every feature: none keeps values (bytes become [0, 1]), bytes divides values of 0 to 255 by "
+        + "255, minmax takes its range to [0, 1], standard makes its mean 0 and variance 1; zca whitens samples. (default: none; "
+        + "standard for a table with texts, where the loss is mixed)", valueName: "kind"))
   var scale: Scaling.Kind?
 
   @Option(

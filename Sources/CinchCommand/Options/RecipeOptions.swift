@@ -8,7 +8,8 @@ struct RecipeOptions: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       "Units from the input to the code, such as 784,128,32; or, of images, \"conv 16 3x3 s2, conv 32 3x3 s2\", with "
-        + "maxpool 2 and avgpool 2 between. The decoder mirrors them. (default: the recipe's, fitted to the data)",
+        + "maxpool 2, avgpool 2 and dropout 0.2 between, or dense 20 at the end. The decoder mirrors them. "
+        + "(default: the recipe's, fitted to the data)",
       valueName: "layers"))
   var layers: String?
 
@@ -63,7 +64,8 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("How many of the last updates those of lbfgs follow from. (default: 10)", valueName: "m"))
+    help: ArgumentHelp(
+      "How many of the last updates lbfgs keeps, to make the next one from. (default: 10)", valueName: "m"))
   var historySize: Int?
 
   @Option(
