@@ -10,6 +10,6 @@ public struct ErrorRate: Sendable, Hashable {
     self.samples = samples
   }
 
-  /// Half of the interval's width.
-  public var interval: Double { 1.96 * (error * (1 - error) / Double(samples)).squareRoot() }
+  /// Half of the interval's width; 0 where rounding takes e out of [0, 1].
+  public var interval: Double { 1.96 * (max(0, error * (1 - error)) / Double(samples)).squareRoot() }
 }

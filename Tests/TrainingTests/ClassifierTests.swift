@@ -106,6 +106,12 @@ import Testing
     #expect(!whole.folder.has(.reconstructions))
   }
 
+  /// A mean of 32-bit numbers may lie beyond 0 and 1.
+  @Test func everyErrorHasAnInterval() {
+    #expect(ErrorRate(error: 0.25, samples: 3).interval == 1.96 * 0.25)
+    for error in [0, 1, -1e-9, 1.000_000_1] { #expect(ErrorRate(error: error, samples: 8).interval == 0, "\(error)") }
+  }
+
   @Test func writtenAndRead() throws {
     let data = try JSONCoding.encoder.encode(Self.recipe)
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: data) == Self.recipe)

@@ -39,6 +39,16 @@ import Testing
     #expect([-0.5, 3.2, 750, 3723].map(NumberText.duration) == ["00:00", "00:04", "12:30", "1:02:03"])
   }
 
+  /// Also where rounding takes them to another number of digits.
+  @Test func shortNumbersHaveFourDigits() {
+    for (value, text) in [
+      (14.02, "14.02"), (474, "474.0"), (1.3e-6, "1.300e-06"), (999.94, "999.9"), (999.96, "1000"), (999.97, "1000"),
+      (-999.97, "-1000"), (1000, "1000"), (9_999_999.4, "9999999"), (9_999_999.6, "1.000e+07"), (0, "0"),
+    ] {
+      #expect(NumberText.short(value) == text, "\(value)")
+    }
+  }
+
   @Test func whatSpansDecadesIsLogarithmic() {
     #expect(Axis([1, 99], mayBeLogarithmic: true).isLogarithmic == false)
     #expect(Axis([0, 1000], mayBeLogarithmic: true).isLogarithmic == false)

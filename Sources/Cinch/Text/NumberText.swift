@@ -20,7 +20,8 @@ package enum NumberText {
   package static func short(_ value: Double) -> String {
     switch abs(value) {
     case 0: "0"
-    case 1e3..<1e7: String(printf: "%.0f", [value])
+    // By what they round to: 999.97 is 1000, and no 1000. with a bare point.
+    case 999.95..<9_999_999.5: String(printf: "%.0f", [value])
     default: String(printf: "%#.4g", [value])
     }
   }
