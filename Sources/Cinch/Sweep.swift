@@ -67,7 +67,8 @@ public final class Sweep: Sendable {
   public let device: Device
   let plan: Mutex<Plan>
   let samples: Mutex<Samples>
-  private let ended = Mutex<[Int: Result]>([:])
+  /// Results that will not change.
+  private let settled = Mutex<[Int: Result]>([:])
   private let lock: FolderLock
 
   struct Samples {
@@ -202,10 +203,10 @@ public final class Sweep: Sendable {
     get throws {
       let (entries, paths) = (entries, paths)
       return try entries.indices.map { index in
-        if let known = ended.withLock({ $0[index] }) { return known }
+        if let known = settled.withLock({ $0[index] }) { return known }
         let result = try Self.result(entries[index], paths[index])
-        // A checkpoint holds more than its state: it is read once.
-        if result.state == .ended { ended.withLock { $0[index] = result } }
+        // A checkpoint holds more than its state: it is read once. A run that failed is not tried again.
+        if result.state == .ended || result.state == .failed { settled.withLock { $0[index] = result } }
         return result
       }
     }

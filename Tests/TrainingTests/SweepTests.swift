@@ -110,6 +110,11 @@ import Testing
           return true
         })
       #expect(failures == [0])
+      // Its files are not read each time.
+      let (checkpoint, away) = (sweep.paths[0] + "/checkpoint.safetensors", folder.path + "/away")
+      try FileManager.default.moveItem(atPath: checkpoint, toPath: away)
+      #expect(try sweep.results.map(\.state) == [.failed, .ended])
+      try FileManager.default.moveItem(atPath: away, toPath: checkpoint)
     }
     let sweep = try Sweep.resume(folder.path)
     let results = try sweep.results
