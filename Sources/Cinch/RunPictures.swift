@@ -99,7 +99,7 @@ extension RunFolder {
     guard !layers.isEmpty else { return nil }
     let picture = try ImageGrid.tiles(
       sample, tileShape: tile(shape), contrast: .fixed(range(sample)), magnification: enlarged(shape))
-    var pictures = [try ImageGrid.captioned(picture, "\(model.recipe.name): sample \(index) (from 0)")]
+    var pictures = [try ImageGrid.captioned(picture, "\(model.recipe.name): sample \(index + 1) (from 1)")]
     for layer in layers {
       let map = Shape(Array(layer.shape.sampleShape.dimensions.dropFirst()))
       let magnification = enlarged(layer.shape.sampleShape)

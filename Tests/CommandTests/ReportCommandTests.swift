@@ -53,7 +53,8 @@ import Testing
     for part in [
       "<h1>Run run</h1>", "<h2>Curves</h2>", "held out", "<h3>Columns</h3>", "<h4>Worst rows</h4>", "<h3>Code</h3>",
       "Mean activation of each unit", "<h3>Map of the codes</h3>", "Principal components", "t-SNE",
-      "40 of 60 samples", "<h3>Recipe, data and device</h3>", "data hash", "<h3>How to reproduce</h3>",
+      "40 of 60 samples", "<td>row ", "<title>row 1</title>", "<h3>Recipe, data and device</h3>", "data hash",
+      "<h3>How to reproduce</h3>",
       "cinch train deep --layers 16,8,4 --epochs 2", "prefers-color-scheme: dark",
     ] {
       #expect(page.contains(part), "\(part)")

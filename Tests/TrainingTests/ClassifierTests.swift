@@ -112,6 +112,19 @@ import Testing
     for error in [0, 1, -1e-9, 1.000_000_1] { #expect(ErrorRate(error: error, samples: 8).interval == 0, "\(error)") }
   }
 
+  /// By its row in the data where only some of these are looked at.
+  @Test func aStrangeLabelIsNamed() throws {
+    let names = ["a", "b"]
+    #expect(
+      try Confusion(labels: [0, 1], classes: [1, 1], names: names, rows: [3, 7])?.counts == [[0, 1], [0, 1]])
+    for (rows, text) in [(nil, "Row 2 has"), ([3, 7], "Row 8 has")] as [([Int]?, String)] {
+      let error = #expect(throws: CinchError.self) {
+        _ = try Confusion(labels: [0, 5], classes: [0, 0], names: names, rows: rows)
+      }
+      #expect(error?.description.hasPrefix(text) == true, "\(error?.description ?? "")")
+    }
+  }
+
   @Test func writtenAndRead() throws {
     let data = try JSONCoding.encoder.encode(Self.recipe)
     #expect(try JSONCoding.decoder.decode(Recipe.self, from: data) == Self.recipe)

@@ -10,7 +10,8 @@ extension SampleStudy {
     var told: [Int] = []
     try inBatches { _, batch in told += try model.classify(batch) }
     let names = (0..<(config.recipe.classifier?.classes ?? 0)).map(config.className)
-    guard let confusion = try Confusion(labels: samples.labels, classes: told, names: names) else {
+    guard let confusion = try Confusion(labels: samples.labels, classes: told, names: names, rows: numbers)
+    else {
       return Markup.note("The samples have no labels to compare classes with.")
     }
     let rate = confusion.rate

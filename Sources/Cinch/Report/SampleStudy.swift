@@ -41,9 +41,9 @@ struct SampleStudy {
       ? NumberText.counted(all, "sample") : "\(NumberText.grouped(count)) of \(NumberText.counted(all, "sample"))"
   }
 
-  /// What tells a sample: its number, its name and its label.
+  /// What tells a sample: its row in the data, from 1 as everywhere, its name and its label.
   func label(_ place: Int) -> String {
-    var parts = ["sample \(numbers[place])"]
+    var parts = ["row \(numbers[place] + 1)"]
     if let name = samples.sampleNames?[place] { parts.append(name) }
     if let label = className(place) { parts.append("label \(label)") }
     return parts.joined(separator: ", ")
