@@ -122,6 +122,20 @@ import Testing
     #expect(page.contains("<h3>Classes</h3>") && page.contains("<td>a&lt;b</td>") && !page.contains("<h3>Columns</h3>"))
   }
 
+  /// Where classes are too many for a matrix, the page says so.
+  @Test func manyClassesHaveNoMatrix() async throws {
+    let sandbox = try Sandbox()
+    let rows = (0..<62).map { "\(Double($0 % 31) / 31),\(Double($0 % 7) / 7),k\($0 % 31)" }
+    try sandbox.write((["x,y,kind"] + rows).joined(separator: "\n") + "\n", to: "data.csv")
+    try await train(sandbox, "classifier --layers 2,4 --epochs 1 --label-column kind --out run")
+    let outcome = try await sandbox.run(line: "report run --samples 20 --no-tsne")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let page = try page(sandbox)
+    check(page)
+    #expect(page.contains("<p class=note>There is no confusion matrix: 31 classes are more than the 30"))
+    #expect(!page.contains("<th>label</th>"))
+  }
+
   /// Without its data, its weights or its history a run still has the rest.
   @Test func whatIsMissingIsSaid() async throws {
     let sandbox = try await sandbox()

@@ -27,6 +27,10 @@ extension SampleStudy {
       result +=
         "<p>A row for each label, a column for each class that was told.</p>\n"
         + Markup.table(["label"] + names.map { "\($0)" }, rows, numbers: Set(1...max(names.count, 1)))
+    } else {
+      result += Markup.note(
+        "There is no confusion matrix: \(names.count) classes are more than the \(Self.mostClasses) that the page has room for."
+      )
     }
     let labels = samples.labels ?? []
     return result + (try mistakes(told.indices.filter { labels[$0] != told[$0] }, told: told))
