@@ -13,7 +13,7 @@ import Glibc
 /// | `checkpoint.safetensors` | the run's whole state, in the device's own precision: what `--resume` goes on from |
 /// | `history.csv` | one row per epoch |
 /// | `reconstructions.png` | originals, what the encoder saw of them where they were corrupted, reconstructions |
-/// | `filters.png` | the first layer's weights, one tile per unit |
+/// | `filters.png` | the first layer's weights, one tile per unit or kernel |
 /// | `pca.safetensors` | PCA of the training samples, once an evaluation has compared with it |
 /// | `scores.safetensors` | the training samples' scores, and the threshold of an anomaly, once samples have been scored |
 /// | `pictures/` | those of epochs, where `Run.Settings.pictureInterval` asks for them |

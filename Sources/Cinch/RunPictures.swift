@@ -51,9 +51,9 @@ extension RunFolder {
   private static let tileSide = 56
 
   /// The first layer's weights as tiles, each scaled to its own range: a dense layer's rows in the sample's shape, a
-  /// convolution's kernels, in colour where they look at three channels.
+  /// convolution's kernels, in colour where they look at three channels, and one for each channel where at another number.
   ///
-  /// - Parameter mostPixels: fewer units are shown where they would have more.
+  /// - Parameter mostPixels: fewer tiles are shown where they would have more.
   /// - Returns: the picture and what it shows; nil where there is nothing to show.
   static func filters(
     of model: Autoencoder, shape: Shape, mostPixels: Int = mostPixels
@@ -78,9 +78,9 @@ extension RunFolder {
       Array(weight.values.prefix(count * tile.count)), tileShape: tile, magnification: magnification,
       gap: isKernel ? magnification / 2 + 1 : 1)
     let all = weight.values.count / tile.count
-    return (
-      image, "weights of the first layer's \(some(count, all)) units, each scaled to its own range"
-    )
+    let units = max(weight.shape.dimensions.first ?? 1, 1)
+    let tiles = isKernel && all != units ? "kernels (\(units) units x \(all / units) channels)" : "units"
+    return (image, "weights of the first layer's \(some(count, all)) \(tiles), each scaled to its own range")
   }
 
   /// Samples that pass together for the feature maps of one: a device compiles kernels for very little work that nothing

@@ -162,6 +162,18 @@ import Testing
     #expect(files.count == 2 && events.map(\.step) == [0, 2, 2, 3, 4] && events[1].sessionLog.status == .start)
   }
 
+  /// Of channels that are no colours each has a tile of its own.
+  @Test(arguments: [1, 2, 3]) func captionsCountTiles(channels: Int) throws {
+    let image = ImageShape(channels: channels, height: 8, width: 8)
+    let model = try Autoencoder(.conv(image: image), on: .reference)
+    let units = try #require(try model.parameters().first?.shape.dimensions.first)
+    let all = channels == 2 ? "\(2 * units) kernels (\(units) units x 2 channels)" : "\(units) units"
+    let whole = try #require(try RunFolder.filters(of: model, shape: image.shape))
+    #expect(whole.caption == "weights of the first layer's \(all), each scaled to its own range")
+    let part = try #require(try RunFolder.filters(of: model, shape: image.shape, mostPixels: 1 << 14))
+    #expect(part.caption.contains("layer's first ") && part.caption.contains(" of \(all), "), "\(part.caption)")
+  }
+
   @Test func noEpochsBetweenPicturesAreRefused() throws {
     let folder = Folder()
     var settings = Run.Settings()
