@@ -90,6 +90,19 @@ import Testing
     #expect(long.utf8.count < 20_000)
   }
 
+  /// A value that stands alone among thousands is drawn, in its place.
+  @Test func thinnedCurvesKeepTheirPeaks() {
+    var values = (0..<5000).map { Double($0 % 10) }
+    (values[1234], values[1235], values[3001]) = (90, -80, 70)
+    let drawn = LineChart.thinned(values.enumerated().map { (Double($0.offset), $0.element) })
+    #expect(drawn.count <= LineChart.mostPoints + 2 && drawn.map(\.x) == drawn.map(\.x).sorted())
+    #expect(drawn.first?.x == 0 && drawn.last?.x == 4999)
+    for place in [1234, 1235, 3001] {
+      #expect(drawn.contains { $0.x == Double(place) && $0.y == values[place] }, "\(place)")
+    }
+    #expect(LineChart.thinned([(1, 2), (3, 4)]).count == 2)
+  }
+
   /// Colour and dashes together are another for each of fifty runs.
   @Test func fiftySeriesDiffer() {
     let ways = (0..<50).map { "\($0 % Drawing.colours) \(Drawing.dashes[$0 % Drawing.dashes.count])" }

@@ -60,8 +60,15 @@ struct LineChart: Sendable {
     return runs.filter { !$0.isEmpty }
   }
 
-  private static func thinned(_ run: [(x: Double, y: Double)]) -> [(x: Double, y: Double)] {
+  /// Of each of equal parts the least and the largest value, in their order, with the first and the last point: no peak is lost.
+  static func thinned(_ run: [(x: Double, y: Double)]) -> [(x: Double, y: Double)] {
     guard run.count > mostPoints else { return run }
-    return (0..<mostPoints).map { run[$0 * (run.count - 1) / (mostPoints - 1)] }
+    let parts = mostPoints / 2
+    var places: Set = [0, run.count - 1]
+    for part in 0..<parts {
+      let range = part * run.count / parts..<(part + 1) * run.count / parts
+      places.formUnion([range.min { run[$0].y < run[$1].y }, range.max { run[$0].y < run[$1].y }].compactMap(\.self))
+    }
+    return places.sorted().map { run[$0] }
   }
 }
