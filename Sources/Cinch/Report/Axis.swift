@@ -75,13 +75,28 @@ struct Axis: Sendable, Hashable {
     }.filter { $0 >= low && $0 <= high }
   }
 
-  /// A tick as text, without more digits than it needs.
-  static func text(_ value: Double) -> String {
+  /// The ticks as text.
+  var texts: [String] {
+    let step = ticks.count > 1 ? ticks[1] - ticks[0] : (high - low) / 10
+    return ticks.map { Self.text($0, step: isLogarithmic ? nil : step) }
+  }
+
+  /// A tick as text, with the digits that tell it from the next, `step` away.
+  ///
+  /// - Parameter step: nil where ticks are powers of ten and such, which a few digits tell apart.
+  static func text(_ value: Double, step: Double?) -> String {
+    guard value != 0 else { return "0" }
     let size = abs(value)
-    guard size >= 1e5 || size > 0 && size < 1e-4 else { return String(printf: "%.6g", [value]) }
+    // What differences of ticks lack by rounding is no digit more.
+    let digits = step.map { floor(log10(size)) - floor(log10($0) + 1e-6) + 1 } ?? 1
+    let precision = min(max(digits.isFinite ? Int(digits) : 1, 1), 15)
+    func plain(_ precision: Int) -> String { String(printf: "%.\(precision)g", [value]) }
+    if size >= 1e-4, size < 1e5 { return plain(max(precision, 6)) }
+    // 100020, and not 1.0002e5.
+    if precision > 4, size >= 1e5, size < 1e15 { return plain(15) }
     // 2e-05 as 2e-5.
-    let parts = String(printf: "%.4g", [value]).split(separator: "e")
-    guard parts.count == 2, let exponent = Int(parts[1]) else { return String(printf: "%.6g", [value]) }
+    let parts = plain(max(precision, 4)).split(separator: "e")
+    guard parts.count == 2, let exponent = Int(parts[1]) else { return plain(6) }
     return "\(parts[0])e\(exponent)"
   }
 }

@@ -13,7 +13,7 @@ struct Drawing {
   init(width: Double = 420, height: Double = 250, x: Axis, y: Axis, top: Double = 12, hasLabels: Bool = true) {
     (self.width, self.height, self.x, self.y, self.top) = (width, height, x, y, top)
     // As wide as the longest number.
-    let longest = y.ticks.map { Axis.text($0).count }.max() ?? 0
+    let longest = y.texts.map(\.count).max() ?? 0
     left = hasLabels ? 16 + 7 * Double(longest) : Self.right
     bottom = hasLabels ? 42 : 14
   }
@@ -42,16 +42,16 @@ struct Drawing {
   func frame(_ xName: String, hasVertical: Bool = false) -> Markup {
     var result: Markup = ""
     let (right, base) = (width - Self.right, height - bottom)
-    for tick in y.ticks {
+    for (tick, text) in zip(y.ticks, y.texts) {
       let place = py(tick)
       result +=
-        #"<path class=grid d="M\#(left) \#(place)H\#(right)"/><text class=e x=\#(left - 6) y=\#(place + 4)>\#(Axis.text(tick))</text>"#
+        #"<path class=grid d="M\#(left) \#(place)H\#(right)"/><text class=e x=\#(left - 6) y=\#(place + 4)>\#(text)</text>"#
     }
-    for tick in x.ticks {
+    for (tick, text) in zip(x.ticks, x.texts) {
       let place = px(tick)
       if hasVertical { result += #"<path class=grid d="M\#(place) \#(top)V\#(base)"/>"# }
       result +=
-        #"<path class=axis d="M\#(place) \#(base)v4"/><text class=m x=\#(place) y=\#(base + 17)>\#(Axis.text(tick))</text>"#
+        #"<path class=axis d="M\#(place) \#(base)v4"/><text class=m x=\#(place) y=\#(base + 17)>\#(text)</text>"#
     }
     result += #"<path class=axis d="M\#(left) \#(top)V\#(base)H\#(right)"/>"#
     return result
