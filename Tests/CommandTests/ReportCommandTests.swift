@@ -122,6 +122,16 @@ import Testing
     #expect(page.contains("<h3>Classes</h3>") && page.contains("<td>a&lt;b</td>") && !page.contains("<h3>Columns</h3>"))
   }
 
+  @Test func oneSampleHasNoMap() async throws {
+    let sandbox = try await sandbox()
+    try sandbox.writeData("one.csv", rows: 1)
+    let outcome = try await sandbox.run(line: "report run --data one.csv")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let page = try page(sandbox)
+    check(page)
+    #expect(page.contains("no map of the codes: A single code has no principal components"))
+  }
+
   /// Where classes are too many for a matrix, the page says so.
   @Test func manyClassesHaveNoMatrix() async throws {
     let sandbox = try Sandbox()

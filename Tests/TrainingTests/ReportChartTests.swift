@@ -75,6 +75,16 @@ import Testing
     }
   }
 
+  /// Zeros alone say nothing of how large values are, and places across a line say nothing at all.
+  @Test func zerosHaveAPlainAxis() {
+    #expect(Axis([0, 0]).low == -1 && Axis([0, 0]).texts == ["-1", "-0.5", "0", "0.5", "1"])
+    func map(_ y: String?) -> String {
+      ScatterPlot(title: "t", x: [1, 2], y: [0, 0], names: (x: "unit 0", y: y), labels: ["a", "b"]).markup.text
+    }
+    #expect(map("unit 1").contains("<text class=e") && map("unit 1").contains(">unit 1</text>"))
+    #expect(!map(nil).contains("<text class=e") && map(nil).contains(">unit 0</text>"))
+  }
+
   @Test func gapsBreakCurves() throws {
     func chart(_ values: [Double?]) -> Markup? {
       LineChart(
@@ -121,6 +131,15 @@ import Testing
     #expect(BarChart.histogram([4, 4], title: "t", xName: "x").bars.map(\.value).reduce(0, +) == 2)
     let drawn = BarChart(title: "t", xName: "x", range: 0...2, bars: [.init(value: -1, spread: 2, name: "<i>")]).markup
     #expect(drawn.text.contains("&lt;i&gt;") && !drawn.text.contains("height=-"))
+  }
+
+  /// There is no unit 0.5.
+  @Test func unitsAreWhole() {
+    let bars = [10.0, 20, 30].map { BarChart.Bar(value: $0, spread: nil, name: "unit") }
+    for isWhole in [false, true] {
+      let chart = BarChart(title: "t", xName: "unit", range: -0.5...2.5, hasWholeX: isWhole, bars: bars).markup.text
+      #expect(chart.contains(".5</text>") != isWhole && chart.contains(">2</text>"))
+    }
   }
 
   @Test func textIsEscaped() {

@@ -7,7 +7,7 @@ struct Axis: Sendable, Hashable {
   /// Whether equal lengths are equal ratios.
   let isLogarithmic: Bool
   /// Round numbers inside, in ascending order.
-  let ticks: [Double]
+  private(set) var ticks: [Double]
 
   /// An axis that holds values; 0 to 1 where there are none.
   ///
@@ -38,10 +38,18 @@ struct Axis: Sendable, Hashable {
     } else {
       let range = most - least
       // Of equal values the place is the middle.
-      let margins = range > 1e-12 * max(abs(least), abs(most)) ? margin * range : max(abs(most) * 0.1, 1e-12)
+      let margins =
+        range > 1e-12 * max(abs(least), abs(most)) ? margin * range : most == 0 ? 1 : max(abs(most) * 0.1, 1e-12)
       (low, high) = (least - margins, most + margins)
       ticks = Self.round(low, high, wanted: wanted).filter { !isWhole || $0 == $0.rounded() }
     }
+  }
+
+  /// The same without ticks, where places along it say nothing.
+  var withoutTicks: Axis {
+    var axis = self
+    axis.ticks = []
+    return axis
   }
 
   /// Where a value lies between 0 and 1.

@@ -12,12 +12,15 @@ struct BarChart: Sendable {
   var xName: String
   /// What the first bar's left and the last bar's right stand for.
   var range: ClosedRange<Double>
+  /// Whether what bars stand for are whole numbers, such as units, with nothing between them.
+  var hasWholeX = false
   var bars: [Bar]
 
   var markup: Markup {
     let ends = bars.flatMap { [$0.value - ($0.spread ?? 0), $0.value + ($0.spread ?? 0)] }
     let drawing = Drawing(
-      x: Axis([range.lowerBound, range.upperBound], wanted: 6, margin: 0), y: Axis(ends + [0], wanted: 4))
+      x: Axis([range.lowerBound, range.upperBound], isWhole: hasWholeX, wanted: 6, margin: 0),
+      y: Axis(ends + [0], wanted: 4))
     var content = drawing.frame(xName)
     let width = (range.upperBound - range.lowerBound) / Double(max(bars.count, 1))
     for (index, bar) in bars.enumerated() {

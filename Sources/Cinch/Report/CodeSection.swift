@@ -55,7 +55,7 @@ struct CodeStudy {
       charts =
         BarChart(
           title: "Mean activation of each \(name), ± its standard deviation", xName: "\(name), from 0",
-          range: -0.5...Double(bars.count) - 0.5, bars: bars
+          range: -0.5...Double(bars.count) - 0.5, hasWholeX: true, bars: bars
         ).markup
     } else {
       charts =

@@ -38,7 +38,7 @@ struct CodeMap {
       }
     }
     let sheet = try study.sheet(places, name: name, most: mostBytes)
-    func plot(_ title: String, _ points: NeighbourEmbedding.Points, _ names: (String, String)?) -> Markup {
+    func plot(_ title: String, _ points: NeighbourEmbedding.Points, _ names: (x: String, y: String?)?) -> Markup {
       ScatterPlot(
         title: title, x: points.x, y: points.y, names: names, labels: places.map(study.label), classes: classes,
         pictures: sheet
@@ -63,15 +63,18 @@ struct CodeMap {
   /// Codes of two units as they are, and others by PCA of what is shown.
   private func plane(
     _ shown: Dataset
-  ) throws -> (points: NeighbourEmbedding.Points, title: String, names: (String, String)) {
+  ) throws -> (points: NeighbourEmbedding.Points, title: String, names: (x: String, y: String?)) {
     let values = shown.values.map(Double.init)
     guard shown.features > 2 else {
       let width = shown.features
       let x = (0..<shown.count).map { values[$0 * width] }
       let y = width == 2 ? (0..<shown.count).map { values[$0 * width + 1] } : x.map { _ in 0 }
-      return (.init(x: x, y: y), "The codes themselves", ("unit 0", width == 2 ? "unit 1" : ""))
+      return (.init(x: x, y: y), "The codes themselves", ("unit 0", width == 2 ? "unit 1" : nil))
     }
     let flat = try Dataset(values: shown.values, count: shown.count, features: shown.features, name: "codes")
+    guard flat.count > 1 else {
+      throw CinchError.badData("A single code has no principal components: name data with more samples.")
+    }
     guard !flat.isConstant else {
       throw CinchError.badData("All codes are the same, so no map tells them apart: train for longer, or otherwise.")
     }

@@ -3,8 +3,8 @@ struct ScatterPlot {
   var title: String
   var x: [Double]
   var y: [Double]
-  /// What axes are called; nil where their numbers say nothing.
-  var names: (x: String, y: String)?
+  /// What axes are called; nil where their numbers say nothing, as those of `y` alone where points lie on a line.
+  var names: (x: String, y: String?)?
   /// What each point is.
   var labels: [String]
   /// The class of each, a place in the legend; nil where there are none.
@@ -16,11 +16,13 @@ struct ScatterPlot {
   private static let pictureSide = 64.0
 
   var markup: Markup {
-    let top = (pictures == nil ? 12 : Self.pictureSide + 20) + (names == nil ? 0 : 14)
+    let top = (pictures == nil ? 12 : Self.pictureSide + 20) + (names?.y == nil ? 0 : 14)
+    let vertical = Axis(y, wanted: 5)
     let drawing = Drawing(
-      width: 460, height: 420 + top, x: Axis(x, wanted: 5), y: Axis(y, wanted: 5), top: top, hasLabels: names != nil)
+      width: 460, height: 420 + top, x: Axis(x, wanted: 5), y: names?.y == nil ? vertical.withoutTicks : vertical,
+      top: top, hasLabels: names != nil)
     var content: Markup = names.map { drawing.frame($0.x, hasVertical: true) } ?? ""
-    if let names { content += "<text class=s x=8 y=\(top - 12)>\(names.y)</text>\n" }
+    if let name = names?.y { content += "<text class=s x=8 y=\(top - 12)>\(name)</text>\n" }
     if pictures != nil {
       content += "<text class=s x=8 y=20>Point at a sample to see it</text>\n"
     }
