@@ -122,6 +122,18 @@ import Testing
     #expect(page.contains("<h3>Classes</h3>") && page.contains("<td>a&lt;b</td>") && !page.contains("<h3>Columns</h3>"))
   }
 
+  @Test func aMapHasThousandsOfPoints() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 4300, columns: 2)
+    try await train(sandbox, "linear --layers 2,1 --epochs 1 --out run")
+    let outcome = try await sandbox.run(line: "report run --samples 4200 --no-tsne")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let page = try page(sandbox)
+    #expect(
+      page.contains("<h3>Map of the codes</h3>\n<p>4,200 of 4,300 samples.</p>") && !page.contains("too much memory"))
+    #expect(page.matches(of: /<g class=p>/).count == 4200)
+  }
+
   @Test func oneSampleHasNoMap() async throws {
     let sandbox = try await sandbox()
     try sandbox.writeData("one.csv", rows: 1)

@@ -162,6 +162,12 @@ import Testing
     #expect(picture.width == 2 && picture.height == 1 && picture.pixels == [9, 9])
   }
 
+  /// As many codes as a map is to show, as far as memory goes.
+  @Test(arguments: [(300, 32, 4096), (5000, 32, 5000), (5000, 4096, 1024), (5000, 1 << 30, 2)])
+  func codesAreEnoughForAMap(wanted: Int, values: Int, expected: Int) {
+    #expect(CodeStudy.mostSamples(wanted: wanted, values: values) == expected)
+  }
+
   @Test func samplesAreSpreadEvenly() {
     #expect(SampleStudy.spread(3, most: 10) == [0, 1, 2])
     #expect(SampleStudy.spread(10, most: 4) == [0, 2, 5, 7])

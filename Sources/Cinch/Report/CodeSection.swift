@@ -15,10 +15,10 @@ struct CodeStudy {
   /// With more units than this, how often which mean occurs is shown.
   private static let mostBars = 64
 
-  init(_ study: SampleStudy) throws {
+  /// - Parameter wanted: samples that a map is to show.
+  init(_ study: SampleStudy, wanted: Int) throws {
     let shape = study.model.network.codeShape
-    let most = min(CodeUsage.mostSamples, max(2, CodeUsage.mostValues / shape.count))
-    places = SampleStudy.spread(study.samples.count, most: most)
+    places = SampleStudy.spread(study.samples.count, most: Self.mostSamples(wanted: wanted, values: shape.count))
     codes = try study.model.encode(study.samples.gather(places[...]))
     usage = CodeUsage(codes, units: shape.units)
     let (units, pixels) = (shape.units, shape.count / shape.units)
@@ -40,6 +40,13 @@ struct CodeStudy {
     }
     means = sums.map { $0 / count }
     deviations = squares.map { ($0 / count).squareRoot() }
+  }
+
+  /// So many codes are looked at, and more where a map is to show more, as far as memory goes.
+  ///
+  /// - Parameter values: of a code.
+  static func mostSamples(wanted: Int, values: Int) -> Int {
+    min(max(CodeUsage.mostSamples, wanted), max(2, CodeUsage.mostValues / values))
   }
 
   func markup(_ study: SampleStudy) -> Markup {

@@ -56,8 +56,14 @@ struct CodeMap {
       if plots.text.isEmpty { return Markup.note("There is no map of the codes: \(wording(error.message))") }
       note("There is no t-SNE: \(error.message)")
     }
+    var short: Markup = ""
+    if let wanted = options.samples, shown.count < min(wanted, study.all) {
+      short = Markup.note(
+        "Of samples and codes this large the map has \(NumberText.grouped(shown.count)), not the \(NumberText.grouped(wanted)) that were asked for: more would take too much memory."
+      )
+    }
     return
-      "<h3>Map of the codes</h3>\n<p>\(study.text(shown.count)).</p>\n\(sheet?.definition ?? "")\(legend)<div class=maps>\n\(plots)</div>\n"
+      "<h3>Map of the codes</h3>\n<p>\(study.text(shown.count)).</p>\n\(short)\(sheet?.definition ?? "")\(legend)<div class=maps>\n\(plots)</div>\n"
   }
 
   /// Codes of two units as they are, and others by PCA of what is shown.

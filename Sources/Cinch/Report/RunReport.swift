@@ -16,7 +16,7 @@ public struct RunReport: Sendable {
   /// What is shown.
   public struct Options: Sendable, Hashable {
     /// Samples whose codes are shown as points, up to 5,000; nil for 1,000, or 300 of each of several runs. t-SNE takes time by
-    /// the square of them: a second or two for 1,000.
+    /// the square of them: a second or two for 1,000. Of large samples or codes there are fewer, and the page says so.
     public var samples: Int?
     /// Whether codes are shown by t-SNE, too.
     public var tsne = true

@@ -64,7 +64,7 @@ struct RunSection {
       let errors = try ReconstructionErrors(study)
       body += try study.image == nil ? study.tables(errors) : study.reconstructions(errors)
     }
-    let codes = try CodeStudy(study)
+    let codes = try CodeStudy(study, wanted: mapSamples)
     body += codes.markup(study)
     let map = CodeMap(
       study: study, codes: codes, options: options, name: "s\(run.index)", mostSamples: mapSamples,
