@@ -96,6 +96,19 @@ import Testing
     }
   }
 
+  /// Errors of different layers have no best, and the last one's says whose it is.
+  @Test func layersOfAStackAreNotCompared() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    let line = "pretrain --layers 16,8,4 --epochs 2,1 --validation-split 0.2 --data data.csv --device reference --quiet"
+    let trained = try await sandbox.run(line: "\(line) --out stack")
+    #expect(trained.status == 0, "\(trained.errors)")
+    #expect(try await sandbox.run(line: "report stack --samples 20 --no-tsne").status == 0)
+    let page = try page(sandbox, "stack/report.html")
+    check(page)
+    #expect(page.contains("per\u{A0}element,\u{A0}layer\u{A0}2</td><td>–</td>"))
+  }
+
   /// Names of files, columns and labels, and a command line, that would be tags.
   @Test func namesAreNoTags() async throws {
     let sandbox = try Sandbox()

@@ -10,6 +10,7 @@ extension Markup {
       func last(_ column: String) -> String { history?.last(column).map(NumberText.short) ?? "–" }
       let loss = run.config.recipe.metricNames
       let term = [Metrics.errorName, Reconstruction.perElementName].first(where: loss.contains) ?? loss.first ?? ""
+      let layer = history?.layer.map { ", layer \($0)" } ?? ""
       let best = history?.best.map { best in
         let name = best.column.replacing("validation_", with: "").replacing("_", with: " ")
         return "\(NumberText.short(best.value)) \(name), epoch \(best.epoch)"
@@ -17,7 +18,7 @@ extension Markup {
       return [
         runs.count > 1 ? "<a href=\"#run-\(run.index + 1)\">\(run.name)</a>" : "\(run.path)",
         "\(run.config.recipe.name)", "\(run.epochsText)", "\(last("loss"))",
-        "\(unbroken("\(last(term)) \(term.replacing("reconstruction_", with: "").replacing("_", with: " "))"))",
+        "\(unbroken("\(last(term)) \(term.replacing("reconstruction_", with: "").replacing("_", with: " "))\(layer)"))",
         "\(unbroken(best ?? "–"))",
         "\(history.map { $0.rows.isEmpty ? "–" : NumberText.duration($0.seconds) } ?? "–")",
       ]

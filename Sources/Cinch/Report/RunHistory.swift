@@ -9,8 +9,9 @@ struct RunHistory: Sendable {
   /// Columns with numbers that are not finite.
   let notFinite: [String]
 
+  private static let layerKey = "layer"
   private static let others: Set = [
-    "epoch", "layer", "learning_rate", "samples_per_second", "seconds", RunIdentity.runKey,
+    "epoch", layerKey, "learning_rate", "samples_per_second", "seconds", RunIdentity.runKey,
   ]
 
   /// Nil where the folder has none.
@@ -62,9 +63,12 @@ struct RunHistory: Sendable {
 
   func last(_ column: String) -> Double? { values(column).last ?? nil }
 
+  /// The layer of a stack that the last epoch trained, counted from 1; nil where all layers are trained together.
+  var layer: Int? { last(Self.layerKey).flatMap { Int(exactly: $0) } }
+
   /// A column over epochs; between the layers of a stack there is a gap.
   func points(_ column: String) -> [(x: Double, y: Double?)] {
-    let layers = values("layer")
+    let layers = values(Self.layerKey)
     var points: [(x: Double, y: Double?)] = []
     for (row, value) in values(column).enumerated() {
       let epoch = (rows[row][0] ?? nil) ?? Double(row + 1)
@@ -77,8 +81,10 @@ struct RunHistory: Sendable {
   /// Whether a column has a number that can be drawn.
   func hasValues(_ column: String) -> Bool { values(column).contains { $0?.isFinite ?? false } }
 
-  /// The best of the held-out samples' numbers: the largest bound or likelihood, or else the smallest error.
+  /// The best of the held-out samples' numbers: the largest bound or likelihood, or else the smallest error. Nil of a stack,
+  /// whose layers reconstruct each something else.
   var best: (column: String, value: Double, epoch: Int)? {
+    guard !columns.contains(Self.layerKey) else { return nil }
     let largest = [Metrics.boundName, Metrics.logLikelihoodName].map(Epoch.validationName)
     let smallest = [Metrics.errorName, Reconstruction.perElementName].map(Epoch.validationName)
     let wanted = largest + smallest + terms.filter { $0.hasPrefix("validation_") }
