@@ -217,6 +217,36 @@ import Testing
     #expect(outcome.errors.contains("There is nothing of the model"), "\(outcome.errors)")
   }
 
+  /// A run that was resumed and killed has an older model beside its checkpoint, whose weights the curves lead to.
+  @Test func weightsAreAsNewAsCurves() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    let line = "train deep --layers 16,8,4 --lr 0.05 --batch-size 8 --data data.csv --device cpu --quiet"
+    for epochs in [1, 3] {
+      let trained = try await sandbox.run(line: "\(line) --epochs \(epochs) --out run\(epochs)")
+      #expect(trained.status == 0, "\(trained.errors)")
+    }
+    func error(of run: String) async throws -> Substring {
+      let outcome = try await sandbox.run(line: "report \(run) --samples 10 --no-tsne --overwrite")
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      let page = try page(sandbox, "\(run)/report.html")
+      return try #require(page.firstMatch(of: /Mean squared error ([^ ]+) per element/)?.1)
+    }
+    let (first, last) = (try await error(of: "run1"), try await error(of: "run3"))
+    #expect(first != last)
+    let config = String(decoding: try sandbox.bytes("run3/config.json"), as: UTF8.self)
+    let open = config.replacing(/"is_final" *: *true/, with: "\"is_final\": false")
+    #expect(open != config)
+    try sandbox.write(open, to: "run3/config.json")
+    try sandbox.bytes("run1/model.safetensors").write(to: URL(fileURLWithPath: sandbox.path("run3/model.safetensors")))
+    #expect(try await error(of: "run3") == last)
+    try FileManager.default.removeItem(atPath: sandbox.path("data.csv"))
+    let without = try await sandbox.run(line: "report run3 --overwrite")
+    #expect(
+      without.status == 0 && without.errors.contains("'run3/model.safetensors', which may be older than the curves"),
+      "\(without.errors)")
+  }
+
   @Test func impossibleReportsAreRefused() async throws {
     let sandbox = try await sandbox()
     let before = try sandbox.bytes("run/history.csv")

@@ -31,7 +31,7 @@ struct RunSection {
     var notes: [CinchError.Message] = []
     func missing(_ what: CinchError.Message, _ error: CinchError) { notes.append("\(what): \(error.message)") }
     var model: Autoencoder?
-    do { model = try opened(on: device, &loaded) } catch let error as CinchError {
+    do { model = try opened(on: device, &loaded) { notes.append($0) } } catch let error as CinchError {
       if device != nil, case .unavailable = error { throw error }
       missing("There is nothing of the model", error)
     }
@@ -72,12 +72,35 @@ struct RunSection {
     body += try map.markup(note)
   }
 
-  /// The model as it was saved, or, of a run that has saved none yet, as its checkpoint has it.
-  private func opened(on device: Device?, _ loaded: inout LoadedData?) throws -> Autoencoder {
+  /// The model as it was saved at the end; of a run that has not ended, or has lost it, as its checkpoint has it.
+  private func opened(
+    on device: Device?, _ loaded: inout LoadedData?, _ note: (CinchError.Message) -> Void
+  ) throws -> Autoencoder {
     let (folder, config) = (RunFolder(run.path), run.config)
-    guard !folder.has(.model), folder.has(.checkpoint), config.data != nil else {
+    let hasModel = folder.has(.model)
+    guard !config.isFinal || !hasModel, folder.has(.checkpoint) else {
       return try Autoencoder.load(run.path, on: device)
     }
+    // A run that goes on leaves the model as it was when it was stopped last.
+    func older(_ why: CinchError.Message) throws -> Autoencoder {
+      let model = try Autoencoder.load(run.path, on: device)
+      note(
+        "What is shown of the weights is of '\(folder.path(of: .model))', which may be older than the curves: \(why)")
+      return model
+    }
+    guard config.data != nil else {
+      return try older("the checkpoint opens with the data alone, which the run does not name.")
+    }
+    do { return try checkpointed(folder, on: device, &loaded) } catch let error as CinchError where hasModel {
+      if device != nil, case .unavailable = error { throw error }
+      return try older(error.message)
+    }
+  }
+
+  private func checkpointed(
+    _ folder: RunFolder, on device: Device?, _ loaded: inout LoadedData?
+  ) throws -> Autoencoder {
+    let config = run.config
     let checkpoint = try folder.checkpoint(of: config)
     let parts = try config.recipe.checkedParts(
       of: try samples(nil, &loaded), validation: try config.validation?.load(), test: nil, config.scaling ?? .identity,
