@@ -191,7 +191,7 @@ public final class Run: Sendable {
       // The configuration makes the folder a run: it comes when there is something to resume.
       try run.checkpoint()
       try run.folder.write(run.config)
-      try run.writeHistory()
+      try run.folder.write(history: [], of: recipe, identity: run.config.identity)
     } catch {
       if isNew { try? folder.remove([.config, .scaling, .checkpoint, .history]) }
       throw error

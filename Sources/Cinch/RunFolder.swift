@@ -20,8 +20,9 @@ import Glibc
 /// | `events.out.tfevents.…` | what TensorBoard shows, where `Run.Settings.tensorBoard` asks for it |
 /// | `features.png` | of convolutions: a sample, and what each encoder layer's filters find in it |
 ///
-/// Every file is written whole or not at all, and carries the run's `RunIdentity`: `config.json` as a member, the
-/// safetensors as metadata, `history.csv` as its column `run`, pictures as text beside the pixels.
+/// Every file is written whole or not at all, but for TensorBoard's, which are appended to. What a run is made of carries its
+/// `RunIdentity`: `config.json` as a member, the safetensors as metadata, `history.csv` as its column `run`, pictures as text
+/// beside the pixels.
 public struct RunFolder: Sendable, Hashable {
   public let path: String
 

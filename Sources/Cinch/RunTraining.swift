@@ -8,7 +8,7 @@ extension Run {
   public enum Event: Sendable {
     /// Between two updates, about ten times a second; an epoch that ends is told by `epoch` alone.
     case progress(TrainingProgress)
-    /// A finished epoch; `history.csv` has it.
+    /// A finished epoch; `history.csv` has it, or will with the next checkpoint at the latest.
     case epoch(Epoch)
     /// A checkpoint was written after so many updates.
     case checkpoint(step: Int)
@@ -47,6 +47,7 @@ extension Run {
     var stamp: FileStamp?
     var summary: Summary?
     var checkpointed = ContinuousClock.now
+    var history = HistoryPace()
     /// TensorBoard's events of this process, once it has written some.
     var events: EventFile?
   }
@@ -90,7 +91,8 @@ extension Run {
     return progress.withLock { $0.summary }
   }
 
-  /// Writes a checkpoint: where the run is being trained, as soon as its update is done.
+  /// Writes a checkpoint, and the epochs that `history.csv` lacks: where the run is being trained, as soon as its update is
+  /// done.
   /// - Throws: `CinchError.inputOutput`; `.diverged` where the weights are no finite numbers.
   public func checkpoint() throws { _ = try writeCheckpoint() }
 
@@ -146,7 +148,11 @@ extension Run {
     defer { progress.withLock { $0.isWorking = false } }
     try hold()
     var events: [Event] = []
-    while events.isEmpty { events = try work() }
+    do { while events.isEmpty { events = try work() } } catch {
+      // The last epochs show how it came to this.
+      try? completeHistory()
+      throw error
+    }
     progress.withLock { [events] in $0.pending = Array(events.dropFirst()) }
     return events.first
   }
@@ -168,7 +174,7 @@ extension Run {
       guard ContinuousClock.now - last >= settings.longestInterval else { return progress }
       return [.checkpoint(step: try writeCheckpoint())] + progress
     case .finished(let epoch):
-      try writeHistory()
+      if progress.withLock({ $0.history.end(of: epoch.number, at: .now) }) { try writeHistory() }
       let noted = try note(epoch) + [.epoch(epoch)]
       let last = progress.withLock { $0.checkpointed }
       guard ContinuousClock.now - last >= settings.checkpointInterval else { return noted }
@@ -215,15 +221,25 @@ extension Run {
     return step
   }
 
-  func writeHistory() throws {
+  private func writeHistory() throws {
     try hold()
-    try folder.write(history: try state.history, of: recipe, identity: config.identity)
+    let start = ContinuousClock.now
+    let history = try state.history
+    try folder.write(history: history, of: recipe, identity: config.identity)
+    progress.withLock { $0.history.wrote(epochs: history.count, from: start, to: .now) }
+  }
+
+  /// Writes the epochs that the file lacks, where it lacks some.
+  private func completeHistory() throws {
+    if progress.withLock({ $0.history.isBehind }) { try writeHistory() }
   }
 
   /// - Returns: updates done so far.
   private func writeCheckpoint() throws -> Int {
     let checkpoint = try inRun { try $0.checkpoint() }
     try hold()
+    // Curves are never older than the weights beside them.
+    try completeHistory()
     try folder.write(checkpoint, of: config.identity)
     let stamp = FileStamp(folder.path(of: .checkpoint))
     progress.withLock {
@@ -231,6 +247,33 @@ extension Run {
       $0.stamp = stamp
     }
     return checkpoint.state.step
+  }
+}
+
+/// When `history.csv` is written: whole, so after every epoch it would take time by the square of their number.
+struct HistoryPace: Sendable {
+  private var ended = 0
+  private var written = 0
+  private var last: (end: ContinuousClock.Instant, duration: Duration)?
+
+  /// What passes between two writings is at least so many times as long as the first of them took.
+  static let distance = 50
+
+  /// Whether an epoch has ended that the file lacks.
+  var isBehind: Bool { ended > written }
+
+  /// An epoch has ended.
+  ///
+  /// - Parameter epoch: its number, from 1.
+  /// - Returns: whether to write the file now.
+  mutating func end(of epoch: Int, at now: ContinuousClock.Instant) -> Bool {
+    ended = epoch
+    return last.map { now - $0.end >= $0.duration * Self.distance } ?? true
+  }
+
+  mutating func wrote(epochs: Int, from start: ContinuousClock.Instant, to end: ContinuousClock.Instant) {
+    written = epochs
+    last = (end, end - start)
   }
 }
 

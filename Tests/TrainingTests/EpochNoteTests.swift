@@ -162,6 +162,36 @@ import Testing
     #expect(files.count == 2 && events.map(\.step) == [0, 2, 2, 3, 4] && events[1].sessionLog.status == .start)
   }
 
+  /// A fiftieth of the time at most goes into `history.csv`, and the first epoch is there at once.
+  @Test func longHistoriesAreWrittenRarely() {
+    let start = ContinuousClock.now
+    func after(_ milliseconds: Int) -> ContinuousClock.Instant { start + .milliseconds(milliseconds) }
+    var pace = HistoryPace()
+    let first = pace.end(of: 1, at: after(0))
+    #expect(first && pace.isBehind)
+    pace.wrote(epochs: 1, from: after(0), to: after(2))
+    #expect(!pace.isBehind)
+    let second = pace.end(of: 2, at: after(101))
+    #expect(!second && pace.isBehind)
+    let third = pace.end(of: 3, at: after(102))
+    #expect(third && pace.isBehind)
+  }
+
+  /// What a checkpoint has come to `history.csv` has, too.
+  @Test func checkpointsHaveTheirCurves() throws {
+    let folder = Folder()
+    var settings = Run.Settings()
+    settings.checkpointInterval = .zero
+    let run = try Self.run(folder, epochs: 12, settings)
+    try run.train { event in
+      guard case .checkpoint = event else { return true }
+      let text = try String(contentsOfFile: run.folder.path(of: .history), encoding: .utf8)
+      let epochs = try run.folder.checkpoint(of: run.config).state.epoch
+      #expect(text.split(separator: "\n").count == epochs + 1)
+      return true
+    }
+  }
+
   /// Of channels that are no colours each has a tile of its own.
   @Test(arguments: [1, 2, 3]) func captionsCountTiles(channels: Int) throws {
     let image = ImageShape(channels: channels, height: 8, width: 8)
