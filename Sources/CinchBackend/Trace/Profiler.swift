@@ -82,7 +82,14 @@ private struct ProfileSums {
     var result = settled.updating.updates > 0 ? settled.updating : settled.other
     result.wholeSeconds = whole
     if result.updates == 0 { result.seconds = whole }
-    (result.names, result.events) = (names, events)
+    // Devices count from when they were opened, a timeline from its first op.
+    let begin = events.map(\.start).min() ?? 0
+    result.names = names
+    result.events = events.map { event in
+      var event = event
+      event.start -= begin
+      return event
+    }
     return result
   }
 
