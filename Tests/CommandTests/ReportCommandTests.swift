@@ -253,7 +253,10 @@ import Testing
     for (line, status, part) in [
       ("none", 74, "no run folder"), ("data.csv", 74, "not a run"), ("", 64, "Missing"),
       ("run none", 74, "no run folder"), ("run --samples 1", 64, "map of 1"), ("run --samples 5001", 64, "4 to 5000"),
-      ("run -o none/page.html", 74, "does not exist"), ("run -o run/history.csv --overwrite", 64, "a run's own file"),
+      ("run -o none/page.html", 74, "does not exist"),
+      // Before anything is read.
+      ("run -o none/page.html --data none.csv", 74, "'none' does not exist"),
+      ("run -o run/history.csv --overwrite", 64, "a run's own file"),
       ("run -o /dev/full", 64, "--overwrite"), ("run -o /dev/full --overwrite --samples 10", 74, "device"),
       ("run --data none.csv", 74, "none.csv"), ("run --header yes", 64, "--header"),
       ("run --device opencl:9:9", 69, "opencl"), ("run -o data.csv", 64, "--overwrite"),

@@ -47,6 +47,15 @@ import Testing
     }
     let file = try folder.file("a")
     expectError("is a file, not a folder", exitCode: 74) { try AtomicFile.write("x", to: file + "/b") }
+    // All but the name's length is known before there is anything to write.
+    expectError("the folder '\(folder.path)/none' does not exist; create it first", exitCode: 74) {
+      try AtomicFile.requireWritable(folder.path + "/none/a")
+    }
+    expectError("it is a folder", exitCode: 74) { try AtomicFile.requireWritable(folder.path) }
+    expectError("pipe or a device", exitCode: 74) { try AtomicFile.requireWritable("/dev/null") }
+    expectError("is a file, not a folder", exitCode: 74) { try AtomicFile.requireWritable(file + "/b") }
+    try AtomicFile.requireWritable(file)
+    try AtomicFile.requireWritable(folder.path + "/b")
     #expect(try folder.contents == ["a"])
   }
 
@@ -56,6 +65,7 @@ import Testing
     chmod(folder.path, 0o500)
     defer { chmod(folder.path, 0o700) }
     expectError("permission denied", exitCode: 74) { try AtomicFile.write("x", to: folder.path + "/a") }
+    expectError("permission denied", exitCode: 74) { try AtomicFile.requireWritable(folder.path + "/a") }
   }
 
   @Test func followsSymbolicLinks() throws {

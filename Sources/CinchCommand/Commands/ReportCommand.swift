@@ -48,6 +48,7 @@ struct ReportCommand: ParsableCommand {
     guard !hasEnding || [".html", ".htm"].contains(where: output.isNamed) else {
       throw CinchError.usage("The output '\(output)' is no .html: name a file that ends so.")
     }
+    try AtomicFile.requireWritable(output)
     var options = RunReport.Options()
     options.samples = samples
     options.tsne = !noTsne

@@ -17,12 +17,7 @@ public enum AtomicFile {
     let unique = String(UInt64.random(in: 0 ... .max), radix: 16)
     let temporary = "\(folder)/\(prefix)\(getpid())-\(unique)\(suffix)"
     let descriptor = retried { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
-    guard descriptor >= 0 else {
-      if errno == ENOENT {
-        throw CinchError.inputOutput("Cannot write '\(path)': the folder '\(folder)' does not exist; create it first.")
-      }
-      throw CinchError.system(errno, "write '\(path)'")
-    }
+    guard descriptor >= 0 else { throw refusal(of: folder, path: path) }
     var isOpen = true
     do {
       // Before there is anything to read. Some file systems have no permissions to set.
@@ -39,6 +34,22 @@ public enum AtomicFile {
       throw error
     }
     try synchronise(folder: folder, path: path)
+  }
+
+  /// Refuses a path that `write` could not write to, before there is anything to write: for want of the folder or of the right to
+  /// write in it, or because the path is a folder or a device.
+  /// - Throws: `CinchError.inputOutput`.
+  package static func requireWritable(_ path: String) throws {
+    let folder = FileBytes.folder(try resolve(path).target)
+    // With the dot a file in its place is told as one.
+    guard access(folder + "/.", W_OK | X_OK) == 0 else { throw refusal(of: folder, path: path) }
+  }
+
+  /// - Parameter folder: that a file cannot be made in, as `errno` says.
+  private static func refusal(of folder: String, path: String) -> CinchError {
+    errno == ENOENT
+      ? .inputOutput("Cannot write '\(path)': the folder '\(folder)' does not exist; create it first.")
+      : .system(errno, "write '\(path)'")
   }
 
   /// Writes `bytes` as the whole file. Throws as `write(to:_:)`.
