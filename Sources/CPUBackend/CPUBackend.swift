@@ -1,6 +1,7 @@
 import COpenBLAS
 import CVector
 import CinchBackend
+import Glibc
 
 /// The host's processor: vectorised C on a thread pool of its own, and OpenBLAS for products on processors that have neither
 /// AVX2 nor AVX-512.
@@ -19,12 +20,15 @@ public final class CPUBackend: Backend {
   let account = MemoryAccount()
 
   /// - Parameter threads: nil for as many as the process may use.
-  /// - Throws: `BackendError.unavailable` where products are OpenBLAS's and it is not installed.
+  /// - Throws: `BackendError.unavailable` where products are OpenBLAS's and it is not installed; `.invalidArgument` where
+  ///   `CINCH_INSTRUCTIONS` names no instructions.
   public convenience init(threads: Int? = nil) throws { try self.init(threads: threads, instructions: nil) }
 
   /// The same with narrower vectors than the processor has, for tests of them.
-  /// - Parameter instructions: "avx2" or "baseline"; nil for the widest.
+  /// - Parameter instructions: "avx2" or "baseline"; nil for those of `CINCH_INSTRUCTIONS`, which is for who measures or looks
+  ///   for what differs, or for the widest.
   package init(threads: Int? = nil, instructions: String?) throws {
+    let instructions = try instructions ?? Self.environmentInstructions()
     let blas = cinch_blas_load().pointee, multiplies = cinch_multiplies(instructions)
     guard blas.sgemm != nil || multiplies else {
       let reason = blas.error.map { String(cString: $0) } ?? "no reason given"
@@ -60,6 +64,16 @@ public final class CPUBackend: Backend {
       memory: HostMemory.total / 2, largestBuffer: 4 * DeviceInfo.mostElements,
       passBytes: DeviceInfo.processorPassBytes)
     askForScratch { HostMemory.fits(Int($0)) }
+  }
+
+  private static func environmentInstructions() throws -> String? {
+    guard let value = getenv("CINCH_INSTRUCTIONS").map({ String(cString: $0) }), !value.isEmpty else { return nil }
+    guard ["avx2", "baseline"].contains(value.lowercased()) else {
+      throw BackendError.invalidArgument(
+        "CINCH_INSTRUCTIONS is '\(value)', which names no instructions: set it to avx2 or baseline, or unset it for the "
+          + "widest.")
+    }
+    return value
   }
 
   /// Who is asked whether so many bytes can be had before ops take more memory for themselves.

@@ -13,8 +13,6 @@
 static const cinch_kernels *best_kernels(const char *wanted) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  // For who measures, or looks for what differs.
-  if (!wanted) wanted = getenv("CINCH_INSTRUCTIONS");
   if (wanted && strcasecmp(wanted, "baseline") == 0) return &cinch_kernels_base;
   const bool narrow = wanted && strcasecmp(wanted, "avx2") == 0;
   if (!narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&

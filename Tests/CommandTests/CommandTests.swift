@@ -367,6 +367,15 @@ import Testing
     #expect(try sandbox.bytes("plain/model.safetensors") == sandbox.bytes("traced/model.safetensors"))
   }
 
+  @Test func unknownInstructionsAreRefused() async throws {
+    let sandbox = try Sandbox()
+    let line = "selftest --device cpu --op fill"
+    let unknown = try await sandbox.run(line: line, environment: ["CINCH_INSTRUCTIONS": "avx3"])
+    #expect(unknown.status == 64 && unknown.errors.contains("CINCH_INSTRUCTIONS is 'avx3'"))
+    let least = try await sandbox.run(line: line, environment: ["CINCH_INSTRUCTIONS": "Baseline"])
+    #expect(least.status == 0 && least.output.contains("baseline"), "\(least.errors)")
+  }
+
   /// An array of a .npz file is named once: the run knows it.
   @Test func aRunKeepsItsArray() async throws {
     let sandbox = try Sandbox()
