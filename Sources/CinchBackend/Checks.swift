@@ -29,6 +29,11 @@ package func require(_ condition: Bool, _ message: @autoclosure () -> String) th
   }
 }
 
+/// Of ops whose elements follow each from its own, which may work in place.
+@inlinable func checkApartOrSame<Buffer>(_ op: String, _ result: Tensor<Buffer>, from source: Tensor<Buffer>) throws {
+  if result.buffer !== source.buffer || result.offset != source.offset { try checkApart(op, result, from: source) }
+}
+
 @inlinable func checkMatrix<Buffer>(
   _ tensor: Tensor<Buffer>, rows: Int, columns: Int, _ op: String, _ name: String
 ) throws {
@@ -337,8 +342,7 @@ package func require(_ condition: Bool, _ message: @autoclosure () -> String) th
   _ x: Tensor<Buffer>, _ corruption: Corruption, _ draws: Draws, into corrupted: Tensor<Buffer>
 ) throws {
   try checkMatrix(corrupted, rows: x.rows, columns: x.columns, "corrupt", "the corrupted copy")
-  // Each element follows from its own.
-  if x.buffer !== corrupted.buffer || x.offset != corrupted.offset { try checkApart("corrupt", corrupted, from: x) }
+  try checkApartOrSame("corrupt", corrupted, from: x)
   try checkDraws(draws, columns: x.columns, "corrupt")
   switch corruption {
   case .masking(let level), .maskingExact(let level), .saltPepper(let level):
@@ -356,6 +360,7 @@ package func require(_ condition: Bool, _ message: @autoclosure () -> String) th
 @inlinable package func checkBernoulli<Buffer>(_ p: Tensor<Buffer>, _ draws: Draws, into samples: Tensor<Buffer>) throws
 {
   try checkMatrix(samples, rows: p.rows, columns: p.columns, "bernoulli", "the tensor of samples")
+  try checkApartOrSame("bernoulli", samples, from: p)
   try checkDraws(draws, columns: p.columns, "bernoulli")
 }
 

@@ -17,6 +17,7 @@ extension Conformance {
         Rejection("corrupt", "a negative first row", .corrupt([5, 4], .gaussian(1), [5, 4], firstRow: -1)),
         Rejection("corrupt", "blocks of what are no images", .corrupt([5, 4], .block(0.5), [5, 4])),
         Rejection("corrupt", "a block larger than the image", .corrupt([1, 4, 4, 1], .block(1.5), [1, 4, 4, 1])),
+        Rejection("bernoulli", "samples over a part of their probabilities", .bernoulliOverProbabilities([5, 4])),
         Rejection("bernoulli", "a first row that begins within a block", .bernoulli([5, 2], firstRow: 3)),
         Rejection("bernoulli", "a first row past the last block", .bernoulli([5, 4], firstRow: .max)),
       ]

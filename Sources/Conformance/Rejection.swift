@@ -49,6 +49,7 @@ enum BadCall: Sendable {
   case corrupt(Shape, Corruption, Shape, firstRow: Int = 0)
   case corruptOverImage(Shape)
   case bernoulli(Shape, firstRow: Int)
+  case bernoulliOverProbabilities(Shape)
   case sampleLosses(Shape, ReconstructionLoss, bias: Shape?, losses: Shape)
   case sample(Shape, Shape, firstRow: Int = 0)
   case sampleOverParameters(Shape, Shape)
@@ -83,6 +84,9 @@ enum BadCall: Sendable {
       let (source, result) = try backend.overlapping(shape, shape)
       let draws = Draws(Philox(seed: 1, stream: .test), step: 0)
       try backend.corrupt(source, .masking(0.5), draws, into: result)
+    case .bernoulliOverProbabilities(let shape):
+      let (source, result) = try backend.overlapping(shape, shape)
+      try backend.bernoulli(source, Draws(Philox(seed: 1, stream: .test), step: 0), into: result)
     case .copyOverSource(let shape):
       let (source, result) = try backend.overlapping(shape, shape)
       try backend.copy(source, to: result)
