@@ -115,15 +115,19 @@ static void gradient_items(
     const gradient_job *job, int64_t item, int64_t count, int64_t part, float *sums, float *area) {
   const cinch_tiling *t = &job->t;
   const gradient_band b = band_of(t, item);
-  const int64_t pixels = count * (b.i1 - b.i0) * t->x.result;
   const float *y = job->pooling ? area + job->maps
                                 : job->y + (b.sample * t->y.result + b.i0) * t->x.result * t->outputs;
+  // What the bias's gradient is the sum of: of pooled outputs δ as it came, of which each lies once in y.
+  const float *delta = y;
+  int64_t pixels = count * (b.i1 - b.i0) * t->x.result;
   float *memory = area + job->together * t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
 
   if (job->pooling && b.i1 > b.i0) {
     cinch_pooling p = cinch_pooling_rows(job->pooling, b.sample, count, b.i0, b.i1);
     p.result = area + job->maps;
     cinch_kernels_for(job->device, p.channels)->pool(&p, 0, count * p.height);
+    delta = p.small;
+    pixels = count * p.output_height * p.output_width;
   }
   add_weights(job, b, count, part, y, sums, area, copy);
   if (part > 0) return;
@@ -135,7 +139,7 @@ static void gradient_items(
     add_channels(
         job, job->x + (b.sample * rows + r0) * row, ((count - 1) * rows + r1 - r0) * t->x.source, bias, errors, memory);
   } else {
-    add_channels(job, y, pixels, bias, errors, memory);
+    add_channels(job, delta, pixels, bias, errors, memory);
   }
 }
 
