@@ -4,9 +4,31 @@ extension OpenCLBackend {
   public func columnSums(
     _ x: Tensor<OpenCLBuffer>, scale: Double, accumulate: Bool, into sums: Tensor<OpenCLBuffer>
   ) throws {
-    let columns = x.columns
     try checkColumnSums(x, into: sums)
-    guard columns > 0 else { return }
+    guard x.columns > 0 else { return }
+    let aside = family == .gpu ? Self.rowsAside(x.rows, columns: x.columns) : 1
+    guard aside > 1 else { return try sumColumns(x, scale: scale, accumulate: accumulate, into: sums) }
+    let (tall, width) = (x.rows / aside, aside * x.columns)
+    let partials = Tensor(try sliceBuffer(width), shape: [width])
+    try sumColumns(x.slice(at: 0, shape: [tall, width]), scale: 1, accumulate: false, into: partials)
+    try sumColumns(partials.reshaped([aside, x.columns]), scale: scale, accumulate: accumulate, into: sums)
+    let rest = x.rows - tall * aside
+    guard rest > 0 else { return }
+    try sumColumns(
+      x.slice(at: tall * width, shape: [rest, x.columns]), scale: scale, accumulate: true, into: sums)
+  }
+
+  /// As how many rows side by side a GPU sums a matrix first, so that its pixels' few channels give work to all of it: a
+  /// work-group has 32 columns. 1 for as it is. Bits depend on it, so it follows from the shape alone.
+  static func rowsAside(_ rows: Int, columns: Int) -> Int {
+    // As many columns as fill a large GPU, of enough rows for each.
+    rows < 4096 ? 1 : max(1, min(8192 / columns, rows / 64))
+  }
+
+  private func sumColumns(
+    _ x: Tensor<OpenCLBuffer>, scale: Double, accumulate: Bool, into sums: Tensor<OpenCLBuffer>
+  ) throws {
+    let columns = x.columns
     let grid = columnBlocks(columns, rows: x.rows)
     var call = try call(.columnSums)
     call.add(x)
