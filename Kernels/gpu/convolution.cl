@@ -53,12 +53,14 @@ kernel GROUP_PRODUCT void convolveTiles(
 
 #if TRANSPOSED
   // Where the block's rows lie in C.
+  const bool mapped = true;
   local int rows[TILE_ROWS];
   for (int s = item; s < TILE_ROWS && i0 + s < m; s += TILE_ITEMS) {
     Digits at = digitsOf(i0 + s, x.count, y.count);
     rows[s] = (at.high * height + at.middle * strideY + phaseY) * width + at.low * strideX + phaseX;
   }
 #else
+  const bool mapped = false;
   const local int *rows = 0;
 #endif
 
@@ -115,7 +117,7 @@ kernel GROUP_PRODUCT void convolveTiles(
     int first = last;
     last = min(first + SUM_STEPS, k);
     PRODUCT(first, last, FETCH, PUT, MULTIPLY_B, READ_B)
-    storeBlock(&block, &e, FOUR, adds, last >= k, i0, j0, m, own, item, rows, tiles);
+    storeBlock(&block, &e, FOUR, adds, last >= k, i0, j0, m, own, item, mapped, rows, tiles);
     adds = true;
   } while (last < k);
   if (MODE == LOSS) {

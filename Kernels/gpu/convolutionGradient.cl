@@ -65,7 +65,7 @@ kernel GROUP_TILE void convolutionGradientTiles(
     int first = last;
     last = min(first + SUM_STEPS, end);
     PRODUCT(first, last, FETCH, PUT, MULTIPLY_NEAR, READ_NEAR)
-    storeBlock(&block, &e, FOUR, adds, last >= end, i0, j0, m, own, item, 0, tiles);
+    storeBlock(&block, &e, FOUR, adds, last >= end, i0, j0, m, own, item, false, 0, tiles);
     adds = true;
   } while (last < end);
 }

@@ -12,8 +12,8 @@
 #define FOUR (4 + (mode < 0))
 
 // Stores a block whose first element is (i0, j0) and of which m rows and n columns are there: added to what C holds
-// where `adds`; the last of a product's sums also go through its epilogue. `rows`, where given, holds for each row of
-// the block the one of C that it is.
+// where `adds`; the last of a product's sums also go through its epilogue. Where `mapped`, `rows` holds for each row of
+// the block the one of C that it is: local memory may begin at what a pointer calls null.
 //
 // The epilogue is long, so it is written once: row r of every work-item's own passes through local memory, and is ended
 // there in turns of whole rows, so that C is written in order. An item ends four elements of a column at a time, which
@@ -21,7 +21,7 @@
 // the sums: they would then put these in memory.
 INLINE void storeBlock(
   Sums *sums, const Epilogue *e, int four, bool adds, bool ends, int i0, int j0, int m, Place own, int item,
-  const local int *rows, local float *tiles) {
+  bool mapped, const local int *rows, local float *tiles) {
   int to = (own.row / (4 * OWN_ROWS) * 4 + own.row % 16 / 4) * B_LINE + own.column;
   ROLLED for (int r = 0, turn = 1; r < OWN_ROWS / 4 * four; r++, turn <<= 1) {
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -36,7 +36,7 @@ INLINE void storeBlock(
       ROLLED for (int y = 0; y < four; y++) {
         int i = i0 + row + 4 * y;
         if (i >= m || j >= e->n) continue;
-        if (rows) i = rows[row + 4 * y];
+        if (mapped) i = rows[row + 4 * y];
         size_t at = (size_t)i * e->n + j;
         float value = scaled(e, tiles[(4 * band + y) * B_LINE + column]);
         if (adds) value += e->c[at];

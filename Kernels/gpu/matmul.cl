@@ -52,7 +52,7 @@ kernel GROUP_PRODUCT void matmul(
     int first = last;
     last = min(first + SUM_STEPS, end);
     PRODUCT(first, last, FETCH, PUT, MULTIPLY_B, READ_B)
-    storeBlock(&block, &e, FOUR, adds, last >= end, i0, j0, m, own, item, 0, tiles);
+    storeBlock(&block, &e, FOUR, adds, last >= end, i0, j0, m, own, item, false, 0, tiles);
     adds = true;
   } while (last < end);
   if (MODE == LOSS) sumCells(&e, i0, j0, (m + CELL - 1) / CELL, 0, item, tiles);
