@@ -21,7 +21,40 @@ func errorName(_ code: cl_int) -> String {
     CL_INVALID_WORK_GROUP_SIZE: "CL_INVALID_WORK_GROUP_SIZE",
     CL_INVALID_WORK_ITEM_SIZE: "CL_INVALID_WORK_ITEM_SIZE", CL_INVALID_EVENT: "CL_INVALID_EVENT",
     CL_INVALID_OPERATION: "CL_INVALID_OPERATION", CL_INVALID_BUFFER_SIZE: "CL_INVALID_BUFFER_SIZE",
-    CL_INVALID_GLOBAL_WORK_SIZE: "CL_INVALID_GLOBAL_WORK_SIZE", -1001: "CL_PLATFORM_NOT_FOUND_KHR",
+    CL_INVALID_GLOBAL_WORK_SIZE: "CL_INVALID_GLOBAL_WORK_SIZE",
+    CL_PROFILING_INFO_NOT_AVAILABLE: "CL_PROFILING_INFO_NOT_AVAILABLE", CL_MEM_COPY_OVERLAP: "CL_MEM_COPY_OVERLAP",
+    CL_MISALIGNED_SUB_BUFFER_OFFSET: "CL_MISALIGNED_SUB_BUFFER_OFFSET",
+    CL_LINK_PROGRAM_FAILURE: "CL_LINK_PROGRAM_FAILURE", CL_INVALID_QUEUE_PROPERTIES: "CL_INVALID_QUEUE_PROPERTIES",
+    CL_INVALID_PROGRAM: "CL_INVALID_PROGRAM", CL_INVALID_EVENT_WAIT_LIST: "CL_INVALID_EVENT_WAIT_LIST",
+    CL_INVALID_COMPILER_OPTIONS: "CL_INVALID_COMPILER_OPTIONS", -1001: "CL_PLATFORM_NOT_FOUND_KHR",
+    // In no header.
+    -9999: "error -9999, NVIDIA's for an access beyond a buffer",
   ]
   return names[code] ?? "OpenCL error \(code)"
+}
+
+extension OpenCLBackend {
+  var deviceText: String { "The device \(device.name) (driver \(device.driver))" }
+
+  /// An error that says on which device what failed.
+  ///
+  /// - Parameter allocates: whether memory was asked for.
+  func failure(_ doing: String, _ status: cl_int, allocates: Bool = false) -> BackendError {
+    .failure(of: deviceText, at: doing, status, allocates: allocates)
+  }
+}
+
+extension BackendError {
+  static func failure(of device: String, at doing: String, _ status: cl_int, allocates: Bool) -> BackendError {
+    let text = "\(device) failed at \(doing): \(errorName(status))."
+    // NVIDIA's and AMD's drivers take memory at its first use, and then name the lack of it CL_OUT_OF_RESOURCES.
+    let lacksMemory =
+      status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY
+      || (allocates && status == CL_OUT_OF_RESOURCES)
+    if lacksMemory { return .outOfMemory(text + " Use a smaller batch or model, or keep the data set on the host.") }
+    guard status == CL_OUT_OF_RESOURCES else { return .device(text + " Try again, or another device.") }
+    return .device(
+      text + " It may have too little memory, a kernel may have reached beyond a buffer, or a watchdog may have ended "
+        + "one that took long: use a smaller batch or another device.")
+  }
 }

@@ -77,13 +77,15 @@ extension OpenCLBackend {
     }
     var status = CL_SUCCESS
     guard let memory = clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), bytes, nil, &status) else {
-      throw failure("making a buffer of \(byteText(bytes))", status)
+      throw failure("making a buffer of \(byteText(bytes))", status, allocates: true)
     }
     counters.allocations += 1
     let buffer = OpenCLBuffer(memory, count: count, isScratch: isScratch, account: account)
     var zero: Float = 0
     status = clEnqueueFillBuffer(queue, memory, &zero, 4, 0, bytes, 0, nil, nil)
-    guard status == CL_SUCCESS else { throw failure("zeroing a buffer of \(byteText(bytes))", status) }
+    guard status == CL_SUCCESS else {
+      throw failure("zeroing a buffer of \(byteText(bytes))", status, allocates: true)
+    }
     return buffer
   }
 
@@ -130,7 +132,7 @@ extension OpenCLBackend {
     var status = CL_SUCCESS
     let flags = cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR)
     guard let memory = clCreateBuffer(context, flags, StagingRing.slotBytes, nil, &status) else {
-      throw failure("making a pinned buffer", status)
+      throw failure("making a pinned buffer", status, allocates: true)
     }
     counters.allocations += 1
     guard
@@ -138,7 +140,7 @@ extension OpenCLBackend {
         queue, memory, cl_bool(CL_TRUE), cl_map_flags(CL_MAP_WRITE), 0, StagingRing.slotBytes, 0, nil, nil, &status)
     else {
       clReleaseMemObject(memory)
-      throw failure("mapping a pinned buffer", status)
+      throw failure("mapping a pinned buffer", status, allocates: true)
     }
     counters.waits += 1
     return StagingRing.Slot(memory: memory, mapped: mapped)

@@ -301,15 +301,4 @@ extension OpenCLBackend {
       "\(deviceText) has been compiling \(what) for longer than \(BuildLimit.limit) and was given up: use "
         + "another device, or give it more time with CINCH_COMPILE_LIMIT=SECONDS.")
   }
-
-  private var deviceText: String { "The device \(device.name) (driver \(device.driver))" }
-
-  /// An error that says on which device what failed.
-  func failure(_ doing: String, _ status: cl_int) -> BackendError {
-    let memory = status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY
-    let text = "\(deviceText) failed at \(doing): \(errorName(status))."
-    return memory
-      ? .outOfMemory(text + " Use a smaller batch or model, or keep the data set on the host.")
-      : .device(text + " Try again, or another device.")
-  }
 }
