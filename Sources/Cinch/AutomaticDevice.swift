@@ -61,11 +61,11 @@ struct AutomaticDevice {
       "took the slow reference device (install libopenblas0 or an OpenCL driver such as pocl-opencl-icd)")
   }
 
-  /// An error as a part of a sentence.
+  /// An error as a part of a sentence; of a compiler's, which may have many lines, the beginning.
   private static func clause(_ error: any Error) -> String {
     var text = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
     while text.last == "." { text.removeLast() }
-    return text
+    return text.count > 400 ? String(text.prefix(400)) + "…" : text
   }
 }
 

@@ -234,15 +234,21 @@ extension OpenCLBackend {
     text { clGetPlatformInfo(platform, cl_platform_info(CL_PLATFORM_NAME), $0, $1, $2) }
   }
 
-  /// A string that a query returns in two calls: its size, then its bytes.
+  /// A string that a query returns, in one line.
   static func text(
+    _ query: (Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?) -> cl_int
+  ) -> String {
+    wholeText(query).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+  }
+
+  /// A string that a query returns in two calls: its size, then its bytes.
+  static func wholeText(
     _ query: (Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?) -> cl_int
   ) -> String {
     var size = 0
     guard query(0, nil, &size) == CL_SUCCESS, size > 0 else { return "" }
     var bytes = [UInt8](repeating: 0, count: size)
     guard query(size, &bytes, nil) == CL_SUCCESS else { return "" }
-    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(
-      separator: " ")
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }
 }

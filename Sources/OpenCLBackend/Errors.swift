@@ -57,4 +57,35 @@ extension BackendError {
       text + " It may have too little memory, a kernel may have reached beyond a buffer, or a watchdog may have ended "
         + "one that took long: use a smaller batch or another device.")
   }
+
+  /// An error of a compiler.
+  ///
+  /// - Parameters:
+  ///   - kernels: the names of their files.
+  ///   - version: the device's version of OpenCL.
+  ///   - options: the compiler's.
+  ///   - log: what it printed.
+  static func build(
+    of kernels: String, on device: String, version: String, options: String, _ status: cl_int, log: String
+  ) -> BackendError {
+    let log = logExcerpt(log)
+    let said =
+      log.isEmpty
+      ? "The compiler says nothing: its options were '\(options)', and the device's version is '\(version)'."
+      : "The compiler says:\n\(log)"
+    return .device(
+      "\(device) does not compile the kernels of \(kernels) (\(errorName(status))). \(said)\nTry another driver or device."
+    )
+  }
+}
+
+/// What a compiler printed, for people to read: its first lines, none of them endless.
+func logExcerpt(_ log: String) -> String {
+  let (most, width) = (20, 240)
+  let lines = log.split(whereSeparator: \.isNewline).filter { !$0.allSatisfy(\.isWhitespace) }
+  var shown = lines.prefix(most).map { line in
+    line.count > width ? String(line.prefix(width)) + "…" : String(line)
+  }
+  if lines.count > most { shown.append("(and \(lines.count - most) more lines)") }
+  return shown.joined(separator: "\n")
 }

@@ -231,15 +231,11 @@ extension OpenCLBackend {
     clReleaseProgram(program)
     guard status == CL_SUCCESS else {
       let key = cl_program_build_info(CL_PROGRAM_BUILD_LOG)
-      let log = Self.text { clGetProgramBuildInfo(program, handle, key, $0, $1, $2) }
+      let log = Self.wholeText { clGetProgramBuildInfo(program, handle, key, $0, $1, $2) }
       clReleaseProgram(program)
-      throw BackendError.device(
-        """
-        \(deviceText) does not compile the kernels of \(target.sources(module).joined(separator: ", ")) \
-        (\(errorName(status))). The compiler says:
-        \(log)
-        Try another driver or device.
-        """)
+      throw BackendError.build(
+        of: target.sources(module).joined(separator: ", "), on: deviceText, version: device.version, options: options,
+        status, log: log)
     }
     return program
   }

@@ -32,4 +32,40 @@ import Testing
     for code: cl_int in [-7, -8, -13, -17, -35, -44, -57, -66] { #expect(errorName(code).hasPrefix("CL_"), "\(code)") }
     #expect(errorName(-9999).contains("beyond a buffer") && errorName(-4321) == "OpenCL error -4321")
   }
+
+  private func buildText(_ log: String) -> String {
+    BackendError.build(
+      of: "gpu/tile", on: "The device D (driver 1)", version: "OpenCL 3.0 D", options: "-cl-std=CL1.2",
+      CL_BUILD_PROGRAM_FAILURE, log: log
+    ).description
+  }
+
+  /// A compiler's lines are read as such, and a driver without any still says something.
+  @Test func compilersLinesAreKept() {
+    #expect(
+      buildText("a.cl:1: error: no\n\n  float x;\r\n  \n")
+        == """
+        The device D (driver 1) does not compile the kernels of gpu/tile (CL_BUILD_PROGRAM_FAILURE). The compiler says:
+        a.cl:1: error: no
+          float x;
+        Try another driver or device.
+        """)
+    for log in ["", " \n"] {
+      let text = buildText(log)
+      #expect(isSentence(text) && text.contains("'-cl-std=CL1.2'") && text.contains("'OpenCL 3.0 D'"), "\(text)")
+    }
+    let long = logExcerpt((1...100).map { "\($0)" + String(repeating: "x", count: 1000) }.joined(separator: "\n"))
+    #expect(long.count < 6000 && long.hasPrefix("1x") && long.hasSuffix("(and 80 more lines)"))
+  }
+
+  /// A real compiler's.
+  @Test func whatDoesNotCompileIsSaid() throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+    do {
+      _ = try backend.build(.peak, prefix: backend.target.prefix(.peak) + "#error \"Not here.\"\n")
+      Issue.record("it compiles")
+    } catch BackendError.device(let text) {
+      #expect(text.contains("Not here.") && text.split(separator: "\n").count >= 3, "\(text)")
+    }
+  }
 }
