@@ -226,7 +226,7 @@ extension OpenCLBackend {
     return status == CL_SUCCESS ? result : nil
   }
 
-  private static func text(_ device: cl_device_id, _ key: Int32) -> String {
+  static func text(_ device: cl_device_id, _ key: Int32) -> String {
     text { clGetDeviceInfo(device, cl_device_info(key), $0, $1, $2) }
   }
 

@@ -87,7 +87,7 @@ public final class OpenCLBackend: Backend {
     target = KernelTarget(
       family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu,
       emulatesSubgroups: device.subgroups?.areEmulated ?? false, declaresBuiltins: device.isPoCL)
-    try Self.requireAbility(handle, device, target.family)
+    try DeviceAbility(handle).require(target.family, of: device.description)
     shippedChoice = choice ?? .shipped(for: device)
     self.choice = shippedChoice
     shares = WorkShares(target.family, tuning)
@@ -139,22 +139,6 @@ public final class OpenCLBackend: Backend {
     for program in programs.values { clReleaseProgram(program) }
     clReleaseCommandQueue(queue)
     clReleaseContext(context)
-  }
-
-  /// - Throws: `BackendError.unavailable` where the device cannot run the family's kernels.
-  private static func requireAbility(_ handle: cl_device_id, _ device: OpenCLDevice, _ family: KernelFamily) throws {
-    func says(_ key: Int32) -> Bool { value(handle, key).map { (answer: cl_bool) in answer != 0 } ?? true }
-    guard says(CL_DEVICE_AVAILABLE), says(CL_DEVICE_COMPILER_AVAILABLE) else {
-      throw BackendError.unavailable(
-        "The device \(device.description) is switched off or has no compiler for kernels: name another device.")
-    }
-    let groups = family.groups, largest: Int = value(handle, CL_DEVICE_MAX_WORK_GROUP_SIZE) ?? .max
-    let needed = [groups.line, groups.matrix, groups.columns].map { $0.0 * $0.1 * $0.2 }.max() ?? 1
-    guard needed <= largest else {
-      throw BackendError.unavailable(
-        "The device \(device.description) runs \(largest) work-items together, and kernels need \(needed): name another "
-          + "device.")
-    }
   }
 
   private static func absence(of identifier: String) -> String {

@@ -68,4 +68,53 @@ import Testing
       #expect(text.contains("Not here.") && text.split(separator: "\n").count >= 3, "\(text)")
     }
   }
+
+  @Test func versionsAreRead() {
+    for (text, number) in [
+      ("OpenCL 1.1 Mesa 22.3.6", (1, 1)), ("OpenCL 3.0 CUDA", (3, 0)), ("OpenCL 1.2", (1, 2)),
+      ("opencl 2.10x y", (2, 10)),
+    ] {
+      let read = DeviceAbility.number(of: text)
+      #expect(read?.0 == number.0 && read?.1 == number.1, "\(text)")
+    }
+    for text in ["", "OpenCL", "OpenCL C 1.1", "1.1", "OpenCL x.y", "OpenCL 1", "OpenCL 1.", "OpenCL  ."] {
+      #expect(DeviceAbility.number(of: text) == nil, "\(text)")
+    }
+  }
+
+  /// What a driver does not say, or says in words of its own, is not held against its device.
+  @Test(arguments: KernelFamily.allCases) func whatIsNotSaidIsAssumed(_ family: KernelFamily) throws {
+    var ability = DeviceAbility()
+    try ability.require(family, of: "D")
+    ability.version = "no version at all"
+    ability.longestAxes = [256]
+    try ability.require(family, of: "D")
+  }
+
+  /// Each is said in a sentence, before a kernel is compiled.
+  @Test func whatKernelsNeedIsAskedFor() throws {
+    let changes: [(String, (inout DeviceAbility) -> Void)] = [
+      ("switched off", { $0.isAvailable = false }), ("no compiler", { $0.hasCompiler = false }),
+      ("OpenCL 1.1, and kernels need 1.2", { $0.version = "OpenCL 1.1 Mesa 22.3.6" }),
+      ("OpenCL 1.0", { $0.version = "OpenCL 1.0 " }), ("EMBEDDED_PROFILE", { $0.profile = "EMBEDDED_PROFILE" }),
+      ("128 work-items together, and kernels need 256", { $0.largestGroup = 128 }),
+      ("along axis 0, and kernels need 256", { $0.longestAxes = [64, 64, 64] }),
+      ("along axis 1, and kernels need 8", { $0.longestAxes = [1024, 1, 1] }),
+      ("8.2 kB of local memory", { $0.localMemory = 8192 }),
+    ]
+    for (part, change) in changes {
+      var ability = DeviceAbility()
+      change(&ability)
+      do {
+        try ability.require(.gpu, of: "D")
+        Issue.record("\(part) is not refused")
+      } catch BackendError.unavailable(let text) {
+        #expect(text.contains(part) && isSentence(text), "\(text)")
+      }
+    }
+    // Kernels for processors need no more than one work-item, and no local memory.
+    var small = DeviceAbility()
+    (small.largestGroup, small.longestAxes, small.localMemory) = (1, [1, 1, 1], 0)
+    try small.require(.cpu, of: "D")
+  }
 }
