@@ -58,6 +58,13 @@ extension BackendError {
         + "one that took long: use a smaller batch or another device.")
   }
 
+  /// A kernel whose work-groups a device has no room for, as it was compiled.
+  static func smallGroups(of kernel: String, on device: String, needed: Int, allowed: Int) -> BackendError {
+    .device(
+      "\(device) runs \(allowed) work-items of the kernel \(kernel) together, and it needs \(needed): use another driver or "
+        + "device.")
+  }
+
   /// An error of a compiler.
   ///
   /// - Parameters:

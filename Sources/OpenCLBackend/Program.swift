@@ -186,6 +186,19 @@ extension KernelTarget {
   }
 }
 
+/// Work-items of a kernel's group: as many as its source asks for, and as many as its registers and local memory leave room
+/// for on a device. Nil where the driver does not say.
+private func groupItems(_ kernel: cl_kernel, _ device: cl_device_id) -> (needed: Int, allowed: Int)? {
+  let size = MemoryLayout<Int>.size
+  var extents = [Int](repeating: 0, count: 3), allowed = 0
+  let asked = cl_kernel_work_group_info(CL_KERNEL_COMPILE_WORK_GROUP_SIZE)
+  let most = cl_kernel_work_group_info(CL_KERNEL_WORK_GROUP_SIZE)
+  guard clGetKernelWorkGroupInfo(kernel, device, asked, 3 * size, &extents, nil) == CL_SUCCESS,
+    clGetKernelWorkGroupInfo(kernel, device, most, size, &allowed, nil) == CL_SUCCESS, allowed > 0
+  else { return nil }
+  return (extents.reduce(1) { $0 &* $1 }, allowed)
+}
+
 extension OpenCLBackend {
   private func program(_ module: Module) throws -> cl_program {
     if let program = programs[module] { return program }
@@ -260,14 +273,18 @@ extension OpenCLBackend {
     // A kernel that nobody waits for any more is still being compiled: another would be, too, beside it.
     try requireAlive()
     // Some drivers compile here.
-    let program = Handle(try program(module))
+    let handles = Handle((try program(module), handle))
     let made = building {
       var status = CL_SUCCESS
-      let kernel = clCreateKernel(program.value, id.name, &status)
-      return Handle((kernel, status))
+      let kernel = clCreateKernel(handles.value.0, id.name, &status)
+      return Handle((kernel, status, kernel.flatMap { groupItems($0, handles.value.1) }))
     }
     guard let made else { throw givenUp(on: "the kernel \(id.name)") }
     guard let kernel = made.value.0 else { throw failure("making the kernel \(id.name)", made.value.1) }
+    if let items = made.value.2, items.needed > items.allowed {
+      clReleaseKernel(kernel)
+      throw BackendError.smallGroups(of: id.name, on: deviceText, needed: items.needed, allowed: items.allowed)
+    }
     return kernel
   }
 

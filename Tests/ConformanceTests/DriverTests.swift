@@ -117,4 +117,14 @@ import Testing
     (small.largestGroup, small.longestAxes, small.localMemory) = (1, [1, 1, 1], 0)
     try small.require(.cpu, of: "D")
   }
+
+  /// A compiler may leave a kernel room for fewer work-items than the device runs of others.
+  @Test func groupsThatAreTooSmallAreSaid() {
+    let error = BackendError.smallGroups(of: "matmul", on: "The device D (driver 1)", needed: 256, allowed: 128)
+    #expect(
+      error
+        == .device(
+          "The device D (driver 1) runs 128 work-items of the kernel matmul together, and it needs 256: use another driver "
+            + "or device."))
+  }
 }
