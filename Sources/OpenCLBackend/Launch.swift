@@ -106,7 +106,20 @@ extension OpenCLBackend {
     if status != 0 { throw failure("launching the kernel \(call.id.name) on \(grid.global)", status) }
     counters.launches += 1
     if let event { profile.append(TimedCommand(name: call.id.name, grid: grid, event: event)) }
+    unflushed += 1
+    if unflushed == Self.launchesOfFlush { try flush() }
     if compilesLate { try awaitFirst(call) }
+  }
+
+  /// Launches that wait for one another to be handed over.
+  static let launchesOfFlush = 16
+
+  /// Hands the queue's launches to the device, which begins: some drivers, such as Mesa's and clvk, keep them until somebody
+  /// waits, and a chunk of updates is many launches.
+  private func flush() throws {
+    unflushed = 0
+    let status = clFlush(queue)
+    if status != CL_SUCCESS { throw failure("handing kernels to the device", status) }
   }
 
   /// Waits for the first launch of a kernel where the driver compiles only then, as long as compiling may take.

@@ -30,6 +30,8 @@ public final class OpenCLBackend: Backend {
   var computeUnits: Int
 
   var kernels = KernelCache()
+  /// Launches since the queue was flushed last.
+  var unflushed = 0
   /// Whether the driver compiles at a kernel's first launch: asked of the device's names once, not at every launch.
   let compilesLate: Bool
   /// Kernels that have run, where it does.

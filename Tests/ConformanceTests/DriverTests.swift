@@ -127,4 +127,19 @@ import Testing
           "The device D (driver 1) runs 128 work-items of the kernel matmul together, and it needs 256: use another driver "
             + "or device."))
   }
+
+  /// Devices of drivers that queue until they are told to begin work while the host queues.
+  @Test func launchesAreHandedOver() throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+    let tensor = try backend.tensor([4])
+    let launches = backend.counters.launches, waits = backend.counters.waits
+    let count = OpenCLBackend.launchesOfFlush + 3
+    for index in 1...count {
+      try backend.fill(tensor, with: Float(index))
+      #expect(backend.unflushed == index % OpenCLBackend.launchesOfFlush)
+    }
+    #expect(backend.counters.launches - launches == count)
+    #expect(backend.counters.waits == waits)
+    #expect(try backend.read(tensor) == [Float](repeating: Float(count), count: 4))
+  }
 }
