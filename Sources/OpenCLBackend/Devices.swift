@@ -43,6 +43,9 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   /// Whether it is PoCL's.
   var isPoCL: Bool { platformName == OpenCLBackend.poclName }
 
+  /// Whether its programs may declare their builtins themselves. PoCL's GPUs have compilers and headers of their own.
+  var takesBuiltins: Bool { isPoCL && kind == .cpu }
+
   /// The families that it runs: processors both, but for Mesa's. The CPU family's work-items wait for one another, which
   /// other devices need not let them.
   public var families: [KernelFamily] { naturalFamily == .cpu ? KernelFamily.allCases : [.gpu] }

@@ -88,7 +88,7 @@ public final class OpenCLBackend: Backend {
     let width: cl_uint = Self.value(handle, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) ?? 4
     target = KernelTarget(
       family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu,
-      emulatesSubgroups: device.subgroups?.areEmulated ?? false, declaresBuiltins: device.isPoCL)
+      emulatesSubgroups: device.subgroups?.areEmulated ?? false, declaresBuiltins: device.takesBuiltins)
     try DeviceAbility(handle).require(target.family, of: device.description)
     shippedChoice = choice ?? .shipped(for: device)
     self.choice = shippedChoice

@@ -132,6 +132,13 @@ import Testing
     #expect(device("rusticl", "llvmpipe", .cpu).compilesLate)
   }
 
+  /// PoCL's GPUs are other vendors', with other headers.
+  @Test func builtinsFollowPlatformAndKind() {
+    let pocl = "Portable Computing Language"
+    #expect(device(pocl, "pthread-skylake", .cpu).takesBuiltins && device(pocl, "NVIDIA H200", .gpu).isPoCL)
+    #expect(!device(pocl, "NVIDIA H200", .gpu).takesBuiltins && !device("Intel(R) OpenCL", "Xeon", .cpu).takesBuiltins)
+  }
+
   /// What a GPU beside the processor's cores has, the program has no more.
   @Test func memoryFollowsTheDriver() {
     var graphics = device("Intel(R) OpenCL Graphics", "Intel(R) UHD Graphics 770", .gpu)
