@@ -156,9 +156,14 @@ INLINE V keep(V v, int count) {
 INTERLEAVE(interleave, V)
 INTERLEAVE(interleaveWords, VU)
 
-// Asks for a cache line before it is needed, in the first-level cache or only in the second. The builtin is clang's, and
-// interpreters of kernels do not know it.
-#if PREFETCHES && defined(__clang__)
+// Builtins of clang's, which are no part of OpenCL. Interpreters of kernels do not know them, and a driver may not take them
+// although its compiler is clang: the host then defines PORTABLE.
+#if PREFETCHES && defined(__clang__) && !defined(PORTABLE)
+#define CLANG_BUILTINS
+#endif
+
+// Asks for a cache line before it is needed, in the first-level cache or only in the second.
+#ifdef CLANG_BUILTINS
 #define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address))
 #define PREFETCH_L2(address) __builtin_prefetch((const void *)(size_t)(address), 0, 2)
 #else
@@ -201,7 +206,7 @@ INTERLEAVE(interleaveWords, VU)
   }
 // What a work-item wrote before its fence another one reads behind its own. OpenCL 1.2 promises that of no fence across
 // groups; the compilers of processors have one that does.
-#if PREFETCHES && defined(__clang__)
+#ifdef CLANG_BUILTINS
 #define PIECE_FENCE __atomic_thread_fence(__ATOMIC_ACQ_REL)
 #else
 #define PIECE_FENCE mem_fence(CLK_GLOBAL_MEM_FENCE)

@@ -14,6 +14,8 @@ struct KernelTarget {
   let emulatesSubgroups: Bool
   /// Whether programs declare the builtins that they use, in place of the driver's header of all of them.
   var declaresBuiltins: Bool
+  /// Whether programs do without what clang alone has: prefetches, and its fence.
+  var isPortable = false
 
   /// - Parameters:
   ///   - nativeWidth: floats in a vector, as the device reports it.
@@ -38,8 +40,26 @@ struct KernelTarget {
     "-cl-std=CL1.2 -cl-mad-enable" + (family == .cpu ? " -cl-denorms-are-zero" : "")
   }
 
-  /// How a program is compiled: with the guard of the header that `common/builtins` stands in for.
-  var options: String { Self.options(family) + (declaresBuiltins ? " -D_OPENCL_H_" : "") }
+  /// How a program is compiled: with the guard of the header that `common/builtins` stands in for, and with a macro for the
+  /// prelude.
+  var options: String {
+    Self.options(family) + (declaresBuiltins ? " -D_OPENCL_H_" : "") + (isPortable ? " -DPORTABLE" : "")
+  }
+
+  /// What a driver gets that does not compile this; nil where nothing is left to do without.
+  var plainer: KernelTarget? {
+    var plainer = self
+    if declaresBuiltins {
+      // Another version of PoCL may not take these declarations: it has its own. Clang it is in any case.
+      plainer.declaresBuiltins = false
+    } else if prefetches && !isPortable {
+      // A compiler that calls itself clang may go through SPIR-V, which has no such builtins, as Intel's for processors does.
+      plainer.isPortable = true
+    } else {
+      return nil
+    }
+    return plainer
+  }
 
   /// Every file of kernels, in the order of their names.
   static var sourceTexts: [String] { Kernels.sources.sorted { $0.key < $1.key }.map { "\($0.key)\n\($0.value)" } }

@@ -17,6 +17,8 @@ public final class OpenCLBackend: Backend {
   let handle: cl_device_id
   let account: MemoryAccount
   let target: KernelTarget
+  /// What programs are compiled for: `target`, as far as the driver takes it.
+  var compiled: KernelTarget
   /// Which of the GPU family's kernels run: what is shipped, and that with what was chosen by measuring. No result
   /// depends on it.
   let shippedChoice: GPUChoice
@@ -89,6 +91,7 @@ public final class OpenCLBackend: Backend {
     target = KernelTarget(
       family: family ?? device.naturalFamily, nativeWidth: Int(width), isProcessor: device.kind == .cpu,
       emulatesSubgroups: device.subgroups?.areEmulated ?? false, declaresBuiltins: device.takesBuiltins)
+    compiled = target
     try DeviceAbility(handle).require(target.family, of: device.description)
     shippedChoice = choice ?? .shipped(for: device)
     self.choice = shippedChoice

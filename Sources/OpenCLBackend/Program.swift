@@ -210,12 +210,13 @@ extension OpenCLBackend {
   /// A program that the caller owns.
   func build(_ module: Module, prefix: String) throws -> cl_program {
     do {
-      return try build(module, prefix: prefix, for: target)
-    } catch  where target.declaresBuiltins && !hasGivenUp {
-      // Another version of the driver may not take these declarations: it has its own.
-      var plain = target
-      plain.declaresBuiltins = false
-      return try build(module, prefix: prefix, for: plain)
+      return try build(module, prefix: prefix, for: compiled)
+    } catch  where !hasGivenUp {
+      guard let plainer = compiled.plainer else { throw error }
+      let program = try build(module, prefix: prefix, for: plainer)
+      // A driver that refuses clang's builtins does so in every program; a declaration is one program's.
+      if plainer.isPortable { compiled = plainer }
+      return program
     }
   }
 

@@ -129,6 +129,31 @@ import Testing
     clReleaseProgram(try backend.build(.peak, prefix: prefix))
   }
 
+  @Test("Where clang's builtins do not compile, programs do without, and later ones at once")
+  func foreignClang() throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: .cpu)
+    var target = backend.target
+    target.declaresBuiltins = false
+    backend.compiled = target
+    let prefix =
+      target.prefix(.matmul) + "#ifndef PORTABLE\n#error \"This driver has no builtins of clang's.\"\n#endif\n"
+    #expect(throws: BackendError.self) { clReleaseProgram(try backend.build(.matmul, prefix: prefix, for: target)) }
+    clReleaseProgram(try backend.build(.matmul, prefix: prefix))
+    #expect(backend.compiled.isPortable)
+    clReleaseProgram(try backend.build(.matmul, prefix: prefix, for: backend.compiled))
+  }
+
+  @Test("What a driver does not take is left out one by one")
+  func plainerTargets() throws {
+    let processor = KernelTarget(family: .cpu, nativeWidth: 8, isProcessor: true, declaresBuiltins: true)
+    #expect(processor.options.hasSuffix(" -D_OPENCL_H_"))
+    let second = try #require(processor.plainer)
+    #expect(!second.declaresBuiltins && !second.isPortable && second.options == KernelTarget.options(.cpu))
+    let third = try #require(second.plainer)
+    #expect(third.isPortable && third.options.hasSuffix(" -DPORTABLE") && third.plainer == nil)
+    #expect(KernelTarget(family: .gpu, nativeWidth: 1, isProcessor: false).plainer == nil)
+  }
+
   @Test("A module has no macro that its sources do not read", arguments: KernelFamily.allCases)
   func use(_ family: KernelFamily) throws {
     let backend = try OpenCLBackend(platform: 0, device: 0, family: family)
