@@ -6,7 +6,7 @@ import OpenCLBackend
 
 /// Where a model trains.
 public enum Device: Sendable, Hashable, CustomStringConvertible {
-  /// An OpenCL GPU if there is one, or else `cpu`, or, where that needs OpenBLAS and has none,
+  /// An OpenCL GPU if there is one that passes a check, or else `cpu`, or, where that needs OpenBLAS and has none,
   /// what other device OpenCL has.
   case automatic
   /// Plain loops in Double: what the others are compared with, and slow.

@@ -27,7 +27,7 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   /// Whether the driver says that its memory is the host's, as that of a GPU beside the processor's cores is.
   var isUnified = false
   /// Whether its memory is the host's.
-  var sharesMemory: Bool { kind == .cpu || isSoftware || isUnified }
+  package var sharesMemory: Bool { kind == .cpu || isSoftware || isUnified }
 
   public var identifier: String { "opencl:\(platform):\(device)" }
   /// The kernels that are made for it. Mesa's rusticl compiles for its processor device, llvmpipe, as for a GPU: the CPU
@@ -36,6 +36,9 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
 
   /// Whether Mesa runs it: `rusticl`, or `Clover` before that.
   private var isMesa: Bool { ["rusticl", "clover"].contains { platformName.lowercased().contains($0) } }
+
+  /// Whether its driver is its vendor's.
+  package var isVendors: Bool { !isMesa && !isPoCL }
 
   /// Work-groups that a launch may have along its second axis, and its third.
   var mostGroups: Int { vendor.lowercased().contains("nvidia") ? 65_535 : .max }

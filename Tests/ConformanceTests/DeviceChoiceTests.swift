@@ -1,3 +1,4 @@
+import CPUBackend
 import CinchBackend
 import CinchCore
 import Foundation
@@ -44,21 +45,25 @@ import Testing
     var description: String { "The driver is\nout of order." }
   }
 
-  private func device(_ index: Int, _ kind: OpenCLDevice.Kind) -> OpenCLDevice {
-    OpenCLDevice(
-      platform: 0, device: index, name: "\(kind.rawValue)-\(index)", vendor: "", platformName: "", driver: "",
-      version: "",
-      kind: kind, computeUnits: 1, globalMemory: 1, largestBuffer: 1)
+  private func device(
+    _ index: Int, _ kind: OpenCLDevice.Kind, platform: String = "", isUnified: Bool = false
+  ) -> OpenCLDevice {
+    var device = OpenCLDevice(
+      platform: 0, device: index, name: "\(kind.rawValue)-\(index)", vendor: "", platformName: platform, driver: "",
+      version: "", kind: kind, computeUnits: 1, globalMemory: 1, largestBuffer: 1)
+    device.isUnified = isUnified
+    return device
   }
 
-  /// What `auto` takes where OpenCL lists these devices, of which `broken` do not open.
+  /// What `auto` takes where OpenCL lists these devices, of which `broken` do not open, and others have faults.
   private func choice(
-    _ devices: [OpenCLDevice], broken: [Int] = [], hasCPU: Bool = true
+    _ devices: [OpenCLDevice], broken: [Int] = [], faults: [Int: SaboteurBackend.Fault] = [:], hasCPU: Bool = true
   ) -> AutomaticDevice.Choice {
     AutomaticDevice(
       devices: { devices },
       openOpenCL: {
         if broken.contains($0.device) { throw Broken() }
+        if let fault = faults[$0.device] { return SaboteurBackend(fault) }
         return ReferenceBackend()
       },
       openCPU: {
@@ -85,6 +90,42 @@ import Testing
     let choice = choice([device(0, .gpu), device(1, .cpu)], broken: [0])
     #expect(choice.device == .cpu)
     #expect(choice.note == "auto: the GPU gpu-0 does not open (The driver is out of order); took cpu")
+  }
+
+  /// A driver may open and fail at its first kernel, or add up wrongly.
+  @Test func aGPUThatFailsIsPassedOver() {
+    let gpus = [device(0, .gpu), device(1, .gpu)]
+    let wrong = choice(gpus, faults: [0: .wrongValue])
+    #expect(wrong.device == .opencl(platform: 0, device: 1))
+    #expect(
+      wrong.note
+        == "auto: the GPU gpu-0 fails a check (Sums of small numbers come out wrong: update its driver); took the "
+        + "OpenCL GPU gpu-1")
+    let none = choice(gpus, broken: [1], faults: [0: .refusal])
+    #expect(
+      none.device == .cpu && none.note.hasPrefix("auto: the GPU gpu-0 fails a check (sabotage); the GPU gpu-1 does"))
+    #expect(choice(gpus, faults: [0: .notANumber]).device == .opencl(platform: 0, device: 1))
+    let processors = choice([device(0, .cpu), device(1, .accelerator)], faults: [0: .poison], hasCPU: false)
+    #expect(processors.device == .opencl(platform: 0, device: 1))
+  }
+
+  /// It leaves nothing for who times kernels, and takes what every training does.
+  @Test(arguments: KernelFamily.allCases) func theCheckIsPassedHere(family: KernelFamily) throws {
+    let backend = try OpenCLBackend(platform: 0, device: 0, family: family, profiling: true)
+    try AutomaticDevice.check(backend)
+    #expect(backend.launchesToTake == 0 && backend.programs.count == 1)
+    try AutomaticDevice.check(CPUBackend())
+  }
+
+  /// `opencl` takes the first all the same.
+  @Test func autoPrefersMemoryOfItsOwnAndVendorsDrivers() {
+    let gpus = [
+      device(0, .gpu, platform: "Intel(R) OpenCL Graphics", isUnified: true), device(1, .gpu, platform: "rusticl"),
+      device(2, .gpu, platform: "Portable Computing Language"), device(3, .gpu, platform: "NVIDIA CUDA"),
+      device(4, .gpu, platform: "rusticl", isUnified: true), device(5, .gpu, platform: "NVIDIA CUDA"), device(6, .cpu),
+    ]
+    #expect(gpus.gpus.map(\.device) == [3, 5, 1, 2, 0, 4])
+    #expect(choice(gpus).device == .opencl(platform: 0, device: 3) && gpus.ranked.first?.device == 0)
   }
 
   /// By a rule and not by a race: no clock decides.
