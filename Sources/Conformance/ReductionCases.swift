@@ -74,7 +74,8 @@ struct MatrixSumCase: OpCase {
     let sizes = CaseData.sizes
     let shapes: [Shape] =
       sizes.indices.map { [sizes[$0], sizes[(8 * $0 + 5) % sizes.count]] }
-      + CaseData.ragged + [[1, 784], [1, 40_001], [3, 9_001], [1000, 1], [1000, 3], [5003, 1], [4999, 7], [128, 196]]
+      + CaseData.ragged
+      + [[1, 784], [1, 40_001], [3, 9_001], [1000, 1], [1000, 3], [5003, 1], [4999, 7], [128, 196]]
     let sums = shapes.map { MatrixSumCase(kind: .columnSums(scale: 1 / Double($0.rows)), shape: $0) }
     let added = shapes.filter { $0.columns % 3 != 1 }.map {
       MatrixSumCase(kind: .columnSums(scale: 0.3, accumulate: true), shape: $0)
