@@ -37,12 +37,14 @@ extension RunFolder {
       throw CinchError.badData("'\(path)' is not a checkpoint of Cinch: start a new run.")
     }
     try RunIdentity.require(RunIdentity(file.metadata), of: path, in: config)
-    let state: TrainingState
+    var state: TrainingState
     do { state = try JSONCoding.decoder.decode(TrainingState.self, from: Data(text.utf8)) } catch let error
       as DecodingError
     {
       throw CinchError.badData("'\(path)' is damaged: \(JSONCoding.explain(error)); start a new run.")
     }
+    // Of a stack the layers have it.
+    if let layers = state.layers { state.history = TrainingState.history(of: layers) }
     var arenas: [String: Checkpoint.Arena] = [:]
     for entry in file.entries {
       switch entry.storage {

@@ -32,6 +32,11 @@ import Testing
     #expect(history[0].hasPrefix("epoch,layer,loss,") && history.count == 4 && history[3].hasPrefix("3,2,"))
     let info = try await sandbox.run(line: "info stack").output
     #expect(info.contains("2 epochs, seed 0;") && info.contains("1 epoch, seed 0, layer by layer"), "\(info)")
+    #expect(info.contains("\nlast         loss ") && info.contains(", of layer 2\n"), "\(info)")
+    let last = try #require(try await sandbox.run(line: "info stack --json").object()["last"] as? [String: Any])
+    #expect(last["epoch"] as? Int == 3 && last["layer"] as? Int == 2)
+    let compared = try await sandbox.run(line: "info stack stack").lines
+    #expect(compared.contains { $0.hasPrefix("last loss") && !$0.contains("–") }, "\(compared)")
     for line in ["encode stack -o codes.npy", "reconstruct stack -o x.npy", "eval stack", "info stack"] {
       let outcome = try await sandbox.run(line: line)
       #expect(outcome.status == 0, "\(line): \(outcome.errors)")

@@ -216,6 +216,8 @@ import Testing
       var damaged = checkpoint
       damage(&damaged.state)
       #expect(throws: CinchError.contradictoryCheckpoint) { _ = try trainer(from: damaged) }
+      // Who only looks at the file sees as many epochs.
+      #expect(TrainingState.history(of: damaged.state.layers ?? []).map(\.layer) == [1, 2])
     }
   }
 

@@ -33,6 +33,8 @@ struct InfoCommand: ParsableCommand {
   /// Metrics by name, as the lines of training have them.
   private struct Last: Encodable {
     var epoch: Int
+    /// Of a stack: which of its layers the epoch trained, counted from 1.
+    var layer: Int?
     var loss: Double
     var metrics: [String: Double]
     var validationMetrics: [String: Double]?
@@ -42,6 +44,7 @@ struct InfoCommand: ParsableCommand {
 
     init(_ last: Epoch) {
       epoch = last.number
+      layer = last.layer
       loss = last.loss
       metrics = last.metrics.byName
       validationMetrics = last.validationMetrics?.byName
@@ -138,7 +141,8 @@ struct InfoCommand: ParsableCommand {
         ?? "of \(recipe.epochs), nobody knows how many: \(RunFolder.File.checkpoint.rawValue) is missing")
     if let last = state?.history.last {
       let held = last.validationMetrics.map { ", validation \($0.headlineValue)" } ?? ""
-      facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held)
+      let layer = last.layer.map { ", of layer \($0)" } ?? ""
+      facts.add("last", "loss \(NumberText.short(last.loss)), \(last.metrics.headline)" + held + layer)
     }
     facts.add("warning", config.code?.warning)
     for provenance in config.provenance ?? [] {

@@ -47,22 +47,12 @@ final class StackRun<B: Backend>: TrainingRun {
     state.layers = layers
     state.epoch = layers.reduce(0) { $0 + $1.epoch }
     state.step = layers.reduce(0) { $0 + $1.step }
-    state.history = layers.enumerated().flatMap { index, layer in
-      let before = layers[..<index].reduce(0) { $0 + $1.epoch }
-      return layer.history.map { stacked($0, layer: index, after: before) }
-    }
+    state.history = TrainingState.history(of: layers)
     // Each layer has its own, which are not to be compared.
     state.bestValidation = nil
     state.bestEpoch = nil
     state.ended = ended
     return state
-  }
-
-  private func stacked(_ epoch: Epoch, layer: Int, after before: Int) -> Epoch {
-    var epoch = epoch
-    epoch.number += before
-    epoch.layer = layer + 1
-    return epoch
   }
 
   private var finishedEpochs: Int { finished.reduce(0) { $0 + $1.epoch } }
@@ -80,7 +70,7 @@ final class StackRun<B: Backend>: TrainingRun {
       case .interrupted: return .interrupted
       case .finished(let epoch):
         try keepModule()
-        return .finished(stacked(epoch, layer: layer, after: finishedEpochs))
+        return .finished(epoch.stacked(layer: layer, after: finishedEpochs))
       case .complete:
         try keepModule()
         if layer == modules.count - 1 { ended = .epochs } else { try beginNextLayer() }
@@ -138,7 +128,7 @@ final class StackRun<B: Backend>: TrainingRun {
     var arenas = own.nested(in: "layer")
     arenas["parameters"] = try backend.read(network.parameters)
     var state = state
-    // The layers' states have it.
+    // The layers' states have it, and whoever reads the file takes it from there.
     state.history = []
     return (state, arenas)
   }

@@ -22,3 +22,31 @@ public struct TrainingState: Sendable, Hashable, Codable {
 
   public init() {}
 }
+
+extension TrainingState {
+  /// The epochs of a stack's layers, counted over all of them.
+  package static func history(of layers: [TrainingState]) -> [Epoch] {
+    var before = 0
+    var epochs: [Epoch] = []
+    for (layer, state) in layers.enumerated() {
+      epochs += state.history.map { $0.stacked(layer: layer, after: before) }
+      // The sum of a damaged file's counters need not fit an Int; whoever goes on from one checks them.
+      before = before &+ state.epoch
+    }
+    return epochs
+  }
+}
+
+extension Epoch {
+  /// As an epoch of a stack.
+  ///
+  /// - Parameters:
+  ///   - layer: whose it is, counted from 0.
+  ///   - before: how many epochs the layers below had.
+  func stacked(layer: Int, after before: Int) -> Epoch {
+    var epoch = self
+    epoch.number = number &+ before
+    epoch.layer = layer + 1
+    return epoch
+  }
+}
