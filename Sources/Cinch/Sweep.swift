@@ -55,9 +55,11 @@ public final class Sweep: Sendable {
 
     public enum State: String, Sendable { case waiting, stopped, ended, failed }
 
-    /// What early stopping goes by, of the held-out samples or else of the training samples: less is better.
+    /// What early stopping goes by, of the held-out samples or else of the training samples: less is better. Nil of a run
+    /// that has not ended, or has had no epoch.
     public var score: Double? {
-      guard state == .ended, let epoch else { return nil }
+      // A stack's last epoch is of one layer alone.
+      guard state == .ended, let epoch, epoch.layer == nil else { return nil }
       return entry.recipe.monitored(epoch.validationMetrics ?? epoch.metrics)
     }
   }
@@ -91,7 +93,7 @@ public final class Sweep: Sendable {
   ///   - path: nil takes `runs/YYYY-MM-DD-RECIPE-sweep`.
   ///   - device: where they train.
   /// - Throws: `CinchError.usage` where there are no entries, more than `most`, or two of the same settings, where a recipe
-  ///   makes no model, or the folder holds something already; `.badData` where held-out samples have other features;
+  ///   makes no model, or a stack, or the folder holds something already; `.badData` where held-out samples have other features;
   ///   `.inputOutput`; and what `Run.create` throws, where none of the runs can be trained, or the first for want of the
   ///   device or its memory. Whether samples go with the settings of a later run shows when it begins.
   public static func create(
@@ -108,6 +110,11 @@ public final class Sweep: Sendable {
     let heldOut = try validation?.loaded(as: data.samples.schema)
     try heldOut?.samples.requireFeatures(of: data.samples)
     for entry in entries {
+      guard entry.recipe.training.pretraining == nil else {
+        throw CinchError.usage(
+          "Runs of '\(entry.recipe.name)' do not compare, for its layers are trained one by one and each has a loss of its "
+            + "own: sweep a recipe whose layers are trained together, and train each stack by itself.")
+      }
       do {
         try entry.recipe.validate()
         try entry.recipe.requireHeldOut(heldOut != nil || entry.recipe.validationSplit > 0)
@@ -240,9 +247,10 @@ extension [Sweep.Result] {
   /// training samples that are corrupted otherwise.
   public var areComparable: Bool { Set(lazy.filter { $0.score != nil }.map(\.scale)).count <= 1 }
 
-  /// The runs that have ended, the best first; in their own order where they are not comparable.
+  /// The runs that have ended, the best first, and those without a score last; in their own order where they are not
+  /// comparable.
   public var ranked: [Sweep.Result] {
-    let ended = filter { $0.score != nil }
+    let ended = filter { $0.state == .ended }
     guard areComparable else { return ended }
     // Of equal ones the first: sorting alone would not keep their order.
     return ended.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }.map(\.element)

@@ -62,6 +62,16 @@ import Testing
     }
   }
 
+  /// Runs without an epoch have come to their end, but have no score.
+  @Test func runsWithoutAnEpochHaveEnded() async throws {
+    let sandbox = try sandbox()
+    let line = "sweep deep --data data.csv --layers 16,3 --grid lr=1,2 --epochs 0 --device cpu --out s"
+    let outcome = try await sandbox.run(line: line)
+    #expect(outcome.status == 0 && !outcome.errors.contains("nan"), "\(outcome.errors)")
+    let rows = outcome.lines.filter { $0.hasPrefix("lr=") }
+    #expect(rows.count == 2 && rows.allSatisfy { $0.contains(" ended ") }, "\(outcome.output)")
+  }
+
   /// Its runs would not compare.
   @Test func changedDataAreRefused() async throws {
     let sandbox = try sandbox()

@@ -221,6 +221,30 @@ import Testing
     #expect([results[1]].ranked.count == 1)
   }
 
+  /// A run without an epoch has ended, and comes behind those that have a score.
+  @Test func runsWithoutAScoreAreLast() throws {
+    let folder = Folder()
+    let entries = [try Self.entry(lr: 0.01, epochs: 0), try Self.entry(lr: 0.02)]
+    let sweep = try Sweep.create(entries, data: try Self.data(), in: folder.path, on: .reference)
+    #expect(try sweep.train())
+    let results = try sweep.results
+    #expect(results.map(\.state) == [.ended, .ended] && results[0].score == nil && results[1].score != nil)
+    #expect(results.areComparable && results.ranked.map(\.path) == [sweep.paths[1], sweep.paths[0]])
+  }
+
+  /// A stack's last epoch is of one layer, as sweeps that were begun before stacks were refused may have it.
+  @Test func aStackHasNoScore() throws {
+    let (folder, run) = (Folder(), Folder())
+    let sweep = try Sweep.create([try Self.entry(lr: 0.01)], data: try Self.data(), in: folder.path, on: .reference)
+    try sweep.train()
+    var epoch = try #require(try sweep.results[0].epoch)
+    epoch.layer = 2
+    let stack = try Recipe.stack(layers: [16, 8, 4], of: [.denoising()])
+    let result = Sweep.Result(
+      entry: Sweep.Entry(settings: [], recipe: stack), path: run.path, state: .ended, epoch: epoch)
+    #expect(result.score == nil && [result].ranked.count == 1)
+  }
+
   /// Without early stopping a run keeps its last weights, whichever were best of the samples held out.
   @Test func scoresAreOfTheWeightsThatARunHas() throws {
     for patience in [nil, 6] as [Int?] {
@@ -288,6 +312,10 @@ import Testing
     refused("the same settings", 64) { _ = try Sweep.create([entry, entry], data: data, in: folder.path) }
     refused("cannot be trained", 64) {
       _ = try Sweep.create([entry, try Self.entry(lr: -1)], data: data, in: folder.path)
+    }
+    let stack = try Recipe.stack(layers: [16, 8, 4], of: [.denoising()])
+    refused("trained one by one", 64) {
+      _ = try Sweep.create([entry, Sweep.Entry(settings: [], recipe: stack)], data: data, in: folder.path)
     }
     refused("pass held-out samples of as many", 65) {
       _ = try Sweep.create(

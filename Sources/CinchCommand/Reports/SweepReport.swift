@@ -42,7 +42,7 @@ struct SweepReport {
       clear()
       Diagnostics.logger(quiet: style == .quiet).warning("no picture of \(sweep.entries[index].name): \(error.typed)")
     case .run: break
-    case .ended(let index, _): try line(index, "\(NumberText.short(try sweep.results[index].score ?? .nan))")
+    case .ended(let index, _): try line(index, try sweep.results[index].score.map { NumberText.short($0) } ?? "-")
     case .failed(let index, let error):
       clear()
       Diagnostics.logger(quiet: style == .quiet).warning("\(sweep.entries[index].name): \(error.typed)")
