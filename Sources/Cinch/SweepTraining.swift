@@ -51,7 +51,12 @@ extension Sweep {
         }
       }
     }
-    if let error = work.error { throw error }
+    // The end of a run wrote of the others as they were then, and those that were stopped have come further.
+    if let error = work.error {
+      try? writeTable()
+      throw error
+    }
+    try writeTable()
     return try results.allSatisfy { $0.state == .ended || $0.state == .failed }
   }
 

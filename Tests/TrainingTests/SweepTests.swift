@@ -31,6 +31,17 @@ import Testing
     try sweep.paths.map { try Data(contentsOf: URL(fileURLWithPath: $0 + "/model.safetensors")) }
   }
 
+  /// Its table says of every run what the run's folder says.
+  private func requireTable(of sweep: Sweep) throws {
+    let text = try String(contentsOfFile: sweep.folder.path + "/sweep.csv", encoding: .utf8)
+    let rows = text.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+    let state = try #require(rows[0].firstIndex(of: "state"))
+    let epoch = try #require(rows[0].firstIndex(of: "epoch"))
+    let results = try sweep.results
+    #expect(rows.dropFirst().map { String($0[state]) } == results.map(\.state.rawValue))
+    #expect(rows.dropFirst().map { String($0[epoch]) } == results.map { $0.epoch.map { "\($0.number)" } ?? "" })
+  }
+
   private func refused(_ part: String, _ code: Int32, _ body: () throws -> Void) {
     let error = #expect(throws: CinchError.self) { try body() }
     let text = error?.description ?? ""
@@ -76,6 +87,7 @@ import Testing
         return epochs < 5
       }
       #expect(!isComplete && epochs >= 5)
+      try requireTable(of: sweep)
       refused("is in use by", 69) { _ = try Sweep.resume(stopped.path) }
     }
     let sweep = try Sweep.resume(stopped.path, data: try Self.data())
@@ -205,6 +217,7 @@ import Testing
       }
     }
     #expect(try sweep.results.map(\.state) == [.stopped, .waiting])
+    try requireTable(of: sweep)
     #expect(try sweep.train() && sweep.results.allSatisfy { $0.state == .ended })
   }
 
