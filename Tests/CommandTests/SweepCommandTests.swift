@@ -62,6 +62,15 @@ import Testing
     }
   }
 
+  /// A heading holds for every row.
+  @Test(arguments: [("0", "training"), ("0.2,0.25", "held out"), ("0,0.2", "score"), ("0.2,0", "score")])
+  func scoresAreCalledWhatTheyAre(splits: String, heading: String) async throws {
+    let sandbox = try sandbox()
+    let line = "sweep linear --data data.csv --grid validation-split=\(splits) --epochs 1 --device cpu --out s"
+    let outcome = try await sandbox.run(line: line)
+    #expect(outcome.status == 0 && outcome.lines.first?.contains("  \(heading)  ") == true, "\(outcome.output)")
+  }
+
   /// Runs without an epoch have come to their end, but have no score.
   @Test func runsWithoutAnEpochHaveEnded() async throws {
     let sandbox = try sandbox()

@@ -78,6 +78,12 @@ struct SweepReport {
     ])
   }
 
+  /// Which samples all scores are of; what they are where that is not the same.
+  private func heading(of results: [Sweep.Result]) -> String {
+    let areHeldOut = Set(results.filter { $0.score != nil }.map { $0.epoch?.validationMetrics != nil })
+    return areHeldOut == [true] ? "held out" : areHeldOut == [false] ? "training" : "score"
+  }
+
   /// The runs, the best first.
   ///
   /// - Parameter report: where the comparison was written; nil where it was not.
@@ -95,9 +101,8 @@ struct SweepReport {
           "runs": .array((ranked + failed).map { record($0, event: nil) }),
         ]).description)
     } else {
-      let isHeldOut = ranked.first?.epoch?.validationMetrics != nil
       let table = Table([
-        .text("run", width: width), .number(isHeldOut ? "held out" : "training", width: 10),
+        .text("run", width: width), .number(heading(of: ranked), width: 10),
         .number("epoch", width: 6), .text("folder", width: 6),
       ])
       try Output.result(table.header)
