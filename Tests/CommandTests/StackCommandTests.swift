@@ -90,6 +90,32 @@ import Testing
     #expect(try sandbox.bytes("half/model.safetensors") == sandbox.bytes("tuned/model.safetensors"))
   }
 
+  /// Of a stack's recipe what layers have in common is replaced; what each has of its own is not, and is never ignored.
+  @Test func optionsReachTheLayersOrAreRefused() async throws {
+    let sandbox = try Sandbox()
+    try writeFlowers(sandbox)
+    try await sandbox.run(line: "\(pretrain) --epochs 1")
+    let again = "--recipe stack/config.json --data flowers.csv --label-column 9 --device reference --out again"
+    for option in [
+      "--lr 0.5", "--optimizer sgd", "--momentum 0.5", "--history-size 3", "--loss sse", "--sigma 1", "--tied",
+      "--no-tied", "--weight-decay 0", "--rho 0.1", "--beta 0", "--sparsity-momentum 0", "--beta-warm-up 0", "--l1 0",
+      "--contraction 0", "--cd 2", "--no-persistent", "--visible gaussian", "--corruption masking",
+      "--corruption-level 0",
+    ] {
+      let outcome = try await sandbox.run(line: "train \(again) \(option)")
+      let words = "\(option.split(separator: " ")[0]) does not reach the layers of 'stacked-autoencoder'"
+      #expect(outcome.refused(64) && outcome.errors.contains(words), "\(option): \(outcome.errors)")
+    }
+    let sweep = try await sandbox.run(line: "sweep \(again) --grid lr=0.1,0.5")
+    #expect(sweep.refused(64) && sweep.errors.contains("--lr does not reach"), "\(sweep.errors)")
+    let seeds = try await sandbox.run(line: "sweep \(again) --grid seed=1,2")
+    #expect(seeds.refused(64) && seeds.errors.contains("trained one by one"), "\(seeds.errors)")
+    let other = try await sandbox.run(line: "train \(again) --batch-size 8 --clip 1 --seed 3")
+    #expect(other.status == 0, "\(other.errors)")
+    let info = try await sandbox.run(line: "info again").output
+    #expect(info.contains("batch 8") && info.contains("seed 3, layer by layer"), "\(info)")
+  }
+
   /// Labels from files beside the samples: text, with names, and the run's own data.
   @Test func labelsComeFromFiles() async throws {
     let sandbox = try Sandbox()

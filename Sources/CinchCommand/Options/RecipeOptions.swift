@@ -300,6 +300,12 @@ extension RecipeOptions {
     "--layers", "--components", "--loss", "--tied", "--no-tied", "--seed", "--validation-split",
   ]
 
+  /// What may be given with a stack from a file: what its layers have in common. All else they have of their own.
+  private static let ofStacks: Set<String> = [
+    "--layers", "--components", "--activation", "--code-activation", "--output-activation", "--schedule", "--warm-up",
+    "--clip", "--batch-size", "--seed", "--validation-split", "--patience",
+  ]
+
   /// Whether `--layers` spells layers out, not numbers of units.
   var layersAreText: Bool { layers.map(LayerText.namesLayers) ?? false }
 
@@ -333,6 +339,11 @@ extension RecipeOptions {
     if base.closedForm != nil, let option = overrides.given().first(where: { !Self.ofClosedForms.contains($0) }) {
       throw CinchError.usage(
         "\(option) means nothing to '\(base.name)', which is solved in closed form: leave it out, or train linear.")
+    }
+    if base.training.pretraining != nil, let option = overrides.given().first(where: { !Self.ofStacks.contains($0) }) {
+      throw CinchError.usage(
+        "\(option) does not reach the layers of '\(base.name)', each of which is trained by itself with settings of its own: "
+          + "train them with it by 'cinch pretrain', or change the file.")
     }
     try overrides.apply(to: &recipe)
     return recipe
