@@ -3,6 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import CinchCommand
+
 /// `cinch sweep`.
 @Suite struct SweepCommandTests {
   private func sandbox() throws -> Sandbox {
@@ -59,6 +61,102 @@ import Testing
     try await sandbox.run(line: "sweep --resume stopped --quiet")
     for run in ["1-seed=1", "2-seed=2", "3-seed=3"] {
       #expect(try sandbox.bytes("whole/\(run)/model.safetensors") == sandbox.bytes("stopped/\(run)/model.safetensors"))
+    }
+  }
+
+  /// Options that hold for every run, and a setting of a grid beside them.
+  static let settings: [(String, String)] = [
+    ("deep", "layers=16,5"),
+    ("pca", "components=3"),
+    ("deep", "activation=tanh"),
+    ("deep --layers 16,8,4", "code-activation=tanh"),
+    ("deep --loss sse", "output-activation=linear"),
+    ("deep", "loss=sse"),
+    ("deep --loss gaussian --output-activation linear", "sigma=0.5"),
+    ("deep --lr 0.01", "optimizer=lbfgs"),
+    ("deep --layers 16,4", "lr=0.5"),
+    ("deep --optimizer momentum", "momentum=0.5"),
+    ("deep --optimizer lbfgs", "history-size=3"),
+    ("deep", "schedule=cosine"),
+    ("deep", "warm-up=1"),
+    ("deep", "clip=2"),
+    ("deep", "batch-size=7"),
+    ("deep", "seed=3"),
+    ("deep", "weight-decay=0.1"),
+    ("sparse --beta 0", "rho=0.2"),
+    ("sparse", "rho=0.2"),
+    ("sparse", "beta=2"),
+    ("deep --sparsity-momentum 0.5 --activation sigmoid", "rho=0.1"),
+    ("sparse", "sparsity-momentum=0.5"),
+    ("vae", "beta-warm-up=5"),
+    ("deep", "l1=0.1"),
+    ("contractive", "contraction=0.2"),
+    ("rbm", "cd=2"),
+    ("rbm", "persistent=yes"),
+    ("rbm --lr 0.01 --scale standard", "visible=gaussian"),
+    ("rbm --lr 0.02", "visible=bernoulli"),
+    ("deep --corruption-level 0.1", "corruption=gaussian"),
+    ("denoising", "corruption-level=0.1"),
+    ("undercomplete", "tied=yes"),
+    ("undercomplete --tied", "code-activation=linear"),
+    ("deep", "validation-split=0.25"),
+    ("deep --validation-split 0.25", "patience=2"),
+    ("undercomplete --layers 16,8,4", "code-activation=linear"),
+    ("deep --momentum 0.5", "optimizer=nesterov"),
+  ]
+
+  /// A run is what `train` makes of the same words, whichever of them are a grid's.
+  @Test(arguments: settings) func aRunIsWhatTrainMakes(common: String, setting: String) async throws {
+    let sandbox = try sandbox()
+    let parts = setting.split(separator: "=").map(String.init)
+    let option = parts[1] == "yes" ? "--\(parts[0])" : "--\(parts[0]) \(parts[1])"
+    let epochs = parts[0] == "components" ? "" : " --epochs 0"
+    let shared = "\(common) --data data.csv --device reference --quiet" + epochs
+    let trained = try await sandbox.run(line: "train \(shared) \(option) --out alone")
+    try #require(trained.status == 0, "\(trained.errors)")
+    let swept = try await sandbox.run(line: "sweep \(shared) --grid \(setting) --out s")
+    try #require(swept.status == 0, "\(swept.errors)")
+    let path = "s/1-\(setting.replacing(",", with: "-"))"
+    let (alone, run) = (try RunFolder(sandbox.path("alone")).config(), try RunFolder(sandbox.path(path)).config())
+    #expect(run.recipe == alone.recipe && run.scaling?.kind == alone.scaling?.kind)
+  }
+
+  @Test func everySettingIsTried() {
+    let names = Self.settings.map { String($0.1.split(separator: "=")[0]) }
+    #expect(Set(names) == Set(Grid.optionNames))
+  }
+
+  /// What a loss or a scaling makes of a table with texts.
+  @Test func tablesAreWhatTrainMakesOfThem() async throws {
+    let sandbox = try sandbox()
+    let birds = ["Biscoe,30,m", "Dream,35,f", "Torgersen,40,m", "Biscoe,32,f", "Dream,37,m", "Torgersen,42,f"]
+    let rows = (0..<60).map { birds[$0 % birds.count] }
+    try sandbox.write((["island,length,sex"] + rows).joined(separator: "\n") + "\n", to: "birds.csv")
+    let shared = "deep --data birds.csv --device reference --epochs 1 --quiet"
+    let trained = try await sandbox.run(line: "train \(shared) --loss sse --scale minmax --out alone")
+    #expect(trained.status == 0, "\(trained.errors)")
+    let swept = try await sandbox.run(line: "sweep \(shared) --grid loss=sse,mse --grid scale=minmax --out s")
+    #expect(swept.status == 0, "\(swept.errors)")
+    let alone = try RunFolder(sandbox.path("alone")).config()
+    let run = try RunFolder(sandbox.path("s/1-loss=sse-scale=minmax")).config()
+    #expect(run.recipe == alone.recipe && run.scaling?.kind == alone.scaling?.kind)
+    let unscaled = try await sandbox.run(line: "train \(shared) --scale none --out other")
+    let none = try await sandbox.run(line: "sweep \(shared) --grid scale=none --out other")
+    for outcome in [unscaled, none] {
+      #expect(outcome.refused(65) && outcome.errors.contains("[0, 1]"), "\(outcome.errors)")
+    }
+  }
+
+  /// A file's input that gives way to the data's is told once, and its settings to those of the grid.
+  @Test func aFilesRecipeIsSwept() async throws {
+    let sandbox = try sandbox()
+    try sandbox.write(#"{"layers": [8, 4], "optimizer": {"rule": "adam", "learning_rate": 0.1}}"#, to: "r.json")
+    let shared = "--recipe r.json --data data.csv --lr 0.01 --epochs 1 --device cpu"
+    let outcome = try await sandbox.run(line: "sweep \(shared) --grid optimizer=adam,lbfgs --out s")
+    #expect(outcome.status == 0 && outcome.errors.split(separator: "gives way").count == 2, "\(outcome.errors)")
+    for run in ["s/1-optimizer=adam", "s/2-optimizer=lbfgs"] {
+      let recipe = try RunFolder(sandbox.path(run)).config().recipe
+      #expect(recipe.optimizer.learningRate == 0.01 && recipe.input == 16)
     }
   }
 
@@ -119,6 +217,11 @@ import Testing
     ("sweep sparse --data data.csv --grid code=1,2 --grid layers=16,4;16,5", "how wide the code is"),
     ("sweep pca --data data.csv --grid components=1,2 --grid code=1,2", "how wide the code is"),
     ("sweep sparse --data data.csv --grid lr=1 --lr 2", "leave one of them out"),
+    ("sweep pca --data data.csv --components 3 --grid code=1,2", "both say how wide the code is"),
+    ("sweep pca --data data.csv --layers 16,3 --grid components=1,2", "Give --components or --layers, not both"),
+    ("sweep deep --data data.csv --validation data.csv --grid validation-split=0.1", "each says what is held out"),
+    ("sweep deep --data data.csv --zca-epsilon 0.2 --grid scale=none", "belongs to whitening"),
+    ("sweep deep --data data.csv --momentum 0.5 --grid optimizer=momentum,adam", "means nothing to adam"),
     ("sweep sparse --data data.csv --grid lr=x", "'x' is invalid"),
     ("sweep sparse --data data.csv --grid loss=mse,foo", "one of the following: sse, mse"),
     ("sweep sparse --data data.csv --grid code=0", "no number of 1 or more"),

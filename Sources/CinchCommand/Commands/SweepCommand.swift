@@ -107,7 +107,7 @@ struct SweepCommand: ParsableCommand {
     guard name == nil || file == nil else {
       throw CinchError.usage("Give a recipe's name or --recipe FILE.json, not both.")
     }
-    guard var recipe = try name.map(Recipe.named) ?? file.map(Recipe.load) else {
+    guard let recipe = try name.map(Recipe.named) ?? file.map(Recipe.load) else {
       throw CinchError.usage(
         "No recipe is named: choose one of \(Recipe.all.map(\.name).joined(separator: ", ")), "
           + "or give --recipe FILE.json or --resume SWEEP.")
@@ -122,15 +122,22 @@ struct SweepCommand: ParsableCommand {
       throw CinchError.usage(
         "Epochs mean nothing to '\(recipe.name)', which is solved in closed form: leave them out, or train linear.")
     }
-    recipe.epochs = epochs ?? recipe.epochs
+    guard recipeOptions.components == nil || !grid.axes.contains(where: { $0.name == "code" }) else {
+      throw CinchError.usage("--components and --grid code=… both say how wide the code is: leave one of them out.")
+    }
     let source = try dataOptions.source(default: "fashion-mnist")
-    let validation = try heldOutOptions.validation(dataOptions, recipeOptions)
-    let zcaEpsilon = try heldOutOptions.epsilon
+    let runs = try grid.combinations.map {
+      try Grid.Combination($0, with: recipeOptions, epochs: epochs, scale: heldOutOptions.scale)
+    }
+    var (validation, zcaEpsilon): (DataSource?, Double) = (nil, Whitening.usualEpsilon)
+    for run in runs {
+      var heldOut = heldOutOptions
+      heldOut.scale = run.scale
+      (validation, zcaEpsilon) = (try heldOut.validation(dataOptions, run.options), try heldOut.epsilon)
+    }
     let data = try LoadReport.observing(quiet: quiet) { try source.loaded() }
-    let base = try recipeOptions.begin(
-      recipe, isFromFile: file != nil, with: data.samples, scale: heldOutOptions.scale)
-    let entries = try grid.combinations.map {
-      try Grid.apply($0, to: base.recipe, with: data.samples, scale: base.scale)
+    let entries = try runs.enumerated().map { index, run in
+      try run.entry(of: recipe, isFromFile: file != nil, with: data.samples, isFirst: index == 0)
     }
     return try Sweep.create(
       entries, data: data, validation: validation, zcaEpsilon: zcaEpsilon, in: out,

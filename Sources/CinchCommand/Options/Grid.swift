@@ -87,53 +87,81 @@ struct Grid {
   /// Options that are switched on or off.
   private static let switches: Set<String> = ["tied", "persistent"]
 
-  /// A recipe with a combination's settings, and how its samples are scaled.
-  ///
-  /// - Parameters:
-  ///   - base: fitted to the data.
-  ///   - data: what it is to be trained on.
-  ///   - scale: where the combination says nothing.
-  /// - Throws: `CinchError.usage` where a value means nothing.
-  static func apply(
-    _ settings: [Sweep.Entry.Setting], to base: Recipe, with data: Dataset, scale: Scaling.Kind
-  ) throws -> Sweep.Entry {
-    var words: [String] = []
-    var (recipe, scaling) = (base, scale)
-    for setting in settings {
-      func number() throws -> Int {
-        guard let number = Int(setting.value), number > 0 else {
-          throw CinchError.usage(
-            "--grid \(setting.name)=\(setting.value) is no number of 1 or more: give whole numbers.")
-        }
-        return number
-      }
-      switch setting.name {
-      case "code": recipe = try recipe.giving(codeUnits: try number())
-      case "epochs": recipe.epochs = try number()
-      case "scale":
-        guard let kind = Scaling.Kind(rawValue: setting.value) else {
-          throw CinchError.usage(
-            "--grid scale=\(setting.value) is none of \(Scaling.Kind.allCases.map(\.rawValue).joined(separator: ", "))."
-          )
-        }
-        scaling = kind
-      case let name where switches.contains(name):
-        guard ["yes", "no"].contains(setting.value) else {
-          throw CinchError.usage("--grid \(name)=\(setting.value) is neither yes nor no: give yes,no.")
-        }
-        words.append(setting.value == "yes" ? "--\(name)" : "--no-\(name)")
-      default: words += ["--\(setting.name)", setting.value]
-      }
-    }
+  /// What `cinch train` would be given for one run: a combination's settings, and what holds for every run.
+  struct Combination {
+    let settings: [Sweep.Entry.Setting]
     let options: RecipeOptions
-    do { options = try RecipeOptions.parse(words) } catch {
-      throw CinchError.usage(
-        "--grid has a value that its setting does not take (\(CinchCommand.joined(RecipeOptions.message(for: error)).lowercasedFirst)): "
-          + "give others."
-      )
+    let scale: Scaling.Kind?
+    private let epochs: Int?
+    private let codeUnits: Int?
+
+    /// - Parameters:
+    ///   - settings: the combination's own.
+    ///   - options: those of the recipe that hold for every run; none is in `settings`, too.
+    ///   - epochs: of every run, where the combination says nothing.
+    ///   - scale: likewise.
+    /// - Throws: `CinchError.usage` where a value means nothing.
+    init(
+      _ settings: [Sweep.Entry.Setting], with options: RecipeOptions, epochs: Int?, scale: Scaling.Kind?
+    ) throws {
+      var (words, epochs, scale, codeUnits): ([String], Int?, Scaling.Kind?, Int?) = ([], epochs, scale, nil)
+      for setting in settings {
+        switch setting.name {
+        case "code": codeUnits = try Grid.number(setting)
+        case "epochs": epochs = try Grid.number(setting)
+        case "scale":
+          guard let kind = Scaling.Kind(rawValue: setting.value) else {
+            throw CinchError.usage(
+              "--grid scale=\(setting.value) is none of \(Scaling.Kind.allCases.map(\.rawValue).joined(separator: ", "))."
+            )
+          }
+          scale = kind
+        case let name where Grid.switches.contains(name):
+          guard ["yes", "no"].contains(setting.value) else {
+            throw CinchError.usage("--grid \(name)=\(setting.value) is neither yes nor no: give yes,no.")
+          }
+          words.append(setting.value == "yes" ? "--\(name)" : "--no-\(name)")
+        default: words += ["--\(setting.name)", setting.value]
+        }
+      }
+      let own: RecipeOptions
+      do { own = try RecipeOptions.parse(words) } catch {
+        throw CinchError.usage(
+          "--grid has a value that its setting does not take (\(CinchCommand.joined(RecipeOptions.message(for: error)).lowercasedFirst)): "
+            + "give others."
+        )
+      }
+      self.settings = settings
+      self.options = options.merging(own)
+      self.epochs = epochs
+      self.scale = scale
+      self.codeUnits = codeUnits
     }
-    recipe = try options.fit(recipe, isFromFile: true, to: data)
-    return Sweep.Entry(settings: settings, recipe: recipe, scaling: scaling)
+
+    /// The run as `cinch train` begins it.
+    ///
+    /// - Parameters:
+    ///   - recipe: with its own settings, not fitted to the data.
+    ///   - isFromFile: whether it was loaded.
+    ///   - data: what it is to be trained on.
+    ///   - isFirst: whether what holds for every run is told.
+    /// - Throws: what `RecipeOptions.begin` does, and `CinchError.usage` where the recipe has no code to make wider.
+    func entry(of recipe: Recipe, isFromFile: Bool, with data: Dataset, isFirst: Bool) throws -> Sweep.Entry {
+      var recipe = recipe
+      recipe.epochs = epochs ?? recipe.epochs
+      var begun = try options.begin(recipe, isFromFile: isFromFile, with: data, scale: scale, tellsOfInput: isFirst)
+      // The other layers keep the widths that they have on the data.
+      if let codeUnits { begun.recipe = try begun.recipe.giving(codeUnits: codeUnits) }
+      return Sweep.Entry(settings: settings, recipe: begun.recipe, scaling: begun.scale)
+    }
+  }
+
+  private static func number(_ setting: Sweep.Entry.Setting) throws -> Int {
+    guard let number = Int(setting.value), number > 0 else {
+      throw CinchError.usage(
+        "--grid \(setting.name)=\(setting.value) is no number of 1 or more: give whole numbers.")
+    }
+    return number
   }
 }
 

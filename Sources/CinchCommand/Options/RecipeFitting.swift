@@ -6,9 +6,10 @@ extension RecipeOptions {
   /// - Parameters:
   ///   - base: the recipe before them, which may need to know what images the data are.
   ///   - isFromFile: whether `base` is the user's own, not a named one.
+  ///   - tellsOfInput: whether it is told that a file's input gives way to the data's.
   /// - Throws: `CinchError.usage` where a setting means nothing, `.badData` where `--layers` do not fit the data.
-  func fit(_ base: Recipe, isFromFile: Bool, to data: Dataset) throws -> Recipe {
-    let recipe = try fitLayers(base, isFromFile: isFromFile, to: data)
+  func fit(_ base: Recipe, isFromFile: Bool, to data: Dataset, tellsOfInput: Bool = true) throws -> Recipe {
+    let recipe = try fitLayers(base, isFromFile: isFromFile, to: data, tellsOfInput: tellsOfInput)
     guard recipe.loss == .mixed, recipe.takesMixedLoss else { return recipe }
     // The data say what the columns are.
     return try recipe.adopting(columnsOf: data)
@@ -21,20 +22,21 @@ extension RecipeOptions {
   ///   - isFromFile: whether it was loaded, so that what it says of the samples is meant.
   ///   - data: what it is to be trained on.
   ///   - scale: what was asked for; nil for nothing.
+  ///   - tellsOfInput: whether it is told that a file's input gives way to the data's.
   /// - Throws: `CinchError.usage` and `.badData` where options, recipe and samples do not go together.
-  func begin(_ base: Recipe, isFromFile: Bool, with data: Dataset, scale: Scaling.Kind?) throws -> (
-    recipe: Recipe, scale: Scaling.Kind
-  ) {
+  func begin(
+    _ base: Recipe, isFromFile: Bool, with data: Dataset, scale: Scaling.Kind?, tellsOfInput: Bool = true
+  ) throws -> (recipe: Recipe, scale: Scaling.Kind) {
     var (recipe, scale) = (base, scale)
     if !isFromFile {
       // As many classes as there are labels.
-      if let names = data.classNames { recipe.classifier?.classes = names.count }
+      if recipe.classifier != nil, let names = data.classNames { recipe.classifier?.classes = names.count }
       if scale ?? .standard == .standard, mixesColumns(recipe, of: data) {
         recipe = try recipe.fitted(to: data.features).adopting(columnsOf: data)
         scale = .standard
       }
     }
-    return (try fit(recipe, isFromFile: isFromFile, to: data), scale ?? .none)
+    return (try fit(recipe, isFromFile: isFromFile, to: data, tellsOfInput: tellsOfInput), scale ?? .none)
   }
 
   /// Whether the columns of a table are told apart: where that is asked for, and of a table with texts where nothing is said
@@ -44,7 +46,9 @@ extension RecipeOptions {
     return (loss ?? base.loss) == .mixed || loss == nil && data.hasTexts
   }
 
-  private func fitLayers(_ base: Recipe, isFromFile: Bool, to data: Dataset) throws -> Recipe {
+  private func fitLayers(
+    _ base: Recipe, isFromFile: Bool, to data: Dataset, tellsOfInput: Bool
+  ) throws -> Recipe {
     if layers != nil, !layersAreText, !base.isOfImages {
       let recipe = try apply(to: base)
       guard data.features == recipe.input else {
@@ -56,7 +60,7 @@ extension RecipeOptions {
     }
     var recipe = base
     try recipe.adopt(data, takesImages: layersAreText, isFromFile: isFromFile)
-    if isFromFile, base.input > 0, recipe.inputShape != base.inputShape {
+    if tellsOfInput, isFromFile, base.input > 0, recipe.inputShape != base.inputShape {
       Diagnostics.logger().notice(
         "The recipe's input of \(base.inputShape) gives way to the data's, \(recipe.inputShape).")
     }

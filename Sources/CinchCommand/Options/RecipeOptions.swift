@@ -329,6 +329,46 @@ extension RecipeOptions {
     return options
   }
 
+  /// These settings with others in place of those that `other` has.
+  func merging(_ other: RecipeOptions) -> RecipeOptions {
+    var merged = self
+    func take<Value>(_ setting: WritableKeyPath<RecipeOptions, Value?>) {
+      if let value = other[keyPath: setting] { merged[keyPath: setting] = value }
+    }
+    take(\.layers)
+    take(\.components)
+    take(\.activation)
+    take(\.codeActivation)
+    take(\.outputActivation)
+    take(\.loss)
+    take(\.sigma)
+    take(\.optimizer)
+    take(\.lr)
+    take(\.momentum)
+    take(\.historySize)
+    take(\.schedule)
+    take(\.warmUp)
+    take(\.clip)
+    take(\.batchSize)
+    take(\.seed)
+    take(\.weightDecay)
+    take(\.rho)
+    take(\.beta)
+    take(\.sparsityMomentum)
+    take(\.betaWarmUp)
+    take(\.l1)
+    take(\.contraction)
+    take(\.cd)
+    take(\.persistent)
+    take(\.visible)
+    take(\.corruption)
+    take(\.corruptionLevel)
+    take(\.tied)
+    take(\.validationSplit)
+    take(\.patience)
+    return merged
+  }
+
   /// The names of the options that were given.
   var given: [String] { overrides.given() }
 
