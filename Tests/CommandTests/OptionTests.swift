@@ -70,6 +70,17 @@ import Testing
     Example("deep --layers 16,9,4 --code-activation tanh") {
       $0.encoder.map(\.activation) == [.relu, .tanh] && $0.decoder.map(\.activation) == [.relu, .sigmoid]
     },
+    // A recipe of one hidden layer, which is its code.
+    Example("undercomplete --layers 16,9,4 --code-activation linear") {
+      $0.encoder.map(\.activation) == [.relu, .linear] && $0.decoder.map(\.activation) == [.relu, .sigmoid]
+    },
+    Example("undercomplete --layers 16,9,4 --activation tanh --code-activation linear") {
+      $0.encoder.map(\.activation) == [.tanh, .linear] && $0.decoder.map(\.activation) == [.tanh, .sigmoid]
+    },
+    Example("undercomplete --activation tanh --code-activation linear") { $0.encoder.map(\.activation) == [.linear] },
+    Example("--recipe mixed.json --code-activation linear") {
+      ($0.encoder + $0.decoder).map(\.activation) == [.tanh, .linear, .tanh, .sigmoid]
+    },
     Example("deep --layers 16,9,4 --output-activation linear --loss sse") {
       $0.decoder.map(\.activation) == [.relu, .linear] && $0.encoder.map(\.activation) == [.relu, .relu]
     },

@@ -1,3 +1,4 @@
+import Cinch
 import Foundation
 import Testing
 
@@ -61,6 +62,24 @@ import Testing
     let deep = try await sandbox.run(line: "finetune stack --unroll --epochs 2 --out deep --json")
     #expect(deep.status == 0, "\(deep.errors)")
     #expect(try deep.objects().filter { $0["event"] as? String == "epoch" }.count == 2)
+  }
+
+  /// `--code-activation` is about the last layer, whatever those below have.
+  @Test func theCodeHasAnActivationOfItsOwn() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 20, columns: 8)
+    let wanted: [(options: String, encoder: [Activation], decoder: [Activation])] = [
+      ("--code-activation linear --out a", [.sigmoid, .linear], [.sigmoid, .sigmoid]),
+      ("--activation relu --code-activation linear --out b", [.relu, .linear], [.relu, .sigmoid]),
+      ("--activation tanh --module denoising --out c", [.tanh, .tanh], [.tanh, .sigmoid]),
+    ]
+    for (options, encoder, decoder) in wanted {
+      let outcome = try await sandbox.run(
+        line: "pretrain --data data.csv --layers 8,6,4 --device reference --epochs 1 --quiet \(options)")
+      try #require(outcome.status == 0, "\(options): \(outcome.errors)")
+      let recipe = try RunFolder(sandbox.path(String(options.suffix(1)))).config().recipe
+      #expect(recipe.encoder.map(\.activation) == encoder && recipe.decoder.map(\.activation) == decoder, "\(options)")
+    }
   }
 
   /// A run that is stopped in the second of three layers goes on there, and its fine-tuning, too.
@@ -152,6 +171,7 @@ import Testing
       (64, "pretrain --data data.csv --layers 8", "a layer at least"),
       (64, "pretrain --data data.csv --layers 8,4 --epochs 1,x", "--epochs"),
       (64, "pretrain --data data.csv --layers 8,4 --module rbm --cd 0", "--cd"),
+      (64, "pretrain --data data.csv --layers 8,4 --module rbm --code-activation linear", "--code-activation"),
       (64, "pretrain --data data.csv --layers 8,4 --module denoising --corruption-level 1.5", "corruption"),
       (64, "train deep --data data.csv --lr 0.1,0.2", "one value"), (64, "classify stack", "tells no classes"),
     ] {

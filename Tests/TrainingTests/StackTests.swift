@@ -155,6 +155,18 @@ import Testing
     #expect(Recipe.rbm(visible: .linear).unrolled().loss == .sse)
   }
 
+  /// The last layer's units are the code, and may end otherwise than those below.
+  @Test func theCodeHasAnActivationOfItsOwn() throws {
+    let recipe = try Recipe.stack(layers: [12, 8, 4], codeActivation: .linear, of: [.denoising()])
+    try recipe.validate()
+    #expect(recipe.encoder.map(\.activation) == [.sigmoid, .linear])
+    #expect(recipe.decoder.map(\.activation) == [.sigmoid, .sigmoid])
+    #expect(try recipe.module(0).encoder.map(\.activation) == [.sigmoid])
+    let top = try recipe.module(1)
+    #expect(top.encoder.map(\.activation) == [.linear] && top.decoder.map(\.activation) == [.sigmoid])
+    #expect(top.loss == .bce)
+  }
+
   @Test func whatIsNoStackIsRefused() throws {
     let changes: [(words: String, change: (inout Recipe) throws -> Void)] = [
       ("one by one", { $0.autoencoder?.tied = true }),

@@ -90,6 +90,6 @@ struct PretrainCommand: ParsableCommand {
       if let epochs { recipe.epochs = try epochs.of(layer, in: count, "--epochs").single("--epochs") }
       return recipe
     }
-    return try Recipe.stack(layers: widths, of: modules)
+    return try Recipe.stack(layers: widths, codeActivation: recipeOptions.codeActivation, of: modules)
   }
 }

@@ -183,8 +183,8 @@ struct RecipeOptions: ParsableArguments {
       valueName: "epochs"))
   var patience: Int?
 
-  /// Every option above, in the order in which they apply: `--layers` takes its activations from what is before it, and a
-  /// rule, a kind or a density comes before what belongs to it.
+  /// Every option above, in the order in which they apply: `--layers` takes its activations from what is before it, the
+  /// code's comes after it, and a rule, a kind or a density comes before what belongs to it.
   var overrides: [Override<Recipe>] {
     [
       Override("--visible", visible) { recipe, units in
@@ -204,13 +204,14 @@ struct RecipeOptions: ParsableArguments {
       Override("--activation", activation) { recipe, activation in
         recipe = try recipe.settingActivations(hidden: activation, code: recipe.activations.code ?? activation)
       },
-      Override("--code-activation", codeActivation) { recipe, activation in
-        recipe = try recipe.settingActivations(hidden: recipe.activations.hidden, code: activation)
-      },
       Override("--output-activation", outputActivation) { recipe, activation in
         recipe = try recipe.settingOutputActivation(activation)
       },
-      Override("--layers", layers) { try $0.setLayers($1, asText: layersAreText) },
+      Override("--layers", layers) { try $0.setLayers($1, asText: layersAreText, codeActivation: codeActivation) },
+      Override("--code-activation", codeActivation) { recipe, activation in
+        // A layer that is spelled out may name its own.
+        if !layersAreText { recipe = recipe.settingCodeActivation(activation) }
+      },
       Override("--components", components) { recipe, count in
         guard layers == nil else {
           throw CinchError.usage("Give --components or --layers, not both: each says how wide the code is.")
@@ -309,7 +310,7 @@ extension RecipeOptions {
   /// Whether `--layers` spells layers out, not numbers of units.
   var layersAreText: Bool { layers.map(LayerText.namesLayers) ?? false }
 
-  /// The settings of one layer of a stack.
+  /// The settings of one layer of a stack, without `--code-activation`, which is about the stack's code.
   ///
   /// - Parameters:
   ///   - layer: counted from 0.
@@ -319,6 +320,7 @@ extension RecipeOptions {
     var options = self
     options.lr = try lr?.of(layer, in: layers, "--lr")
     options.corruptionLevel = try corruptionLevel?.of(layer, in: layers, "--corruption-level")
+    options.codeActivation = nil
     if layer > 0 {
       // What is said of samples holds for the first layer's.
       options.visible = nil
@@ -407,9 +409,11 @@ extension Recipe {
     return (hidden, activations.last == hidden ? nil : activations.last)
   }
 
+  /// - Parameter codeActivation: of the code, where it names none; nil takes the recipe's.
   /// - Throws: `CinchError.usage` where the text means no layers, or layers that do not go with this recipe.
-  fileprivate mutating func setLayers(_ text: String, asText: Bool) throws {
-    let (hidden, code) = activations
+  fileprivate mutating func setLayers(_ text: String, asText: Bool, codeActivation: Activation?) throws {
+    let (hidden, own) = activations
+    let code = codeActivation ?? own
     let output = decoder.last?.activation ?? .sigmoid
     guard asText else {
       guard !isOfImages else {

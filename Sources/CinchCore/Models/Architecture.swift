@@ -80,6 +80,19 @@ extension Architecture {
     }
   }
 
+  /// The network with another activation behind its code alone. A mirrored decoder rebuilds the layers below the code, and
+  /// stays as it is.
+  func settingCodeActivation(_ activation: Activation) -> Architecture {
+    switch self {
+    case .autoencoder(var autoencoder):
+      autoencoder.encoder = autoencoder.encoder.settingCodeActivation(activation)
+      return .autoencoder(autoencoder)
+    case .classifier(var classifier):
+      classifier.encoder = classifier.encoder.settingCodeActivation(activation)
+      return .classifier(classifier)
+    }
+  }
+
   /// The network with another activation behind its output layer.
   func settingOutputActivation(_ activation: Activation) throws -> Architecture {
     switch self {

@@ -85,4 +85,12 @@ extension [LayerSpec] {
     let last = lastIndex(where: \.hasParameters)
     return enumerated().map { $1.definition.ending(with: $0 == last ? code : hidden) }
   }
+
+  /// An encoder's layers with another activation behind the last one with weights.
+  func settingCodeActivation(_ activation: Activation) -> Self {
+    guard let code = lastIndex(where: \.hasParameters) else { return self }
+    var layers = self
+    layers[code] = layers[code].definition.ending(with: activation)
+    return layers
+  }
 }

@@ -71,6 +71,13 @@ extension Recipe {
     return recipe
   }
 
+  /// The recipe with another activation behind its code alone: the last encoder layer with weights.
+  public func settingCodeActivation(_ activation: Activation) -> Recipe {
+    var recipe = self
+    recipe.architecture = architecture.settingCodeActivation(activation)
+    return recipe
+  }
+
   /// The recipe with another activation behind its output layer.
   /// - Throws: `CinchError.usage` where that is softmax's.
   public func settingOutputActivation(_ activation: Activation) throws -> Recipe {

@@ -44,7 +44,8 @@ extension ChainSettings {
     else {
       throw CinchError.usage(
         "A Boltzmann machine has one dense layer of sigmoid units and its mirror with the same weights: give two numbers in "
-          + "\(.layers), \(.activation, "sigmoid"), and \(.outputActivation, "sigmoid"), or linear for gaussian visible units."
+          + "\(.layers), \(.activation, "sigmoid") without another \(.codeActivation), and \(.outputActivation, "sigmoid"), or "
+          + "linear for gaussian visible units."
       )
     }
     guard objective.loss == .sse else {

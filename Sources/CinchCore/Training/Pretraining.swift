@@ -54,11 +54,14 @@ extension Recipe {
   ///
   /// - Parameters:
   ///   - layers: units from the input to the last layer's.
+  ///   - codeActivation: of the last layer; nil is that of the others.
   ///   - modules: how each layer is trained, one for all or one for each. The first gives the stack its name and its
   ///     settings beyond layers; its activations are the stack's.
   /// - Throws: `CinchError.usage` where there are neither one module nor as many as layers, or a module is no dense
   ///   autoencoder, or has more epochs than can be run.
-  public static func stack(layers: [Int], of modules: [Recipe]) throws -> Recipe {
+  public static func stack(
+    layers: [Int], codeActivation: Activation? = nil, of modules: [Recipe]
+  ) throws -> Recipe {
     let count = layers.count - 1
     guard let first = modules.first, modules.count == 1 || modules.count == count, count > 0 else {
       throw CinchError.usage(
@@ -71,7 +74,8 @@ extension Recipe {
       throw CinchError.usage("A layer of '\(first.name)' has no activation: pre-train layers as dense autoencoders.")
     }
     network.architecture = .autoencoder(
-      AutoencoderArchitecture(layers: layers, activation: activation, outputActivation: output))
+      AutoencoderArchitecture(
+        layers: layers, activation: activation, codeActivation: codeActivation, outputActivation: output))
     // A Boltzmann machine's reconstructions are judged as it judges them itself.
     network.objective = Objective(first.loss, sigma: first.sigma)
     var pretrained = (0..<count).map { PretrainedLayer(modules.count == 1 ? first : modules[$0]) }
