@@ -145,6 +145,33 @@ public struct RunConfig: Sendable, Hashable {
     }
   }
 
+  /// Has the labels of another table read from the column that has those of the run's own, where nothing is said of them.
+  package func completeLabels(_ source: inout DataSource) {
+    guard let column = data?.options.labelColumn, source.options.labelColumn == nil, source.options.labels == nil,
+      Dataset.isTable(source.source)
+    else { return }
+    source.options.labelColumn = column
+  }
+
+  /// Other samples, read as the run's own were in all that their file can follow, but for labels.
+  ///
+  /// - Parameter name: of a data set, or its path.
+  package func source(_ name: String) -> DataSource {
+    var source = DataSource(name)
+    if let own = data?.options {
+      source.options.sampleShape = own.sampleShape
+      if Dataset.isTable(source.source) {
+        source.options.header = own.header
+        source.options.columns = own.columns
+        source.options.drop = own.drop
+      } else {
+        source.options.patches = own.patches
+      }
+    }
+    complete(&source, hasLayout: false, hasCount: true)
+    return source
+  }
+
   /// Has image files brought to the size and the colours that the run's own were brought to.
   private func completeImages(_ source: inout DataSource) {
     guard Dataset.isImageFiles(source.source) else { return }

@@ -71,11 +71,17 @@ struct FinetuneCommand: ParsableCommand {
     guard test != nil || testLabels == nil else {
       throw CinchError.usage("--test-labels says how --test is labelled: name samples with it.")
     }
-    let data = try data()
+    guard test?.isEmpty != true else {
+      throw CinchError.usage("--test is empty: name samples, or leave it out.")
+    }
+    let config = try RunFolder(origin).config()
+    let data = try data(of: config)
     let validation = try HeldOutOptions.source(validation, "--validation", dataOptions, recipeOptions)
+      .map { beside($0, of: config) }
+    let testing = try testSource.map { beside($0, of: config) }
     let run = try LoadReport.observing(quiet: reportOptions.quiet) {
       try Run.fineTune(
-        origin, data: data, validation: validation, test: try testSource, in: out, on: deviceOptions.device,
+        origin, data: data, validation: validation, test: testing, in: out, on: deviceOptions.device,
         settings: try watchOptions.settings()
       ) { config, classes in
         var recipe = try recipeOptions.apply(to: try recipe(config.recipe, classes))
@@ -87,15 +93,16 @@ struct FinetuneCommand: ParsableCommand {
   }
 
   /// The samples named here, or the run's own with the labels named here.
-  private func data() throws -> DataSource? {
-    let config = try RunFolder(origin).config()
+  private func data(of config: RunConfig) throws -> DataSource? {
     guard dataOptions.data == nil else {
       guard var source = try dataOptions.source() else { return nil }
-      config.complete(&source, hasLayout: dataOptions.layout != nil, hasCount: dataOptions.count != nil)
+      complete(&source, by: config)
+      if !unroll { config.completeLabels(&source) }
       return source
     }
     guard dataOptions.given == ["--labels"], var own = config.data else { return try dataOptions.source() }
     own.options.labels = DataSource(own.source, options: try dataOptions.loadOptions).options.labels
+    own.options.labelColumn = nil
     return own
   }
 
@@ -108,6 +115,24 @@ struct FinetuneCommand: ParsableCommand {
     }
   }
 
+  /// Samples beside those that are trained on, read as these are.
+  private func beside(_ given: DataSource, of config: RunConfig) -> DataSource {
+    var source = given
+    if dataOptions.data == nil {
+      source = config.source(given.source)
+      source.options.labels = given.options.labels
+    } else {
+      complete(&source, by: config)
+    }
+    // Labels of a file are others than those of the run's column.
+    if !unroll, dataOptions.sourceOptions.labels == nil { config.completeLabels(&source) }
+    return source
+  }
+
+  private func complete(_ source: inout DataSource, by config: RunConfig) {
+    config.complete(&source, hasLayout: dataOptions.layout != nil, hasCount: dataOptions.count != nil)
+  }
+
   private func recipe(_ origin: Recipe, _ classes: [String]) throws -> Recipe {
     guard !unroll else {
       guard origin.autoencoder != nil else {
@@ -117,7 +142,8 @@ struct FinetuneCommand: ParsableCommand {
     }
     guard !classes.isEmpty else {
       throw CinchError.usage(
-        "The samples have no labels: name them with --labels FILE or --label-column, or train without them by --unroll."
+        "The samples have no labels: name a file of them with --labels, or a column of --data with --label-column, or train "
+          + "without them by --unroll."
       )
     }
     guard (2...10_000).contains(classes.count) else {

@@ -101,7 +101,17 @@ struct OutputOptions: ParsableArguments {
 
 extension DataOptions {
   /// The samples named here, or else the run's own, scaled as the run scales.
-  func load(for config: RunConfig) throws -> Dataset { try config.prepare(try loadRaw(for: config)) }
+  ///
+  /// - Parameter withLabels: whether a table's labels are wanted, from the run's column where no other is named.
+  func load(for config: RunConfig, withLabels: Bool = false) throws -> Dataset {
+    var source = try source()
+    if withLabels, var table = source {
+      config.completeLabels(&table)
+      source = table
+    }
+    return try config.prepare(
+      try SourceOptions.load(source, for: config, hasLayout: layout != nil, hasCount: count != nil))
+  }
 
   /// The same, not scaled.
   func loadRaw(for config: RunConfig) throws -> Dataset {
@@ -171,7 +181,7 @@ struct EvalCommand: ParsableCommand {
     let data =
       heldOut
       ? try config.prepare(try LoadReport.observing(quiet: false) { try config.heldOut() })
-      : try dataOptions.load(for: config)
+      : try dataOptions.load(for: config, withLabels: config.recipe.classifier != nil)
     var evaluation = try model.evaluate(data)
     if let samples {
       evaluation.metrics[Metrics.weightedBoundName] = try model.importanceWeightedBound(data, draws: samples)

@@ -199,17 +199,28 @@ extension Dataset {
   package static func columnNames(of path: String) throws -> [String]? {
     guard FileBytes.exists(path), !FileBytes.isFolder(path) else { return nil }
     let file = try FileContents(contentsOf: path)
-    let start = Gzip.isGzip(file) ? try Gzip.prefix(of: file, count: 16, path: path) : file.prefix(16)
-    let isPacked = Gzip.isGzip(file) && path.lowercased().hasSuffix(".gz")
-    guard ImageFile.format(start: file.prefix(8)) == nil,
-      try format(start: start, path: isPacked ? String(path.dropLast(3)) : path) == .csv
-    else { return nil }
+    guard try isTable(file, path: path) else { return nil }
     return try inflated(file, path: path).withUnsafeBytes { bytes in
       var reader = CSVReader(bytes: bytes.assumingMemoryBound(to: UInt8.self), path: path)
       try reader.skipByteOrderMark()
       let cells = try reader.firstRow()
       return try reader.names(cells)
     }
+  }
+
+  /// Whether a source is a table, which `header`, `labelColumn` and the like are for.
+  package static func isTable(_ source: String) -> Bool {
+    guard FileBytes.exists(source), !FileBytes.isFolder(source) else { return false }
+    let file = try? FileContents(contentsOf: source, isGlance: true)
+    return file.flatMap { try? isTable($0, path: source) } ?? false
+  }
+
+  private static func isTable(_ file: FileContents, path: String) throws -> Bool {
+    guard ImageFile.format(start: file.prefix(8)) == nil else { return false }
+    let isGzip = Gzip.isGzip(file)
+    let start = isGzip ? try Gzip.prefix(of: file, count: 16, path: path) : file.prefix(16)
+    let isPacked = isGzip && path.lowercased().hasSuffix(".gz")
+    return try format(start: start, path: isPacked ? String(path.dropLast(3)) : path) == .csv
   }
 
   /// A table of numbers, or with text.

@@ -1,0 +1,98 @@
+import Cinch
+import Foundation
+import Testing
+
+/// What `finetune` takes over from the run that it begins with, and what not.
+@Suite struct FinetuneCommandTests {
+  /// Two kinds of rows in [0, 1], told by the column cls.
+  ///
+  /// - Parameter columns: in their order; x1 … x4 and cls have meanings, others are noise.
+  private func writeKinds(
+    _ sandbox: Sandbox, _ name: String, rows: Int = 40, columns: [String] = ["x1", "x2", "x3", "x4", "cls"]
+  ) throws {
+    let lines = (0..<rows).map { row in
+      columns.enumerated().map { place, column -> String in
+        if column == "cls" { return row % 2 == 0 ? "iris" : "aster" }
+        let base = column.hasSuffix("1") || column.hasSuffix("3") ? 0.2 : 0.8
+        return "\((row % 2 == 0 ? base : 1 - base) + 0.01 * Double((row * 7 + place * 3) % 10))"
+      }.joined(separator: ",")
+    }
+    try sandbox.write(([columns.joined(separator: ",")] + lines).joined(separator: "\n") + "\n", to: name)
+  }
+
+  /// A run on a table of these.
+  private func trained(_ options: String = "") async throws -> Sandbox {
+    let sandbox = try Sandbox()
+    try writeKinds(sandbox, "kinds.csv")
+    let outcome = try await sandbox.run(
+      line:
+        "train deep --data kinds.csv --label-column cls --layers 4,3 --epochs 1 --device reference --quiet --out run "
+        + options)
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    return sandbox
+  }
+
+  private func sets(_ outcome: Outcome) throws -> Set<String> {
+    Set(try #require(try outcome.objects().last?["errors"] as? [String: Any], "\(outcome.errors)").keys)
+  }
+
+  /// Tables have their labels in the run's column, wherever it stands.
+  @Test func otherTablesAreReadAsTheRunsOwn() async throws {
+    let sandbox = try await trained()
+    try writeKinds(sandbox, "other.csv", columns: ["cls", "x2", "more", "x1", "x3", "x4"])
+    try writeKinds(sandbox, "plain.csv", columns: ["x1", "x2", "x3", "x4"])
+    let tested = try await sandbox.run(
+      line: "finetune run --test other.csv --validation other.csv --epochs 1 --out tested --json")
+    #expect(tested.status == 0 && !tested.errors.contains("column cls"), "\(tested.errors)")
+    #expect(try sets(tested) == ["training", "validation", "test"])
+    let named = try await sandbox.run(
+      line: "finetune run --data other.csv --test kinds.csv --epochs 1 --out named --json")
+    #expect(try sets(named) == ["training", "test"])
+    let evaluated = try await sandbox.run(line: "eval tested --data other.csv --json")
+    #expect(evaluated.status == 0, "\(evaluated.errors)")
+    // Nothing but a classifier needs labels.
+    for line in [
+      "finetune run --unroll --validation plain.csv --epochs 1 --out deep", "classify tested --data plain.csv",
+    ] {
+      let outcome = try await sandbox.run(line: line)
+      #expect(outcome.status == 0, "\(line): \(outcome.errors)")
+    }
+    let lacking = try await sandbox.run(line: "finetune run --test plain.csv")
+    #expect(lacking.refused(64) && lacking.errors.contains("no column 'cls'"), "\(lacking.errors)")
+    let empty = try await sandbox.start(["finetune", "run", "--test", ""]).wait()
+    #expect(empty.refused(64) && empty.errors.contains("--test is empty"), "\(empty.errors)")
+  }
+
+  /// A file of labels comes before the run's column.
+  @Test func labelsOfAFileReplaceTheColumn() async throws {
+    let sandbox = try await trained()
+    let names = (0..<40).map { $0 % 2 == 0 ? "blue" : "yellow" }.joined(separator: "\n")
+    try sandbox.write(names + "\n", to: "colours.txt")
+    let tuned = try await sandbox.run(
+      line:
+        "finetune run --labels colours.txt --test kinds.csv --test-labels colours.txt --epochs 1 --out tuned --json")
+    #expect(try sets(tuned) == ["training", "test"])
+    #expect(try RunFolder(sandbox.path("tuned")).config().classes == ["blue", "yellow"])
+    #expect(try await sandbox.run(line: "train --resume tuned --epochs 2").status == 0)
+  }
+
+  /// Images with channels last, whose layout nothing has to say again.
+  @Test func otherImagesAreReadAsTheRunsOwn() async throws {
+    let sandbox = try Sandbox()
+    let values = (0..<20 * 48).map { Float($0 * $0 % 101) / 101 }
+    try NPY.write(values: values, shape: [20, 4, 4, 3], to: sandbox.path("images.npy"))
+    let names = (0..<20).map { $0 % 2 == 0 ? "blue" : "yellow" }.joined(separator: "\n")
+    try sandbox.write(names + "\n", to: "colours.txt")
+    let trained = try await sandbox.run(
+      line: "train deep --data images.npy --layout nhwc --layers 48,4 --epochs 1 --device reference --out run --quiet")
+    try #require(trained.status == 0, "\(trained.errors)")
+    for data in ["", "--data images.npy"] {
+      let tuned = try await sandbox.run(
+        line: "finetune run \(data) --labels colours.txt --test images.npy --test-labels colours.txt --epochs 2 --out "
+          + "tuned\(data.isEmpty ? 1 : 2) --json")
+      try #require(tuned.status == 0, "\(tuned.errors)")
+      let errors = try #require(try tuned.objects().last?["errors"] as? [String: [String: Double]])
+      #expect(errors["test"] == errors["training"])
+    }
+  }
+}
