@@ -76,6 +76,21 @@ import Testing
     #expect(try await sandbox.run(line: "train --resume tuned --epochs 2").status == 0)
   }
 
+  /// A table whose columns are told apart goes on so, unrolled.
+  @Test(arguments: ["deep", "imputation"])
+  func tablesWithTextsAreUnrolled(_ recipe: String) async throws {
+    let sandbox = try Sandbox()
+    let rows = (0..<40).map { "\(["Biscoe", "Dream", "Torgersen"][$0 % 3]),\(30 + 5 * ($0 % 3)),\($0 % 2)" }
+    try sandbox.write((["island,length,sex"] + rows).joined(separator: "\n") + "\n", to: "birds.csv")
+    let trained = try await sandbox.run(
+      line: "train \(recipe) --data birds.csv --layers 5,4 --epochs 1 --device reference --out run --quiet")
+    try #require(trained.status == 0, "\(trained.errors)")
+    let tuned = try await sandbox.run(line: "finetune run --unroll --epochs 1 --out tuned --quiet")
+    #expect(tuned.status == 0, "\(tuned.errors)")
+    let recipes = try ["run", "tuned"].map { try RunFolder(sandbox.path($0)).config().recipe }
+    #expect(recipes[1].loss == .mixed && recipes[1].objective.columns == recipes[0].objective.columns)
+  }
+
   /// Images with channels last, whose layout nothing has to say again.
   @Test func otherImagesAreReadAsTheRunsOwn() async throws {
     let sandbox = try Sandbox()

@@ -151,6 +151,11 @@ import Testing
       #expect(deep.objective.chain == nil && deep.training.closedForm == nil && deep.corruption == nil)
       #expect(deep.optimizer == Optimizer() && deep.penalties.prior == recipe.penalties.prior)
     }
+    var table = try Recipe.deep(layers: [5, 4]).settingOutputActivation(.linear)
+    table.objective = Objective(.mixed, columns: [.number, .binary, .category(3)], corruption: .masking(0.2))
+    try table.validate()
+    try table.unrolled().validate()
+    #expect(table.unrolled().objective == Objective(.mixed, columns: table.objective.columns))
     #expect(Self.recipes[1].unrolled().loss == .bce)
     #expect(Recipe.rbm(visible: .linear).unrolled().loss == .sse)
   }

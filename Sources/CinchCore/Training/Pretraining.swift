@@ -130,7 +130,8 @@ extension Recipe {
     var recipe = self
     recipe.name = "unrolled"
     let wasDrawn = objective.chain != nil || training.pretraining?.first?.objective.chain != nil
-    recipe.objective = Objective(wasDrawn && decoder.last?.activation == .sigmoid ? .bce : loss, sigma: sigma)
+    recipe.objective = Objective(
+      wasDrawn && decoder.last?.activation == .sigmoid ? .bce : loss, sigma: sigma, columns: objective.columns)
     // A code that is drawn is nothing without its prior.
     recipe.penalties.prior = penalties.prior
     recipe.training.pretraining = nil
