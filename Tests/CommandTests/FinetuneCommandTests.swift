@@ -76,6 +76,23 @@ import Testing
     #expect(try await sandbox.run(line: "train --resume tuned --epochs 2").status == 0)
   }
 
+  /// The softmax layer alone is trained, from a code of which parts are dropped.
+  @Test func dropoutUponFrozenLayersActs() async throws {
+    let sandbox = try await trained()
+    for (name, options) in [("plain", ""), ("dropped", "--dropout 0.5")] {
+      let outcome = try await sandbox.run(
+        line: "finetune run --freeze 1 \(options) --batch-size 8 --epochs 2 --out \(name) --quiet")
+      #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+    let recipe = try RunFolder(sandbox.path("dropped")).config().recipe
+    #expect(recipe.training.frozenLayers == 1 && recipe.encoder.count == 2)
+    let weights = try ["plain", "dropped"].map { name in
+      let model = try Autoencoder.load(sandbox.path(name), on: .reference)
+      return try #require(try model.parameters().first { $0.name == "classifier.0.weight" }).values
+    }
+    #expect(weights[0] != weights[1])
+  }
+
   /// A table whose columns are told apart goes on so, unrolled.
   @Test(arguments: ["deep", "imputation"])
   func tablesWithTextsAreUnrolled(_ recipe: String) async throws {

@@ -299,9 +299,15 @@ import Testing
     #expect(learned == (try trainer.model.parameters().dropFirst(2).map(\.values)))
   }
 
-  @Test(arguments: [1, 2])
-  func everyUpdateIsAPlaceToStop(_ frozen: Int) throws {
+  /// Dropout may lie upon what is frozen, and is drawn anew for what is trained.
+  @Test(arguments: [1, 2], [0, 0.5])
+  func everyUpdateIsAPlaceToStop(_ frozen: Int, _ dropout: Double) throws {
     var recipe = Self.recipe(frozen: frozen)
+    if dropout > 0 {
+      let encoder: [LayerSpec] = recipe.encoder.flatMap { [$0, .dropout(dropout)] }
+      recipe.classifier?.encoder = encoder
+      recipe.training.frozenLayers = 2 * frozen - 1
+    }
     recipe.patience = 2
     recipe.validationSplit = 0.25
     let data = try Variants.data(count: 24, features: 12)
@@ -320,6 +326,19 @@ import Testing
       return
     }
   }
+
+  @Test func dropoutUponFrozenLayersActs() throws {
+    let data = try Variants.data(count: 40, features: 12)
+    let weights = try [0, 0.5].map { rate in
+      var recipe = Self.recipe(frozen: 2)
+      recipe.classifier?.encoder.append(.dropout(rate))
+      return try values(try trained(recipe, data, on: .cpu))
+    }
+    #expect(weights[0] == (try values(try trained(Self.recipe(frozen: 2), data, on: .cpu))))
+    #expect(weights[1] != weights[0])
+  }
+
+  private func values(_ trainer: Trainer) throws -> [[Float]] { try trainer.model.parameters().map(\.values) }
 
   /// Convolutions, whose outputs are images on the device.
   @Test func convolutionsAreFrozen() throws {
@@ -359,6 +378,12 @@ import Testing
       let error = #expect(throws: CinchError.self) { try recipe.validate() }
       #expect(error?.description.contains(words) == true, "\(error?.description ?? "") should say '\(words)'")
     }
+    // Dropout learns nothing that a penalty could act on.
+    var dropped = Self.recipe(frozen: 2)
+    dropped.classifier?.encoder.append(.dropout(0.5))
+    try dropped.validate()
+    dropped.penalties.l1 = 0.1
+    #expect(throws: CinchError.self) { try dropped.validate() }
     // A penalty on weights, and one on a code that is trained.
     var recipe = Self.recipe(frozen: 2)
     recipe.penalties.weightDecay = 1e-3

@@ -158,13 +158,19 @@ struct FinetuneCommand: ParsableCommand {
 }
 
 extension Recipe {
-  /// How many layers there are up to the `count`th with weights, and what belongs to it.
+  /// How many layers there are up to the `count`th with weights, and what belongs to it. Dropout does not: it is about what
+  /// is trained upon it.
   fileprivate func layers(upTo count: Int) throws -> Int {
     let learned = encoder.indices.filter { encoder[$0].hasParameters }
     guard (1...learned.count).contains(count) else {
       throw CinchError.usage(
         "--freeze \(count) is not possible: the run has \(NumberText.counted(learned.count, "layer")) to keep.")
     }
-    return count == learned.count ? encoder.count : learned[count]
+    let next = count == learned.count ? encoder.count : learned[count]
+    return encoder[learned[count - 1]..<next].firstIndex(where: \.isDropout) ?? next
   }
+}
+
+extension LayerSpec {
+  fileprivate var isDropout: Bool { if case .dropout = self { true } else { false } }
 }

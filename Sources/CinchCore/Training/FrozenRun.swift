@@ -136,7 +136,8 @@ extension Recipe {
     guard corruption == nil else {
       throw CinchError.usage("What frozen layers see is computed once: leave the corruption out, or \(.frozenLayers).")
     }
-    guard !penalties.act(onFirst: frozen, encoderCount: classifier.encoder.count) else {
+    let learned = classifier.encoder[frozen...].firstIndex(where: \.hasParameters) ?? classifier.encoder.count
+    guard !penalties.act(onFirst: learned, encoderCount: classifier.encoder.count) else {
       throw CinchError.usage(
         "Penalties act on the code, which \(.frozenLayers) keeps as it is: freeze fewer layers, or leave them out.")
     }
