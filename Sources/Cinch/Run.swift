@@ -180,7 +180,11 @@ public final class Run: Sendable {
       sampleShape: data.samples.sampleShape, device: trainer.device,
       identity: try RunIdentity(
         recipe, fingerprint: fingerprint, scaling: scaling, first: start.origin?.parameters),
-      samples: parts.counted(isGiven: heldOut != nil, fingerprint: fingerprint), isFinal: false)
+      samples: parts.counted(
+        isGiven: heldOut != nil, fingerprint: fingerprint,
+        // A program's own cannot be loaded again.
+        test: start.test.flatMap { $0.source == nil ? nil : recipe.fingerprint(of: $0.samples) }),
+      isFinal: false)
     config.provenance = [settings.provenance(after: 0, on: trainer.device)]
     config.classes = start.classes
     config.origin = start.origin?.run
@@ -242,10 +246,12 @@ public final class Run: Sendable {
     let (parts, samples) = try asBadData(path) { [recipe] in
       let heldOut = try config.validation?.load() ?? validation
       let data = try config.samples(given: data)
-      let parts = try recipe.checkedParts(
-        of: data, validation: heldOut, test: try config.test?.load(), scaling, config.classes)
+      let test = try config.test?.load()
+      let parts = try recipe.checkedParts(of: data, validation: heldOut, test: test, scaling, config.classes)
       let fingerprint = recipe.fingerprint(of: data, validation: heldOut)
-      return (parts, parts.counted(isGiven: heldOut != nil, fingerprint: fingerprint))
+      let counted = parts.counted(
+        isGiven: heldOut != nil, fingerprint: fingerprint, test: test.map { recipe.fingerprint(of: $0) })
+      return (parts, counted)
     }
     try config.requireSamples(samples, in: path, after: checkpoint.state, canHaveChanged: changedData)
     let (trainer, number) = try asBadData(path) { [recipe] in
@@ -315,9 +321,10 @@ struct RunParts {
   var validation: Dataset?
   var test: Dataset?
 
-  func counted(isGiven: Bool, fingerprint: String) -> RunConfig.Samples {
+  func counted(isGiven: Bool, fingerprint: String, test: String?) -> RunConfig.Samples {
     RunConfig.Samples(
-      training: training.count, validation: validation?.count ?? 0, isGiven: isGiven, fingerprint: fingerprint)
+      training: training.count, validation: validation?.count ?? 0, isGiven: isGiven, fingerprint: fingerprint,
+      testFingerprint: test)
   }
 }
 
@@ -376,8 +383,8 @@ extension Recipe {
 }
 
 extension Recipe {
-  /// Of all samples that a run is made of, before they are scaled and split.
-  fileprivate func fingerprint(of data: Dataset, validation: Dataset?) -> String {
+  /// Of all samples that a run is made of, before they are scaled and split; test samples have one of their own.
+  fileprivate func fingerprint(of data: Dataset, validation: Dataset? = nil) -> String {
     [data, validation].compactMap { $0?.fingerprint(withLabels: classifier != nil) }.joined(separator: "-")
   }
 }
@@ -419,6 +426,12 @@ extension RunConfig {
       throw CinchError.badData(
         "'\(path)' was started with other data than there are now: bring the old data back, start a new run, or go on "
           + "with the changed data by \(.changedData).")
+    }
+    // Runs that were made before kept none of these.
+    guard samples.testFingerprint == nil || samples.testFingerprint == now.testFingerprint || canHaveChanged else {
+      throw CinchError.badData(
+        "'\(path)' was started with other test samples than there are now: bring the old ones back, start a new run, or go "
+          + "on with those that there are by \(.changedData).")
     }
   }
 }

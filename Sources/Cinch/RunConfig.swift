@@ -80,12 +80,15 @@ public struct RunConfig: Sendable, Hashable {
     public var isGiven: Bool
     /// Tells the samples, before they are scaled and split, from others; nil in runs of 0.1.
     public var fingerprint: String?
+    /// The same of test samples; nil where there are none that can be loaded again.
+    public var testFingerprint: String?
 
-    init(training: Int, validation: Int, isGiven: Bool, fingerprint: String) {
+    init(training: Int, validation: Int, isGiven: Bool, fingerprint: String, testFingerprint: String?) {
       self.training = training
       self.validation = validation
       self.isGiven = isGiven
       self.fingerprint = fingerprint
+      self.testFingerprint = testFingerprint
     }
   }
 

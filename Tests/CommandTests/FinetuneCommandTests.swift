@@ -76,6 +76,28 @@ import Testing
     #expect(try await sandbox.run(line: "train --resume tuned --epochs 2").status == 0)
   }
 
+  /// As many test samples with other labels are noticed, but not in a run that kept nothing of them.
+  @Test func changedTestSamplesAreRefused() async throws {
+    let sandbox = try await trained()
+    try writeKinds(sandbox, "test.csv", rows: 20)
+    let tuned = try await sandbox.run(line: "finetune run --test test.csv --epochs 1 --out tuned --quiet")
+    try #require(tuned.status == 0, "\(tuned.errors)")
+    #expect(try await sandbox.run(line: "train --resume tuned --epochs 2 --quiet").status == 0)
+    let text = String(decoding: try sandbox.bytes("test.csv"), as: UTF8.self)
+    let other = text.replacing("iris", with: "lily").replacing("aster", with: "iris").replacing("lily", with: "aster")
+    try sandbox.write(other, to: "test.csv")
+    let resumed = try await sandbox.run(line: "train --resume tuned --epochs 3 --quiet")
+    #expect(resumed.refused(65) && resumed.errors.contains("other test samples"), "\(resumed.errors)")
+    #expect(try await sandbox.run(line: "train --resume tuned --epochs 3 --changed-data --quiet").status == 0)
+
+    let config = String(decoding: try sandbox.bytes("tuned/config.json"), as: UTF8.self).split(separator: "\n")
+    let older = config.filter { !$0.contains("test_fingerprint") }
+    #expect(older.count == config.count - 1)
+    try sandbox.write(older.joined(separator: "\n") + "\n", to: "tuned/config.json")
+    try sandbox.write(text, to: "test.csv")
+    #expect(try await sandbox.run(line: "train --resume tuned --epochs 4 --quiet").status == 0)
+  }
+
   /// The softmax layer alone is trained, from a code of which parts are dropped.
   @Test func dropoutUponFrozenLayersActs() async throws {
     let sandbox = try await trained()
