@@ -54,7 +54,8 @@ extension Run {
 
 extension Recipe {
   /// A classifier: the encoder of this autoencoder, with dropout behind each of its layers where a rate is given, and a
-  /// softmax layer. It has neither the corruption nor the penalties, and Adam at its own rate.
+  /// softmax layer. Batches and the seed are the autoencoder's; it has neither corruption, penalties, schedule, clipping nor
+  /// early stopping, holds out nothing, and has Adam at its own rate.
   ///
   /// - Parameters:
   ///   - classes: how many labels there are.
@@ -70,10 +71,9 @@ extension Recipe {
     network.encoder = encoder.flatMap { layer in
       dropout != 0 && layer.hasParameters ? [layer, .dropout(dropout)] : [layer]
     }
-    var training = TrainingSettings(batchSize: batchSize, seed: seed, validationSplit: validationSplit)
-    training.patience = patience
     return Recipe(
-      name: "finetuned", architecture: .classifier(network), objective: Objective(.softmax), training: training)
+      name: "finetuned", architecture: .classifier(network), objective: Objective(.softmax),
+      training: TrainingSettings(batchSize: batchSize, seed: seed))
   }
 
   /// The parameters of another recipe's network by the names that they have in this one: those of layers with weights at

@@ -76,6 +76,22 @@ import Testing
     #expect(try await sandbox.run(line: "train --resume tuned --epochs 2").status == 0)
   }
 
+  /// What ends, slows or holds out of one training is not another's: help says that all of it is off.
+  @Test(arguments: ["", "--unroll"])
+  func settingsAreItsOwn(_ options: String) async throws {
+    let sandbox = try await trained(
+      "--validation-split 0.25 --patience 2 --schedule cosine --clip 1 --batch-size 7 --seed 3")
+    let tuned = try await sandbox.run(line: "finetune run \(options) --epochs 1 --out tuned --quiet")
+    try #require(tuned.status == 0, "\(tuned.errors)")
+    let training = try RunFolder(sandbox.path("tuned")).config().recipe.training
+    #expect(training == TrainingSettings(batchSize: 7, epochs: 1, seed: 3))
+    let given = try await sandbox.run(
+      line: "finetune run \(options) --epochs 1 --validation-split 0.5 --patience 3 --out given --quiet")
+    try #require(given.status == 0, "\(given.errors)")
+    let own = try RunFolder(sandbox.path("given")).config().recipe
+    #expect(own.validationSplit == 0.5 && own.patience == 3)
+  }
+
   /// As many test samples with other labels are noticed, but not in a run that kept nothing of them.
   @Test func changedTestSamplesAreRefused() async throws {
     let sandbox = try await trained()

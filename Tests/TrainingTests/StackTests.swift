@@ -150,6 +150,8 @@ import Testing
       try deep.validate()
       #expect(deep.objective.chain == nil && deep.training.closedForm == nil && deep.corruption == nil)
       #expect(deep.optimizer == Optimizer() && deep.penalties.prior == recipe.penalties.prior)
+      #expect(
+        deep.training == TrainingSettings(batchSize: recipe.batchSize, epochs: recipe.epochs, seed: recipe.seed))
     }
     var table = try Recipe.deep(layers: [5, 4]).settingOutputActivation(.linear)
     table.objective = Objective(.mixed, columns: [.number, .binary, .category(3)], corruption: .masking(0.2))

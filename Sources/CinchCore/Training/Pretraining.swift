@@ -124,7 +124,8 @@ extension Recipe {
     training.pretraining.map { layers in layers.indices.compactMap { try? module($0) } }
   }
 
-  /// The network of a stack, to be trained as a whole: a deep autoencoder, by Adam at its own rate. What were Boltzmann machines of
+  /// The network of a stack, to be trained as a whole: a deep autoencoder, by Adam at its own rate. Batches, epochs and the
+  /// seed are the stack's; schedule, clipping, early stopping and held-out samples are not. What were Boltzmann machines of
   /// Bernoulli units is trained by cross-entropy, as Hinton and Salakhutdinov do.
   public func unrolled() -> Recipe {
     var recipe = self
@@ -134,10 +135,7 @@ extension Recipe {
       wasDrawn && decoder.last?.activation == .sigmoid ? .bce : loss, sigma: sigma, columns: objective.columns)
     // A code that is drawn is nothing without its prior.
     recipe.penalties.prior = penalties.prior
-    recipe.training.pretraining = nil
-    recipe.training.frozenLayers = nil
-    recipe.training.closedForm = nil
-    recipe.optimizer = Optimizer()
+    recipe.training = TrainingSettings(batchSize: batchSize, epochs: epochs, seed: seed)
     return recipe
   }
 
