@@ -96,6 +96,10 @@ import Testing
     let resumed = try await sandbox.run(line: "train --resume stopped")
     #expect(resumed.status == 0, "\(resumed.errors)")
     #expect(try sandbox.bytes("stopped/model.safetensors") == sandbox.bytes("stack/model.safetensors"))
+    let ended = try await sandbox.run(line: "train --resume stopped")
+    #expect(
+      ended.status == 0 && ended.errors.contains("'cinch finetune ") && !ended.errors.contains("a larger"),
+      "\(ended.errors)")
     #expect(try await sandbox.run(line: "train --resume stopped --epochs 99").refused(64))
 
     let tune = "finetune stack --freeze 1 --epochs 40 --json"

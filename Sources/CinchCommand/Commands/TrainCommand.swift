@@ -216,7 +216,9 @@ struct ReportOptions: ParsableArguments {
     if let state = run.resumedFrom, state.ended == .epochs, state.epoch >= run.recipe.epochs,
       run.recipe.closedForm == nil
     {
-      log.notice("the run has had all of its epochs: a larger --epochs goes on with it")
+      let isStack = run.recipe.training.pretraining != nil
+      let goesOn = isStack ? "'cinch finetune \(Provenance.quoted(run.folder.path))'" : "a larger --epochs"
+      log.notice("the run has had all of its epochs: \(goesOn) goes on with it")
     }
     if run.resumedFrom?.ended == .converged {
       log.notice("the run has converged: more epochs change nothing; a new run may begin elsewhere with another --seed")
