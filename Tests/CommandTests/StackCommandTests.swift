@@ -82,6 +82,16 @@ import Testing
     }
   }
 
+  /// Levels of layers, on a line of their own where they do not fit.
+  @Test func levelsOfLayersAreTold() async throws {
+    let sandbox = try Sandbox()
+    try writeFlowers(sandbox, rows: 20)
+    let outcome = try await sandbox.run(
+      line: "\(pretrain) --module denoising --epochs 1,2 --lr 0.01,0.02 --corruption-level 0.1,0.2")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.errors.contains("corruption  masking 0.1; masking 0.2\n"), "\(outcome.errors)")
+  }
+
   /// A run that is stopped in the second of three layers goes on there, and its fine-tuning, too.
   @Test func whatIsStoppedGoesOn() async throws {
     let sandbox = try Sandbox()

@@ -60,7 +60,7 @@ struct TrainingReport {
       Output.note(left + String(repeating: " ", count: gap) + right)
     } else {
       Output.note(left)
-      Output.note(second.padding(toLength: 10, withPad: " ", startingAt: 0) + other)
+      Output.note(second.padding(toLength: max(10, second.count + 2), withPad: " ", startingAt: 0) + other)
     }
   }
 
