@@ -65,8 +65,8 @@ struct FinetuneCommand: ParsableCommand {
     if unroll, let option = options.first(where: \.isGiven) {
       throw CinchError.usage("\(option.name) is about labels, which --unroll does without: leave one of them out.")
     }
-    guard recipeOptions.layers == nil else {
-      throw CinchError.usage("--layers cannot be given here: the layers are those of the run '\(origin)'.")
+    if let option = ["--layers", "--components"].first(where: recipeOptions.given.contains) {
+      throw CinchError.usage("The layers are those of the run '\(origin)': leave \(option) out.")
     }
     guard test != nil || testLabels == nil else {
       throw CinchError.usage("--test-labels says how --test is labelled: name samples with it.")

@@ -8,15 +8,16 @@ struct RecipeOptions: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       "Units from the input to the code, such as 784,128,32; or, of images, \"conv 16 3x3 s2, conv 32 3x3 s2\", with "
-        + "maxpool 2, avgpool 2 and dropout 0.2 between, or dense 20 at the end. The decoder mirrors them. "
-        + "(default: the recipe's, fitted to the data)",
+        + "maxpool 2, avgpool 2 and dropout 0.2 between, or dense 20 at the end. The decoder mirrors them. 'pretrain' takes "
+        + "units alone, and 'finetune' nothing: it has its run's layers. (default: the recipe's, fitted to the data; of "
+        + "'pretrain' 500,500 behind the data's features)",
       valueName: "layers"))
   var layers: String?
 
   @Option(
     name: [.customShort("p"), .long], parsing: .unconditional,
     help: ArgumentHelp(
-      "Components of pca and ppca, in place of --layers. (default: the recipe's, 32)", valueName: "n"))
+      "Components of pca and ppca alone, in place of --layers. (default: the recipe's, 32)", valueName: "n"))
   var components: Int?
 
   @Option(
@@ -92,7 +93,8 @@ struct RecipeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Fixes first weights, shuffles, corruption and splits. (default: 0)", valueName: "n"))
+    help: ArgumentHelp(
+      "Fixes first weights, shuffles, corruption and splits. (default: the recipe's, 0)", valueName: "n"))
   var seed: UInt64?
 
   @Option(
