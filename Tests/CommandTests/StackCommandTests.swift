@@ -103,9 +103,15 @@ import Testing
     try await running.waitForLines(6, thenSend: SIGINT)
     let stopped = try await running.wait()
     #expect(stopped.status == 130, "\(stopped.errors)")
+    for line in ["eval stopped", "finetune stopped --epochs 1 --out early"] {
+      let early = try await sandbox.run(line: line)
+      #expect(early.status == 0 && early.errors.contains("'stopped' has not ended"), "\(line): \(early.errors)")
+    }
     let resumed = try await sandbox.run(line: "train --resume stopped")
     #expect(resumed.status == 0, "\(resumed.errors)")
     #expect(try sandbox.bytes("stopped/model.safetensors") == sandbox.bytes("stack/model.safetensors"))
+    let evaluated = try await sandbox.run(line: "eval stopped")
+    #expect(evaluated.status == 0 && !evaluated.errors.contains("has not ended"), "\(evaluated.errors)")
     let ended = try await sandbox.run(line: "train --resume stopped")
     #expect(
       ended.status == 0 && ended.errors.contains("'cinch finetune ") && !ended.errors.contains("a larger"),

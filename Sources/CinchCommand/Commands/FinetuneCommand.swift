@@ -75,6 +75,7 @@ struct FinetuneCommand: ParsableCommand {
       throw CinchError.usage("--test is empty: name samples, or leave it out.")
     }
     let config = try RunFolder(origin).config()
+    if let notice = config.unfinishedNotice(of: origin) { reportOptions.log.notice("\(notice)") }
     let data = try data(of: config)
     let validation = try HeldOutOptions.source(validation, "--validation", dataOptions, recipeOptions)
       .map { beside($0, of: config) }

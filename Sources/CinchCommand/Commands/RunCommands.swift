@@ -12,6 +12,7 @@ struct RunOptions: ParsableArguments {
     let model = try Autoencoder.load(run, on: deviceOptions.device)
     if let note = model.deviceNote { Diagnostics.logger().notice("\(note)") }
     guard let config = model.run else { throw CinchError.inputOutput("'\(run)' holds no run: check the path.") }
+    if let notice = config.unfinishedNotice(of: run) { Diagnostics.logger().notice("\(notice)") }
     return (model, config)
   }
 
@@ -30,6 +31,15 @@ struct RunOptions: ParsableArguments {
       Diagnostics.logger().notice("no PCA to compare with: \(CinchError.badData(why).typed)")
     } catch RunFolder.NoComparison.meaningless {}
     return nil
+  }
+}
+
+extension RunConfig {
+  /// What is told where weights are used that may not be what training comes to; nil where it has ended.
+  func unfinishedNotice(of path: String) -> String? {
+    guard !isFinal, RunFolder(path).has(.checkpoint) else { return nil }
+    return "training of '\(path)' has not ended: these are the weights with which it was last stopped, or had ended "
+      + "before it went on; 'cinch train --resume \(Provenance.quoted(path))' goes on with it"
   }
 }
 
