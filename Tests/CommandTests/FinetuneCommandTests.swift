@@ -131,6 +131,27 @@ import Testing
     #expect(weights[0] != weights[1])
   }
 
+  /// A run that begins with another's weights says so, and how these were made while they are there.
+  @Test func theOriginIsTold() async throws {
+    let sandbox = try await trained()
+    let tuned = try await sandbox.run(line: "finetune run --test kinds.csv --epochs 1 --out tuned --quiet")
+    try #require(tuned.status == 0, "\(tuned.errors)")
+    let info = try await sandbox.run(line: "info tuned").output
+    #expect(info.contains("the weights of run\n") && info.contains("kinds.csv\n"), "\(info)")
+    func page(_ name: String) async throws -> String {
+      let report = try await sandbox.run(line: "report tuned --no-tsne -o \(name)")
+      try #require(report.status == 0, "\(report.errors)")
+      return String(decoding: try sandbox.bytes(name), as: UTF8.self)
+    }
+    let whole = try await page("whole.html")
+    let made = try #require(whole.firstRange(of: "cinch train deep --data kinds.csv"))
+    let used = try #require(whole.firstRange(of: "cinch finetune run"))
+    #expect(made.lowerBound < used.lowerBound && whole.contains("the first commands make them"))
+    try FileManager.default.removeItem(at: sandbox.folder.appendingPathComponent("run"))
+    let alone = try await page("alone.html")
+    #expect(alone.contains("not known here") && !alone.contains("cinch train deep"))
+  }
+
   /// A table whose columns are told apart goes on so, unrolled.
   @Test(arguments: ["deep", "imputation"])
   func tablesWithTextsAreUnrolled(_ recipe: String) async throws {

@@ -93,15 +93,47 @@ extension Markup {
         "\(one.device.identifier), \(one.device.name) (\(one.device.detail))",
       ]
     }
-    let commands = all.compactMap { one in
-      one.commandText.map { "cd \(Provenance.quoted(one.directory))\n\($0)" }
-    }
+    let commands = run.config.commands
     var result: Markup =
       "<h3>Provenance</h3>\n" + table(["", "when", "where", "version", "device"], rows)
     if !commands.isEmpty {
+      let earlier = run.config.originConfig?.allCommands() ?? []
+      let text = (earlier + commands).joined(separator: "\n")
+      var origin: Markup = ""
+      if let folder = run.config.origin?.folder {
+        let made = earlier.isEmpty ? "what made them is not known here" : "the first commands make them"
+        origin = " The run begins with the weights of '\(folder)', which must be as they were then: \(made)."
+      }
       result +=
-        "<h3>How to reproduce</h3>\n<p>With the same version, data and device these commands give the same bits, each in a folder that holds no run yet or the one that goes on.</p>\n<pre>\(commands.joined(separator: "\n"))</pre>\n"
+        "<h3>How to reproduce</h3>\n<p>With the same version, data and device these commands give the same bits, each in a folder that holds no run yet or the one that goes on.\(origin)</p>\n<pre>\(text)</pre>\n"
     }
     return result
+  }
+}
+
+extension RunConfig {
+  /// What its processes were told, each with the folder that it was told in.
+  fileprivate var commands: [String] {
+    (provenance ?? []).compactMap { one in
+      one.commandText.map { "cd \(Provenance.quoted(one.directory))\n\($0)" }
+    }
+  }
+
+  /// The run whose weights it begins with; nil where its folder holds it no longer.
+  fileprivate var originConfig: RunConfig? {
+    guard let origin else { return nil }
+    let directory = origin.folder.hasPrefix("/") ? "" : (provenance?.first?.directory ?? ".") + "/"
+    guard let config = try? RunFolder(directory + origin.folder).config(), config.identity?.run == origin.run else {
+      return nil
+    }
+    return config
+  }
+
+  /// The commands that made it, those of the runs that it goes back to first.
+  ///
+  /// - Parameter most: how many runs it goes back to at most, for a damaged folder may name itself.
+  fileprivate func allCommands(most: Int = 16) -> [String] {
+    let earlier = most > 0 ? originConfig?.allCommands(most: most - 1) : nil
+    return (earlier ?? []) + commands
   }
 }

@@ -133,7 +133,9 @@ struct InfoCommand: ParsableCommand {
         return "\(data.source)\(data.samples.map { ", \(NumberText.grouped($0)) \(what)" } ?? "")"
       })
     facts.add("validation", config.validation?.source)
+    facts.add("test", config.test?.source)
     facts.add("scaling", config.scaling?.kind.rawValue)
+    facts.add("origin", config.origin.map { "the weights of \($0.folder)" })
     facts.add("device", "\(config.device.identifier)  \(config.device.name) (\(config.device.detail))")
     facts.add(
       "epochs",
