@@ -120,7 +120,11 @@ import Testing
     #expect(!other.errors.contains("mixed"))
     // Of numbers alone where it is asked for.
     try sandbox.write("a,b\n1,200\n3,NA\n5,400\n", to: "numbers.csv")
-    for (index, recipe) in ["imputation", "deep --loss mixed"].enumerated() {
+    // A linear output, which it has anyway, changes nothing of it.
+    for (index, recipe) in [
+      "imputation", "deep --loss mixed", "imputation --output-activation linear",
+      "deep --loss mixed --output-activation linear",
+    ].enumerated() {
       let asked = try await sandbox.run(
         line: "train \(recipe) --data numbers.csv --device reference --epochs 1 --out asked\(index)")
       #expect(asked.status == 0, "\(asked.errors)")

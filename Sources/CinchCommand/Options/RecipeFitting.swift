@@ -40,9 +40,9 @@ extension RecipeOptions {
   }
 
   /// Whether the columns of a table are told apart: where that is asked for, and of a table with texts where nothing is said
-  /// of the loss.
+  /// of the loss. A linear output is what the mixed loss has anyway.
   func mixesColumns(_ base: Recipe, of data: Dataset) -> Bool {
-    guard base.takesMixedLoss, outputActivation == nil else { return false }
+    guard base.takesMixedLoss, outputActivation ?? .linear == .linear else { return false }
     return (loss ?? base.loss) == .mixed || loss == nil && data.hasTexts
   }
 
