@@ -84,14 +84,17 @@ public struct AnomalyDetector: Sendable {
   }
 
   /// Scores of samples as files and programs have them: a table is read as the run's own was, and all are scaled by the run's
-  /// own scaling.
+  /// own scaling. A feature that was constant in training adds nothing, whatever it holds (``ChangedConstants``): where it has
+  /// another value, whoever observes loading (``LoadProgress``) is told.
   ///
   /// - Parameter samples: a `DataSource`, or a `Dataset` that is not scaled.
   /// - Returns: one for each sample; see ``Autoencoder/scores(_:)``.
   /// - Throws: as `Autoencoder.scores`, `RunConfig.prepare` and `DataSource.load`.
   public func scores(_ samples: any RunSamples) throws -> [Double] {
     let loaded = try samples.loaded(as: run.data?.options.schema)
-    return try model.scores(try run.prepare(loaded.samples))
+    let prepared = try run.prepare(loaded.samples)
+    if let note = prepared.changedConstants()?.note(on: prepared) { LoadProgress.note(note) }
+    return try model.scores(prepared)
   }
 
   /// The threshold of a rule, or else the one that was kept last, or else that of `Rule.usual`.

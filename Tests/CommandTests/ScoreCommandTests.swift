@@ -99,6 +99,30 @@ import Testing
       try table(sandbox, "own-scores.csv").columns == ["score", "quantile", "anomaly", "a", "b", "feature_score", "d"])
   }
 
+  /// Scaling makes 0 of a column that was constant, whatever it holds.
+  @Test func changedConstantsAreTold() async throws {
+    let sandbox = try Sandbox()
+    func write(_ name: String, _ valve: (Int) -> Int) throws {
+      let rows = (0..<30).map { "\(Double($0 * 7 % 30) / 30),\(Double($0 * 11 % 30) / 30),\(valve($0))" }
+      try sandbox.write("a,b,valve\n" + rows.joined(separator: "\n") + "\n", to: name)
+    }
+    try write("data.csv") { _ in 3 }
+    try write("new.csv") { $0 % 10 == 4 ? 5 : 3 }
+    let trained = try await sandbox.run(
+      line: "train linear --layers 3,2 --data data.csv --scale standard --device reference --epochs 1 --out run")
+    #expect(trained.status == 0, "\(trained.errors)")
+    let own = try await sandbox.run(line: "score run")
+    #expect(own.status == 0 && own.errors.isEmpty, "\(own.errors)")
+    let outcome = try await sandbox.run(line: "score run --data new.csv -o scores.csv")
+    #expect(
+      outcome.status == 0 && outcome.errors.hasPrefix("3 of 30 samples differ in the column 'valve'"),
+      "\(outcome.errors)")
+    let (columns, rows) = try table(sandbox, "scores.csv")
+    #expect(columns == ["score", "quantile", "anomaly", "changed_constants"])
+    for (index, row) in rows.enumerated() { #expect(row[3] == (index % 10 == 4 ? 1 : 0)) }
+    #expect(try await sandbox.run(line: "score run --data new.csv --json").object()["changed_samples"] as? Int == 3)
+  }
+
   /// Texts are features of their own, and columns are found by name.
   @Test func tablesAreReadAsTheRunsOwn() async throws {
     let sandbox = try Sandbox()

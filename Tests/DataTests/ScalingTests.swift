@@ -35,6 +35,38 @@ import Testing
     #expect(try Scaling.fit(.standard, to: tenths).apply(to: tenths).values.allSatisfy { $0 == 0 })
   }
 
+  /// Feature 1 was 5 throughout.
+  @Test func whatWasConstantAndIsNotIsTold() throws {
+    let other = try Dataset(values: [-1, 5, 10, 9, 6, 90, 0, 5, 1, 3, 4, 20], count: 4, features: 3)
+    for kind in [Scaling.Kind.minmax, .standard] {
+      let scaling = try Scaling.fit(kind, to: data)
+      #expect(try scaling.apply(to: data).changedConstants()?.samples == 0)
+      let changed = try #require(try scaling.apply(to: other).changedConstants())
+      #expect(changed.counts == [0, 1, 0, 1] && changed.features == [1] && changed.samples == 2)
+      #expect(try scaling.apply(to: other).subset(2..<4).changedConstants()?.counts == [0, 1])
+    }
+    #expect(other.changedConstants() == nil)
+    #expect(try Scaling.bytes.apply(to: other).changedConstants() == nil)
+    let tenths = try Dataset(values: [Float](repeating: 0.1, count: 999), count: 999, features: 1)
+    #expect(try Scaling.fit(.standard, to: tenths).apply(to: tenths).changedConstants()?.samples == 0)
+    // What is missing is no other value.
+    let missing = try Dataset(missing: [0, .nan, 10, 1, 7, 20], count: 2, features: 3)
+    #expect(try Scaling.fit(.standard, to: data).apply(to: missing).changedConstants()?.counts == [0, 1])
+  }
+
+  /// Channel 1 of pixel 0 is constant, whatever the order of channels.
+  @Test func changedConstantsAreCountedChannelsFirst() throws {
+    func images(_ values: [Float]) throws -> Dataset {
+      try Dataset(stored: values, count: values.count / 4, sampleShape: [2, 1, 2], layout: .nhwc)
+    }
+    let scaling = try Scaling.fit(.minmax, to: images([1, 7, 2, 3, 4, 7, 5, 6]))
+    let scaled = try scaling.apply(to: images([1, 7, 2, 3, 1, 8, 2, 3]))
+    for order in [ImageLayout.nhwc, .nchw] {
+      let changed = try #require(scaled.ordered(order).changedConstants())
+      #expect(changed.counts == [0, 1] && changed.features == [2], "\(order)")
+    }
+  }
+
   @Test func extremeRangesDoNotOverflow() throws {
     let wide = try Dataset(values: [-3e38, 3e38], count: 2, features: 1)
     #expect(try Scaling.fit(.minmax, to: wide).apply(to: wide).values == [0, 1])

@@ -9,7 +9,8 @@ struct ScoreCommand: ParsableCommand {
       A sample's score is its own loss: that of the run's recipe without penalties, plus the divergence of a variational \
       autoencoder; of ppca -log p(x), of a Boltzmann machine the free energy. The file has a row for each sample: its name, where it has one, its score, \
       its quantile among the scores of the run's training samples, and whether it is an anomaly, 1 where the score is larger than \
-      the threshold.
+      the threshold. Where scaling makes 0 of features that were constant in training, it also has how many of these have another \
+      value now, which no score shows.
 
       The training samples are scored the first time; their scores are kept in the run's folder as scores.safetensors with the \
       threshold, which holds until another is set.
@@ -86,14 +87,17 @@ struct ScoreCommand: ParsableCommand {
     let scores = try features?.scores ?? model.scores(data)
     let threshold = try detector.threshold(rule, for: scores)
     let metrics = try isAnomaly.flatMap { try DetectionMetrics(scores: scores, isAnomaly: $0) }
+    let changed = data.changedConstants()
     let report = ScoreReport(
-      scores: scores, training: detector.training, threshold: threshold, metrics: metrics, config: config)
+      scores: scores, training: detector.training, threshold: threshold, metrics: metrics, changed: changed,
+      config: config)
     if let output {
       try report.write(features, columns: data.columnNames, rows: NamedRows(data.sampleNames), to: output)
     }
     let worst = report.worst(top ?? (picture == nil ? 0 : Self.usualTop))
     if let picture { try draw(worst, of: data, model, config, to: picture) }
     keep(threshold, &detector)
+    if let note = changed?.note(on: data) { Diagnostics.logger().notice("\(note)") }
     note(detector, data, isAnomaly, metrics)
     if json {
       return try Output.result(report.json(worst: top == nil ? nil : worst, names: data.sampleNames).description)

@@ -9,6 +9,8 @@ struct ScoreReport {
   let threshold: AnomalyDetector.Threshold
   /// Nil where there is nothing to compare with.
   let metrics: DetectionMetrics?
+  /// What no score shows; nil where scaling hides nothing.
+  let changed: ChangedConstants?
   let config: RunConfig
 
   private func isAnomaly(_ index: Int) -> Bool { scores[index] > threshold.value }
@@ -21,6 +23,7 @@ struct ScoreReport {
 
   func write(_ features: FeatureScores?, columns names: [String]?, rows: NamedRows, to path: String) throws {
     var columns = ["score"] + (training == nil ? [] : ["quantile"]) + ["anomaly"]
+    if changed != nil { columns.append("changed_constants") }
     if let features {
       if features.code != nil { columns.append("code") }
       let own = columns
@@ -33,6 +36,7 @@ struct ScoreReport {
     try rows.write(columns: columns, rows: scores.count, to: path) { index in
       let score = scores[index]
       var row = ["\(score)"] + (training.map { ["\($0.quantile(of: score))"] } ?? []) + [isAnomaly(index) ? "1" : "0"]
+      if let changed { row.append("\(changed.counts[index])") }
       if let features {
         if let code = features.code { row.append("\(code[index])") }
         row += features.features[index * width..<(index + 1) * width].map { "\($0)" }
@@ -97,6 +101,7 @@ struct ScoreReport {
       "threshold": .number(threshold.value), "rule": .string(rule), "share": .number(share),
       "samples": .integer(scores.count), "anomalies": .integer(anomalies),
       "training_samples": training.map { .integer($0.sorted.count) },
+      "changed_samples": changed.map { .integer($0.samples) },
       "metrics": metrics.map {
         JSON.map([
           DetectionMetrics.aucName: $0.auc, DetectionMetrics.averagePrecisionName: $0.averagePrecision,

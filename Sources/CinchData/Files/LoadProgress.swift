@@ -27,7 +27,7 @@ public struct LoadProgress: Sendable, Hashable {
     try $observer.withValue(observer) { try $noting.withValue(noting, operation: body) }
   }
 
-  static func note(_ text: String) { noting?(text) }
+  package static func note(_ text: String) { noting?(text) }
 
   static func tell(_ work: String, _ path: String, _ done: Int, of total: Int) {
     observer?(LoadProgress(path: path, work: work, fraction: Double(done) / Double(max(total, 1))))
