@@ -92,16 +92,18 @@ extension Recipe {
   }
 
   /// `imputation` for a table: its columns, as many epochs as make some thousands of updates, and weight decay of 10 / rows, without
-  /// which small tables are learned by heart.
+  /// which small tables are learned by heart, but 0.1 at most: more leaves very small tables nothing but the means of their columns.
   ///
   /// - Parameter data: from a table with names; any other is taken to have numbers alone.
   public static func imputation(of data: Dataset) -> Recipe {
     var recipe = imputation(features: data.features, columns: data.columns)
     let updates = (data.count + recipe.batchSize - 1) / recipe.batchSize
     recipe.epochs = min(max(usualUpdates / updates, 20), 1000)
-    recipe.penalties.weightDecay = 10 / Double(data.count)
+    recipe.penalties.weightDecay = min(10 / Double(data.count), mostWeightDecay)
     return recipe
   }
+
+  private static var mostWeightDecay: Double { 0.1 }
 
   /// Updates after which small tables gain no more.
   private static var usualUpdates: Int { 6000 }

@@ -184,6 +184,18 @@ import Testing
     }
   }
 
+  /// More weight decay would leave nothing of a table of few rows but the means of its columns.
+  @Test func verySmallTablesAreLearned() throws {
+    let line = try Dataset(values: (0..<31).flatMap { [Float($0), Float(2 * $0)] }, count: 31, features: 2)
+    #expect(Recipe.imputation(of: line).penalties.weightDecay == 0.1)
+    let (_, larger) = try Self.table(count: 400, missing: 0.2)
+    #expect(Recipe.imputation(of: larger).penalties.weightDecay == 0.025)
+    let comparison = try ImputationComparison(line, hiding: 0.2, on: .cpu)
+    let scores = Dictionary(uniqueKeysWithValues: comparison.scores.map { ($0.method, $0) })
+    let model = try #require(scores[.autoencoder]?.rmse), mean = try #require(scores[.mean]?.rmse)
+    #expect(model < 0.85 * mean)
+  }
+
   @Test func whatCannotBeIsRefused() throws {
     let (_, holed) = try Self.table(count: 20, missing: 0.5)
     let deep = try Autoencoder(.deep(layers: [7, 3]), on: .cpu)
