@@ -203,6 +203,16 @@ public final class Run: Sendable {
     return run
   }
 
+  /// Where files of a run's data lie now, where they were moved; nil for where they lay.
+  public struct MovedFiles: Sendable, Hashable {
+    public var data: String?
+    /// Where labels have a file of their own.
+    public var labels: String?
+    public var validation: String?
+
+    public init() {}
+  }
+
   /// Goes on with the run in a folder, from its checkpoint, to the bits of a run that was never stopped.
   ///
   /// - Parameters:
@@ -212,19 +222,20 @@ public final class Run: Sendable {
   ///   - data: the samples that the run was created with, where they were a `Dataset`.
   ///   - validation: the held-out ones, likewise.
   ///   - changedData: whether the samples may have other values, or another order, than those that it was created with.
+  ///   - moved: where its data lie now, which the folder keeps.
   ///   - settings: how the folder is kept in step.
-  /// - Throws: `CinchError.inputOutput` where there is no run or no checkpoint, `.badData` where its files are damaged or
+  /// - Throws: `CinchError.inputOutput` where there is no run, no checkpoint or no file of its data, `.badData` where its files are damaged or
   ///   of different runs, or its data not what they were, `.usage` where `epochs` are fewer or the run names its own
   ///   data, `.unavailable` where there is no such device or somebody else has the folder.
   public static func resume(
     _ path: String, epochs: Int? = nil, on device: Device? = nil, data: Dataset? = nil, validation: Dataset? = nil,
-    changedData: Bool = false, settings: Settings = Settings()
+    changedData: Bool = false, moved: MovedFiles = MovedFiles(), settings: Settings = Settings()
   ) throws -> Run {
     try settings.validate()
     let folder = RunFolder(path)
     _ = try folder.config()
     let lock = try folder.lock()
-    let config = try folder.config()
+    let config = try folder.config().moved(moved, in: path)
     let checkpoint = try folder.checkpoint(of: config)
     var recipe = config.recipe
     if let epochs {
@@ -243,6 +254,7 @@ public final class Run: Sendable {
     }
     let device = try device ?? asBadData(path) { try config.device.device }
     let scaling = config.scaling ?? .identity
+    try config.requireFiles(in: path)
     let (parts, samples) = try asBadData(path) { [recipe] in
       let heldOut = try config.validation?.load() ?? validation
       let data = try config.samples(given: data)
@@ -390,6 +402,39 @@ extension Recipe {
 }
 
 extension RunConfig {
+  /// The same run with its data read from where they lie now.
+  /// - Throws: `CinchError.usage` where it has no such files.
+  fileprivate func moved(_ files: Run.MovedFiles, in path: String) throws -> RunConfig {
+    let known: [(setting: CinchError.Setting, place: String?, now: String?)] = [
+      (.data, data?.source, files.data), (.labels, data?.options.labels, files.labels),
+      (.validation, validation?.source, files.validation),
+    ]
+    for (setting, place, now) in known {
+      guard place != nil || now == nil else {
+        throw CinchError.usage("'\(path)' was trained without such a file that could have moved: leave \(setting) out.")
+      }
+      guard now != "" else {
+        throw CinchError.usage("\(setting) is empty: say where its file lies now, or leave it out.")
+      }
+    }
+    var config = self
+    config.data = data?.moved(to: files.data, labels: files.labels)
+    config.validation = validation?.moved(to: files.validation, labels: nil)
+    return config
+  }
+
+  /// - Throws: `CinchError.inputOutput` where a file is not there that the run was trained on.
+  fileprivate func requireFiles(in path: String) throws {
+    let places: [(setting: CinchError.Setting, place: String?)] = [
+      (.data, data?.source), (.labels, data?.options.labels), (.validation, validation?.source),
+    ]
+    for case (let setting, let place?) in places where !DataSource.isThere(place) {
+      throw CinchError.inputOutput(
+        "There is no '\(place)', which '\(path)' was trained with: bring it back, or say where it is now with \(setting)."
+      )
+    }
+  }
+
   /// The samples of a run that goes on: its own, or those that it was given.
   fileprivate func samples(given: Dataset?) throws -> Dataset {
     guard let samples = try given ?? data?.load() else {

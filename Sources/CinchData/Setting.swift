@@ -11,6 +11,8 @@ extension CinchError {
       validationSplit, patience, frozenLayers
     /// The units of a closed form's code: the last number in `layers`.
     case components
+    /// Where the samples come from, and those that are held out.
+    case data, validation
     case scaling, zcaEpsilon, imageShape, layout, array, header, labelColumn, labels, columns, drop, idColumn,
       categories,
       missing, rare, patches,

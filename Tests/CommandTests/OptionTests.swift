@@ -8,6 +8,8 @@ import Testing
   private static let allowed: Set<String> = [
     "--resume", "--epochs", "--device", "--changed-data", "--json", "--quiet", "--verbose", "--profile",
     "--tensorboard", "--pictures-every", "--version", "--help",
+    // Where files lie now.
+    "--data", "--labels", "--validation",
   ]
 
   @Test func resumeRefusesWhatItWouldIgnore() async throws {
@@ -25,7 +27,8 @@ import Testing
     }
     for example in [
       ["--epochs", "3"], ["--device", "cpu"], ["--changed-data"], ["--json"], ["--quiet"], ["--verbose"],
-      ["--profile"], ["--tensorboard"], ["--pictures-every", "2"],
+      ["--profile"], ["--tensorboard"], ["--pictures-every", "2"], ["--data", "a.csv"], ["--labels", "a.txt"],
+      ["--validation", "a.csv"],
     ] {
       let outcome = try await sandbox.start(["train", "--resume", "run"] + example).wait()
       #expect(outcome.refused(74), "there is no run: \(example), \(outcome.errors)")

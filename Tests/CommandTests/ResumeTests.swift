@@ -277,6 +277,35 @@ import Testing
   }
 
   /// Rows of another file under the same name, as many of them, are noticed.
+  /// A run goes on with data that were moved, and keeps where they are.
+  @Test func dataThatWereMovedAreNamedAnew() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.writeData(rows: 60)
+    try sandbox.writeData("held.csv", rows: 20, scale: 0.9)
+    let line = "train linear --data data.csv --validation held.csv --layers 16,4 --device reference --quiet"
+    #expect(try await sandbox.run(line: "\(line) --epochs 2 --out run").status == 0)
+    #expect(try await sandbox.run(line: "\(line) --epochs 3 --out straight").status == 0)
+    try sandbox.writeData("other.csv", rows: 60, scale: 0.5)
+    for name in ["data.csv", "held.csv"] {
+      try FileManager.default.moveItem(atPath: sandbox.path(name), toPath: sandbox.path("moved-\(name)"))
+    }
+    let go = "train --resume run --epochs 3"
+    for (options, status, words) in [
+      ("", 74, "data.csv', which 'run' was trained with: bring it back, or say where it is now with --data."),
+      (" --data moved-data.csv", 74, "say where it is now with --validation."),
+      (" --data other.csv --validation moved-held.csv", 65, "--changed-data"), (" --labels a.txt", 64, "--labels"),
+    ] {
+      let outcome = try await sandbox.run(line: go + options)
+      #expect(outcome.refused(Int32(status)) && outcome.errors.contains(words), "\(options): \(outcome.errors)")
+    }
+    #expect(try await sandbox.start((go + " --data").split(separator: " ").map(String.init) + [""]).wait().refused(64))
+    let resumed = try await sandbox.run(line: go + " --data moved-data.csv --validation moved-held.csv")
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try sandbox.bytes("run/model.safetensors") == sandbox.bytes("straight/model.safetensors"))
+    #expect(try await sandbox.run(line: "eval run").status == 0)
+    #expect(try await sandbox.run(line: "train --resume run --epochs 4").status == 0)
+  }
+
   @Test func changedDataAreRefused() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData(rows: 60)

@@ -46,7 +46,7 @@ struct TrainCommand: ParsableCommand {
     help: ArgumentHelp(
       """
       Goes on with this run, with its own recipe, data and device. Only --epochs, --device, --changed-data and what is watched may be \
-      given with it.
+      given with it, and by --data, --labels and --validation where files lie now that were moved.
       """,
       valueName: "run"))
   var resume: String?
@@ -128,16 +128,29 @@ struct TrainCommand: ParsableCommand {
     try reportOptions.follow(run)
   }
 
+  /// Where files of a resumed run's data lie now.
+  private var moved: [Override<Run.MovedFiles>] {
+    [
+      Override("--data", dataOptions.data, \.data), Override("--labels", dataOptions.labels, \.labels),
+      Override("--validation", heldOutOptions.validation, \.validation),
+    ]
+  }
+
   private func go(on path: String) throws {
-    if let option = (overrides.given() + dataOptions.given + recipeOptions.overrides.given()).first {
+    let given = overrides.given() + dataOptions.given + recipeOptions.overrides.given()
+    let places = moved.given()
+    if let option = given.first(where: { !places.contains($0) }) {
       throw CinchError.usage(
         "\(option) cannot be given with --resume, for the run goes on with its own settings: leave it out, or start a new run."
       )
     }
+    var files = Run.MovedFiles()
+    try moved.apply(to: &files)
     let started = try RunFolder(path).config().device
-    let run = try LoadReport.observing(quiet: reportOptions.quiet) {
+    let run = try LoadReport.observing(quiet: reportOptions.quiet) { [files] in
       try Run.resume(
-        path, epochs: epochs, on: deviceOptions.device, changedData: changedData, settings: try watchOptions.settings())
+        path, epochs: epochs, on: deviceOptions.device, changedData: changedData, moved: files,
+        settings: try watchOptions.settings())
     }
     if deviceOptions.device != nil, run.trainer.device.identifier != started.identifier {
       reportOptions.log.info("the run was started on \(started.identifier): another device rounds differently")

@@ -23,6 +23,7 @@ struct DataOptions: ParsableArguments {
   }
 
   var data: String? { sourceOptions.data }
+  var labels: String? { sourceOptions.labels }
   var layout: ImageLayout? { sourceOptions.layout }
   var given: [String] { sourceOptions.given + reading.given() }
   func source() throws -> DataSource? { try sourceOptions.source(reading) }

@@ -40,6 +40,8 @@ extension CinchError.Setting {
     case .patience: "--patience"
     case .frozenLayers: "--freeze"
     case .components: "--components"
+    case .data: "--data"
+    case .validation: "--validation"
     case .scaling: "--scale"
     case .zcaEpsilon: "--zca-epsilon"
     case .imageShape: "--image-shape"

@@ -20,6 +20,23 @@ public struct DataSource: Sendable, Hashable {
     URL(fileURLWithPath: path).standardizedFileURL.path
   }
 
+  /// The same samples, whose files lie elsewhere now: read as they were.
+  ///
+  /// - Parameters:
+  ///   - path: nil for where they lay.
+  ///   - labels: likewise, where their labels have a file of their own.
+  package func moved(to path: String?, labels: String?) -> DataSource {
+    guard path != nil || labels != nil else { return self }
+    var options = options
+    options.labels = labels ?? options.labels
+    var moved = DataSource(path ?? source, options: options)
+    moved.samples = samples
+    return moved
+  }
+
+  /// Whether a file or a folder is there; data sets by name are looked for in several places.
+  package static func isThere(_ path: String) -> Bool { !path.hasPrefix("/") || FileBytes.exists(path) }
+
   /// - Throws: as `Dataset.load`; `CinchError.badData` where it has other samples than it had.
   public func load() throws -> Dataset {
     let data = try Dataset.load(source, options: options)
