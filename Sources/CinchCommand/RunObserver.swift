@@ -15,16 +15,35 @@ struct RunObserver {
     self.log = log
   }
 
+  /// Tells of the run before it trains.
+  func begin() throws {
+    do { try report.start(run) } catch is OutputClosed { throw unread }
+  }
+
   func train() throws {
     let summary: Run.Summary?
-    do { summary = try run.train(tell) } catch {
+    var hasEnded = false
+    do {
+      summary = try run.train { event in
+        if case .ended = event { hasEnded = true }
+        return try tell(event)
+      }
+    } catch {
       report.clearProgress()
+      if error is OutputClosed, !hasEnded { throw unread }
       throw error
     }
     guard summary == nil else { return }
     report.clearProgress()
     Output.note("cinch: Interrupted: go on with 'cinch train --resume \(Provenance.quoted(run.folder.path))'.")
     throw ExitCode(CinchError.interrupted.exitCode)
+  }
+
+  /// Why training stops where nobody reads its results: without a word it would pass for a run that has ended.
+  private var unread: CinchError {
+    .inputOutput(
+      "Nobody reads standard output any more, so training has stopped: go on with "
+        + "'cinch train --resume \(Provenance.quoted(run.folder.path))'.")
   }
 
   /// - Returns: whether training goes on.

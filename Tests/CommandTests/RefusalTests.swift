@@ -252,7 +252,8 @@ import Testing
     #expect(try await sandbox.run(line: commands[0]).refused(74))
   }
 
-  @Test func aClosedReaderEndsTheProgramQuietly() async throws {
+  /// A listing that nobody reads to its end is no failure; a run that stops for that is.
+  @Test func aClosedReaderEndsTheProgram() async throws {
     let sandbox = try Sandbox()
     try sandbox.writeData()
     let pipe = Pipe()
@@ -263,8 +264,26 @@ import Testing
       "train linear --data data.csv --layers 16,3 --device reference --out run --json".split(separator: " ")
         .map(String.init), output: pipe.fileHandleForWriting
     ).wait()
-    #expect(train.status == 0 && train.errors.isEmpty)
+    let words = "Nobody reads standard output any more, so training has stopped: go on with 'cinch train --resume run'."
+    #expect(train.status == 74 && train.errors == "cinch: \(words)\n", "\(train.errors)")
     #expect(sandbox.exists("run/checkpoint.safetensors"))
+    // Its reader looks at the first line.
+    let first = Pipe()
+    let line = "train --resume run --epochs 2000 --json"
+    let running = try await sandbox.start(
+      line.split(separator: " ").map(String.init), output: first.fileHandleForWriting)
+    try first.fileHandleForWriting.close()
+    _ = first.fileHandleForReading.availableData
+    try first.fileHandleForReading.close()
+    let stopped = try await running.wait()
+    #expect(stopped.status == 74 && stopped.errors == "cinch: \(words)\n", "\(stopped.errors)")
+    // What has ended has nothing to go on with.
+    let ended = try await sandbox.start(
+      "train linear --data data.csv --layers 16,3 --device reference --epochs 1 --quiet --out whole"
+        .split(separator: " ").map(String.init), output: pipe.fileHandleForWriting
+    ).wait()
+    #expect(ended.status == 0 && ended.errors.isEmpty, "\(ended.errors)")
+    #expect(sandbox.exists("whole/model.safetensors"))
   }
 
   @Test func aFullDiskIsASentence() async throws {

@@ -225,7 +225,7 @@ struct ReportOptions: ParsableArguments {
     }
     log.debug("opened \(device.identifier): \(device.name), \(device.detail)")
     let observer = RunObserver(run, report, log)
-    try report.start(run)
+    try observer.begin()
     if let state = run.resumedFrom, state.ended == .epochs, state.epoch >= run.recipe.epochs,
       run.recipe.closedForm == nil
     {

@@ -2,7 +2,7 @@ import CinchCore
 import CinchData
 import Glibc
 
-/// Whoever read standard output has gone away: the program ends without a word.
+/// Whoever read standard output has gone away: the program ends without a word, unless there was more to do.
 struct OutputClosed: Error {}
 
 /// Standard output, for results, and standard error, for everything else. Written directly, so that a full disk
