@@ -59,6 +59,10 @@ import Testing
     (64, "train linear --data wide.npy --header yes", "only CSV files have"),
     (64, "train linear --momentum 0.5", "add --optimizer momentum"),
     (65, "train vae --data same.csv --loss gaussian --output-activation linear", "give --sigma"),
+    (65, "train deep --data large.csv", "or --loss sse with --output-activation linear"),
+    (65, "train vae --data large.csv", "or --loss gaussian with --output-activation linear"),
+    (64, "train vae --loss mixed --output-activation linear", "use --loss bce, or --loss gaussian"),
+    (64, "train rbm --loss mixed", "use --loss sse"), (64, "train pca --loss mixed", "such as deep"),
     (64, "train deep --contraction 1", "two numbers in --layers"),
     (64, "train deep --bogus", "see 'cinch train --help'"),
     (64, "train deep --device gpu7", "please provide one of the following: auto, opencl"),
@@ -87,6 +91,7 @@ import Testing
     let sandbox = try Sandbox()
     try sandbox.write([String](repeating: "0.1,0.2,0.3", count: 20).joined(separator: "\n"), to: "same.csv")
     try sandbox.writeData(rows: 20)
+    try sandbox.writeData("large.csv", rows: 20, scale: 9)
     try NPY.write(values: [Float](repeating: 0.5, count: 34), shape: [2, 17], to: sandbox.path("wide.npy"))
     try sandbox.write(#"{"layers": [16, 4], "batch_size": "x"}"#, to: "batch.json")
     try sandbox.write(#"{"layers": [16, 4], "rate": 1}"#, to: "unknown.json")

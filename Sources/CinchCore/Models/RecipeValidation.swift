@@ -91,12 +91,14 @@ extension Recipe {
           + "\(found.value): leave \(.scaling) out, or use \(.scaling, "standard"), which leaves categories alone.")
     }
     if loss == .bce, let found = data.first(outside: 0...1) {
+      // The bound of a variational autoencoder is made of probabilities.
+      let other = penalties.prior == nil ? Loss.sse.rawValue : Loss.gaussian.rawValue
       throw CinchError.badData(
         "The bce loss needs values in [0, 1], but row \(found.row + 1), feature \(found.feature + 1) is "
           + "\(found.value): "
           + (use == .evaluation
-            ? "leave such rows out, or train a model of any values, with \(.loss, "sse") and \(.outputActivation) linear."
-            : "use \(.scaling, "minmax"), or \(.loss, "sse") with \(.outputActivation) linear."))
+            ? "leave such rows out, or train a model of any values, with \(.loss, other) and \(.outputActivation) linear."
+            : "use \(.scaling, "minmax"), or \(.loss, other) with \(.outputActivation) linear."))
     }
   }
 

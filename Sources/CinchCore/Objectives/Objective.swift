@@ -86,11 +86,12 @@ extension Objective {
         "The bce loss reads the output as a probability: use \(.outputActivation, "sigmoid"), not \(output.rawValue).")
     }
     try validateSigma()
-    try validateColumns(network)
     try validatePenalties(network)
     try validatePrior(network)
     try validateCorruption(network)
     try chain?.validate(self, on: network)
+    // Where there is another loss to use, columns are no advice.
+    try validateColumns(network)
   }
 
   private func validateColumns(_ network: ResolvedNetwork) throws {
@@ -103,8 +104,8 @@ extension Objective {
     let last = network.layers[network.layers.count - 1]
     guard last.output.image == nil, let columns, !columns.isEmpty else {
       throw CinchError.usage(
-        "The mixed loss is of the columns of a table: train a dense recipe on one, or give the recipe 'columns', such as "
-          + "[\"number\", \"binary\", 3].")
+        "The mixed loss is of the columns of a table: train a dense autoencoder by gradients on one, such as deep, or give "
+          + "the recipe 'columns', such as [\"number\", \"binary\", 3].")
     }
     guard last.spec.activation == .linear else {
       throw CinchError.usage(
