@@ -43,7 +43,11 @@ public final class CPUBackend: Backend {
     let count = try Self.room(for: min(threads ?? Int(cinch_processor_count()), 64))
     blas.set_num_threads?(1)
     guard let device = cinch_device_create(Int32(count), blas.sgemm, instructions) else {
-      throw BackendError.unavailable("The cpu device could not start \(count) threads: give fewer.")
+      throw BackendError.unavailable(
+        "The cpu device could not start \(count) threads: "
+          + (threads == nil
+            ? "end other processes, or raise the limit on them (ulimit -u)."
+            : "give fewer, end other processes, or raise the limit on them (ulimit -u)."))
     }
     self.device = device
     self.threads = count
