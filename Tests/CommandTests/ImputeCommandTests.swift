@@ -136,6 +136,8 @@ import Testing
   @Test(arguments: [
     (64, "impute -o x.csv", "No table is named"), (64, "impute --data t.csv", "Nothing would come of this"),
     (64, "impute --data t.csv -o x.npy", "neither .csv nor .tsv"), (64, "impute --data t.csv -o x.csv -m 0", "-m 0"),
+    (64, "impute --data t.csv -o x.tsv", "has no tabs between its cells"),
+    (64, "impute --data tabs.csv -o x.csv --evaluate 0.2", "end with .tsv"),
     (64, "impute --data t.csv -m 3 --evaluate 0.2", "--output"),
     (64, "impute --data t.csv -m 3 -o x.csv --corruption gaussian", "not trained with masking"),
     (64, "impute --data t.csv --evaluate 1", "between 0 and 1"),
@@ -151,6 +153,7 @@ import Testing
   func refusalsSayWhatToDo(status: Int, line: String, part: String) async throws {
     let sandbox = try Sandbox()
     try sandbox.write("a,b\n1,2\n3,\n5,4\n", to: "t.csv")
+    try sandbox.write("a\tb\n1\t2\n3\t\n5\t4\n", to: "tabs.csv")
     try sandbox.write("a,b\n1,\n3,NA\n", to: "holes.csv")
     try sandbox.write("a,b\n1,x\n3,x\n", to: "same.csv")
     try sandbox.write("1,2\n3,4\n5,7\n", to: "bare.csv")

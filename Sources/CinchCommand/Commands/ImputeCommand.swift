@@ -22,7 +22,10 @@ struct ImputeCommand: ParsableCommand {
 
   @Option(
     name: [.short, .customLong("output")],
-    help: ArgumentHelp("The completed table: .csv or .tsv, as the table itself. (default: none)", valueName: "file"))
+    help: ArgumentHelp(
+      "The completed table: .csv, or .tsv where the table has tabs between its cells. (default: none)",
+      valueName: "file"
+    ))
   var output: String?
 
   @OptionGroup var overwriting: OverwriteOptions
@@ -69,9 +72,9 @@ struct ImputeCommand: ParsableCommand {
     try table.samples.requireTable()
     let recipe = try recipe(for: table.samples)
     if imputations ?? 1 > 1 { try recipe.requireDraws() }
+    let writer = try writer(for: table)
     if let evaluate { try compare(table.samples, recipe, hiding: evaluate) }
     if evaluate != nil, output == nil, save == nil { return }
-    let writer = try writer(for: table)
     try complete(table, with: try train(recipe, table), writer)
   }
 
@@ -90,12 +93,18 @@ struct ImputeCommand: ParsableCommand {
 
   /// What writes the table anew; nil where nobody wants it.
   private func writer(for table: LoadedSamples) throws -> TableRewriter? {
-    guard output != nil else { return nil }
+    guard let output else { return nil }
     guard let schema = table.samples.schema, let source = table.source else {
       throw CinchError.usage(
         "'\(table.samples.name)' is no table with names: name a .csv or .tsv file that begins with some.")
     }
-    return try TableRewriter(source, schema)
+    let writer = try TableRewriter(source, schema)
+    if let isTabbed = try writer.isTabbed, isTabbed != output.isNamed(".tsv") {
+      throw CinchError.usage(
+        "'\(source.source)' has \(isTabbed ? "" : "no ")tabs between its cells, and the completed table is written alike: let the "
+          + "output's name end with \(isTabbed ? ".tsv" : ".csv").")
+    }
+    return writer
   }
 
   /// Every table that is to be written.

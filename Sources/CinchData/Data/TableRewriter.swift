@@ -19,6 +19,16 @@ package struct TableRewriter {
     contents = try Dataset.inflated(try FileContents(contentsOf: path), path: path)
   }
 
+  /// Whether tabs lie between its cells; nil where rows have one cell.
+  package var isTabbed: Bool? {
+    get throws {
+      try contents.withUnsafeBytes { raw -> Bool? in
+        let header = try TableHeader(raw.assumingMemoryBound(to: UInt8.self), options.header, path: path)
+        return header.named.count > 1 ? header.separator == UInt8(ascii: "\t") : nil
+      }
+    }
+  }
+
   /// Writes the file anew, atomically.
   ///
   /// - Parameter cell: what a feature column's cell becomes, from its row and the column's number, both from 0; nil leaves it as
