@@ -184,6 +184,8 @@ import Testing
     ("a,b\n1,?\n2,x\n", ["'x' in every row"]), ("a,b\n1,2\n3,x\n", ["line 3", "'x'", "'b'", "other cells"]),
     ("a,b\n1,x\n2,x\n", ["'x' in every row", "drop"]), ("a,b,a\n1,x,1\n2,y,1\n", ["two columns 'a'"]),
     ("a;b\n1,5;2\n3,5;4\n", ["line 2", "'1,5'", "'a'", "write points"]),
+    ("a;b\n3;1,0\n1,5;2\n", ["line 3", "'1,5'", "'a'", "write points"]),
+    ("a;b\n1,5;2\nx;4\n3;4\n", ["line 2", "'1,5'", "'a'", "other cells"]),
     ("a,\n1,\n2,\n", ["The column ''", "drop 2"]), ("a,b\n1,x\n2\n", ["line 3"]), ("a,b\n", ["no rows"]),
   ])
   func whatMeansNothingIsRefused(_ text: String, _ words: [String]) {

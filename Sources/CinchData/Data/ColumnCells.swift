@@ -44,6 +44,12 @@ struct ColumnCells {
       }
       return TableColumn(name: name, kind: .binary(decimals == 0 ? ["0", "1"] : ["0.0", "1.0"]))
     }
+    // Before anything is said of texts among numbers: whole numbers have no comma.
+    if !isCategory, texts.keys.allSatisfy({ number($0.replacing(",", with: ".").utf8) != nil }) {
+      throw CinchError.badData(
+        "'\(path)', line \(first.line) holds '\(first.text)' in the column '\(name)', which has a comma where numbers have a point: "
+          + "write points, or take the column as categories with \(.categories).")
+    }
     guard numbers == 0 else {
       throw CinchError.badData(
         "'\(path)', line \(first.line) holds '\(first.text)' in the column '\(name)', whose other cells are numbers: "
@@ -51,11 +57,6 @@ struct ColumnCells {
             ? "say that line 1 names the columns with \(.header, CSVHeader.present.rawValue), or " : "")
           + "correct it, say that it is a missing cell with \(.missing), take all of them as categories with "
           + "\(.categories), or leave the column out with \(.drop).")
-    }
-    if !isCategory, texts.keys.allSatisfy({ number($0.replacing(",", with: ".").utf8) != nil }) {
-      throw CinchError.badData(
-        "'\(path)', line \(first.line) holds '\(first.text)' in the column '\(name)', which has a comma where numbers have a point: "
-          + "write points, or take the column as categories with \(.categories).")
     }
     guard texts.count > 1 || rare != nil else {
       throw CinchError.badData(
