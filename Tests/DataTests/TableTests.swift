@@ -186,7 +186,9 @@ import Testing
     ("a;b\n1,5;2\n3,5;4\n", ["line 2", "'1,5'", "'a'", "write points"]),
     ("a;b\n3;1,0\n1,5;2\n", ["line 3", "'1,5'", "'a'", "write points"]),
     ("a;b\n1,5;2\nx;4\n3;4\n", ["line 2", "'1,5'", "'a'", "other cells"]),
-    ("a,\n1,\n2,\n", ["The column ''", "drop 2"]), ("a,b\n1,x\n2\n", ["line 3"]), ("a,b\n", ["no rows"]),
+    ("a,\n1,\n2,\n", ["The column ''", "drop 2"]), ("a,b c\n1,x\n2,x\n", ["The column 'b c'", "drop 2"]),
+    ("\"b,c\",a\n,1\n,2\n", ["The column 'b,c'", "drop 1"]), ("a,-b\n1,\n2,\n", ["The column '-b'", "drop 2"]),
+    ("a,größe_1.5\n1,\n2,\n", ["drop größe_1.5"]), ("a,b\n1,x\n2\n", ["line 3"]), ("a,b\n", ["no rows"]),
   ])
   func whatMeansNothingIsRefused(_ text: String, _ words: [String]) {
     let error = #expect(throws: CinchError.self) { try load(text) }

@@ -32,7 +32,7 @@ struct ColumnCells {
 
   /// - Throws: `CinchError.badData` where they are neither numbers nor categories.
   func column(_ name: String, place: Int, rows: Int, rare: Int?, path: String) throws -> TableColumn {
-    let wanted = name.isEmpty ? "\(place + 1)" : name
+    let wanted = TableColumn.typed(name, place: place)
     guard let first = firstText else {
       guard numbers > 0 else {
         throw CinchError.badData(

@@ -60,12 +60,13 @@ struct ColumnChoice {
     if let labelPlace, features.contains(labelPlace) {
       throw CinchError.usage(
         "The column '\(named[labelPlace])' is one of the features that the run was trained with, so that it would be told by "
-          + "itself: name other labels, or train anew with \(.drop, named[labelPlace]).")
+          + "itself: name other labels, or train anew with "
+          + "\(.drop, TableColumn.typed(named[labelPlace], place: labelPlace)).")
     }
     if let idPlace, features.contains(idPlace) {
       throw CinchError.usage(
         "The column '\(named[idPlace])' is one of the features that the run was trained with: name the rows by another with "
-          + "\(.idColumn), or train anew with \(.drop, named[idPlace]).")
+          + "\(.idColumn), or train anew with \(.drop, TableColumn.typed(named[idPlace], place: idPlace)).")
     }
   }
 

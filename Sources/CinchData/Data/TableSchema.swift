@@ -99,6 +99,13 @@ public struct TableColumn: Sendable, Hashable, Codable {
   /// What a category is called that stands for rare texts, and for those that were not there in training.
   public static let other = "other"
 
+  /// A column as it is typed in a list of columns: by name, or by its number from 1 where a shell or the list would take the name
+  /// apart.
+  static func typed(_ name: String, place: Int) -> String {
+    let isPlain = name.allSatisfy { $0.isLetter || $0.isNumber || "_-.".contains($0) }
+    return isPlain && !name.isEmpty && !name.hasPrefix("-") ? name : "\(place + 1)"
+  }
+
   public init(name: String, kind: Kind, fill: Double? = nil, decimals: Int? = nil, takesUnseen: Bool = false) {
     self.name = name
     self.kind = kind
