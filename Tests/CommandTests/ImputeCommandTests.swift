@@ -104,6 +104,19 @@ import Testing
     #expect(methods.allSatisfy { ($0["rmse"] as? Double ?? -1) > 0 && ($0["accuracy"] as? Double ?? 2) <= 1 })
   }
 
+  /// The loss of the table's columns gives way to another.
+  @Test func anotherLossIsTaken() async throws {
+    let sandbox = try Sandbox()
+    try writeTable(sandbox)
+    for loss in ["sse", "gaussian"] {
+      let outcome = try await sandbox.run(
+        line: "impute --data birds.csv \(options) --epochs 5 --loss \(loss) -o \(loss).csv --save \(loss) --quiet")
+      #expect(outcome.status == 0 && outcome.output.contains("cells completed"), "\(outcome.errors)")
+      let config = String(decoding: try sandbox.bytes("\(loss)/config.json"), as: UTF8.self)
+      #expect(config.contains("\"loss\" : \"\(loss)\""))
+    }
+  }
+
   /// A table with texts is told apart by column, unless a loss is named.
   @Test func tablesWithTextAreMixed() async throws {
     let sandbox = try Sandbox()

@@ -196,7 +196,12 @@ struct RecipeOptions: ParsableArguments {
         recipe = try recipe.settingOutputActivation(units == .gaussian ? .linear : .sigmoid)
         recipe.optimizer.learningRate = standard.optimizer.learningRate
       },
-      Override("--loss", loss, \.loss), Override("--sigma", sigma, \.sigma),
+      Override("--loss", loss) { recipe, loss in
+        recipe.loss = loss
+        // What a table's columns are is nothing to another loss.
+        if loss != .mixed { recipe.objective.columns = nil }
+      },
+      Override("--sigma", sigma, \.sigma),
       Override(tied == false ? "--no-tied" : "--tied", tied) { recipe, tied in
         guard recipe.autoencoder != nil else {
           throw CinchError.usage("A classifier has no decoder to share weights with: leave --tied out.")
