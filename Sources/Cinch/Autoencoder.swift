@@ -190,7 +190,7 @@ public final class Autoencoder: Sendable {
   func check(_ data: Dataset) throws {
     guard data.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features per sample, but this model takes \(recipe.inputShape): "
+        "'\(data.name)' has \(data.featuresText) per sample, but this model takes \(recipe.inputShape): "
           + "pass data as it was trained on.")
     }
     try recipe.requireImages(data)

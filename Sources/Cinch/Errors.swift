@@ -10,10 +10,12 @@ extension CinchError {
   package init(_ error: BackendError) {
     self =
       switch error {
-      case .unavailable(let text), .device(let text): .unavailable("\(text)")
+      // As it is: what a driver's compiler says has lines.
+      case .unavailable(let text), .device(let text): .unavailable(Message(text))
       case .outOfMemory(let text):
-        .unavailable(text.contains("smaller batch") ? "\(text)" : "\(text) Use a smaller batch or model.")
-      case .invalidArgument(let text): .usage("\(text)")
+        .unavailable(
+          text.contains("smaller batch") ? Message(text) : Message(text) + " Use a smaller batch or model.")
+      case .invalidArgument(let text): .usage(Message(text))
       }
   }
 }

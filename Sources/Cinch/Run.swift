@@ -360,7 +360,7 @@ extension Dataset {
   func requireFeatures(of training: Dataset) throws {
     guard features != training.features else { return }
     throw CinchError.badData(
-      "'\(name)' has \(features) features per sample, but the training data have \(training.features): "
+      "'\(name)' has \(featuresText) per sample, but the training data have \(training.features): "
         + "pass held-out samples of as many.")
   }
 }
@@ -443,7 +443,7 @@ extension RunConfig {
     }
     guard samples.features == recipe.input else {
       throw CinchError.badData(
-        "'\(data?.source ?? samples.name)' has \(samples.features) features per sample now, but the run was started with "
+        "'\(data?.source ?? samples.name)' has \(samples.featuresText) per sample now, but the run was started with "
           + "\(recipe.input): bring the old data back, or start a new run.")
     }
     return samples

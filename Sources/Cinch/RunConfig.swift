@@ -109,8 +109,19 @@ public struct RunConfig: Sendable, Hashable {
           "'\(data.name)' has samples of \(data.sampleShape), but this run's model takes patches of "
             + "\(patches.sizeText): cut some with \(.patches, patches.sizeText), or pass samples of that size.")
       }
+      if let image = ImageShape(shape), let given = ImageShape(data.sampleShape) {
+        // Image files alone have names without a column, and can be brought to a size as they are read.
+        let isOfFiles = data.sampleNames.map { $0.column == nil } ?? false
+        guard isOfFiles, given.channels == image.channels else {
+          throw CinchError.badData(
+            "Images of '\(data.name)' are \(given), but this run's model takes \(image): pass images of that shape.")
+        }
+        throw CinchError.badData(
+          "Images of '\(data.name)' are \(given.size), but this run's model takes \(image.size): bring them to that size with "
+            + "\(.resize, image.size).")
+      }
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features per sample, but this run's model takes \(recipe.inputShape): "
+        "'\(data.name)' has \(data.featuresText) per sample, but this run's model takes \(recipe.inputShape): "
           + "pass data as it was trained on.")
     }
     try recipe.requireImages(data)

@@ -86,14 +86,15 @@ extension CinchError.Message: ExpressibleByStringInterpolation {
     public init(literalCapacity: Int, interpolationCount: Int) { parts.reserveCapacity(2 * interpolationCount + 1) }
 
     public mutating func appendLiteral(_ text: String) { if !text.isEmpty { parts.append(.text(text)) } }
-    public mutating func appendInterpolation<Value>(_ value: Value) { parts.append(.text("\(value)")) }
+    /// Names of files and columns may have ends of lines in them, and a sentence has none.
+    public mutating func appendInterpolation<Value>(_ value: Value) { parts.append(.text("\(value)".inOneLine)) }
     public mutating func appendInterpolation(_ message: CinchError.Message) { parts += message.parts }
     public mutating func appendInterpolation(_ setting: CinchError.Setting) {
       parts.append(.setting(setting, value: nil))
     }
     /// A setting with a value to give it.
     public mutating func appendInterpolation<Value>(_ setting: CinchError.Setting, _ value: Value) {
-      parts.append(.setting(setting, value: "\(value)"))
+      parts.append(.setting(setting, value: "\(value)".inOneLine))
     }
   }
 

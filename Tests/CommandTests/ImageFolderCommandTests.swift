@@ -61,6 +61,12 @@ extension Sandbox {
       let values = expected.values.map { min(max($0, 0), 1) }
       #expect(zip(values, written.values).allSatisfy { abs($0 - $1) <= 0.51 / 255 })
     }
+    let larger = try await sandbox.run(line: "eval run --device reference --data others --resize 10x12")
+    #expect(
+      larger.refused(65)
+        && larger.errors.contains(
+          "are 10x12, but this run's model takes 8x8: bring them to that size with --resize 8x8."),
+      "\(larger.errors)")
     // Nothing is written over.
     let full = try await sandbox.run(line: "reconstruct run --device reference -o own")
     #expect(full.refused(64) && full.errors.contains("is not empty"), "\(full.errors)")

@@ -138,6 +138,20 @@ import Testing
     #expect(columns[3...] == ["x", "colour=blue", "colour=green", "colour=red"] && scored.count == 2)
   }
 
+  /// A name with an end of a line in it is a cell of the file, and on one line of the table.
+  @Test func namesDoNotBreakTheTable() async throws {
+    let sandbox = try Sandbox()
+    let rows = (0..<12).map { "\"n\n\($0)\",\(Double($0 % 5) / 5),\(Double($0 % 7) / 7)" }
+    try sandbox.write("id,x,y\n" + rows.joined(separator: "\n") + "\n", to: "data.csv")
+    let trained = try await sandbox.run(
+      line: "train linear --layers 2,1 --data data.csv --id-column id --device reference --epochs 1 --out run")
+    #expect(trained.status == 0, "\(trained.errors)")
+    let outcome = try await sandbox.run(line: "score run --top 3 -o scores.csv")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.lines.suffix(3).allSatisfy { $0.contains(#"n\n"#) }, "\(outcome.output)")
+    #expect(String(decoding: try sandbox.bytes("scores.csv"), as: UTF8.self).contains("\"n\n0\","))
+  }
+
   /// A row alone has the score that it has among others.
   @Test func rowsAreScoredAlone() async throws {
     let sandbox = try await trained()

@@ -176,6 +176,23 @@ import Testing
     #expect(lines.count == 91 && lines[0].hasPrefix("code_1,island") && lines[90].hasPrefix("b89,"))
   }
 
+  /// Where there is nothing to learn, no setting is at fault.
+  @Test func oneSampleHasNothingToTell() async throws {
+    let sandbox = try Sandbox()
+    try sandbox.write("1,2,3\n", to: "one.csv")
+    let outcome = try await sandbox.run(
+      line: "train linear --data one.csv --scale minmax --layers 3,2 --epochs 1 --device reference --out run")
+    #expect(
+      outcome.status == 0 && outcome.output.contains("every feature of the training samples is constant")
+        && !outcome.output.contains("learning rate"), "\(outcome.output)")
+    try sandbox.write("1,2\n3,4\n", to: "pairs.csv")
+    let other = try await sandbox.run(line: "eval run --data pairs.csv")
+    #expect(other.refused(65) && other.errors.contains("has 2 features per sample"), "\(other.errors)")
+    try sandbox.write("1\n3\n", to: "single.csv")
+    let single = try await sandbox.run(line: "eval run --data single.csv")
+    #expect(single.refused(65) && single.errors.contains("has 1 feature per sample"), "\(single.errors)")
+  }
+
   /// A named recipe is as narrow as a table asks for, and what is wider on request is told.
   @Test func layersFollowTheTable() async throws {
     let sandbox = try Sandbox()

@@ -16,6 +16,13 @@ import Testing
     #expect(outer.message.worded { setting, _ in setting.rawValue.uppercased() }.contains("BATCHSIZE"))
   }
 
+  /// Names may hold anything.
+  @Test func namesDoNotBreakLines() {
+    let error = CinchError.usage("'\("a\r\nb\u{1B}[0m")' and \(.drop, "x\ty") of 'größe\n'.")
+    #expect(error.description == "'a\\r\\nb\\u{1B}[0m' and drop x\\ty of 'größe\n'.")
+    #expect("größe – 5 µm".inOneLine == "größe – 5 µm" && "\u{2028}".inOneLine == "\\u{2028}")
+  }
+
   /// Options and commands are the program's.
   @Test func noLibraryNamesAnOption() throws {
     for (file, text) in try sources() {

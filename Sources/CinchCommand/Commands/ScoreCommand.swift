@@ -97,7 +97,7 @@ struct ScoreCommand: ParsableCommand {
     let worst = report.worst(top ?? (picture == nil ? 0 : Self.usualTop))
     if let picture { try draw(worst, of: data, model, config, to: picture) }
     keep(threshold, &detector)
-    if let note = changed?.note(on: data) { Diagnostics.logger().notice("\(note)") }
+    if let note = changed?.note(on: data) { Diagnostics.logger().notice("\(note.inOneLine)") }
     note(detector, data, isAnomaly, metrics)
     if json {
       return try Output.result(report.json(worst: top == nil ? nil : worst, names: data.sampleNames).description)

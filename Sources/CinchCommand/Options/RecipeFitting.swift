@@ -53,7 +53,7 @@ extension RecipeOptions {
       let recipe = try apply(to: base)
       guard data.features == recipe.input else {
         throw CinchError.badData(
-          "'\(data.name)' has \(data.features) features per sample, but --layers begins with \(recipe.input): "
+          "'\(data.name)' has \(data.featuresText) per sample, but --layers begins with \(recipe.input): "
             + "pass --layers \(data.features),… or other data.")
       }
       return recipe

@@ -18,7 +18,7 @@ final class LoadReport: Sendable {
     guard !quiet else { return try body() }
     let report = LoadReport()
     defer { report.clear() }
-    return try LoadProgress.observed(report.tell, noting: { Diagnostics.logger().notice("\($0)") }, body)
+    return try LoadProgress.observed(report.tell, noting: { Diagnostics.logger().notice("\($0.inOneLine)") }, body)
   }
 
   private func tell(_ progress: LoadProgress) {
@@ -28,7 +28,7 @@ final class LoadReport: Sendable {
       return true
     }
     guard isDue else { return }
-    let text = "\(progress.work) \(progress.path)  \(Int(100 * progress.fraction)) %"
+    let text = "\(progress.work) \(progress.path.inOneLine)  \(Int(100 * progress.fraction)) %"
     if terminal.isInteractive {
       Output.note("\r\u{1B}[K" + text.prefix(terminal.columns - 1), terminator: "")
     } else {

@@ -82,11 +82,11 @@ struct ScoreReport {
   func table(_ rows: [Int], names: SampleNames?) -> String {
     let table = Table(
       [.number("row", width: 8), .number("score", width: 12), .number("quantile", width: 8)]
-        + (names.map { [.text($0.title, width: 20)] } ?? []))
+        + (names.map { [.text($0.title.inOneLine, width: 20)] } ?? []))
     let lines = rows.map { index in
       let quantile = training.map { String(format: "%.4f", $0.quantile(of: scores[index])) } ?? "-"
       return table.line(
-        ["\(index + 1)", NumberText.short(scores[index]), quantile] + (names.map { [$0[index]] } ?? []))
+        ["\(index + 1)", NumberText.short(scores[index]), quantile] + (names.map { [$0[index].inOneLine] } ?? []))
     }
     return ([table.header] + lines).joined(separator: "\n")
   }

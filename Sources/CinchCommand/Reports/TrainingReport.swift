@@ -34,7 +34,7 @@ struct TrainingReport {
         ]).description)
     case .human, .brief:
       let shape = recipe.image == nil ? NumberText.grouped(recipe.input) : "\(recipe.inputShape)"
-      let samples = "\(run.training.name) \(NumberText.grouped(run.training.count)) × \(shape)"
+      let samples = "\(run.training.name.inOneLine) \(NumberText.grouped(run.training.count)) × \(shape)"
       let held = run.validation.map { " + \(NumberText.grouped($0.count)) for validation" } ?? ""
       // Of a table with texts nobody has chosen it.
       let scaling = run.config.scaling.map { $0.kind.isFitted ? ", \($0.kind.rawValue) scaling" : "" } ?? ""
@@ -124,7 +124,7 @@ struct TrainingReport {
     facts.add("energy", evaluation.energyText)
     facts.add("log p(x)", recipe.likelihoodText(evaluation))
     facts.add("code", try recipe.codeText(meanActivation: evaluation.meanActivation))
-    facts.add("warning", result.code.warning)
+    facts.add("warning", result.code.warning.map { run.training.isConstant ? Self.nothingToTell : $0 })
     facts.add("stopped", result.state.stoppedLayersText)
     if result.ended == .earlyStopping, let best = result.state.bestEpoch {
       facts.add("stopped", "early, after epoch \(result.state.epoch); the weights are those of epoch \(best)")
@@ -140,6 +140,12 @@ struct TrainingReport {
     facts.add("saved", "\(run.folder.path)   (\(files.map(\.rawValue).joined(separator: ", ")))")
     return facts.text
   }
+}
+
+extension TrainingReport {
+  /// No rate or seed makes a code of samples that are all alike, as one sample is.
+  fileprivate static let nothingToTell =
+    "every feature of the training samples is constant, so that the code has nothing to tell: train on other data"
 }
 
 extension TrainingState {

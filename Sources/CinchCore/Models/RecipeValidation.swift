@@ -57,7 +57,7 @@ extension Recipe {
   package func validate(_ data: Dataset, for use: DataUse) throws {
     guard data.features == input else {
       throw CinchError.badData(
-        "The data have \(data.features) features per sample, but the model takes \(inputShape): "
+        "The data have \(data.featuresText) per sample, but the model takes \(inputShape): "
           + (image != nil
             ? "pass images of that shape."
             : use == .evaluation

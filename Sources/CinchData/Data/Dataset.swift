@@ -46,6 +46,9 @@ public struct Dataset: Sendable {
   /// Values in a sample: the product of `sampleShape`.
   public var features: Int { sampleShape.count }
 
+  /// 1 feature, 784 features
+  package var featuresText: String { "\(features) feature\(features == 1 ? "" : "s")" }
+
   /// Samples of any shape.
   ///
   /// - Parameters:

@@ -27,6 +27,9 @@ public struct ImageShape: Sendable, Hashable, Codable, CustomStringConvertible {
   /// Whether files may hold it: whether each extent is 1 to 65536.
   package var isPossible: Bool { [channels, height, width].allSatisfy(Self.possibleExtents.contains) }
 
+  /// Its rows and columns.
+  package var size: ImageSize { ImageSize(height: height, width: width) }
+
   public var description: String { "\(channels)×\(height)×\(width)" }
 
   public init(from decoder: any Decoder) throws {
