@@ -1,7 +1,7 @@
 # Cinch's commands. `make demo` and `make test` need nothing but Swift: they install what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test snapshots build example format lint selftest oclgrind avx512-check sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check tensorboard-check rbm-check patches-check report-check bundle install uninstall deb deb-test bundle-test docs clean need
+.PHONY: help demo test snapshots build example format lint selftest oclgrind avx512-check sanitize gpu-isa fuzz bench profile plan-check scaling commands gpu-report peers golden pytorch-check onnx-check tensorboard-check rbm-check patches-check report-check bundle install uninstall deb deb-test bundle-test drivers-test docs clean need
 
 SWIFT ?= swift
 CINCH = .build/release/cinch
@@ -163,6 +163,10 @@ deb-test:  ## Installs the package in a fresh Debian 12 without Swift, and uses 
 
 bundle-test:  ## Unpacks the bundle elsewhere and runs it in an empty environment
 	Tools/bundle-test
+
+drivers-test:  ## Tries the bundle over Mesa's OpenCL and a newer PoCL, in a fresh Debian 13; INTEL=1: Intel's too (15 min)
+	@Tools/need debootstrap
+	INTEL="$(INTEL)" Tools/drivers-test
 
 lecture-%: need
 	$(SWIFT) run -c release --package-path Examples/Lectures Lectures $* .build/lectures/$* --device $(DEVICE)

@@ -46,7 +46,8 @@ import Testing
       #expect(try scaling.apply(to: other).subset(2..<4).changedConstants()?.counts == [0, 1])
     }
     #expect(other.changedConstants() == nil)
-    #expect(try Scaling.bytes.apply(to: other).changedConstants() == nil)
+    let bytes = try Dataset(values: [0, 5, 255], count: 1, features: 3)
+    #expect(try Scaling.bytes.apply(to: bytes).changedConstants() == nil)
     let tenths = try Dataset(values: [Float](repeating: 0.1, count: 999), count: 999, features: 1)
     #expect(try Scaling.fit(.standard, to: tenths).apply(to: tenths).changedConstants()?.samples == 0)
     // What is missing is no other value.
