@@ -5,7 +5,8 @@
 
 COMPILERS is what Tools/gpu-isa/setup fetched, PROGRAMS what ExportKernels wrote. Prints the table, and without --write
 compares it with TABLE: exits with 1 where a kernel spills, takes longer than a second of processor time to compile, or
-has a bound below the table's, or where a model's kernels take longer than three, four on Intel.
+has a bound below the table's, or where a model's kernels take longer than three, four on Intel. Without --only it also does
+where a row of TABLE or a kernel of a model was not made.
 """
 import argparse
 import collections
@@ -28,6 +29,8 @@ ARCHITECTURES = {
 }
 # What of a choice's programs is its own, where the others are another choice's, or are not what it is about.
 OWN = {"intel8": "-sub8-", "intel16": "-sub16-"}
+# Architectures that all of a choice's programs are compiled for, so that a model has all of its kernels.
+WHOLE = {architecture for choice, of in ARCHITECTURES.items() if choice not in OWN for architecture in of}
 KERNEL_SECONDS = 1.0
 # Intel's compiler is the slowest; a model of images is beyond the three seconds that the others keep to.
 MODEL_SECONDS = {"dg2": 4.0}
@@ -149,20 +152,35 @@ def measure(tools, programs, options, only):
     return tables, seconds
 
 
+def taken(spent):
+    """The programs that a model takes: where sub-groups make the same, the tiles by local memory are for other devices."""
+    what = lambda program: re.sub(r"\d+x\d+x\d+(-sub\d+)?", "", program)
+    by_subgroups = {what(program) for program in spent if "-sub" in program}
+    return {program: s for program, s in spent.items() if "-sub" in program or what(program) not in by_subgroups}
+
+
 def models(seconds):
     """architecture → model → seconds of its first use, where all that it takes was compiled."""
-    made = {}
-    for architecture, spent in seconds.items():
-        # Where sub-groups make the same, the tiles by local memory are for other devices.
-        what = lambda program: re.sub(r"\d+x\d+x\d+(-sub\d+)?", "", program)
-        by_subgroups = {what(program) for program in spent if "-sub" in program}
-        taken = lambda program: "-sub" in program or what(program) not in by_subgroups
-        made[architecture] = {
-            model: sum(s for program, s in spent.items()
-                       if taken(program) and any(re.fullmatch(p, program) for p in patterns + EVERY_MODEL))
+    return {
+        architecture: {
+            model: sum(s for program, s in taken(spent).items()
+                       if any(re.fullmatch(p, program) for p in patterns + EVERY_MODEL))
             for model, patterns in MODELS.items()
         } if all(program in spent for program in EVERY_MODEL) else {}
-    return made
+        for architecture, spent in seconds.items()
+    }
+
+
+def lacking(seconds):
+    """What was to be compiled and was not: a sum without it would pass whatever it takes."""
+    for architecture in dict.fromkeys(a for of in ARCHITECTURES.values() for a in of):
+        programs = taken(seconds.get(architecture, {}))
+        if not programs:
+            yield f"{architecture}: nothing was compiled"
+        elif architecture in WHOLE:
+            for pattern in EVERY_MODEL + [p for patterns in MODELS.values() for p in patterns]:
+                if not any(re.fullmatch(pattern, program) for program in programs):
+                    yield f"{architecture}: no program is called {pattern}, of which a model is made"
 
 
 INTRODUCTION = """# What compilers make of the GPU family
@@ -209,14 +227,14 @@ def text(tables, seconds):
 
 
 def bounds(path):
-    """(architecture, kernel) → bound of a committed table."""
+    """(architecture, kernel) → bound of a committed table, None for a kernel without one."""
     found, architecture = {}, None
     for line in open(path):
         if line.startswith("## "):
             architecture = line[3:].strip()
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if len(cells) == len(COLUMNS) and re.fullmatch(r"[\d.]+", cells[6]):
-            found[architecture, cells[0]] = float(cells[6])
+        if len(cells) == len(COLUMNS) and cells[1].isdigit():
+            found[architecture, cells[0]] = float(cells[6]) if cells[6] else None
     return found
 
 
@@ -246,6 +264,8 @@ def main():
     parser.add_argument("--write", action="store_true", help="writes the table instead of comparing with it")
     parser.add_argument("--only", default="", help="a pattern of CHOICE/PROGRAM.cl/ARCHITECTURE, to look at a few")
     arguments = parser.parse_args()
+    if arguments.write and arguments.only:
+        parser.error("a table of what --only takes would lack the rest: leave out one of the two")
     options = open(os.path.join(arguments.programs, "options")).read().split()
     with tempfile.TemporaryDirectory() as work:
         tools = compilers.Toolchain(os.path.abspath(arguments.compilers), work)
@@ -255,13 +275,16 @@ def main():
             sys.exit(str(failure))
     made = text(tables, seconds)
     print(made)
-    if arguments.write:
+    found = [] if arguments.only else list(lacking(seconds))
+    if arguments.write and not found:
         with open(arguments.table, "w") as file:
             file.write(made)
-        committed = bounds(arguments.table)
-    else:
-        committed = bounds(arguments.table)
-    found = list(faults(tables, seconds, committed))
+    committed = bounds(arguments.table)
+    if not arguments.only:
+        rows = [(architecture, name) for architecture, of in tables.items() for name in of]
+        found += [f"{architecture}, {name}: the table has this row, and no program made it"
+                  for architecture, name in committed if (architecture, name) not in rows]
+    found += faults(tables, seconds, committed)
     print("\n".join(found) if found else "Nothing spills, compiles slowly, or has a bound below the table's.")
     sys.exit(1 if found else 0)
 
