@@ -67,11 +67,11 @@ def script(peer, workload, epochs, layout, out):
                 return reconstruction(model, x) if work.chain else model.loss(x)
     else:
         # Once, so that it is compiled once.
-        loss = model.jax.jit(lambda state, x, key: jax_reconstruction(model, state, x) if work.chain
-                             else model.loss(state[0], x, key))
+        loss = model.jax.jit(lambda parameters, x, key: jax_reconstruction(model, parameters, x) if work.chain
+                             else model.loss(parameters, x, key))
 
         def evaluate(start):
-            return loss(model.state, held[start : start + EVALUATED], model.key)
+            return loss(model.state[0], held[start : start + EVALUATED], model.key)
 
     for _ in range(epochs):
         model.run(-(-len(training) // work.batch))
@@ -83,7 +83,7 @@ def script(peer, workload, epochs, layout, out):
                    else model.layers.state_dict())
         model.torch.save(weights, f"{out}.pt")
     else:
-        leaves = model.jax.tree.leaves(model.state if work.chain else model.state[0])
+        leaves = model.jax.tree.leaves(model.state[0])
         np.savez(f"{out}.npz", *(np.asarray(leaf) for leaf in leaves))
 
 
@@ -94,8 +94,8 @@ def reconstruction(model, v):
     return 0.5 * ((v - means) ** 2).sum() / len(v)
 
 
-def jax_reconstruction(model, state, v):
-    (weight, visible, hidden), sigmoid = state, model.jax.nn.sigmoid
+def jax_reconstruction(model, parameters, v):
+    (weight, visible, hidden), sigmoid = parameters, model.jax.nn.sigmoid
     means = sigmoid(sigmoid(v @ weight + hidden) @ weight.T + visible)
     return 0.5 * ((v - means) ** 2).sum() / len(v)
 
