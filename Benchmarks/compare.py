@@ -42,12 +42,21 @@ class PeerProcess:
         return json.loads(line) if line else {}
 
     def measure(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return self.answer()["samples_per_second"]
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass   # it has ended, which its answer tells
+        answer = self.answer()
+        if "samples_per_second" not in answer:
+            raise RuntimeError(answer.get("error", "it ended without a word"))
+        return answer["samples_per_second"]
 
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass
         self.process.wait(timeout=60)
 
 
@@ -88,7 +97,12 @@ def measure(workload, options):
     for number in range(options.rounds):
         shift = number % len(turns)
         for turn in turns[shift:] + turns[:shift]:
-            rates[turn.name].append(turn.measure())
+            try:
+                rates[turn.name].append(turn.measure())
+            except RuntimeError as error:
+                print(f"{workload}: {turn.name} left out after {number} rounds: {error}", file=sys.stderr)
+                turns.remove(turn)
+                del rates[turn.name]
         print(f"{workload} round {number + 1}/{options.rounds}  "
               + "  ".join(f"{name} {values[-1]:,.0f}" for name, values in rates.items()), file=sys.stderr)
     for process in processes:
