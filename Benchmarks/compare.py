@@ -133,7 +133,7 @@ def main():
     for device in options.device:
         columns += [f"Cinch, {device}", "of peak (at best)"]
     columns += options.peer + [f"{device} / fastest" for device in options.device]
-    print(f"{machine.processor()}; {machine.packages('torch', 'jax')}.\n")
+    print(f"{machine.processor()}; {machine.packages('torch', 'jax')} on {peers.device_name(options.cuda)}.\n")
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for workload in options.workload:
         rates, devices = measure(workload, options)
@@ -153,11 +153,14 @@ def main():
             ratios[device.name].append(statistics.median(per_round))
             cells.append(spread(per_round, ratio_form))
         print("| " + " | ".join(cells) + " |", flush=True)
+    names = {device.name: device.lines[0]["device_name"] for device in devices}
+    print("\n" + ", ".join(f"`{device}` is {name}" for device, name in names.items()) + ".")
     means = {device: math.exp(statistics.mean(map(math.log, of))) for device, of in ratios.items()}
     print(f"\nGeometric mean over {len(options.workload)} workloads of {options.rounds} rounds each: "
           + ", ".join(f"{device} {mean:.2f}×" for device, mean in means.items()) + ".")
     if options.json:
-        figures = dict(processor=machine.processor(), geometric_means=means, workloads=everything)
+        figures = dict(
+            processor=machine.processor(), peers=peers.device_name(options.cuda), devices=names, geometric_means=means, workloads=everything)
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 

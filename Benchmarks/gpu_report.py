@@ -4,9 +4,10 @@
     make gpu-report DEVICE=opencl
     python3 Benchmarks/gpu_report.py --cinch DIST/cinch --device opencl:0:0 --python .venv/bin/python
 
-The machine, the self-test, products beside PyTorch's (cuBLAS without TF32 where there is CUDA), where an update's time goes,
-and training beside PyTorch, torch.compile and JAX. A part that fails or runs out of time says so, and the rest goes on.
-Needs Python 3 alone; without --python, or where that has no PyTorch, the comparisons are left out.
+The machine, the self-test, products beside PyTorch's (on a GPU cuBLAS without TF32), where an update's time goes, and
+training beside PyTorch, torch.compile and JAX. A part that fails or runs out of time says so, and the rest goes on.
+Needs Python 3 alone. Peers run on the device's own hardware: the processor, or an NVIDIA GPU with CUDA. On other GPUs, without
+--python, or where that has no PyTorch for the device, the comparisons are left out.
 """
 import argparse
 import io
@@ -21,24 +22,29 @@ import profile_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# float32 products as PyTorch makes them: each side and op as `cinch selftest --perf` times it.
+# float32 products as PyTorch makes them, timed as `cinch selftest --perf` times its own (Timing.swift): as many calls as take a
+# tenth of a second, with one wait behind them, and the median of five times that.
 TORCH_PRODUCTS = """
-import json, sys, time, torch
-cuda = torch.cuda.is_available()
+import json, os, sys, time, torch
+device = sys.argv[1]
 torch.backends.cuda.matmul.allow_tf32 = False
-device = "cuda" if cuda else "cpu"
-wait = torch.cuda.synchronize if cuda else lambda: None
-for m, n, k in json.loads(sys.argv[1]):
-    a, b = torch.rand(m, k, device=device), torch.rand(k, n, device=device)
-    torch.mm(a, b); wait()
-    rates = []
-    for _ in range(5):
-        count, start = 0, time.perf_counter()
-        while time.perf_counter() - start < 0.1:
-            for _ in range(4): torch.mm(a, b)
-            wait(); count += 4
-        rates.append(2 * m * n * k * count / (time.perf_counter() - start) / 1e9)
-    print(json.dumps([m, n, k, sorted(rates)[2]]), flush=True)
+torch.set_num_threads(len(os.sched_getaffinity(0)))
+wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+def operand(rows, columns, turned):
+    return torch.rand(columns, rows, device=device).T if turned else torch.rand(rows, columns, device=device)
+for name, m, n, k in json.loads(sys.argv[2]):
+    a, b = operand(m, k, "Aᵀ" in name), operand(k, n, "Bᵀ" in name)
+    out = torch.empty(m, n, device=device)
+    def seconds(count):
+        start = time.perf_counter()
+        for _ in range(count): torch.mm(a, b, out=out)
+        wait()
+        return time.perf_counter() - start
+    seconds(2)
+    count = 1
+    while seconds(count) < 0.1: count *= 2
+    median = sorted(seconds(count) / count for _ in range(5))[2]
+    print(json.dumps([name, 2 * m * n * k / median / 1e9]), flush=True)
 """
 
 
@@ -97,25 +103,55 @@ def selftest(report, options):
     report.add("Self-test", body)
 
 
+def hardware(report, options):
+    """Where peers have to run to be compared, "cpu" or "cuda", and what that is called; or None, and why there is no comparison."""
+    if not options.python:
+        return None, "no --python with PyTorch and JAX"
+    # What the device that was asked for stands for.
+    text, _ = report.run([options.cinch, "selftest", "--small", "--op", "fill", "--device", options.device, "--json"], 0.1)
+    own = next((row["device"].split("/")[0] for row in records(text) if row.get("device")), None)
+    text, _ = report.run([options.cinch, "devices", "--json"], 0.1)
+    try:
+        found = next((one for one in json.loads(text)["devices"] if one["identifier"] == own), None)
+    except ValueError:
+        found = None
+    if not found:
+        return None, f"cinch does not tell which device {options.device} is"
+    cuda, trouble = report.run(
+        [options.python, "-c", "import torch; print(torch.cuda.get_device_name(0) if torch.version.cuda and "
+         "torch.cuda.is_available() else '')"], 0.1)
+    if trouble:
+        return None, f"{options.python} has no PyTorch"
+    if found["type"] == "cpu":
+        return "cpu", "the processor"
+    if "nvidia" not in f"{found['driver']} {found['name']}".lower():
+        return None, f"peers would run elsewhere than on {found['name']}"
+    if not cuda.strip():
+        return None, f"the PyTorch of {options.python} does not see {found['name']}: it needs one with CUDA"
+    return "cuda", cuda.strip()
+
+
 def products(report, options):
     text, trouble = report.run(
         [options.cinch, "selftest", "--perf", "--device", options.device, "--op", "matmul", "--json"], 0.2)
     rows = [row for row in records(text) if row.get("gflops")]
     # The program writes m × k × n.
     extents = [[int(part) for part in row["case"].split(",")[0].split("×")] for row in rows]
-    shapes = [(m, n, k) for m, k, n in extents]
+    shapes = [(row["case"], m, n, k) for row, (m, k, n) in zip(rows, extents)]
     others = {}
-    if options.python and shapes:
-        theirs, more = report.run([options.python, "-c", TORCH_PRODUCTS, json.dumps(shapes)], 0.2)
-        others = {tuple(values[:3]): values[3] for values in records(theirs)}
+    if options.peers and shapes:
+        theirs, more = report.run([options.python, "-c", TORCH_PRODUCTS, options.peers, json.dumps(shapes)], 0.2)
+        others = dict(records(theirs))
         trouble += more
     lines = ["| product | GFLOP/s | of peak | PyTorch | Cinch / PyTorch |", "|---|---|---|---|---|"]
-    for row, shape in zip(rows, shapes):
-        other = others.get(shape)
+    for row in rows:
+        other = others.get(row["case"])
         fraction = row.get("roofline_fraction")
         lines.append(f"| {row['case']} | {row['gflops']:,.0f} | {f'{100 * fraction:.0f} %' if fraction else '–'} | "
                      + (f"{other:,.0f} | {row['gflops'] / other:.2f} |" if other else "– | – |"))
-    report.add("Products", "\n".join(lines) + f"\n\n{trouble}")
+    about = (f"PyTorch on {options.peers_device}: the product alone, with operands that lie alike. Cinch's have in them what the row names, "
+             "such as bias, activation or loss." if options.peers else f"PyTorch is left out: {options.peers_device}.")
+    report.add("Products", "\n".join(lines) + f"\n\n{about} {trouble}")
 
 
 def profiles(report, options):
@@ -132,11 +168,10 @@ def profiles(report, options):
 
 
 def peers(report, options):
-    if not options.python:
-        return report.add("Beside peers", "Left out: no --python with PyTorch and JAX.")
-    cuda, _ = report.run([options.python, "-c", "import torch; print(torch.cuda.is_available())"], 0.1)
+    if not options.peers:
+        return report.add("Beside peers", f"Left out: {options.peers_device}.")
     command = [options.python, str(ROOT / "Benchmarks/compare.py"), "--cinch", options.cinch, "--device", options.device,
-               "--rounds", str(options.rounds)] + ["--cuda"] * (cuda.strip() == "True")
+               "--rounds", str(options.rounds)] + ["--cuda"] * (options.peers == "cuda")
     text, trouble = report.run(command)
     report.add("Beside peers", f"{text}\n{trouble}")
 
@@ -152,6 +187,7 @@ def main():
     options = parser.parse_args()
     report = Report(options.output, 60 * options.minutes)
     report.text = f"# Cinch on `{options.device}`\n"
+    options.peers, options.peers_device = hardware(report, options)
     for part in (machine, selftest, products, profiles, peers):
         part(report, options)
     print(options.output)

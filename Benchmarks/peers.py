@@ -86,6 +86,15 @@ def fashion_mnist():
         "or set CINCH_DATA to the folder of its four files.")
 
 
+def device_name(cuda):
+    """What PyTorch and JAX run on."""
+    if not cuda:
+        return "the processor"
+    import torch
+
+    return torch.cuda.get_device_name(0)
+
+
 class TorchPeer:
     """PyTorch, eager or through torch.compile, with its fused Adam. `layout` is the memory format of images."""
 
