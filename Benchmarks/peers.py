@@ -5,8 +5,9 @@
     .venv/bin/python Benchmarks/peers.py --peer torch jax --workload deep sparse --repeats 5
 
 One JSON line a peer and workload: median, smallest and largest samples/s over timed runs after a warm-up. A step is
-what a user's loop does: draw a mini-batch at random from Fashion-MNIST in memory, corrupt it where the workload says
-so, forward, loss, backward, Adam. With --cuda PyTorch and JAX run on the GPU, the data set on it too.
+what a user's loop does: draw a mini-batch at random from images in memory, those of Fashion-MNIST that `cinch bench` takes,
+corrupt it where the workload says so, forward, loss, backward, Adam. With --cuda PyTorch and JAX run on the GPU, the data set
+on it too.
 
 PyTorch runs convolutions in both memory formats, channels first and channels last, while it warms up, and keeps the one
 that is faster here; the line says which.
@@ -25,6 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# What `cinch bench` takes of Fashion-MNIST, so that batches come from as much memory.
+SAMPLES = 15_360
 FOLDERS = [os.environ.get("CINCH_DATA", ""), "/usr/share/datasets/fashion-mnist"]
 
 
@@ -370,7 +373,7 @@ def main():
     parser.add_argument("--cuda", action="store_true")
     parser.add_argument("--on-request", action="store_true", help="one timed run for each line on standard input")
     options = parser.parse_args()
-    data = fashion_mnist()
+    data = fashion_mnist()[:SAMPLES]
     for workload in options.workload:
         batch = WORKLOADS[workload].batch
         for name in options.peer:
