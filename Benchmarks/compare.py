@@ -121,10 +121,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workload", nargs="+", default=list(peers.WORKLOADS), choices=list(peers.WORKLOADS))
     parser.add_argument("--peer", nargs="+", default=list(peers.PEERS), choices=list(peers.PEERS))
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="processors, for Cinch and peers")
     parser.add_argument("--cuda", action="store_true", help="PyTorch and JAX on the GPU")
     parser.add_argument("--json", type=pathlib.Path, help="also write every figure to this file")
     options = parser.parse_args()
+    peers.keep_to(options.threads)
 
     everything, ratios = {}, {device: [] for device in options.device}
     rate = lambda v: f"{v / 1000:,.1f} k"

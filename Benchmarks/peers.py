@@ -89,6 +89,12 @@ def fashion_mnist():
         "or set CINCH_DATA to the folder of its four files.")
 
 
+def keep_to(threads):
+    """Keeps this process, and those that it starts, to so many processors: not every peer can be told how many threads to start."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    os.environ["POCL_MAX_PTHREAD_COUNT"] = str(threads)
+
+
 def device_name(cuda):
     """What PyTorch and JAX run on."""
     if not cuda:
@@ -368,11 +374,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", nargs="+", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--workload", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="processors")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cuda", action="store_true")
     parser.add_argument("--on-request", action="store_true", help="one timed run for each line on standard input")
     options = parser.parse_args()
+    keep_to(options.threads)
     data = fashion_mnist()[:SAMPLES]
     for workload in options.workload:
         batch = WORKLOADS[workload].batch
