@@ -7,7 +7,8 @@
 
 Every point is a `cinch train --json` of its own on random samples; what counts is the quickest epoch but the first, in
 samples/s. Beside the Markdown file lies a folder of SVG charts. The exit status is 1, after all is written, where a
-larger batch is slower per sample than a smaller one by more than --tolerance.
+larger batch is slower per sample than a smaller one by more than --tolerance; and with nothing written where a run fails, or
+a device refuses all runs of a sweep.
 """
 import argparse
 import json
@@ -15,6 +16,7 @@ import math
 import os
 import pathlib
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -58,7 +60,7 @@ class Bench:
         return self.files[shape]
 
     def rate(self, recipe, shape, device, *options, threads=None, memory=None):
-        """Samples/s of the quickest epoch but the first; None where the device refuses."""
+        """Samples/s of the quickest epoch but the first; None where the device has too little memory."""
         environment, command = dict(os.environ), []
         if threads:
             environment["POCL_MAX_PTHREAD_COUNT"] = str(threads)
@@ -70,8 +72,11 @@ class Bench:
         limit = (lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))) if memory else None
         result = subprocess.run(command, capture_output=True, text=True, env=environment, preexec_fn=limit)
         if result.returncode:
-            print(f"{' '.join(command)}: {result.stderr.strip()}", file=sys.stderr)
-            return None
+            print(f"{' '.join(command)}: {result.stderr.strip()} ({result.returncode})", file=sys.stderr)
+            # 64 and 69 are the program's, for networks and buffers that do not fit, and for much else.
+            if result.returncode in (64, 69) and re.search(r"\b(memory|buffer)\b", result.stderr):
+                return None
+            sys.exit("A run failed, so nothing is written.")
         events = [json.loads(line) for line in result.stdout.splitlines()]
         rates = [event["samples_per_second"] for event in events if event["event"] == "epoch"]
         return max(rates[1:] or rates)
@@ -144,8 +149,7 @@ def main():
     parser.add_argument("--only", nargs="+", help="names of sweeps")
     parser.add_argument("--quick", action="store_true", help="two or three points each, to try it")
     options = parser.parse_args()
-    folder = options.output.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, charts = options.output.with_suffix(""), []
     text, slower = ["# Throughput against size", "", f"{machine.processor()}.", "",
                     "Samples/s of the quickest epoch of each run. Written by `make scaling`.", ""], []
     with tempfile.TemporaryDirectory() as work:
@@ -154,7 +158,10 @@ def main():
             if options.only and name not in options.only:
                 continue
             series = {device: [(value, rate(value, device)) for value in values] for device in options.device}
-            chart(folder / f"{name}.svg", name, axis, series)
+            for device, line in series.items():
+                if not any(y for _, y in line):
+                    sys.exit(f"{device} refused all runs of '{name}', so nothing is written.")
+            charts.append((folder / f"{name}.svg", name, axis, series))
             text += [f"## {name}", "", f"![{axis}]({folder.name}/{name}.svg)", "",
                      "| " + " | ".join([axis, *options.device]) + " |", "|---" * (1 + len(options.device)) + "|"]
             for index, value in enumerate(values):
@@ -169,6 +176,9 @@ def main():
                             slower.append(f"{name}, `{device}`: a batch of {larger[0]:,} is {1 - larger[1] / smaller[1]:.0%} "
                                           f"slower per sample than one of {smaller[0]:,}")
     text += ["## Larger batches that are slower", ""] + ([f"- {line}" for line in slower] or ["None."])
+    folder.mkdir(parents=True, exist_ok=True)
+    for arguments in charts:
+        chart(*arguments)
     options.output.write_text("\n".join(text) + "\n")
     for line in slower:
         print(line)
