@@ -94,7 +94,10 @@ class Check:
         command = [
             self.chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}",
             "--virtual-time-budget=3000", "--allow-file-access-from-files", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise RuntimeError(f"Chromium ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+        return done
 
     def size(self, path, width):
         """The page's width and height in a window of this width: a page around it measures, and tells by its title."""
@@ -116,6 +119,7 @@ class Check:
                 self.failures.append(f"{name}: scrolls sideways at {width}, {wide} wide")
             for theme in ("light", "dark"):
                 picture = self.output / f"{name}-{theme}-{width}.png"
+                picture.unlink(missing_ok=True)   # an earlier one would be taken for this one
                 # A window of Chromium is no narrower than 500.
                 around = self.folder / "frame.html"
                 around.write_text(
