@@ -149,7 +149,9 @@ report-check: build  ## Makes reports of every recipe, and looks at them in Chro
 bundle: need  ## Makes dist/cinch-VERSION-linux-x86_64.tar.gz, which runs on other machines
 	SWIFT="$(SWIFT)" Tools/bundle
 
-install: bundle  ## Installs that below PREFIX (/usr/local), with man pages and completions
+install:  ## Makes the bundle and installs it below PREFIX (/usr/local), with man pages and completions
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" Tools/install check
+	@$(MAKE) --no-print-directory bundle
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" Tools/install
 
 uninstall:  ## Removes what install put below PREFIX
