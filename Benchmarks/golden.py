@@ -21,6 +21,8 @@ A file holds:
     gradients           of the whole objective, weight decay included
     after_one_step      parameters after one update with each optimiser
     after_three_steps   the same after three; the second and third see the moments of the ones before
+
+A file whose values differ in their last digits alone, as another processor rounds them, stays as it is.
 """
 import argparse
 import json
@@ -585,6 +587,26 @@ def dump(value, indent=0):
     return "[" + pad + ("," + pad).join(dump(v, indent + 1) for v in value) + close + "]"
 
 
+def near(old, new):
+    """Whether two files differ by no more than another processor's rounding."""
+    if isinstance(old, float) or isinstance(new, float):
+        return all(isinstance(v, (int, float)) for v in (old, new)) and abs(old - new) <= 1e-12 * max(1, abs(old))
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(near(old[key], new[key]) for key in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(near, old, new))
+    return old == new
+
+
+def write(path, text):
+    """Writes a file unless it is there with the same values, made by the same versions: a difference says that it was stale."""
+    kept = path.exists() and near(json.loads(path.read_text()), json.loads(text))
+    if not kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    print(f"{path.name}  {path.stat().st_size / 1024:.1f} KB" + ("" if kept else ", written"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=pathlib.Path, default=OUTPUT)
@@ -592,11 +614,8 @@ def main():
     options = parser.parse_args()
     # Known answer of Philox4x32-10 (Random123's kat_vectors), so that the masks are what they claim to be.
     assert philox((0, 0), (0, 0, 0, 0)) == (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
-    options.output.mkdir(parents=True, exist_ok=True)
     for name in options.variant:
-        path = options.output / f"{name}.json"
-        path.write_text(dump(make(name, VARIANTS[name])) + "\n")
-        print(f"{path.name}  {path.stat().st_size / 1024:.1f} KB")
+        write(options.output / f"{name}.json", dump(make(name, VARIANTS[name])) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pathlib
 
 import numpy as np
 
-from golden import dump
+from golden import dump, write
 
 OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "Tests/TrainingTests/Golden/closed-form"
 SAMPLES, FEATURES, COMPONENTS = 12, 7, 3
@@ -71,9 +71,8 @@ def make(name):
 
 
 def main():
-    OUTPUT.mkdir(parents=True, exist_ok=True)
     for name in ("pca", "ppca"):
-        (OUTPUT / f"{name}.json").write_text(dump(make(name)) + "\n")
+        write(OUTPUT / f"{name}.json", dump(make(name)) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from golden import write
+
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 
@@ -183,9 +185,7 @@ def main():
     for key, value in result.items():
         rows = ",\n".join("  " + json.dumps(row) for row in value) if isinstance(value, list) else None
         lines.append(f" {json.dumps(key)}: " + (f"[\n{rows}\n ]" if rows else json.dumps(value)))
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    print(f"{OUTPUT.name}  {OUTPUT.stat().st_size / 1024:.1f} KB")
+    write(OUTPUT, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":
