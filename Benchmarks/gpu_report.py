@@ -18,6 +18,7 @@ import sys
 import time
 from contextlib import redirect_stdout
 
+import machine
 import profile_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -83,7 +84,7 @@ def records(text):
             pass
 
 
-def machine(report, options):
+def about(report, options):
     parts = []
     for command in ([options.cinch, "--version"], [options.cinch, "devices"],
                     ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,clocks.max.sm", "--format=csv"]):
@@ -107,14 +108,7 @@ def hardware(report, options):
     """Where peers have to run to be compared, "cpu" or "cuda", and what that is called; or None, and why there is no comparison."""
     if not options.python:
         return None, "no --python with PyTorch and JAX"
-    # What the device that was asked for stands for.
-    text, _ = report.run([options.cinch, "selftest", "--small", "--op", "fill", "--device", options.device, "--json"], 0.1)
-    own = next((row["device"].split("/")[0] for row in records(text) if row.get("device")), None)
-    text, _ = report.run([options.cinch, "devices", "--json"], 0.1)
-    try:
-        found = next((one for one in json.loads(text)["devices"] if one["identifier"] == own), None)
-    except ValueError:
-        found = None
+    found = machine.device(options.cinch, options.device)
     if not found:
         return None, f"cinch does not tell which device {options.device} is"
     cuda, trouble = report.run(
@@ -188,7 +182,7 @@ def main():
     report = Report(options.output, 60 * options.minutes)
     report.text = f"# Cinch on `{options.device}`\n"
     options.peers, options.peers_device = hardware(report, options)
-    for part in (machine, selftest, products, profiles, peers):
+    for part in (about, selftest, products, profiles, peers):
         part(report, options)
     print(options.output)
 

@@ -5,8 +5,10 @@
     python3 Benchmarks/machine.py --vectors   # avx2
 """
 import importlib.metadata
+import json
 import os
 import re
+import subprocess
 import sys
 
 # AMD's family and Intel's model, which virtual machines hide in names such as "AMD EPYC".
@@ -49,6 +51,26 @@ def packages(*names):
         except importlib.metadata.PackageNotFoundError:
             pass
     return ", ".join(found)
+
+
+def device(cinch, name):
+    """What `cinch devices --json` says of the device that `--device NAME` takes, such as `opencl`; None where it takes none."""
+    def records(*arguments):
+        try:
+            return subprocess.run([cinch, *arguments, "--json"], capture_output=True, text=True, timeout=60).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+
+    try:
+        # A check of one op tells what the name stands for, `/gpu` behind it where the kernels are not the device's own.
+        own = json.loads(records("selftest", "--small", "--op", "fill", "--device", name).splitlines()[0])["device"].split("/")[0]
+        return next(one for one in json.loads(records("devices"))["devices"] if one["identifier"] == own)
+    except (IndexError, ValueError, StopIteration):
+        return None
+
+
+def is_pocl(device):
+    return device is not None and device["driver"].startswith("Portable Computing Language")
 
 
 if __name__ == "__main__":
