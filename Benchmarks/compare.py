@@ -161,7 +161,8 @@ def main():
           + ", ".join(f"{device} {mean:.2f}×" for device, mean in means.items()) + ".")
     if options.json:
         figures = dict(
-            processor=machine.processor(), peers=peers.device_name(options.cuda), devices=names, geometric_means=means, workloads=everything)
+            processor=machine.processor(), peers=peers.device_name(options.cuda), devices=names, geometric_means=means,
+            workloads=everything)
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 

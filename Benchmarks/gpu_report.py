@@ -105,7 +105,7 @@ def selftest(report, options):
 
 
 def hardware(report, options):
-    """Where peers have to run to be compared, "cpu" or "cuda", and what that is called; or None, and why there is no comparison."""
+    """Where peers have to run to be compared, "cpu" or "cuda", and what that is called; or None, and why they are left out."""
     if not options.python:
         return None, "no --python with PyTorch and JAX"
     found = machine.device(options.cinch, options.device)
@@ -143,9 +143,9 @@ def products(report, options):
         fraction = row.get("roofline_fraction")
         lines.append(f"| {row['case']} | {row['gflops']:,.0f} | {f'{100 * fraction:.0f} %' if fraction else '–'} | "
                      + (f"{other:,.0f} | {row['gflops'] / other:.2f} |" if other else "– | – |"))
-    about = (f"PyTorch on {options.peers_device}: the product alone, with operands that lie alike. Cinch's have in them what the row names, "
-             "such as bias, activation or loss." if options.peers else f"PyTorch is left out: {options.peers_device}.")
-    report.add("Products", "\n".join(lines) + f"\n\n{about} {trouble}")
+    note = (f"PyTorch on {options.peers_device}: the product alone, with operands that lie alike. Cinch's have in them what the "
+            "row names, such as bias, activation or loss." if options.peers else f"PyTorch is left out: {options.peers_device}.")
+    report.add("Products", "\n".join(lines) + f"\n\n{note} {trouble}")
 
 
 def profiles(report, options):

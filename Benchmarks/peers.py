@@ -90,7 +90,7 @@ def fashion_mnist():
 
 
 def keep_to(threads):
-    """Keeps this process, and those that it starts, to so many processors: not every peer can be told how many threads to start."""
+    """Keeps this process, and those that it starts, to so many processors: not every peer can be told how many threads."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     os.environ["POCL_MAX_PTHREAD_COUNT"] = str(threads)
 
