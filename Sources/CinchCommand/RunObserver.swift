@@ -39,12 +39,7 @@ struct RunObserver {
     throw ExitCode(CinchError.interrupted.exitCode)
   }
 
-  /// Why training stops where nobody reads its results: without a word it would pass for a run that has ended.
-  private var unread: CinchError {
-    .inputOutput(
-      "Nobody reads standard output any more, so training has stopped: go on with "
-        + "'cinch train --resume \(Provenance.quoted(run.folder.path))'.")
-  }
+  private var unread: CinchError { .unread(goingOn: "cinch train --resume \(Provenance.quoted(run.folder.path))") }
 
   /// - Returns: whether training goes on.
   private func tell(_ event: Run.Event) throws -> Bool {
@@ -58,5 +53,12 @@ struct RunObserver {
     case .ended(let summary): try report.end(run, summary, seconds: (ContinuousClock.now - start).seconds)
     }
     return !Interruption.isRequested
+  }
+}
+
+extension CinchError {
+  /// Why training stops where nobody reads its results: without a word it would pass for training that has ended.
+  static func unread(goingOn command: String) -> CinchError {
+    .inputOutput("Nobody reads standard output any more, so training has stopped: go on with '\(command)'.")
   }
 }

@@ -64,6 +64,19 @@ import Testing
     }
   }
 
+  @Test func aSweepThatNobodyReadsStopsAndSaysSo() async throws {
+    let sandbox = try sandbox()
+    let pipe = Pipe()
+    try pipe.fileHandleForReading.close()
+    let line = "sweep linear --data data.csv --grid seed=1,2 --epochs 2 --device cpu --json --out s"
+    let sweep = try await sandbox.start(
+      line.split(separator: " ").map(String.init), output: pipe.fileHandleForWriting
+    ).wait()
+    #expect(sweep.status == 74 && sweep.errors.contains("go on with 'cinch sweep --resume s'"), "\(sweep.errors)")
+    let resumed = try await sandbox.run(line: "sweep --resume s --json")
+    #expect(resumed.status == 0, "\(resumed.errors)")
+  }
+
   /// Options that hold for every run, and a setting of a grid beside them.
   static let settings: [(String, String)] = [
     ("deep", "layers=16,5"),

@@ -80,7 +80,7 @@ struct PretrainCommand: ParsableCommand {
     }
     guard widths[0] == data.features else {
       throw CinchError.badData(
-        "'\(data.name)' has \(data.features) features per sample, but --layers begins with \(widths[0]): pass \(example) or "
+        "'\(data.name)' has \(data.featuresText) per sample, but --layers begins with \(widths[0]): pass \(example) or "
           + "other data.")
     }
     let count = widths.count - 1

@@ -68,13 +68,17 @@ struct SweepCommand: ParsableCommand {
     let sweep = try resume.map(resumed) ?? begun()
     Interruption.install()
     let report = SweepReport(sweep, style: json ? .json : quiet ? .quiet : .human)
-    try report.start()
-    let isComplete = try sweep.train(jobs: jobs ?? 1, settings: .ofProgram) { event in
-      try report.tell(event)
-      return !Interruption.isRequested
-    }
+    let again = "cinch sweep --resume \(Provenance.quoted(sweep.folder.path))"
+    let isComplete: Bool
+    do {
+      try report.start()
+      isComplete = try sweep.train(jobs: jobs ?? 1, settings: .ofProgram) { event in
+        try report.tell(event)
+        return !Interruption.isRequested
+      }
+    } catch is OutputClosed { throw CinchError.unread(goingOn: again) }
     guard isComplete else {
-      Output.note("cinch: Interrupted: go on with 'cinch sweep --resume \(Provenance.quoted(sweep.folder.path))'.")
+      Output.note("cinch: Interrupted: go on with '\(again)'.")
       throw ExitCode(CinchError.interrupted.exitCode)
     }
     try report.end(report: try compare(sweep))
