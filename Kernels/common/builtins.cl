@@ -4,7 +4,7 @@
 //
 // What clang has a builtin for is defined by that. PoCL's own functions are compiled for numbers below the smallest normal one,
 // and from LLVM 17 on are not inlined into kernels that take these for 0: each a call, whose vectors pass through memory,
-// which is five times slower in all. The others are rare, or only declared because older versions of clang lack theirs.
+// which is seven times slower in all. The others are rare, or only declared because older versions of clang lack theirs.
 //
 // A function has the types that it is called with here: a call with others does not compile. See KernelContractTests.
 
@@ -22,15 +22,30 @@ int __attribute__((overloadable)) atomic_add(volatile global int *, int);
 int __attribute__((overloadable)) atomic_inc(volatile global int *);
 int __attribute__((overloadable)) atomic_xchg(volatile global int *, int);
 
-// `BITS` is the type of integers with as many bits.
-#define FLOATS(T, BITS)                                                                                   \
+#if __has_builtin(__builtin_elementwise_roundeven)
+#define FLOATS(T)                                                                                         \
   DEFINED T fabs(T x) { return __builtin_elementwise_abs(x); }                                            \
   DEFINED T fmax(T x, T y) { return __builtin_elementwise_max(x, y); }                                    \
+  DEFINED T rint(T x) { return __builtin_elementwise_roundeven(x); }
+#define INTEGERS(T)                                                                                       \
+  DEFINED T min(T x, T y) { return __builtin_elementwise_min(x, y); }                                     \
+  DEFINED T max(T x, T y) { return __builtin_elementwise_max(x, y); }
+#else
+#define FLOATS(T)                                                                                         \
+  T PURE fabs(T);                                                                                         \
+  T PURE fmax(T, T);                                                                                      \
+  T PURE rint(T);
+#define INTEGERS(T)                                                                                       \
+  T PURE min(T, T);                                                                                       \
+  T PURE max(T, T);
+#endif
+
+// `BITS` is the type of integers with as many bits.
+#define OTHER_FLOATS(T, BITS)                                                                             \
   DEFINED T copysign(T x, T y) {                                                                          \
     const BITS top = (BITS)0x80000000u;                                                                   \
     return __builtin_astype((__builtin_astype(x, BITS) & ~top) | (__builtin_astype(y, BITS) & top), T);   \
   }                                                                                                       \
-  DEFINED T rint(T x) { return __builtin_elementwise_roundeven(x); }                                      \
   T PURE sign(T);                                                                                         \
   T PURE exp(T);                                                                                          \
   T PURE log(T);
@@ -48,10 +63,6 @@ int __attribute__((overloadable)) atomic_xchg(volatile global int *, int);
 #else
 #define ROOTS(T) T PURE sqrt(T);
 #endif
-
-#define INTEGERS(T)                                                                                       \
-  DEFINED T min(T x, T y) { return __builtin_elementwise_min(x, y); }                                     \
-  DEFINED T max(T x, T y) { return __builtin_elementwise_max(x, y); }
 
 #if __has_builtin(__builtin_reduce_or)
 #define TRUTHS(T)                                                                                         \
@@ -80,7 +91,8 @@ int __attribute__((overloadable)) atomic_xchg(volatile global int *, int);
 #define STORES_OF(T, WIDTH) STORES(T, global, WIDTH) STORES(T, local, WIDTH) STORES(T, private, WIDTH)
 
 #define VECTORS_(WIDTH)                                                                                   \
-  FLOATS(float##WIDTH, uint##WIDTH)                                                                       \
+  FLOATS(float##WIDTH)                                                                                    \
+  OTHER_FLOATS(float##WIDTH, uint##WIDTH)                                                                 \
   FUSED(float##WIDTH)                                                                                     \
   ROOTS(float##WIDTH)                                                                                     \
   INTEGERS(int##WIDTH)                                                                                    \
@@ -99,7 +111,8 @@ int __attribute__((overloadable)) atomic_xchg(volatile global int *, int);
   STORES_OF(float, WIDTH) STORES_OF(int, WIDTH) STORES_OF(uint, WIDTH)
 #define VECTORS(WIDTH) VECTORS_(WIDTH)
 
-FLOATS(float, uint)
+FLOATS(float)
+OTHER_FLOATS(float, uint)
 FUSED(float)
 ROOTS(float)
 INTEGERS(int)
@@ -115,7 +128,8 @@ DEFINED int convert_int(float x) { return (int)x; }
 VECTORS(VW)
 #else
 // What a sub-group's lanes hold is four numbers each.
-FLOATS(float4, uint4)
+FLOATS(float4)
+OTHER_FLOATS(float4, uint4)
 FUSED(float4)
 ROOTS(float4)
 #endif

@@ -46,8 +46,9 @@ public struct OpenCLDevice: Sendable, Hashable, CustomStringConvertible {
   /// Whether it is PoCL's.
   var isPoCL: Bool { platformName == OpenCLBackend.poclName }
 
-  /// Whether its programs may declare their builtins themselves. PoCL's GPUs have compilers and headers of their own.
-  var takesBuiltins: Bool { isPoCL && kind == .cpu }
+  /// Whether its programs may declare their builtins themselves. PoCL's GPUs have compilers and headers of their own, and
+  /// without its header PoCL 1 lacks types, too.
+  var takesBuiltins: Bool { isPoCL && kind == .cpu && Int(driver.prefix { $0.isNumber }) ?? 0 >= 3 }
 
   /// The families that it runs: processors both, but for Mesa's. The CPU family's work-items wait for one another, which
   /// other devices need not let them.

@@ -134,7 +134,8 @@ import Testing
     let sandbox = try Sandbox()
     try writeFlowers(sandbox)
     try await sandbox.run(line: "\(pretrain) --epochs 1")
-    let again = "--recipe stack/config.json --data flowers.csv --header no --label-column 9 --device reference --out again"
+    let again =
+      "--recipe stack/config.json --data flowers.csv --header no --label-column 9 --device reference --out again"
     for option in [
       "--lr 0.5", "--optimizer sgd", "--momentum 0.5", "--history-size 3", "--loss sse", "--sigma 1", "--tied",
       "--no-tied", "--weight-decay 0", "--rho 0.1", "--beta 0", "--sparsity-momentum 0", "--beta-warm-up 0", "--l1 0",

@@ -114,10 +114,11 @@ import Testing
   private final class Done: Sendable { let value = Mutex(false) }
 
   private func device(
-    _ platform: String, _ name: String, _ kind: OpenCLDevice.Kind, vendor: String = ""
+    _ platform: String, _ name: String, _ kind: OpenCLDevice.Kind, vendor: String = "", driver: String = "3.1"
   ) -> OpenCLDevice {
     OpenCLDevice(
-      platform: 0, device: 0, name: name, vendor: vendor, platformName: platform, driver: "", version: "", kind: kind,
+      platform: 0, device: 0, name: name, vendor: vendor, platformName: platform, driver: driver, version: "",
+      kind: kind,
       computeUnits: 8, globalMemory: 1, largestBuffer: 1)
   }
 
@@ -136,6 +137,7 @@ import Testing
   @Test func builtinsFollowPlatformAndKind() {
     let pocl = "Portable Computing Language"
     #expect(device(pocl, "pthread-skylake", .cpu).takesBuiltins && device(pocl, "NVIDIA H200", .gpu).isPoCL)
+    #expect(!device(pocl, "pthread-skylake", .cpu, driver: "1.8").takesBuiltins)
     #expect(!device(pocl, "NVIDIA H200", .gpu).takesBuiltins && !device("Intel(R) OpenCL", "Xeon", .cpu).takesBuiltins)
   }
 
