@@ -119,6 +119,12 @@ extension Sweep {
     let (data, validation, hasValidation) = plan.withLock { ($0.data, $0.validation, $0.hasValidation) }
     let (fingerprint, entries) = plan.withLock { ($0.fingerprint, $0.entries) }
     return try samples.withLock { samples in
+      for place in [data?.source, data?.options.labels, validation?.source] {
+        guard let place, !DataSource.isThere(place) else { continue }
+        throw CinchError.inputOutput(
+          "There is no '\(place)', which '\(folder.path)' was begun with: bring it back, or begin a new sweep with what there is."
+        )
+      }
       if samples.data == nil { samples.data = try data?.loaded() }
       if samples.validation == nil { samples.validation = try validation?.loaded(as: samples.data?.samples.schema) }
       guard let training = samples.data else {

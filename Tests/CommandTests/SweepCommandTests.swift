@@ -73,6 +73,13 @@ import Testing
       line.split(separator: " ").map(String.init), output: pipe.fileHandleForWriting
     ).wait()
     #expect(sweep.status == 74 && sweep.errors.contains("go on with 'cinch sweep --resume s'"), "\(sweep.errors)")
+    let (data, away) = (
+      sandbox.folder.appendingPathComponent("data.csv"), sandbox.folder.appendingPathComponent("away.csv")
+    )
+    try FileManager.default.moveItem(at: data, to: away)
+    let moved = try await sandbox.run(line: "sweep --resume s --quiet")
+    #expect(moved.refused(74) && moved.errors.contains("bring it back, or begin a new sweep"), "\(moved.errors)")
+    try FileManager.default.moveItem(at: away, to: data)
     let resumed = try await sandbox.run(line: "sweep --resume s --json")
     #expect(resumed.status == 0, "\(resumed.errors)")
   }
