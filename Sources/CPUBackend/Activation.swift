@@ -17,8 +17,9 @@ extension CPUBackend {
   }
 
   func apply(_ epilogue: cinch_epilogue, _ x: Tensor<CPUBuffer>, into y: Tensor<CPUBuffer>) throws {
-    var pass = epilogue.over(x)
-    try cinch_apply(device, &pass, x.input, y.pointer)
-    counters.launches += 1
+    launch("apply", (epilogue.over(x), try x.input, try y.pointer)) { device, job in
+      var (pass, x, y) = job
+      cinch_apply(device, &pass, x, y)
+    }
   }
 }

@@ -6,28 +6,33 @@ import Glibc
 /// The host's processor: vectorised C on a thread pool of its own, and OpenBLAS for products on processors that have neither
 /// AVX2 nor AVX-512.
 ///
-/// Ops run at once and have run when they return. Where sums are cut depends on shapes alone, and for OpenBLAS's products on
-/// how many processors the machine is configured with, so any number of threads gives the same bits.
+/// Ops run in order on threads of the device's own, while the thread that queues them goes on; it takes part when it waits, or
+/// when many are queued. With one thread they have run when they return. Where sums are cut depends on shapes alone, and for
+/// OpenBLAS's products on how many processors the machine is configured with, so any number of threads gives the same bits.
 public final class CPUBackend: Backend {
   public typealias Scalar = Float
   public typealias Buffer = CPUBuffer
 
   public let info: DeviceInfo
-  /// The threads that ops run on, the caller's included.
+  /// The threads that ops run on, the one included that queues them.
   public let threads: Int
   public internal(set) var counters = BackendCounters()
-  let device: OpaquePointer
+  let queue: OpQueue
   let account = MemoryAccount()
 
-  /// - Parameter threads: nil for as many as the process may use.
+  /// - Parameters:
+  ///   - threads: nil for as many as the process may use.
+  ///   - profiling: keeps the time of every op for `takeLaunches`.
   /// - Throws: `BackendError.unavailable` where products are OpenBLAS's and it is not installed; `.invalidArgument` where
   ///   `CINCH_INSTRUCTIONS` names no instructions.
-  public convenience init(threads: Int? = nil) throws { try self.init(threads: threads, instructions: nil) }
+  public convenience init(threads: Int? = nil, profiling: Bool = false) throws {
+    try self.init(threads: threads, profiling: profiling, instructions: nil)
+  }
 
   /// The same with narrower vectors than the processor has, for tests of them.
   /// - Parameter instructions: "avx2" or "baseline"; nil for those of `CINCH_INSTRUCTIONS`, which is for who measures or looks
   ///   for what differs, or for the widest.
-  package init(threads: Int? = nil, instructions: String?) throws {
+  package init(threads: Int? = nil, profiling: Bool = false, instructions: String?) throws {
     let instructions = try instructions ?? Self.environmentInstructions()
     let blas = cinch_blas_load().pointee, multiplies = cinch_multiplies(instructions)
     guard blas.sgemm != nil || multiplies else {
@@ -49,12 +54,12 @@ public final class CPUBackend: Backend {
             ? "end other processes, or raise the limit on them (ulimit -u)."
             : "give fewer, end other processes, or raise the limit on them (ulimit -u)."))
     }
-    self.device = device
+    queue = OpQueue(device, isProfiling: profiling)
     self.threads = count
     // While there is room for its work areas, which nothing may take before it does. Products of all threads at once make
     // them, too, but only where the processors are free for that.
     if blas.sgemm != nil, HostMemory.addressSpaceLeft != nil, !cinch_blas_reserve(Int32(count)) {
-      cinch_warm_up(device)
+      try queue.run("warmUp") { cinch_warm_up($0) }
     }
 
     var name = [CChar](repeating: 0, count: 128)
@@ -81,7 +86,10 @@ public final class CPUBackend: Backend {
   }
 
   /// Who is asked whether so many bytes can be had before ops take more memory for themselves.
-  func askForScratch(_ fits: @escaping @convention(c) (Int64) -> Bool) { cinch_device_ask(device, fits) }
+  func askForScratch(_ fits: @escaping @convention(c) (Int64) -> Bool) {
+    queue.wait()
+    cinch_device_ask(queue.device, fits)
+  }
 
   /// "OpenBLAS 0.3.21 (Haswell)".
   private static func name(of blas: cinch_blas) -> String {
@@ -107,9 +115,37 @@ public final class CPUBackend: Backend {
 
   public var memory: MemoryUse {
     var use = account.use
-    use.scratch = Int(cinch_scratch_bytes(device))
+    queue.wait()
+    use.scratch = Int(cinch_scratch_bytes(queue.device))
     return use
   }
+}
 
-  deinit { cinch_device_destroy(device) }
+// MARK: Queueing
+
+extension CPUBackend {
+  public var launchesToTake: Int? { queue.launchesToTake }
+  public var queueingComputes: Bool { true }
+
+  public func takeLaunches() throws -> [KernelLaunch] { try queue.takeLaunches() }
+
+  /// Queues an op that runs `kernel`. It holds no buffer, which the device's own thread might be the last to hold: `@Sendable`
+  /// sees to that.
+  ///
+  /// - Parameter arguments: where the op finds its tensors, and what else it takes.
+  func launch<Arguments: BitwiseCopyable>(
+    _ kernel: StaticString, _ arguments: Arguments,
+    _ op: @escaping @Sendable (OpaquePointer, Arguments) throws -> Void
+  ) {
+    counters.launches += 1
+    queue.submit(kernel) { try op($0, arguments) }
+  }
+
+  /// The same as C has it, which takes its arguments by their address.
+  func launch<Arguments: BitwiseCopyable>(
+    _ kernel: StaticString, _ arguments: Arguments,
+    _ op: @escaping @Sendable (OpaquePointer, UnsafePointer<Arguments>) -> Void
+  ) {
+    launch(kernel, arguments) { device, arguments in withUnsafePointer(to: arguments) { op(device, $0) } }
+  }
 }

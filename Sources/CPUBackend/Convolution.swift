@@ -28,13 +28,14 @@ extension CPUBackend: ConvolutionOps {
   ) throws {
     let samples = try checkConvolutionGradient(
       x: x, y: y, geometry, weightGradient: weightGradient, biasGradient: biasGradient, delta: delta)
-    var shape = cinch_convolution(geometry)
-    counters.launches += 1
-    guard
-      try cinch_convolution_gradient(
-        device, &shape, Int64(samples), x.input, y.input, delta == .large, accumulate, accumulateBias,
-        weightGradient.pointer, biasGradient.pointer)
-    else { throw noRoom() }
+    launch("convolutionGradient", (try x.input, try y.input, try weightGradient.pointer, try biasGradient.pointer)) {
+      device, images in
+      var (x, y, weights, biases) = images, shape = cinch_convolution(geometry)
+      guard
+        cinch_convolution_gradient(
+          device, &shape, Int64(samples), x, y, delta == .large, accumulate, accumulateBias, weights, biases)
+      else { throw noRoom }
+    }
   }
 
   public func tapSums(
@@ -42,13 +43,12 @@ extension CPUBackend: ConvolutionOps {
   ) throws {
     let (top, left) = try checkTapSums(weight, box: box, turned: turned, into: result)
     let from = weight.shape.dimensions, to = result.shape.dimensions
-    var job = cinch_tap_sums(
+    let job = cinch_tap_sums(
       rows: Int64(from[0]), columns: Int64(from[1]), channels: Int64(from[2]), outputs: Int64(from[3]),
       result_rows: Int64(to[0]), result_columns: Int64(to[1]), box_rows: Int64(box.height),
       box_columns: Int64(box.width), top: Int64(top), left: Int64(left), turned: turned, weight: try weight.input,
       result: try result.pointer)
-    counters.launches += 1
-    cinch_sum_taps(device, &job)
+    launch("tapSums", job, cinch_sum_taps)
   }
 
   public func lossPartialCount(_ geometry: ConvolutionGeometry, samples: Int, result side: ConvolutionSide) -> Int {
@@ -60,18 +60,19 @@ extension CPUBackend: ConvolutionOps {
     _ geometry: ConvolutionGeometry, transposed: Bool, _ samples: Int, _ source: Tensor<CPUBuffer>,
     _ weight: Tensor<CPUBuffer>, into result: Tensor<CPUBuffer>, _ epilogue: Epilogue<CPUBuffer>
   ) throws {
-    var after = try cinch_epilogue(epilogue)
-    var shape = cinch_convolution(geometry)
-    counters.launches += 1
-    guard
-      try cinch_convolve(device, &shape, transposed, Int64(samples), source.input, weight.input, result.pointer, &after)
-    else { throw noRoom() }
-  }
-
-  func noRoom() -> BackendError {
-    .outOfMemory("The cpu device has no memory for an image op's work areas. Use a smaller batch or model.")
+    launch("convolve", (try cinch_epilogue(epilogue), try source.input, try weight.input, try result.pointer)) {
+      device, job in
+      var (epilogue, source, weight, result) = job, shape = cinch_convolution(geometry)
+      guard cinch_convolve(device, &shape, transposed, Int64(samples), source, weight, result, &epilogue) else {
+        throw noRoom
+      }
+    }
   }
 }
+
+/// Where an image op's work areas cannot be had.
+let noRoom = BackendError.outOfMemory(
+  "The cpu device has no memory for an image op's work areas. Use a smaller batch or model.")
 
 extension cinch_convolution {
   init(_ g: ConvolutionGeometry) {

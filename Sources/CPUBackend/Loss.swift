@@ -15,9 +15,10 @@ extension CPUBackend {
     _ a: Tensor<CPUBuffer>, _ terms: LossTerms<CPUBuffer>, into losses: Tensor<CPUBuffer>
   ) throws {
     let channels = try checkSampleLosses(a, terms, into: losses)
-    var pass = try cinch_epilogue(terms).over(a)
-    try cinch_sample_losses(device, &pass, Int64(channels), a.input, losses.pointer)
-    counters.launches += 1
+    launch("sampleLosses", (try cinch_epilogue(terms).over(a), try a.input, try losses.pointer)) { device, job in
+      var (pass, a, losses) = job
+      cinch_sample_losses(device, &pass, Int64(channels), a, losses)
+    }
   }
 
   public func logVarianceGradient(
@@ -25,15 +26,19 @@ extension CPUBackend {
     into gradient: Tensor<CPUBuffer>
   ) throws {
     try checkLogVarianceGradient(logVariance: logVariance, into: gradient)
-    let loss = cinch_total(try partials.input, Int64(partials.count))
-    let total =
+    let (elements, weights): (Int, UnsafePointer<Float>?) =
       switch weight {
-      case .elements(let count): Double(count)
-      case .partials(let sums): cinch_total(try sums.input, Int64(sums.count))
+      case .elements(let count): (count, nil)
+      case .partials(let sums): (sums.count, try sums.input)
       }
-    let s = try Double(logVariance.pointer[0])
-    try gradient.pointer[0] = Float(scale * (total / 2 * (1 + log(2 * Double.pi) + s) - loss))
-    counters.launches += 1
+    let count = partials.count
+    launch("logVarianceGradient", (try partials.input, weights, try logVariance.input, try gradient.pointer)) {
+      _, job in
+      let (partials, weights, logVariance, gradient) = job
+      let loss = cinch_total(partials, Int64(count))
+      let total = weights.map { cinch_total($0, Int64(elements)) } ?? Double(elements)
+      gradient[0] = Float(scale * (total / 2 * (1 + log(2 * Double.pi) + Double(logVariance[0])) - loss))
+    }
   }
 
   public func softmaxLoss(
@@ -41,9 +46,12 @@ extension CPUBackend {
     losses: Tensor<CPUBuffer>, errors: Tensor<CPUBuffer>
   ) throws {
     try checkSoftmaxLoss(logits, labels: labels, gradient: gradient, losses: losses, errors: errors)
-    try cinch_softmax_loss(
-      device, logits.input, labels.input, Int64(logits.rows), Int64(logits.columns), Float(gradientScale),
-      gradient.pointer, losses.pointer, errors.pointer)
-    counters.launches += 1
+    let (rows, classes) = (Int64(logits.rows), Int64(logits.columns))
+    launch(
+      "softmaxLoss", (try logits.input, try labels.input, try gradient.pointer, try losses.pointer, try errors.pointer)
+    ) { device, job in
+      let (logits, labels, gradient, losses, errors) = job
+      cinch_softmax_loss(device, logits, labels, rows, classes, Float(gradientScale), gradient, losses, errors)
+    }
   }
 }

@@ -18,7 +18,7 @@ extension CPUBackend {
     product.transpose_b = transposeB
     (product.m, product.n, product.k) = (Int64(m), Int64(n), Int64(k))
     if case .accumulate = epilogue { product.accumulate = true }
-    try run(&product, cinch_epilogue(epilogue).over(c))
+    try run(product, cinch_epilogue(epilogue).over(c))
   }
 
   public func denseGradient(
@@ -39,20 +39,21 @@ extension CPUBackend {
     product.accumulate_sums = accumulateBias
     (product.m, product.n, product.k) = (Int64(out), Int64(inputs), Int64(n))
     product.column_sums = try biasGradient.pointer
-    try run(&product, (rowPull.map { try cinch_epilogue($0) } ?? cinch_epilogue(.none)).over(weightGradient))
+    try run(product, (rowPull.map { try cinch_epilogue($0) } ?? cinch_epilogue(.none)).over(weightGradient))
   }
 
   public func lossPartialCount(rows: Int, columns: Int) -> Int {
     Int(cinch_loss_partial_count(Int64(rows), Int64(columns)))
   }
 
-  private func run(_ product: inout cinch_product, _ epilogue: cinch_epilogue) throws {
-    var epilogue = epilogue
-    counters.launches += 1
-    guard cinch_matmul(device, &product, &epilogue) else {
-      throw BackendError.outOfMemory(
-        "There is no memory for the scratch space of a product of \(product.m) × \(product.n) × \(product.k): use smaller "
-          + "batches.")
+  private func run(_ product: cinch_product, _ epilogue: cinch_epilogue) throws {
+    launch("product", (product, epilogue)) { device, job in
+      var (product, epilogue) = job
+      guard cinch_matmul(device, &product, &epilogue) else {
+        throw BackendError.outOfMemory(
+          "There is no memory for the scratch space of a product of \(product.m) × \(product.n) × \(product.k): use smaller "
+            + "batches.")
+      }
     }
   }
 }

@@ -7,7 +7,7 @@ extension CPUBackend {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
     // Past physical memory the system would grant the pages and kill the process when they are touched.
     guard !overflow, count <= DeviceInfo.mostElements, HostMemory.fits(bytes),
-      let buffer = CPUBuffer(count: max(count, 1), account: account)
+      let buffer = CPUBuffer(count: max(count, 1), queue: queue, account: account)
     else {
       throw BackendError.outOfMemory(
         "The cpu device cannot allocate \(count) floats; there are \(byteText(HostMemory.available)) of memory left, and "
@@ -20,26 +20,31 @@ extension CPUBackend {
   public func write(_ values: UnsafeBufferPointer<Float>, to tensor: Tensor<CPUBuffer>) throws {
     try checkTransfer(tensor, count: values.count)
     guard let source = values.baseAddress else { return }
-    try cinch_copy(device, source, tensor.pointer, Int64(values.count))
+    let destination = try tensor.pointer
+    try queue.run("copy") { cinch_copy($0, source, destination, Int64(values.count)) }
   }
 
   public func read(_ tensor: Tensor<CPUBuffer>, into values: UnsafeMutableBufferPointer<Float>) throws {
     try checkTransfer(tensor, count: values.count)
     counters.waits += 1
     guard let destination = values.baseAddress else { return }
-    try cinch_copy(device, tensor.input, destination, Int64(values.count))
+    let source = try tensor.input
+    try queue.run("copy") { cinch_copy($0, source, destination, Int64(values.count)) }
   }
 
   public func fill(_ tensor: Tensor<CPUBuffer>, with value: Float) throws {
-    try cinch_fill(device, tensor.pointer, Int64(tensor.count), value)
-    counters.launches += 1
+    let count = Int64(tensor.count)
+    launch("fill", try tensor.pointer) { cinch_fill($0, $1, count, value) }
   }
 
   public func copy(_ source: Tensor<CPUBuffer>, to destination: Tensor<CPUBuffer>) throws {
     try checkCopy(source, to: destination)
-    try cinch_copy(device, source.input, destination.pointer, Int64(source.count))
-    counters.launches += 1
+    let count = Int64(source.count)
+    launch("copy", (try source.input, try destination.pointer)) { cinch_copy($0, $1.0, $1.1, count) }
   }
 
-  public func synchronize() throws { counters.waits += 1 }
+  public func synchronize() throws {
+    counters.waits += 1
+    try queue.finish()
+  }
 }

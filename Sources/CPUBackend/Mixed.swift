@@ -8,8 +8,7 @@ extension CPUBackend: MixedOps {
     try checkMixedOutput(a, columns, into: output)
     var job = try cinch_mixed(a, columns)
     job.gradient = try output.pointer
-    cinch_mixed_output(device, &job)
-    counters.launches += 1
+    launch("mixedOutput", job, cinch_mixed_output)
   }
 
   public func mixedLoss(
@@ -23,8 +22,7 @@ extension CPUBackend: MixedOps {
     job.gradient_scale = Float(gradientScale)
     job.gradient = try gradient.pointer
     job.losses = try losses.pointer
-    cinch_mixed_loss(device, &job)
-    counters.launches += 1
+    launch("mixedLoss", job, cinch_mixed_loss)
   }
 }
 

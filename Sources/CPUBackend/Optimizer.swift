@@ -40,8 +40,7 @@ extension CPUBackend {
     job.first = try first?.pointer
     job.second = try second?.pointer
     job.gradient_scale = try gradientScale?.input
-    counters.launches += 1
-    cinch_optimizer_step(device, &job)
+    launch("optimizerStep", job, cinch_optimizer_step)
   }
 
   public func clipScale(
@@ -49,12 +48,13 @@ extension CPUBackend {
     into scale: Tensor<CPUBuffer>
   ) throws {
     try checkClipScale(maximum: maximum, step, parameters: parameters, gradients: gradients, into: scale)
-    counters.launches += 1
-    guard
-      try cinch_clip_scale(
-        device, maximum, parameters.input, gradients.input, Int64(parameters.count), Int64(decayCount(step)),
-        step.decoupled ? 0 : Float(step.weightDecay), scale.pointer)
-    else { throw BackendError.outOfMemory("The cpu device has no memory for the gradient norm's partial sums.") }
+    let (count, decayed) = (Int64(parameters.count), Int64(decayCount(step)))
+    let decay = step.decoupled ? 0 : Float(step.weightDecay)
+    launch("clipScale", (try parameters.input, try gradients.input, try scale.pointer)) {
+      guard cinch_clip_scale($0, maximum, $1.0, $1.1, count, decayed, decay, $1.2) else {
+        throw BackendError.outOfMemory("The cpu device has no memory for the gradient norm's partial sums.")
+      }
+    }
   }
 
   /// How many of the first parameters decay; none where λ is 0.

@@ -4,12 +4,11 @@ import CinchBackend
 extension CPUBackend {
   public func klSparsity(_ h: Tensor<CPUBuffer>, _ settings: KLSettings, _ result: KLResult<CPUBuffer>) throws {
     try checkKLSparsity(h, settings, result)
-    counters.launches += 1
-    var kl = try cinch_kl(
+    let kl = try cinch_kl(
       h: h.input, rows: Int64(h.rows), units: Int64(h.columns), rho: settings.rho, beta: settings.beta,
       momentum: settings.momentum, clamp: KLSettings.clamp, means: result.means.pointer, column: result.column.pointer,
       values: result.values.pointer)
-    cinch_kl_sparsity(device, &kl)
+    launch("klSparsity", kl, cinch_kl_sparsity)
   }
 
   public func contractive(
@@ -17,9 +16,11 @@ extension CPUBackend {
     values: Tensor<CPUBuffer>
   ) throws {
     try checkContractive(h, norms: norms, slopes: slopes, values: values)
-    counters.launches += 1
-    try cinch_contractive(
-      device, h.input, Int64(h.rows), Int64(h.columns), cinch_activation(activation), norms.input, slopes.pointer,
-      values.pointer)
+    let (rows, units) = (Int64(h.rows), Int64(h.columns))
+    launch(
+      "contractive", (h: try h.input, norms: try norms.input, slopes: try slopes.pointer, values: try values.pointer)
+    ) {
+      cinch_contractive($0, $1.h, rows, units, cinch_activation(activation), $1.norms, $1.slopes, $1.values)
+    }
   }
 }

@@ -9,11 +9,10 @@ extension CPUBackend: PooledConvolutionOps {
     let samples = try checkPooledConvolution(x, weight, geometry, bias: bias, pooling, into: y, switches: switches)
     var job = self.pooling(cinch_max_pool, pooling, samples)
     (job.result, job.found) = (try y.pointer, try switches.pointer)
-    var shape = cinch_convolution(geometry)
-    var ending = try cinch_epilogue(Epilogue.forward(bias: bias, activation: activation))
-    counters.launches += 1
-    guard try cinch_convolve_pooled(device, &shape, Int64(samples), x.input, weight.input, &job, &ending) else {
-      throw noRoom()
+    let ending = try cinch_epilogue(Epilogue.forward(bias: bias, activation: activation))
+    launch("convolvePooled", (job, ending, try x.input, try weight.input)) { device, job in
+      var (pooling, ending, x, weight) = job, shape = cinch_convolution(geometry)
+      guard cinch_convolve_pooled(device, &shape, Int64(samples), x, weight, &pooling, &ending) else { throw noRoom }
     }
   }
 
@@ -26,11 +25,13 @@ extension CPUBackend: PooledConvolutionOps {
       biasGradient: biasGradient)
     var job = self.pooling(cinch_unpool, pooling, samples)
     (job.small, job.switches) = (try delta.input, try switches.input)
-    var shape = cinch_convolution(geometry)
-    counters.launches += 1
-    guard
-      try cinch_pooled_convolution_gradient(
-        device, &shape, Int64(samples), x.input, &job, accumulate, false, weightGradient.pointer, biasGradient.pointer)
-    else { throw noRoom() }
+    launch("pooledConvolutionGradient", (job, try x.input, try weightGradient.pointer, try biasGradient.pointer)) {
+      device, job in
+      var (pooling, x, weights, biases) = job, shape = cinch_convolution(geometry)
+      guard
+        cinch_pooled_convolution_gradient(
+          device, &shape, Int64(samples), x, &pooling, accumulate, false, weights, biases)
+      else { throw noRoom }
+    }
   }
 }

@@ -8,7 +8,7 @@ extension CPUBackend: PoolingOps {
     let samples = try checkPooling("maxPool", large: x, small: y, switches: switches, geometry, result: .small)
     var job = try pooling(cinch_max_pool, geometry, samples, large: x, small: y, switches, result: .small)
     job.found = try switches.pointer
-    try run(&job, nil)
+    try run(job, nil)
   }
 
   public func unpool(
@@ -17,8 +17,8 @@ extension CPUBackend: PoolingOps {
   ) throws {
     let samples = try checkPooling(
       "unpool", large: x, small: y, switches: switches, geometry, below: below, result: .large)
-    var job = try pooling(cinch_unpool, geometry, samples, large: x, small: y, switches, result: .large)
-    try run(&job, below)
+    let job = try pooling(cinch_unpool, geometry, samples, large: x, small: y, switches, result: .large)
+    try run(job, below)
   }
 
   public func pickSwitches(
@@ -27,8 +27,8 @@ extension CPUBackend: PoolingOps {
   ) throws {
     let samples = try checkPooling(
       "pickSwitches", large: x, small: y, switches: switches, geometry, below: below, result: .small)
-    var job = try pooling(cinch_pick_switches, geometry, samples, large: x, small: y, switches, result: .small)
-    try run(&job, below)
+    let job = try pooling(cinch_pick_switches, geometry, samples, large: x, small: y, switches, result: .small)
+    try run(job, below)
   }
 
   public func poolSum(
@@ -37,8 +37,8 @@ extension CPUBackend: PoolingOps {
   ) throws {
     let samples = try checkPooling("poolSum", large: x, small: y, geometry, below: below, result: .small)
     let kind = mean ? cinch_pool_mean : cinch_pool_sum
-    var job = try pooling(kind, geometry, samples, large: x, small: y, nil, result: .small)
-    try run(&job, below)
+    let job = try pooling(kind, geometry, samples, large: x, small: y, nil, result: .small)
+    try run(job, below)
   }
 
   public func poolSpread(
@@ -47,8 +47,8 @@ extension CPUBackend: PoolingOps {
   ) throws {
     let samples = try checkPooling("poolSpread", large: x, small: y, geometry, below: below, result: .large)
     let kind = mean ? cinch_spread_mean : cinch_spread
-    var job = try pooling(kind, geometry, samples, large: x, small: y, nil, result: .large)
-    try run(&job, below)
+    let job = try pooling(kind, geometry, samples, large: x, small: y, nil, result: .large)
+    try run(job, below)
   }
 
   private func pooling(
@@ -77,9 +77,10 @@ extension CPUBackend: PoolingOps {
     return job
   }
 
-  private func run(_ job: inout cinch_pooling, _ below: ActivationGradient<CPUBuffer>?) throws {
-    var pass = try cinch_epilogue(below.map { .backward($0) } ?? .none)
-    counters.launches += 1
-    guard cinch_pool_images(device, &job, &pass) else { throw noRoom() }
+  private func run(_ job: cinch_pooling, _ below: ActivationGradient<CPUBuffer>?) throws {
+    launch("pool", (job, try cinch_epilogue(below.map { .backward($0) } ?? .none))) { device, job in
+      var (job, below) = job
+      guard cinch_pool_images(device, &job, &below) else { throw noRoom }
+    }
   }
 }

@@ -3,15 +3,15 @@ import CinchBackend
 
 extension CPUBackend {
   public func gather(_ source: Tensor<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>) throws {
-    var job = try gathering(source, order, into: batch)
-    run(&job)
+    let job = try gathering(source, order, into: batch)
+    launch("gather", job, cinch_gather_rows)
   }
 
   public func gatherBytes(
     _ source: ByteRows<CPUBuffer>, _ order: SampleOrder, into batch: Tensor<CPUBuffer>
   ) throws {
-    var job = try gathering(source, order, into: batch)
-    run(&job)
+    let job = try gathering(source, order, into: batch)
+    launch("gather", job, cinch_gather_rows)
   }
 
   public func corrupt(
@@ -23,7 +23,7 @@ extension CPUBackend {
     (job.rows, job.columns) = (Int64(x.rows), Int64(x.columns))
     job.corrupted = try corrupted.pointer
     job.corruption = cinch_corruption(corruption, of: x.shape, draws)
-    run(&job)
+    launch("corrupt", job, cinch_gather_rows)
   }
 
   public func gather(
@@ -42,9 +42,11 @@ extension CPUBackend {
 
   public func bernoulli(_ p: Tensor<CPUBuffer>, _ draws: Draws, into samples: Tensor<CPUBuffer>) throws {
     try checkBernoulli(p, draws, into: samples)
-    counters.launches += 1
-    var stream = cinch_stream(draws, first: draws.firstBlock(columns: p.columns))
-    try cinch_bernoulli(device, p.input, Int64(p.count), &stream, samples.pointer)
+    let stream = cinch_stream(draws, first: draws.firstBlock(columns: p.columns)), count = Int64(p.count)
+    launch("bernoulli", (stream, try p.input, try samples.pointer)) { device, job in
+      var (stream, p, samples) = job
+      cinch_bernoulli(device, p, count, &stream, samples)
+    }
   }
 
   private func run(
@@ -55,12 +57,7 @@ extension CPUBackend {
     var job = job
     job.corrupted = try corrupted.pointer
     job.corruption = cinch_corruption(corruption, of: batch.shape, draws)
-    run(&job)
-  }
-
-  private func run(_ job: inout cinch_gather) {
-    counters.launches += 1
-    cinch_gather_rows(device, &job)
+    launch("gather", job, cinch_gather_rows)
   }
 
   private func gathering(

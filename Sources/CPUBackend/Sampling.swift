@@ -6,8 +6,7 @@ extension CPUBackend: SamplingOps {
     let (rows, units) = try checkSampling("sample", ms, z, "the code", draws)
     var job = try cinch_sampling(ms, rows, units, draws)
     job.result = try z.pointer
-    counters.launches += 1
-    cinch_sample(device, &job)
+    launch("sample", job, cinch_sample)
   }
 
   public func sampleGradient(
@@ -18,14 +17,15 @@ extension CPUBackend: SamplingOps {
     job.delta = try delta.input
     job.prior = Float(prior)
     job.result = try result.pointer
-    counters.launches += 1
-    cinch_sample_gradient(device, &job)
+    launch("sampleGradient", job, cinch_sample_gradient)
   }
 
   public func priorDivergence(_ ms: Tensor<CPUBuffer>, into divergences: Tensor<CPUBuffer>) throws {
     try checkPriorDivergence(ms, into: divergences)
-    counters.launches += 1
-    try cinch_prior_divergence(device, ms.input, Int64(ms.rows), Int64(ms.columns / 2), divergences.pointer)
+    let (rows, units) = (Int64(ms.rows), Int64(ms.columns / 2))
+    launch("priorDivergence", (try ms.input, try divergences.pointer)) {
+      cinch_prior_divergence($0, $1.0, rows, units, $1.1)
+    }
   }
 }
 

@@ -53,6 +53,12 @@ void cinch_device_destroy(cinch_device *device) {
   free(device);
 }
 
+void cinch_submit(cinch_device *device, void (*op)(void *context), void *context) {
+  cinch_pool_submit(device->pool, op, context);
+}
+
+void cinch_wait(cinch_device *device) { cinch_pool_wait(device->pool); }
+
 const char *cinch_device_instructions(const cinch_device *device) { return device->kernels->name; }
 
 int cinch_processor_count(void) {

@@ -156,8 +156,12 @@ typedef void (*cinch_task)(void *context, int64_t task);
 
 cinch_pool *cinch_pool_create(int threads);
 void cinch_pool_destroy(cinch_pool *pool);
-/// Runs `task` for 0 ..< count on every thread and returns when all have run. Each thread has a share of successive tasks,
-/// which start in order, and then takes part in the others'.
+/// Runs `op(context)` after all that were submitted before, and mostly returns earlier. One thread at a time may submit.
+void cinch_pool_submit(cinch_pool *pool, void (*op)(void *context), void *context);
+/// Takes part until all that was submitted has run.
+void cinch_pool_wait(cinch_pool *pool);
+/// For ops that were submitted: runs `task` for 0 ..< count on every thread and returns when all have run. Each thread has a
+/// share of successive tasks, which start in order, and then takes part in the others'.
 void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count);
 /// Waits until threads that are at work have counted so far.
 void cinch_wait_for(const _Atomic int64_t *counter, int64_t count);

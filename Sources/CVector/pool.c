@@ -9,11 +9,15 @@
 
 #include "internal.h"
 
-// Each thread has a share of the tasks, one after the other, and helps the others when its own is done: what it computes in
-// one op, a sample's images or a range of parameters, it mostly reads in the next, from its own core's cache. A share is
+// Ops wait in a ring for the first worker, the leader, which runs them in order. The thread that submits them goes on
+// meanwhile, and takes part in their tasks when the ring is full or when it waits for them: so there are as many threads at
+// work as the device has, and none computes while the submitting one makes up its mind.
+//
+// Of an op's tasks each thread has a share, one after the other, and helps the others when its own is done: what it computes
+// in one op, a sample's images or a range of parameters, it mostly reads in the next, from its own core's cache. A share is
 // handed out by a 64-bit ticket: the job's number above, the tasks left below. A thread takes a task by counting the ticket
 // down; as the job's number is part of what it compares, a late thread can never take a task of a job that has ended, and
-// a job cannot end before each taken task has been counted as done. So the caller need not wait for an answer from every
+// a job cannot end before each taken task has been counted as done. So the leader need not wait for an answer from every
 // thread, and sleeping threads cost nothing.
 
 enum {
@@ -21,6 +25,12 @@ enum {
   // Some 20 µs: longer than the gap between two ops of a training step, too short to matter to others.
   spins_before_sleep = 1000,
   spins_before_yield = 20000,
+  // Ops in the ring, and how many are left when who found it full goes on: some training steps at once.
+  ring_length = 64,
+  ring_low = 16,
+  // Whose share is which.
+  leader_share = 0,
+  submitter_share = 1,
 };
 #define TASK_MASK ((UINT64_C(1) << task_bits) - 1)
 
@@ -31,7 +41,17 @@ typedef struct {
   cinch_pool *pool;
 } share;
 
+typedef struct {
+  void (*op)(void *context);
+  void *context;
+} submission;
+
 struct cinch_pool {
+  submission ring[ring_length];
+  // How many there have been, what a sleeping leader waits for, and how many have run.
+  _Alignas(64) _Atomic uint32_t submitted;
+  _Alignas(64) _Atomic uint32_t finished;
+  _Atomic bool leader_sleeps;
   // Written and read as a share's end is.
   cinch_task task;
   void *context;
@@ -42,7 +62,6 @@ struct cinch_pool {
   _Atomic bool stopping;
   int workers;
   pthread_t *threads;
-  // The caller's, then the workers'.
   int shares;
   share share[];
 };
@@ -108,6 +127,33 @@ static bool work(cinch_pool *pool, int own) {
   return worked;
 }
 
+/// Waits until more than `finished` ops were submitted, or the pool is to stop; whether it is not.
+static bool wait_for_op(cinch_pool *pool, uint32_t finished) {
+  for (int spins = 0; atomic_load_explicit(&pool->submitted, memory_order_acquire) == finished; spins++) {
+    if (spins < spins_before_sleep) {
+      relax();
+    } else {
+      // Who submits looks for a sleeper afterwards: either it sees this one, or this one's wait returns at once.
+      atomic_store(&pool->leader_sleeps, true);
+      futex(&pool->submitted, FUTEX_WAIT, finished);
+      atomic_store(&pool->leader_sleeps, false);
+      spins = 0;
+    }
+  }
+  return !atomic_load_explicit(&pool->stopping, memory_order_relaxed);
+}
+
+static void *leader(void *argument) {
+  cinch_pool *pool = ((const share *)argument)->pool;
+  set_float_mode(float_mode_now() | flushing);
+  for (uint32_t finished = 0; wait_for_op(pool, finished);) {
+    const submission next = pool->ring[finished % ring_length];
+    next.op(next.context);
+    atomic_store_explicit(&pool->finished, ++finished, memory_order_release);
+  }
+  return NULL;
+}
+
 static void *worker(void *argument) {
   const share *mine = argument;
   cinch_pool *pool = mine->pool;
@@ -121,7 +167,7 @@ static void *worker(void *argument) {
     } else if (++idle < spins_before_sleep) {
       relax();
     } else {
-      // The caller bumps `wake` after publishing and before it looks for sleepers: either it sees this one,
+      // The leader bumps `wake` after publishing and before it looks for sleepers: either it sees this one,
       // or this one's wait returns at once because `wake` is no longer what it saw.
       atomic_fetch_add(&pool->sleepers, 1);
       futex(&pool->wake, FUTEX_WAIT, seen);
@@ -136,6 +182,9 @@ cinch_pool *cinch_pool_create(int threads) {
   const size_t size = sizeof(cinch_pool) + (size_t)threads * sizeof(share);
   cinch_pool *pool = aligned_alloc(64, (size + 63) / 64 * 64);
   if (!pool) return NULL;
+  atomic_init(&pool->submitted, 0);
+  atomic_init(&pool->finished, 0);
+  atomic_init(&pool->leader_sleeps, false);
   atomic_init(&pool->done, 0);
   atomic_init(&pool->wake, 0);
   atomic_init(&pool->sleepers, 0);
@@ -148,7 +197,10 @@ cinch_pool *cinch_pool_create(int threads) {
   }
   pool->threads = calloc((size_t)threads, sizeof(pthread_t));
   while (pool->threads && pool->workers < threads - 1) {
-    if (pthread_create(&pool->threads[pool->workers], NULL, worker, &pool->share[pool->workers + 1]) != 0) break;
+    // A share each, but for the submitter's.
+    const int i = pool->workers;
+    if (pthread_create(&pool->threads[i], NULL, i == 0 ? leader : worker, &pool->share[i == 0 ? leader_share : i + 1]) != 0)
+      break;
     pool->workers++;
   }
   if (pool->workers == threads - 1 && pool->threads) return pool;
@@ -157,26 +209,32 @@ cinch_pool *cinch_pool_create(int threads) {
 }
 
 void cinch_pool_destroy(cinch_pool *pool) {
+  cinch_pool_wait(pool);
   atomic_store(&pool->stopping, true);
   atomic_fetch_add(&pool->wake, 1);
   futex(&pool->wake, FUTEX_WAKE, INT32_MAX);
+  // No op: the number is what the leader waits for.
+  atomic_fetch_add(&pool->submitted, 1);
+  futex(&pool->submitted, FUTEX_WAKE, 1);
   for (int i = 0; i < pool->workers; i++) pthread_join(pool->threads[i], NULL);
   free(pool->threads);
   free(pool);
 }
 
+/// More threads than processors: whoever has the last task needs this one.
+static void yield_processor(void) {
+  const struct timespec moment = {0, 1000};
+  nanosleep(&moment, NULL);
+}
+
 void cinch_wait_for(const _Atomic int64_t *counter, int64_t count) {
   for (int spins = 0; atomic_load_explicit(counter, memory_order_acquire) < count; spins++) {
     relax();
-    // More threads than processors: whoever has the last task needs this one.
-    if (spins > spins_before_yield) {
-      struct timespec moment = {0, 1000};
-      nanosleep(&moment, NULL);
-    }
+    if (spins > spins_before_yield) yield_processor();
   }
 }
 
-static void run(cinch_pool *pool, cinch_task task, void *context, int64_t count) {
+void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count) {
   if (count <= 1 || pool->workers == 0 || (uint64_t)count > TASK_MASK) {
     for (int64_t i = 0; i < count; i++) task(context, i);
     return;
@@ -195,14 +253,43 @@ static void run(cinch_pool *pool, cinch_task task, void *context, int64_t count)
   int sleepers = atomic_load(&pool->sleepers);
   if (sleepers > 0) futex(&pool->wake, FUTEX_WAKE, (uint32_t)cinch_min(count - 1, sleepers));
 
-  work(pool, 0);
+  work(pool, leader_share);
   cinch_wait_for(&pool->done, count);
 }
 
-void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count) {
-  // The caller's thread is not ours.
+/// Takes part until so many ops have run.
+static void help(cinch_pool *pool, uint32_t count) {
+  for (int spins = 0; (int32_t)(atomic_load_explicit(&pool->finished, memory_order_acquire) - count) < 0;) {
+    if (work(pool, submitter_share)) {
+      spins = 0;
+    } else if (++spins > spins_before_yield) {
+      yield_processor();
+    } else {
+      relax();
+    }
+  }
+}
+
+void cinch_pool_submit(cinch_pool *pool, void (*op)(void *context), void *context) {
+  // The submitter's thread is not ours.
   const float_mode before = float_mode_now();
   set_float_mode(before | flushing);
-  run(pool, task, context, count);
+  if (pool->workers == 0) {
+    op(context);
+  } else {
+    const uint32_t submitted = atomic_load_explicit(&pool->submitted, memory_order_relaxed);
+    if (submitted - atomic_load_explicit(&pool->finished, memory_order_acquire) == ring_length)
+      help(pool, submitted - ring_low);
+    pool->ring[submitted % ring_length] = (submission){op, context};
+    atomic_store(&pool->submitted, submitted + 1);
+    if (atomic_load(&pool->leader_sleeps)) futex(&pool->submitted, FUTEX_WAKE, 1);
+  }
+  set_float_mode(before);
+}
+
+void cinch_pool_wait(cinch_pool *pool) {
+  const float_mode before = float_mode_now();
+  set_float_mode(before | flushing);
+  help(pool, atomic_load_explicit(&pool->submitted, memory_order_relaxed));
   set_float_mode(before);
 }

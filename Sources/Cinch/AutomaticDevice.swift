@@ -19,14 +19,15 @@ struct AutomaticDevice {
   /// What OpenCL finds, in its order.
   var devices: () throws -> [OpenCLDevice] = { try OpenCLBackend.devices() }
   var openOpenCL: (OpenCLDevice) throws -> any Backend
-  var openCPU: () throws -> any Backend = { try CPUBackend() }
+  var openCPU: () throws -> any Backend
 
   static func open(profiling: Bool) -> OpenedDevice {
-    let rule = AutomaticDevice(openOpenCL: {
-      let backend = try OpenCLBackend(platform: $0.platform, device: $0.device, profiling: profiling)
-      TuningFile.apply(to: backend)
-      return backend
-    })
+    let rule = AutomaticDevice(
+      openOpenCL: {
+        let backend = try OpenCLBackend(platform: $0.platform, device: $0.device, profiling: profiling)
+        TuningFile.apply(to: backend)
+        return backend
+      }, openCPU: { try CPUBackend(profiling: profiling) })
     let choice = rule.choose()
     return OpenedDevice(backend: choice.backend, note: choice.note)
   }

@@ -110,7 +110,7 @@ extension Device {
     switch self {
     case .automatic: return AutomaticDevice.open(profiling: profiling)
     case .reference: return OpenedDevice(backend: ReferenceBackend(), note: nil)
-    case .cpu: return OpenedDevice(backend: try CPUBackend(), note: nil)
+    case .cpu: return OpenedDevice(backend: try CPUBackend(profiling: profiling), note: nil)
     case .opencl(let platform, let device, let family):
       let (platform, device) = try device.map { (platform ?? 0, $0) } ?? Self.first(of: platform)
       let backend = try OpenCLBackend(platform: platform, device: device, family: family, profiling: profiling)

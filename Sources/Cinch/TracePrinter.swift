@@ -8,7 +8,7 @@ import Glibc
 /// matmul a=A[256×784] b=B[196×784] bias=B+153664[196] → c=C[256×196] | bᵀ forward sigmoid   matmul 22   412.3 µs
 /// ```
 ///
-/// Times are the device's own, from OpenCL's events, and the host's clock on `cpu` and `reference`. To be timed, ops run
+/// Times are the device's own, and the host's clock on `reference`. To be timed, ops run
 /// one by one, so a traced run is slower than the sum of its times. Buffers are named in the order in which they are met.
 enum TracePrinter {
   static var isWanted: Bool {
@@ -26,7 +26,8 @@ enum TracePrinter {
         let grid = launch.global.map(String.init).joined(separator: "×")
         let group =
           launch.local.allSatisfy { $0 == 1 } ? "" : "/" + launch.local.map(String.init).joined(separator: "×")
-        return "\(launch.kernel) \(grid)\(group)" + (launch.pieces > 0 ? " of \(launch.pieces) pieces" : "")
+        let pieces = launch.pieces > 0 ? " of \(launch.pieces) pieces" : ""
+        return launch.kernel + (grid.isEmpty ? "" : " \(grid)\(group)\(pieces)")
       }
       let parts = [format.line(op)] + kernels + ["\((time * 10).rounded() / 10) µs"]
       let line = Array((parts.joined(separator: "   ") + "\n").utf8)

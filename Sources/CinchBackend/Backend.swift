@@ -18,10 +18,14 @@ public protocol Backend: MemoryOps, MatmulOps, ActivationOps, ReductionOps, Loss
 
   /// How many `takeLaunches` would give; nil where ops are not timed one by one, or have run when they return.
   var launchesToTake: Int? { get }
+
+  /// Whether the thread that queues ops takes part in them, so that how long it takes says nothing of queueing.
+  var queueingComputes: Bool { get }
 }
 
 extension Backend {
   public var launchesToTake: Int? { nil }
+  public var queueingComputes: Bool { false }
   public func takeLaunches() throws -> [KernelLaunch] { [] }
 }
 

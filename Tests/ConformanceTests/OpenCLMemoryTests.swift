@@ -60,7 +60,10 @@ import Testing
       height: 1, width: 1, channels: 512, outputHeight: 1, outputWidth: 1, outputChannels: 512, kernel: (1, 1))
     let image = try backend.tensor([1, 1, 1, 512]), result = try backend.tensor([1, 1, 1, 512])
     let weight = try backend.tensor([1, 1, 512, 512])
-    func convolve() throws { try backend.convolve(image, weight, geometry, into: result, epilogue: .none) }
+    func convolve() throws {
+      try backend.convolve(image, weight, geometry, into: result, epilogue: .none)
+      try backend.synchronize()
+    }
     backend.askForScratch { $0 < 1 << 20 }
     #expect(throws: BackendError.self) { try convolve() }
     #expect(backend.memory.scratch == 0)

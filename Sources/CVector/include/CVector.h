@@ -25,6 +25,11 @@ bool cinch_multiplies(const char *instructions);
 /// `cinch_multiplies`.
 cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm, const char *instructions);
 void cinch_device_destroy(cinch_device *device);
+/// Runs `op(context)` on one of the device's threads after all that were submitted before, and mostly returns earlier. Whatever
+/// below computes is called by an op, and by nothing else. One thread at a time may submit.
+void cinch_submit(cinch_device *device, void (*op)(void *context), void *context);
+/// Takes part until all that was submitted before has run; on any thread but the device's own.
+void cinch_wait(cinch_device *device);
 /// "AVX-512", "AVX2" or "baseline".
 const char *cinch_device_instructions(const cinch_device *device);
 /// The processors that this process may use, by affinity and by its control group's quota.

@@ -62,7 +62,7 @@ public struct Profile: Sendable {
   public internal(set) var wholeSeconds = 0.0
   /// Between kernels that were both queued.
   public internal(set) var launching = 0.0
-  /// The host's, to queue: arguments, plans and dispatch.
+  /// The host's, to queue: arguments, plans and dispatch. 0 where the thread that queues computes, too.
   public internal(set) var queueing = 0.0
   var events: [Event] = []
   /// What events are of.

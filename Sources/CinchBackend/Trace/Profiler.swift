@@ -10,14 +10,14 @@ public final class Profiler: Sendable {
 
   public init() {}
 
-  /// The device, telling this profiler of every op. An OpenCL device must have been opened for profiling.
+  /// The device, telling this profiler of every op. It must have been opened for profiling, but for `reference`.
   public func profiling<B: Backend>(_ base: B) -> TracingBackend<B> {
     TracingBackend(base, timing: .whenIdle) { [self] op in
       let queued = base.launchesToTake
       let isIdle = op.name == "read" || op.name == "synchronize"
       let launches = isIdle && queued != nil ? try base.takeLaunches() : []
       sums.withLock { sums in
-        sums.add(op, launches: queued)
+        sums.add(op, launches: queued, computes: base.queueingComputes)
         if isIdle { sums.settle(launches) }
       }
     }
@@ -57,6 +57,8 @@ private struct ProfileSums {
     var seconds: Double
     /// The commands that it queued; nil where ops run as they are called.
     var launches: Int?
+    /// Of the time that passed on the host, what it took to queue them; 0 where that thread computes, too.
+    var queueing: Double
   }
 
   private var indices: [Key: Int] = [:]
@@ -95,13 +97,14 @@ private struct ProfileSums {
 
   /// - Parameter launches: how many commands the device has to tell of, this op's included; nil where ops run as they are
   ///   called.
-  mutating func add<Buffer>(_ op: TracedOp<Buffer>, launches: Int?) {
+  mutating func add<Buffer>(_ op: TracedOp<Buffer>, launches: Int?, computes: Bool) {
     let row = row(of: op)
     // Of another device than the last op's, the count may be smaller.
     calls.append(
       Call(
         row: row, operations: op.operations, bytes: op.bytes, start: op.start, seconds: op.seconds,
-        launches: launches.map { max($0 - launchesSeen, 0) }))
+        launches: launches.map { max($0 - launchesSeen, 0) },
+        queueing: launches == nil || computes || names[row].kind == .wait || op.name == "read" ? 0 : op.seconds))
     launchesSeen = launches ?? 0
     first = first ?? op.start
     record(.init(row: row, kernel: nil, start: op.start, seconds: op.seconds))
@@ -122,9 +125,7 @@ private struct ProfileSums {
       let seconds = call.launches == nil ? call.seconds : own.reduce(0) { $0 + $1.microseconds } * 1e-6
       target.add(
         names[call.row], call.row, call.operations, call.bytes, seconds: runs ? seconds : nil, own.map(\.kernel))
-      if call.launches != nil, names[call.row].kind != .wait, names[call.row].op != "read" {
-        target.queueing += call.seconds
-      }
+      target.queueing += call.queueing
       for launch in own {
         // A device that was waiting for the host does not count: it could not have begun.
         if let before { target.launching += max(0, launch.start - max(before.end, launch.queued)) * 1e-6 }

@@ -31,6 +31,7 @@ public final class TracingBackend<Base: Backend>: Backend {
   public var counters: BackendCounters { base.counters }
   public var memory: MemoryUse { base.memory }
   public var launchesToTake: Int? { base.launchesToTake }
+  public var queueingComputes: Bool { base.queueingComputes }
   public func takeLaunches() throws -> [KernelLaunch] { try base.takeLaunches() }
 
   /// - Parameters:
