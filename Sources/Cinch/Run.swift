@@ -203,16 +203,6 @@ public final class Run: Sendable {
     return run
   }
 
-  /// Where files of a run's data lie now, where they were moved; nil for where they lay.
-  public struct MovedFiles: Sendable, Hashable {
-    public var data: String?
-    /// Where labels have a file of their own.
-    public var labels: String?
-    public var validation: String?
-
-    public init() {}
-  }
-
   /// Goes on with the run in a folder, from its checkpoint, to the bits of a run that was never stopped.
   ///
   /// - Parameters:
@@ -235,7 +225,8 @@ public final class Run: Sendable {
     let folder = RunFolder(path)
     _ = try folder.config()
     let lock = try folder.lock()
-    let config = try folder.config().moved(moved, in: path)
+    var config = try folder.config()
+    (config.data, config.validation) = try moved.sources(config.data, config.validation, of: path)
     let checkpoint = try folder.checkpoint(of: config)
     var recipe = config.recipe
     if let epochs {
@@ -254,7 +245,7 @@ public final class Run: Sendable {
     }
     let device = try device ?? asBadData(path) { try config.device.device }
     let scaling = config.scaling ?? .identity
-    try config.requireFiles(in: path)
+    try Self.MovedFiles.requireFiles(config.data, config.validation, of: path)
     let (parts, samples) = try asBadData(path) { [recipe] in
       let heldOut = try config.validation?.load() ?? validation
       let data = try config.samples(given: data)
@@ -402,39 +393,6 @@ extension Recipe {
 }
 
 extension RunConfig {
-  /// The same run with its data read from where they lie now.
-  /// - Throws: `CinchError.usage` where it has no such files.
-  fileprivate func moved(_ files: Run.MovedFiles, in path: String) throws -> RunConfig {
-    let known: [(setting: CinchError.Setting, place: String?, now: String?)] = [
-      (.data, data?.source, files.data), (.labels, data?.options.labels, files.labels),
-      (.validation, validation?.source, files.validation),
-    ]
-    for (setting, place, now) in known {
-      guard place != nil || now == nil else {
-        throw CinchError.usage("'\(path)' was trained without such a file that could have moved: leave \(setting) out.")
-      }
-      guard now != "" else {
-        throw CinchError.usage("\(setting) is empty: say where its file lies now, or leave it out.")
-      }
-    }
-    var config = self
-    config.data = data?.moved(to: files.data, labels: files.labels)
-    config.validation = validation?.moved(to: files.validation, labels: nil)
-    return config
-  }
-
-  /// - Throws: `CinchError.inputOutput` where a file is not there that the run was trained on.
-  fileprivate func requireFiles(in path: String) throws {
-    let places: [(setting: CinchError.Setting, place: String?)] = [
-      (.data, data?.source), (.labels, data?.options.labels), (.validation, validation?.source),
-    ]
-    for case (let setting, let place?) in places where !DataSource.isThere(place) {
-      throw CinchError.inputOutput(
-        "There is no '\(place)', which '\(path)' was trained with: bring it back, or say where it is now with \(setting)."
-      )
-    }
-  }
-
   /// The samples of a run that goes on: its own, or those that it was given.
   fileprivate func samples(given: Dataset?) throws -> Dataset {
     guard let samples = try given ?? data?.load() else {

@@ -164,15 +164,18 @@ public final class Sweep: Sendable {
   ///   - device: nil takes the sweep's own; runs that have begun keep theirs.
   ///   - data: the samples that it was created with, where they were a `Dataset`.
   ///   - validation: the held-out ones, likewise.
+  ///   - moved: where its data lie now, which the folder keeps when it trains.
   /// - Throws: `CinchError.inputOutput` where there is no sweep, `.badData` where its file is damaged, `.usage` where its
-  ///   samples are needed or are its own, `.unavailable` where somebody else has the folder.
+  ///   samples are needed or are its own, or it has no such files, `.unavailable` where somebody else has the folder.
   public static func resume(
-    _ path: String, on device: Device? = nil, data: (any RunSamples)? = nil, validation: (any RunSamples)? = nil
+    _ path: String, on device: Device? = nil, data: (any RunSamples)? = nil, validation: (any RunSamples)? = nil,
+    moved: Run.MovedFiles = Run.MovedFiles()
   ) throws -> Sweep {
     let folder = RunFolder(path)
     _ = try folder.sweepPlan()
     let lock = try folder.lock()
-    let plan = try folder.sweepPlan()
+    var plan = try folder.sweepPlan()
+    (plan.data, plan.validation) = try moved.sources(plan.data, plan.validation, of: path)
     guard data == nil || plan.data == nil, validation == nil || plan.validation == nil else {
       throw CinchError.usage("'\(path)' names its own data and loads them itself: resume it without data.")
     }

@@ -106,7 +106,9 @@ extension Sweep {
     if RunFolder(path).has(.config) {
       let own = samples.withLock { $0 }
       func given(_ samples: LoadedSamples?) -> Dataset? { samples.flatMap { $0.source == nil ? $0.samples : nil } }
-      return try Run.resume(path, data: given(own.data), validation: given(own.validation), settings: settings)
+      let moved = plan.withLock { Run.MovedFiles($0.data, $0.validation) }
+      return try Run.resume(
+        path, data: given(own.data), validation: given(own.validation), moved: moved, settings: settings)
     }
     let own = try loaded()
     return try Run.create(
@@ -119,12 +121,7 @@ extension Sweep {
     let (data, validation, hasValidation) = plan.withLock { ($0.data, $0.validation, $0.hasValidation) }
     let (fingerprint, entries) = plan.withLock { ($0.fingerprint, $0.entries) }
     return try samples.withLock { samples in
-      for place in [data?.source, data?.options.labels, validation?.source] {
-        guard let place, !DataSource.isThere(place) else { continue }
-        throw CinchError.inputOutput(
-          "There is no '\(place)', which '\(folder.path)' was begun with: bring it back, or begin a new sweep with what there is."
-        )
-      }
+      try Run.MovedFiles.requireFiles(data, validation, of: folder.path)
       if samples.data == nil { samples.data = try data?.loaded() }
       if samples.validation == nil { samples.validation = try validation?.loaded(as: samples.data?.samples.schema) }
       guard let training = samples.data else {
@@ -141,6 +138,8 @@ extension Sweep {
               + "back, or start a new sweep.")
         }
         samples.isKnown = true
+        // They are the same samples, wherever they lie now.
+        try plan.withLock { try folder.write($0) }
       }
       return (training, samples.validation)
     }

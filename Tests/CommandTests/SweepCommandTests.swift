@@ -73,15 +73,49 @@ import Testing
       line.split(separator: " ").map(String.init), output: pipe.fileHandleForWriting
     ).wait()
     #expect(sweep.status == 74 && sweep.errors.contains("go on with 'cinch sweep --resume s'"), "\(sweep.errors)")
-    let (data, away) = (
-      sandbox.folder.appendingPathComponent("data.csv"), sandbox.folder.appendingPathComponent("away.csv")
-    )
-    try FileManager.default.moveItem(at: data, to: away)
-    let moved = try await sandbox.run(line: "sweep --resume s --quiet")
-    #expect(moved.refused(74) && moved.errors.contains("bring it back, or begin a new sweep"), "\(moved.errors)")
-    try FileManager.default.moveItem(at: away, to: data)
     let resumed = try await sandbox.run(line: "sweep --resume s --json")
     #expect(resumed.status == 0, "\(resumed.errors)")
+  }
+
+  /// A sweep goes on with data that were moved, and so do its runs, one of which was stopped before that.
+  @Test func dataThatWereMovedAreNamedAnew() async throws {
+    let sandbox = try sandbox()
+    let line = "sweep linear --data data.csv --validation held.csv --grid seed=1,2 --device cpu --quiet"
+    try sandbox.writeData("held.csv", rows: 20, scale: 0.9)
+    #expect(try await sandbox.run(line: "\(line) --epochs 3 --out straight").status == 0)
+    #expect(try await sandbox.run(line: "\(line) --epochs 3 --out s").status == 0)
+    // As where it was stopped: one run has begun, the other has not.
+    for run in ["1-seed=1", "2-seed=2"] { try FileManager.default.removeItem(atPath: sandbox.path("s/\(run)")) }
+    let pipe = Pipe()
+    try pipe.fileHandleForReading.close()
+    let part =
+      "train linear --data data.csv --validation held.csv --seed 1 --device cpu --epochs 3 --json --out s/1-seed=1"
+    let stopped = try await sandbox.start(
+      part.split(separator: " ").map(String.init), output: pipe.fileHandleForWriting
+    ).wait()
+    #expect(stopped.status == 74 && FileManager.default.fileExists(atPath: sandbox.path("s/1-seed=1/config.json")))
+    try sandbox.writeData("other.csv", rows: 60, scale: 0.5)
+    for name in ["data.csv", "held.csv"] {
+      try FileManager.default.moveItem(atPath: sandbox.path(name), toPath: sandbox.path("moved-\(name)"))
+    }
+    for (options, status, words) in [
+      ("", 74, "say where it is now with --data."),
+      (" --data moved-data.csv", 74, "where it is now with --validation."),
+      (" --data other.csv --validation moved-held.csv", 65, "other data"), (" --labels a.txt", 64, "--labels"),
+      (" --data moved-data.csv --seed 3", 64, "--seed cannot be given with --resume"),
+    ] {
+      let outcome = try await sandbox.run(line: "sweep --resume s --quiet" + options)
+      #expect(outcome.refused(Int32(status)) && outcome.errors.contains(words), "\(options): \(outcome.errors)")
+    }
+    let go = "sweep --resume s --data moved-data.csv --validation moved-held.csv --quiet"
+    let resumed = try await sandbox.run(line: go)
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    for run in ["1-seed=1", "2-seed=2"] {
+      #expect(try sandbox.bytes("s/\(run)/model.safetensors") == sandbox.bytes("straight/\(run)/model.safetensors"))
+    }
+    // From here on it knows where they lie.
+    try FileManager.default.removeItem(atPath: sandbox.path("s/2-seed=2"))
+    #expect(try await sandbox.run(line: "sweep --resume s --quiet").status == 0)
   }
 
   /// Options that hold for every run, and a setting of a grid beside them.
@@ -251,7 +285,7 @@ import Testing
     ("sweep sparse --data data.csv --grid lr=1 --jobs 0", "no number of runs"),
     ("sweep pca --data data.csv --grid epochs=1,2", "closed form"),
     ("sweep --resume s --grid lr=1", "cannot be given with --resume"),
-    ("sweep --resume s --data data.csv", "cannot be given with --resume"),
+    ("sweep --resume s --lr 0.1", "cannot be given with --resume"),
   ])
   func whatMakesNoSenseIsRefused(line: String, part: String) async throws {
     let sandbox = try sandbox()

@@ -53,7 +53,7 @@ struct SweepCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Goes on with this sweep, with its own runs and data. Only --device and --jobs may be given with it.",
+      "Goes on with this sweep, with its own runs and data. Only --device and --jobs may be given with it, and where data were moved: --data, --labels and --validation say where they lie now.",
       valueName: "sweep"))
   var resume: String?
 
@@ -155,11 +155,15 @@ struct SweepCommand: ParsableCommand {
       ("--scale", heldOutOptions.scale != nil), ("--zca-epsilon", heldOutOptions.zcaEpsilon != nil),
     ]
     let given = others.filter(\.isGiven).map(\.name) + dataOptions.given + recipeOptions.given
-    if let option = given.first {
+    let moved = heldOutOptions.moved(dataOptions)
+    let places = moved.given()
+    if let option = given.first(where: { !places.contains($0) }) {
       throw CinchError.usage(
         "\(option) cannot be given with --resume, for the sweep goes on with its own settings: leave it out, or start a new sweep."
       )
     }
-    return try Sweep.resume(path, on: deviceOptions.device)
+    var files = Run.MovedFiles()
+    try moved.apply(to: &files)
+    return try Sweep.resume(path, on: deviceOptions.device, moved: files)
   }
 }

@@ -128,16 +128,9 @@ struct TrainCommand: ParsableCommand {
     try reportOptions.follow(run)
   }
 
-  /// Where files of a resumed run's data lie now.
-  private var moved: [Override<Run.MovedFiles>] {
-    [
-      Override("--data", dataOptions.data, \.data), Override("--labels", dataOptions.labels, \.labels),
-      Override("--validation", heldOutOptions.validation, \.validation),
-    ]
-  }
-
   private func go(on path: String) throws {
     let given = overrides.given() + dataOptions.given + recipeOptions.overrides.given()
+    let moved = heldOutOptions.moved(dataOptions)
     let places = moved.given()
     if let option = given.first(where: { !places.contains($0) }) {
       throw CinchError.usage(

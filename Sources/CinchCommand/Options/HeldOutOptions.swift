@@ -34,6 +34,14 @@ struct HeldOutOptions: ParsableArguments {
     try Self.source(validation, "--validation", dataOptions, recipeOptions)
   }
 
+  /// With --resume: where files of the data lie now.
+  func moved(_ dataOptions: DataOptions) -> [Override<Run.MovedFiles>] {
+    [
+      Override("--data", dataOptions.data, \.data), Override("--labels", dataOptions.labels, \.labels),
+      Override("--validation", validation, \.validation),
+    ]
+  }
+
   /// - Throws: `CinchError.usage` where both options say what is held out.
   static func source(
     _ name: String?, _ option: String, _ dataOptions: DataOptions, _ recipeOptions: RecipeOptions
