@@ -138,6 +138,7 @@ extension CPUBackend {
     _ op: @escaping @Sendable (OpaquePointer, Arguments) throws -> Void
   ) {
     counters.launches += 1
+    if queue.runsAtOnce(kernel, { try op($0, arguments) }) { return }
     queue.submit(kernel) { try op($0, arguments) }
   }
 
@@ -146,6 +147,8 @@ extension CPUBackend {
     _ kernel: StaticString, _ arguments: Arguments,
     _ op: @escaping @Sendable (OpaquePointer, UnsafePointer<Arguments>) -> Void
   ) {
-    launch(kernel, arguments) { device, arguments in withUnsafePointer(to: arguments) { op(device, $0) } }
+    counters.launches += 1
+    if queue.runsAtOnce(kernel, { device in withUnsafePointer(to: arguments) { op(device, $0) } }) { return }
+    queue.submit(kernel) { device in withUnsafePointer(to: arguments) { op(device, $0) } }
   }
 }

@@ -53,8 +53,13 @@ void cinch_device_destroy(cinch_device *device) {
   free(device);
 }
 
-void cinch_submit(cinch_device *device, void (*op)(void *context), void *context) {
-  cinch_pool_submit(device->pool, op, context);
+bool cinch_take_turn(cinch_device *device) { return cinch_pool_take_turn(device->pool); }
+
+void cinch_end_turn(cinch_device *device) { cinch_pool_end_turn(device->pool); }
+
+void cinch_submit(
+    cinch_device *device, void (*op)(void *context), void (*release)(void *context), void *context) {
+  cinch_pool_submit(device->pool, op, release, context);
 }
 
 void cinch_wait(cinch_device *device) { cinch_pool_wait(device->pool); }

@@ -156,9 +156,12 @@ typedef void (*cinch_task)(void *context, int64_t task);
 
 cinch_pool *cinch_pool_create(int threads);
 void cinch_pool_destroy(cinch_pool *pool);
-/// Runs `op(context)` after all that were submitted before, and mostly returns earlier. One thread at a time may submit.
-void cinch_pool_submit(cinch_pool *pool, void (*op)(void *context), void *context);
-/// Takes part until all that was submitted has run.
+/// As `cinch_take_turn`, `cinch_end_turn` and `cinch_submit`.
+bool cinch_pool_take_turn(cinch_pool *pool);
+void cinch_pool_end_turn(cinch_pool *pool);
+void cinch_pool_submit(
+    cinch_pool *pool, void (*op)(void *context), void (*release)(void *context), void *context);
+/// As `cinch_wait`.
 void cinch_pool_wait(cinch_pool *pool);
 /// For ops that were submitted: runs `task` for 0 ..< count on every thread and returns when all have run. Each thread has a
 /// share of successive tasks, which start in order, and then takes part in the others'.

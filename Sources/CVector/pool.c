@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,7 +12,8 @@
 
 // Ops wait in a ring for the first worker, the leader, which runs them in order. The thread that submits them goes on
 // meanwhile, and takes part in their tasks when the ring is full or when it waits for them: so there are as many threads at
-// work as the device has, and none computes while the submitting one makes up its mind.
+// work as the device has, and none waits while the submitting one makes up its mind. To hand an op over takes some 0.5 µs. As
+// long as ops are shorter than a few times that, and the leader sleeps, the submitter takes turns at running them itself.
 //
 // Of an op's tasks each thread has a share, one after the other, and helps the others when its own is done: what it computes
 // in one op, a sample's images or a range of parameters, it mostly reads in the next, from its own core's cache. A share is
@@ -28,51 +30,16 @@ enum {
   // Ops in the ring, and how many are left when who found it full goes on: some training steps at once.
   ring_length = 64,
   ring_low = 16,
+  // Nanoseconds of an op that is worth handing over, and how much longer than that all of them together may have been, those
+  // that were shorter taken off. One alone does not count for that: something else may have interrupted it.
+  long_op = 4000,
+  most_excess = 16000,
+  most_counted = 12000,
   // Whose share is which.
   leader_share = 0,
   submitter_share = 1,
 };
 #define TASK_MASK ((UINT64_C(1) << task_bits) - 1)
-
-typedef struct {
-  _Alignas(64) _Atomic uint64_t ticket;
-  // Where the share ends. Written before the ticket is published, read after a task has been taken.
-  int64_t end;
-  cinch_pool *pool;
-} share;
-
-typedef struct {
-  void (*op)(void *context);
-  void *context;
-} submission;
-
-struct cinch_pool {
-  submission ring[ring_length];
-  // How many there have been, what a sleeping leader waits for, and how many have run.
-  _Alignas(64) _Atomic uint32_t submitted;
-  _Alignas(64) _Atomic uint32_t finished;
-  _Atomic bool leader_sleeps;
-  // Written and read as a share's end is.
-  cinch_task task;
-  void *context;
-  _Alignas(64) _Atomic int64_t done;
-  // Bumped with every job: what sleepers wait for.
-  _Alignas(64) _Atomic uint32_t wake;
-  _Atomic int32_t sleepers;
-  _Atomic bool stopping;
-  int workers;
-  pthread_t *threads;
-  int shares;
-  share share[];
-};
-
-static inline void relax(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
 
 // What a thread does with numbers below the smallest normal one, 1.2e-38. Processors take a hundred cycles or more for
 // each, and the moments of a unit that no longer learns stay among them for good; so tasks take them for 0.
@@ -98,6 +65,57 @@ static float_mode float_mode_now(void) { return 0; }
 static void set_float_mode(float_mode mode) { (void)mode; }
 enum { flushing = 0 };
 #endif
+
+typedef struct {
+  _Alignas(64) _Atomic uint64_t ticket;
+  // Where the share ends. Written before the ticket is published, read after a task has been taken.
+  int64_t end;
+  cinch_pool *pool;
+} share;
+
+typedef struct {
+  void (*op)(void *context);
+  void (*release)(void *context);
+  void *context;
+} submission;
+
+struct cinch_pool {
+  submission ring[ring_length];
+  // How many of them the submitter knows to have run: it looks at what the leader writes when it must.
+  uint32_t known;
+  // Whether ops were long since somebody last waited.
+  _Atomic bool hands_over;
+  // Of the submitter's turns: how much longer than `long_op`, when the last began, and what its thread does with small numbers
+  // otherwise.
+  int64_t excess;
+  int64_t turn_start;
+  float_mode submitters_mode;
+  // How many there have been, what a sleeping leader waits for, and how many have run. Each in a line of its own, as the two
+  // threads write them all the time.
+  _Alignas(64) _Atomic uint32_t submitted;
+  _Alignas(64) _Atomic uint32_t finished;
+  _Alignas(64) _Atomic bool leader_sleeps;
+  // Written and read as a share's end is.
+  cinch_task task;
+  void *context;
+  _Alignas(64) _Atomic int64_t done;
+  // Bumped with every job: what sleepers wait for.
+  _Alignas(64) _Atomic uint32_t wake;
+  _Atomic int32_t sleepers;
+  _Atomic bool stopping;
+  int workers;
+  pthread_t *threads;
+  int shares;
+  share share[];
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value) {
   syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
@@ -127,10 +145,13 @@ static bool work(cinch_pool *pool, int own) {
   return worked;
 }
 
-/// Waits until more than `finished` ops were submitted, or the pool is to stop; whether it is not.
+/// Waits until more than `finished` ops were submitted, or the pool is to stop; whether it is not. Takes part where the
+/// submitter has a turn, in whose place it is then.
 static bool wait_for_op(cinch_pool *pool, uint32_t finished) {
   for (int spins = 0; atomic_load_explicit(&pool->submitted, memory_order_acquire) == finished; spins++) {
-    if (spins < spins_before_sleep) {
+    if (work(pool, submitter_share)) {
+      spins = 0;
+    } else if (spins < spins_before_sleep) {
       relax();
     } else {
       // Who submits looks for a sleeper afterwards: either it sees this one, or this one's wait returns at once.
@@ -182,6 +203,10 @@ cinch_pool *cinch_pool_create(int threads) {
   const size_t size = sizeof(cinch_pool) + (size_t)threads * sizeof(share);
   cinch_pool *pool = aligned_alloc(64, (size + 63) / 64 * 64);
   if (!pool) return NULL;
+  memset(pool->ring, 0, sizeof pool->ring);
+  pool->known = 0;
+  pool->excess = 0;
+  atomic_init(&pool->hands_over, false);
   atomic_init(&pool->submitted, 0);
   atomic_init(&pool->finished, 0);
   atomic_init(&pool->leader_sleeps, false);
@@ -208,6 +233,11 @@ cinch_pool *cinch_pool_create(int threads) {
   return NULL;
 }
 
+/// What the submitter made it frees itself: memory that goes from thread to thread costs more than a small op.
+static void release(const submission *done) {
+  if (done->context) done->release(done->context);
+}
+
 void cinch_pool_destroy(cinch_pool *pool) {
   cinch_pool_wait(pool);
   atomic_store(&pool->stopping, true);
@@ -217,6 +247,7 @@ void cinch_pool_destroy(cinch_pool *pool) {
   atomic_fetch_add(&pool->submitted, 1);
   futex(&pool->submitted, FUTEX_WAKE, 1);
   for (int i = 0; i < pool->workers; i++) pthread_join(pool->threads[i], NULL);
+  for (int i = 0; i < ring_length; i++) release(&pool->ring[i]);
   free(pool->threads);
   free(pool);
 }
@@ -252,6 +283,8 @@ void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t co
   atomic_fetch_add(&pool->wake, 1);
   int sleepers = atomic_load(&pool->sleepers);
   if (sleepers > 0) futex(&pool->wake, FUTEX_WAKE, (uint32_t)cinch_min(count - 1, sleepers));
+  // Only in a turn of the submitter's.
+  if (atomic_load(&pool->leader_sleeps)) futex(&pool->submitted, FUTEX_WAKE, 1);
 
   work(pool, leader_share);
   cinch_wait_for(&pool->done, count);
@@ -259,6 +292,9 @@ void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t co
 
 /// Takes part until so many ops have run.
 static void help(cinch_pool *pool, uint32_t count) {
+  // The thread is not ours.
+  const float_mode before = float_mode_now();
+  set_float_mode(before | flushing);
   for (int spins = 0; (int32_t)(atomic_load_explicit(&pool->finished, memory_order_acquire) - count) < 0;) {
     if (work(pool, submitter_share)) {
       spins = 0;
@@ -268,28 +304,57 @@ static void help(cinch_pool *pool, uint32_t count) {
       relax();
     }
   }
+  set_float_mode(before);
 }
 
-void cinch_pool_submit(cinch_pool *pool, void (*op)(void *context), void *context) {
-  // The submitter's thread is not ours.
-  const float_mode before = float_mode_now();
-  set_float_mode(before | flushing);
-  if (pool->workers == 0) {
-    op(context);
-  } else {
-    const uint32_t submitted = atomic_load_explicit(&pool->submitted, memory_order_relaxed);
-    if (submitted - atomic_load_explicit(&pool->finished, memory_order_acquire) == ring_length)
-      help(pool, submitted - ring_low);
-    pool->ring[submitted % ring_length] = (submission){op, context};
-    atomic_store(&pool->submitted, submitted + 1);
-    if (atomic_load(&pool->leader_sleeps)) futex(&pool->submitted, FUTEX_WAKE, 1);
+static int64_t nanoseconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/// Whether nobody runs ops, or is about to.
+static bool is_at_rest(const cinch_pool *pool, uint32_t submitted) {
+  return atomic_load_explicit(&pool->leader_sleeps, memory_order_relaxed) &&
+         atomic_load_explicit(&pool->finished, memory_order_acquire) == submitted;
+}
+
+bool cinch_pool_take_turn(cinch_pool *pool) {
+  const uint32_t submitted = atomic_load_explicit(&pool->submitted, memory_order_relaxed);
+  if (pool->workers > 0) {
+    if (atomic_load_explicit(&pool->hands_over, memory_order_relaxed) || !is_at_rest(pool, submitted)) return false;
+    pool->turn_start = nanoseconds();
   }
-  set_float_mode(before);
+  pool->submitters_mode = float_mode_now();
+  set_float_mode(pool->submitters_mode | flushing);
+  return true;
+}
+
+void cinch_pool_end_turn(cinch_pool *pool) {
+  set_float_mode(pool->submitters_mode);
+  if (pool->workers == 0) return;
+  const int64_t took = nanoseconds() - pool->turn_start;
+  pool->excess = cinch_max(pool->excess + cinch_min(took - long_op, most_counted), 0);
+  if (pool->excess <= most_excess) return;
+  pool->excess = 0;
+  atomic_store_explicit(&pool->hands_over, true, memory_order_relaxed);
+}
+
+void cinch_pool_submit(
+    cinch_pool *pool, void (*op)(void *context), void (*release_context)(void *context), void *context) {
+  const uint32_t submitted = atomic_load_explicit(&pool->submitted, memory_order_relaxed);
+  if (submitted - pool->known == ring_length) {
+    pool->known = atomic_load_explicit(&pool->finished, memory_order_acquire);
+    if (submitted - pool->known == ring_length) help(pool, pool->known = submitted - ring_low);
+  }
+  submission *next = &pool->ring[submitted % ring_length];
+  release(next);
+  *next = (submission){op, release_context, context};
+  atomic_store(&pool->submitted, submitted + 1);
+  if (atomic_load(&pool->leader_sleeps)) futex(&pool->submitted, FUTEX_WAKE, 1);
 }
 
 void cinch_pool_wait(cinch_pool *pool) {
-  const float_mode before = float_mode_now();
-  set_float_mode(before | flushing);
   help(pool, atomic_load_explicit(&pool->submitted, memory_order_relaxed));
-  set_float_mode(before);
+  atomic_store_explicit(&pool->hands_over, false, memory_order_relaxed);
 }

@@ -5,19 +5,20 @@ import Testing
 
 /// Ops that wait for the threads of the `cpu` device.
 @Suite struct OpQueueTests {
-  private let squared = 200_000
+  private let elements = 200_000
 
-  /// Three times as many as the queue holds, each of which overwrites what the one before it reads.
-  @Test(arguments: [1, 2, 3, 8]) func opsRunInOrder(_ threads: Int) throws {
+  /// Three times as many as the queue holds, each of which overwrites what the one before it reads. Small ones may be run by
+  /// the thread that queues them.
+  @Test(arguments: [1, 2, 3, 8], [16, 200_000]) func opsRunInOrder(_ threads: Int, _ count: Int) throws {
     let backend = try CPUBackend(threads: threads)
-    let x = try backend.tensor([squared]), partials = try backend.tensor([backend.sumPartialCount(squared)])
+    let x = try backend.tensor([count]), partials = try backend.tensor([backend.sumPartialCount(count)])
     let totals = try backend.tensor([70])
     for round in 0..<70 {
       try backend.fill(x, with: Float(round))
       try backend.sumOfSquares(x, into: partials)
       try backend.total([SumTerm(partials, scale: 1)], into: totals.slice(at: round, shape: [1]))
     }
-    #expect(try backend.read(totals) == (0..<70).map { Float(squared * $0 * $0) })
+    #expect(try backend.read(totals) == (0..<70).map { Float(count * $0 * $0) })
     #expect(backend.counters.launches == 210 && backend.counters.waits == 1)
   }
 
@@ -41,10 +42,10 @@ import Testing
   /// Nobody else holds these buffers when the ops on them run.
   @Test func memoryStaysUntilOpsHaveRun() throws {
     let backend = try CPUBackend(threads: 2)
-    let kept = try backend.tensor([squared])
+    let kept = try backend.tensor([elements])
     let before = backend.memory.buffers
     for round in 0..<100 {
-      let passing = try backend.tensor([squared])
+      let passing = try backend.tensor([elements])
       try backend.fill(passing, with: Float(round))
       try backend.copy(passing, to: kept)
     }
@@ -59,17 +60,17 @@ import Testing
     do {
       let backend = try CPUBackend(threads: 2)
       gone = backend
-      tensor = try backend.tensor([squared])
+      tensor = try backend.tensor([elements])
       for round in 0..<100 { try backend.fill(tensor, with: Float(round)) }
       try backend.synchronize()
     }
-    #expect(gone == nil && tensor.buffer.pointer[squared - 1] == 99)
+    #expect(gone == nil && tensor.buffer.pointer[elements - 1] == 99)
   }
 
   /// Every op tells what it took, in order, and none before the one before it has ended.
   @Test func opsAreTimed() throws {
     let backend = try CPUBackend(threads: 2, profiling: true)
-    let x = try backend.tensor([squared]), sums = try backend.tensor([backend.sumPartialCount(squared)])
+    let x = try backend.tensor([elements]), sums = try backend.tensor([backend.sumPartialCount(elements)])
     try backend.fill(x, with: 1)
     try backend.sumOfSquares(x, into: sums)
     _ = try backend.read(sums)

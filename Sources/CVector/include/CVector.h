@@ -25,9 +25,14 @@ bool cinch_multiplies(const char *instructions);
 /// `cinch_multiplies`.
 cinch_device *cinch_device_create(int threads, cinch_sgemm sgemm, const char *instructions);
 void cinch_device_destroy(cinch_device *device);
-/// Runs `op(context)` on one of the device's threads after all that were submitted before, and mostly returns earlier. Whatever
-/// below computes is called by an op, and by nothing else. One thread at a time may submit.
-void cinch_submit(cinch_device *device, void (*op)(void *context), void *context);
+/// Whether the calling thread is to run the next op itself, and then to end its turn: always where there is no other thread, and
+/// where nothing was submitted and ops are so short that handing them over would cost as much.
+bool cinch_take_turn(cinch_device *device);
+void cinch_end_turn(cinch_device *device);
+/// Runs `op(context)` on one of the device's threads after all that were submitted before, and returns earlier. What is below
+/// computes in an op or a turn, and nowhere else. One thread at a time may submit or take turns. It calls `release(context)`
+/// some time after the op, while it submits another, or when the device is destroyed.
+void cinch_submit(cinch_device *device, void (*op)(void *context), void (*release)(void *context), void *context);
 /// Takes part until all that was submitted before has run; on any thread but the device's own.
 void cinch_wait(cinch_device *device);
 /// "AVX-512", "AVX2" or "baseline".
