@@ -9,6 +9,8 @@ extension CPUBackend {
     guard !overflow, count <= DeviceInfo.mostElements, HostMemory.fits(bytes),
       let buffer = CPUBuffer(count: max(count, 1), queue: queue, account: account)
     else {
+      // What failed before is to be told first, and once.
+      try queue.finish()
       throw BackendError.outOfMemory(
         "The cpu device cannot allocate \(count) floats; there are \(byteText(HostMemory.available)) of memory left, and "
           + "a buffer holds \(DeviceInfo.mostElements) floats at most. Use a smaller batch or model, or fewer samples.")

@@ -91,9 +91,11 @@ final class OpQueue {
   var launchesToTake: Int? { isProfiling ? submitted : nil }
 
   func takeLaunches() throws -> [KernelLaunch] {
+    wait()
+    let taken = outcome.pointee.launches
+    (outcome.pointee.launches, submitted) = ([], 0)
     try finish()
-    defer { (outcome.pointee.launches, submitted) = ([], 0) }
-    return outcome.pointee.launches
+    return taken
   }
 
   private final class Submission {

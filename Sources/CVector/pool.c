@@ -95,6 +95,8 @@ struct cinch_pool {
   _Alignas(64) _Atomic uint32_t submitted;
   _Alignas(64) _Atomic uint32_t finished;
   _Alignas(64) _Atomic bool leader_sleeps;
+  // Whether somebody who waits takes part: one at a time, as there are work areas for so many threads.
+  _Atomic bool has_helper;
   // Written and read as a share's end is.
   cinch_task task;
   void *context;
@@ -210,6 +212,7 @@ cinch_pool *cinch_pool_create(int threads) {
   atomic_init(&pool->submitted, 0);
   atomic_init(&pool->finished, 0);
   atomic_init(&pool->leader_sleeps, false);
+  atomic_init(&pool->has_helper, false);
   atomic_init(&pool->done, 0);
   atomic_init(&pool->wake, 0);
   atomic_init(&pool->sleepers, 0);
@@ -290,13 +293,14 @@ void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t co
   cinch_wait_for(&pool->done, count);
 }
 
-/// Takes part until so many ops have run.
+/// Takes part until so many ops have run, or only waits where another does.
 static void help(cinch_pool *pool, uint32_t count) {
+  const bool helps = !atomic_exchange(&pool->has_helper, true);
   // The thread is not ours.
   const float_mode before = float_mode_now();
   set_float_mode(before | flushing);
   for (int spins = 0; (int32_t)(atomic_load_explicit(&pool->finished, memory_order_acquire) - count) < 0;) {
-    if (work(pool, submitter_share)) {
+    if (helps && work(pool, submitter_share)) {
       spins = 0;
     } else if (++spins > spins_before_yield) {
       yield_processor();
@@ -304,6 +308,7 @@ static void help(cinch_pool *pool, uint32_t count) {
       relax();
     }
   }
+  if (helps) atomic_store(&pool->has_helper, false);
   set_float_mode(before);
 }
 

@@ -8,7 +8,7 @@ public struct Profile: Sendable {
     public var op: String
     /// Shapes and settings of the first call.
     public var text: String
-    /// The device's names of what ran; none where ops run on the host.
+    /// The device's names of what ran; none on `reference`.
     public var kernels: Set<String> = []
     public var calls = 0
     /// On the device.
