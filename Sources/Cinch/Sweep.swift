@@ -78,6 +78,8 @@ public final class Sweep: Sendable {
     var validation: LoadedSamples?
     /// Whether they are those that the sweep was begun with.
     var isKnown = false
+    /// Whether they are said to lie elsewhere than the folder has it.
+    var isMoved = false
   }
 
   /// The most runs of one sweep.
@@ -164,7 +166,7 @@ public final class Sweep: Sendable {
   ///   - device: nil takes the sweep's own; runs that have begun keep theirs.
   ///   - data: the samples that it was created with, where they were a `Dataset`.
   ///   - validation: the held-out ones, likewise.
-  ///   - moved: where its data lie now, which the folder keeps when it trains.
+  ///   - moved: where its data lie now, which its folder and its runs' keep from `train` on.
   /// - Throws: `CinchError.inputOutput` where there is no sweep, `.badData` where its file is damaged, `.usage` where its
   ///   samples are needed or are its own, or it has no such files, `.unavailable` where somebody else has the folder.
   public static func resume(
@@ -180,7 +182,8 @@ public final class Sweep: Sendable {
       throw CinchError.usage("'\(path)' names its own data and loads them itself: resume it without data.")
     }
     let heldOut = try validation?.loaded()
-    return Sweep(folder, device ?? plan.device, plan, Samples(data: try data?.loaded(), validation: heldOut), lock)
+    let samples = Samples(data: try data?.loaded(), validation: heldOut, isMoved: moved != Run.MovedFiles())
+    return Sweep(folder, device ?? plan.device, plan, samples, lock)
   }
 
   private init(_ folder: RunFolder, _ device: Device, _ plan: Plan, _ samples: Samples, _ lock: FolderLock) {

@@ -38,7 +38,7 @@ extension Sweep {
     let open = try results.enumerated().filter { $0.element.state == .waiting || $0.element.state == .stopped }
       .map(\.offset)
     try folder.write(try results)
-    if !open.isEmpty { _ = try loaded() }
+    if !open.isEmpty || samples.withLock({ $0.isMoved }) { _ = try loaded() }
     let work = Work(open)
     // Threads end before the observer's life does.
     withoutActuallyEscaping(observer) { observer in
@@ -106,14 +106,28 @@ extension Sweep {
     if RunFolder(path).has(.config) {
       let own = samples.withLock { $0 }
       func given(_ samples: LoadedSamples?) -> Dataset? { samples.flatMap { $0.source == nil ? $0.samples : nil } }
-      let moved = plan.withLock { Run.MovedFiles($0.data, $0.validation) }
-      return try Run.resume(
-        path, data: given(own.data), validation: given(own.validation), moved: moved, settings: settings)
+      return try Run.resume(path, data: given(own.data), validation: given(own.validation), settings: settings)
     }
     let own = try loaded()
     return try Run.create(
       entry.recipe, data: own.data, validation: own.validation, scaling: entry.scaling, zcaEpsilon: zcaEpsilon,
       in: path, on: device, settings: settings)
+  }
+
+  /// Writes where the samples lie now, of all runs first, those that have ended included: whoever is stopped in between is
+  /// told again what has moved.
+  private func keepPlaces(_ data: DataSource?, _ validation: DataSource?) throws {
+    let moved = Run.MovedFiles(data, validation)
+    for path in paths where RunFolder(path).has(.config) {
+      let run = RunFolder(path)
+      let lock = try run.lock()
+      try withExtendedLifetime(lock) {
+        var config = try run.config()
+        (config.data, config.validation) = try moved.sources(config.data, config.validation, of: path)
+        try run.write(config)
+      }
+    }
+    try plan.withLock { try folder.write($0) }
   }
 
   /// Read once, and the same for all runs.
@@ -138,8 +152,10 @@ extension Sweep {
               + "back, or start a new sweep.")
         }
         samples.isKnown = true
-        // They are the same samples, wherever they lie now.
-        try plan.withLock { try folder.write($0) }
+      }
+      if samples.isMoved {
+        try keepPlaces(data, validation)
+        samples.isMoved = false
       }
       return (training, samples.validation)
     }

@@ -8,8 +8,8 @@ import Glibc
 /// matmul a=A[256×784] b=B[196×784] bias=B+153664[196] → c=C[256×196] | bᵀ forward sigmoid   matmul 22   412.3 µs
 /// ```
 ///
-/// Times are the device's own, and the host's clock on `reference`. To be timed, ops run
-/// one by one, so a traced run is slower than the sum of its times. Buffers are named in the order in which they are met.
+/// Times are the device's own, and the host's clock on `reference`. To be timed, ops run one by one, so a traced run is slower
+/// than the sum of its times. Buffers are named in the order in which they are met.
 enum TracePrinter {
   static var isWanted: Bool {
     guard let value = getenv("CINCH_TRACE") else { return false }

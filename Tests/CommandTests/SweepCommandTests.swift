@@ -77,14 +77,14 @@ import Testing
     #expect(resumed.status == 0, "\(resumed.errors)")
   }
 
-  /// A sweep goes on with data that were moved, and so do its runs, one of which was stopped before that.
+  /// A sweep goes on with data that were moved, and so do its runs: of three one has ended before that, one was stopped.
   @Test func dataThatWereMovedAreNamedAnew() async throws {
     let sandbox = try sandbox()
-    let line = "sweep linear --data data.csv --validation held.csv --grid seed=1,2 --device cpu --quiet"
+    let line = "sweep linear --data data.csv --validation held.csv --grid seed=1,2,3 --device cpu --quiet"
     try sandbox.writeData("held.csv", rows: 20, scale: 0.9)
     #expect(try await sandbox.run(line: "\(line) --epochs 3 --out straight").status == 0)
     #expect(try await sandbox.run(line: "\(line) --epochs 3 --out s").status == 0)
-    // As where it was stopped: one run has begun, the other has not.
+    // As where it was stopped: one run has begun, another has not.
     for run in ["1-seed=1", "2-seed=2"] { try FileManager.default.removeItem(atPath: sandbox.path("s/\(run)")) }
     let pipe = Pipe()
     try pipe.fileHandleForReading.close()
@@ -110,12 +110,18 @@ import Testing
     let go = "sweep --resume s --data moved-data.csv --validation moved-held.csv --quiet"
     let resumed = try await sandbox.run(line: go)
     #expect(resumed.status == 0, "\(resumed.errors)")
-    for run in ["1-seed=1", "2-seed=2"] {
+    for run in ["1-seed=1", "2-seed=2", "3-seed=3"] {
       #expect(try sandbox.bytes("s/\(run)/model.safetensors") == sandbox.bytes("straight/\(run)/model.safetensors"))
+      #expect(try await sandbox.run(line: "eval s/\(run)").status == 0)
     }
     // From here on it knows where they lie.
     try FileManager.default.removeItem(atPath: sandbox.path("s/2-seed=2"))
     #expect(try await sandbox.run(line: "sweep --resume s --quiet").status == 0)
+    // And again, where nothing is left to train.
+    try FileManager.default.moveItem(atPath: sandbox.path("moved-data.csv"), toPath: sandbox.path("data.csv"))
+    #expect(try await sandbox.run(line: "sweep --resume s --quiet --data other.csv").refused(65))
+    #expect(try await sandbox.run(line: "sweep --resume s --quiet --data data.csv").status == 0)
+    #expect(try await sandbox.run(line: "eval s/3-seed=3").status == 0)
   }
 
   /// Options that hold for every run, and a setting of a grid beside them.
