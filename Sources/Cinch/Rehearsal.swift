@@ -40,7 +40,7 @@ struct Rehearsal {
   }
 
   /// What a run asks of its model at the end, of as many samples as pass at a time.
-  private static func finish(_ session: any Session, heldOut: Bool, _ samples: Dataset) throws {
+  static func finish(_ session: any Session, heldOut: Bool, _ samples: Dataset) throws {
     if session.resolved.input.image != nil {
       _ = try session.featureMaps(samples.prefix(RunFolder.featureSamples(samples)))
     }

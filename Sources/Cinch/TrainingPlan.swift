@@ -158,7 +158,7 @@ public struct TrainingPlan: Sendable {
 
 extension Recipe {
   /// The samples of a run as its model takes them, where it is one that can be planned.
-  fileprivate func planned(
+  func planned(
     _ data: Dataset, _ validation: Dataset?, _ kind: Scaling.Kind, epsilon: Double
   ) throws -> RunParts {
     guard closedForm == nil else {

@@ -18,9 +18,9 @@ struct ConvolutionKey: Hashable {
 /// integers that they read from device memory. See `Kernels/cpu/image.cl` for what those say.
 struct CorrelationPlan {
   let table: OpenCLBuffer
-  let kernel: (id: KernelID, kernel: cl_kernel)
+  let kernel: (id: KernelID, kernel: cl_kernel?)
   /// Packs the weights into so many floats, by so many work-items; nil where they lie as the kernel wants them.
-  let packing: (id: KernelID, kernel: cl_kernel, items: Int, floats: Int)?
+  let packing: (id: KernelID, kernel: cl_kernel?, items: Int, floats: Int)?
   /// Pieces of work, some bands each.
   let pieces: Int
   /// Work-items, each with scratch memory of its own, and the floats of all of it.
@@ -33,9 +33,9 @@ struct CorrelationPlan {
 /// The same of the weights' gradient.
 struct GradientPlan {
   let table: OpenCLBuffer
-  let kernel: (id: KernelID, kernel: cl_kernel)
+  let kernel: (id: KernelID, kernel: cl_kernel?)
   /// Adds up the slices.
-  let adding: (id: KernelID, kernel: cl_kernel)
+  let adding: (id: KernelID, kernel: cl_kernel?)
   /// How many there are, and the floats of all of them.
   let slices: Int
   let floats: Int
@@ -191,10 +191,10 @@ extension OpenCLBackend {
   /// takes longer than many convolutions. Those that may end in a loss end in anything; where sums are few, any tile will do,
   /// but for a loss, which is added up tile by tile.
   private func available(_ module: Module, for job: CorrelationJob, _ key: ConvolutionKey) -> Module {
-    for same in [module, module.withLosses] where programs[same] != nil { return same }
+    for same in [module, module.withLosses] where modules.contains(same) { return same }
     guard job.small && !key.losses else { return module }
     let alike = [module.withAnyTile, module.withLosses.withAnyTile]
-    return programs.keys.filter { alike.contains($0.withAnyTile) }.max { $0.tile < $1.tile } ?? module
+    return modules.filter { alike.contains($0.withAnyTile) }.max { $0.tile < $1.tile } ?? module
   }
 
   /// The gradient of the weights: runs of a window in groups, which a tile of sums takes several of.
@@ -272,7 +272,7 @@ extension OpenCLBackend {
   /// What packs the weights; nil where they lie as the kernel wants them.
   private func packing(
     _ job: CorrelationJob, _ key: ConvolutionKey, steps: Int, packed: Int
-  ) throws -> (id: KernelID, kernel: cl_kernel, items: Int, floats: Int)? {
+  ) throws -> (id: KernelID, kernel: cl_kernel?, items: Int, floats: Int)? {
     let taps = job.geometry.kernelHeight * job.geometry.kernelWidth
     let whole = taps == job.down.phases[0].count * job.across.phases[0].count
     guard key.mode == .adjoint || packed != job.outputs || !whole else { return nil }

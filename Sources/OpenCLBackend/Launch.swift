@@ -5,20 +5,22 @@ import CinchBackend
 /// the driver's calls and little more.
 struct Call {
   let id: KernelID
-  let kernel: cl_kernel
+  /// Nil where the launch is left out; see `compileBackwards`.
+  let kernel: cl_kernel?
   private(set) var index: cl_uint = 0
   /// The first error; later arguments leave it.
   private(set) var status: cl_int = 0
   /// Whether a tensor reached beyond its buffer, or a number beyond 32 bits.
   private(set) var overrun = false
 
-  init(_ id: KernelID, _ kernel: cl_kernel) {
+  init(_ id: KernelID, _ kernel: cl_kernel?) {
     self.id = id
     self.kernel = kernel
   }
 
   @inline(__always)
   private mutating func set<T: BitwiseCopyable>(_ value: T) {
+    guard let kernel else { return }
     let code = withUnsafePointer(to: value) { clSetKernelArg(kernel, index, MemoryLayout<T>.size, $0) }
     if code != 0 && status == 0 { status = code }
     index += 1
@@ -85,6 +87,7 @@ extension OpenCLBackend {
       throw BackendError.invalidArgument(
         "A tensor given to \(call.id.name) reaches beyond its buffer, or has more rows or columns than 2³¹ - 1.")
     }
+    guard let kernel = call.kernel, ahead == nil || ahead?.launches(kernel) == true else { return }
     var status = call.status
     var event: cl_event?
     if status == 0 {
@@ -96,8 +99,8 @@ extension OpenCLBackend {
             local.withMemoryRebound(to: Int.self, capacity: 3) { local in
               // An event per launch costs time, so it is only asked for where someone looks.
               isProfiling
-                ? clEnqueueNDRangeKernel(queue, call.kernel, 3, nil, global, local, 0, nil, &event)
-                : clEnqueueNDRangeKernel(queue, call.kernel, 3, nil, global, local, 0, nil, nil)
+                ? clEnqueueNDRangeKernel(queue, kernel, 3, nil, global, local, 0, nil, &event)
+                : clEnqueueNDRangeKernel(queue, kernel, 3, nil, global, local, 0, nil, nil)
             }
           }
         }
@@ -108,7 +111,7 @@ extension OpenCLBackend {
     if let event { profile.append(TimedCommand(name: call.id.name, grid: grid, event: event)) }
     unflushed += 1
     if unflushed == Self.launchesOfFlush { try flush() }
-    if compilesLate { try awaitFirst(call) }
+    if compilesLate { try awaitFirst(kernel, call.id.name) }
   }
 
   /// Launches that wait for one another to be handed over.
@@ -123,12 +126,12 @@ extension OpenCLBackend {
   }
 
   /// Waits for the first launch of a kernel where the driver compiles only then, as long as compiling may take.
-  private func awaitFirst(_ call: Call) throws {
-    guard launched.insert(call.kernel).inserted else { return }
+  private func awaitFirst(_ kernel: cl_kernel, _ name: String) throws {
+    guard launched.insert(kernel).inserted else { return }
     let queue = Handle(queue)
     let status = building { clFinish(queue.value) }
-    guard let status else { throw givenUp(on: "the kernel \(call.id.name)") }
-    if status != CL_SUCCESS { throw failure("running the kernel \(call.id.name)", status) }
+    guard let status else { throw givenUp(on: "the kernel \(name)") }
+    if status != CL_SUCCESS { throw failure("running the kernel \(name)", status) }
   }
 
   /// Elements that make a work-item of the CPU family worth its while.

@@ -44,6 +44,13 @@ public final class OpenCLBackend: Backend {
   /// What its compiling has taken.
   var buildTime = Duration.zero
   var programs: [Module: cl_program] = [:]
+  /// Those that were asked for: all that have programs, but where only some are compiled.
+  var modules: Set<Module> = []
+  /// Where kernels are compiled for other processes; see `compileBackwards`.
+  var ahead: KernelsAhead?
+  /// Kernels that were begun with, and who hears of them.
+  var kernelsBegun = 0
+  var kernelListener: EmptyKernelCache.Listener?
   var plans: [MatmulKey: MatmulPlan] = [:]
   var convolutions = ConvolutionState()
   var staging: StagingRing?

@@ -112,14 +112,9 @@ enum KernelID: Int, CaseIterable {
 
 /// Kernels, made at first use.
 struct KernelCache {
-  private struct Key: Hashable {
-    var id: KernelID
-    var module: Module
-  }
-
   /// Those of one form, by `KernelID`.
   private var single = [cl_kernel?](repeating: nil, count: KernelID.allCases.count)
-  private var variants: [Key: cl_kernel] = [:]
+  private var variants: [KernelKey: cl_kernel] = [:]
 
   subscript(id: KernelID) -> cl_kernel? {
     @inline(__always) get { single[id.rawValue] }
@@ -127,8 +122,8 @@ struct KernelCache {
   }
 
   subscript(id: KernelID, module: Module) -> cl_kernel? {
-    get { variants[Key(id: id, module: module)] }
-    set { variants[Key(id: id, module: module)] = newValue }
+    get { variants[KernelKey(id: id, module: module)] }
+    set { variants[KernelKey(id: id, module: module)] = newValue }
   }
 
   func release() {
@@ -201,9 +196,13 @@ private func groupItems(_ kernel: cl_kernel, _ device: cl_device_id) -> (needed:
 
 extension OpenCLBackend {
   private func program(_ module: Module) throws -> cl_program {
-    if let program = programs[module] { return program }
+    if let program = programs[module] {
+      if ahead != nil { modules.insert(module) }
+      return program
+    }
     let program = try build(module, prefix: target.prefix(module))
     programs[module] = program
+    modules.insert(module)
     return program
   }
 
@@ -235,6 +234,7 @@ extension OpenCLBackend {
     clRetainProgram(program)
     let handles = Handle((program, handle))
     let options = target.options
+    let start = ContinuousClock.now
     let built = building {
       var device: cl_device_id? = handles.value.1
       return clBuildProgram(handles.value.0, 1, &device, options, nil, nil)
@@ -243,6 +243,10 @@ extension OpenCLBackend {
       throw givenUp(on: "the kernels of \(target.sources(module).joined(separator: ", "))")
     }
     clReleaseProgram(program)
+    if device.isPoCL, kernelListener == nil, .now - start > EmptyKernelCache.notice {
+      kernelListener = EmptyKernelCache.listener()
+      kernelListener?(kernelsBegun)
+    }
     guard status == CL_SUCCESS else {
       let key = cl_program_build_info(CL_PROGRAM_BUILD_LOG)
       let log = Self.wholeText { clGetProgramBuildInfo(program, handle, key, $0, $1, $2) }
@@ -254,8 +258,8 @@ extension OpenCLBackend {
     return program
   }
 
-  /// A kernel of one form.
-  func makeKernel(_ id: KernelID) throws -> cl_kernel {
+  /// A kernel of one form; nil where it is left out, as in all that follow.
+  func makeKernel(_ id: KernelID) throws -> cl_kernel? {
     guard let module = id.module else { preconditionFailure("\(id.name) comes in variants: name its module") }
     let kernel = try makeKernel(id, in: module)
     kernels[id] = kernel
@@ -263,14 +267,23 @@ extension OpenCLBackend {
   }
 
   /// A kernel as one module has it.
-  func variant(_ id: KernelID, _ module: Module) throws -> (id: KernelID, kernel: cl_kernel) {
-    if let kernel = kernels[id, module] { return (id, kernel) }
+  func variant(_ id: KernelID, _ module: Module) throws -> (id: KernelID, kernel: cl_kernel?) {
+    if let kernel = kernels[id, module] {
+      if ahead != nil { modules.insert(module) }
+      return (id, kernel)
+    }
     let kernel = try makeKernel(id, in: module)
     kernels[id, module] = kernel
     return (id, kernel)
   }
 
-  private func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel {
+  private func makeKernel(_ id: KernelID, in module: Module) throws -> cl_kernel? {
+    if ahead?.makes(KernelKey(id: id, module: module)) == false {
+      modules.insert(module)
+      return nil
+    }
+    kernelsBegun += 1
+    kernelListener?(1)
     // A kernel that nobody waits for any more is still being compiled: another would be, too, beside it.
     try requireAlive()
     // Some drivers compile here.
@@ -286,6 +299,7 @@ extension OpenCLBackend {
       clReleaseKernel(kernel)
       throw BackendError.smallGroups(of: id.name, on: deviceText, needed: items.needed, allowed: items.allowed)
     }
+    ahead?.add(kernel)
     return kernel
   }
 

@@ -94,12 +94,12 @@ final class Sandbox: Sendable {
   ///
   /// - Parameter kibibytes: of address space that it may have; nil for no limit.
   func start(
-    _ arguments: [String], output: FileHandle? = nil, environment additions: [String: String] = [:],
-    kibibytes: Int? = nil
+    _ arguments: [String], input: FileHandle? = nil, output: FileHandle? = nil,
+    environment additions: [String: String] = [:], kibibytes: Int? = nil
   ) async throws -> Running {
     await Turns.take()
     do {
-      return try begin(arguments, output: output, environment: additions, kibibytes: kibibytes)
+      return try begin(arguments, input: input, output: output, environment: additions, kibibytes: kibibytes)
     } catch {
       Turns.give()
       throw error
@@ -107,7 +107,8 @@ final class Sandbox: Sendable {
   }
 
   private func begin(
-    _ arguments: [String], output: FileHandle?, environment additions: [String: String], kibibytes: Int?
+    _ arguments: [String], input: FileHandle?, output: FileHandle?, environment additions: [String: String],
+    kibibytes: Int?
   ) throws -> Running {
     let process = Process()
     process.executableURL = kibibytes == nil ? Self.program : URL(filePath: "/bin/sh")
@@ -128,7 +129,7 @@ final class Sandbox: Sendable {
     defer { for file in written { try? file.close() } }
     process.standardOutput = output ?? written[0]
     process.standardError = written[1]
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput = input ?? FileHandle.nullDevice
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
     process.terminationHandler = { _ in
       continuation.finish()
@@ -145,8 +146,10 @@ final class Sandbox: Sendable {
 
   /// Runs a line of words; none of them may hold a space.
   @discardableResult
-  func run(line: String, environment: [String: String] = [:]) async throws -> Outcome {
-    try await start(line.split(separator: " ").map(String.init), environment: environment).wait()
+  func run(
+    line: String, input: FileHandle? = nil, environment: [String: String] = [:]
+  ) async throws -> Outcome {
+    try await start(line.split(separator: " ").map(String.init), input: input, environment: environment).wait()
   }
 }
 

@@ -58,6 +58,9 @@ struct TrainCommand: ParsableCommand {
 
   @OptionGroup var reportOptions: ReportOptions
 
+  @Flag(name: .customLong(KernelHelper.option), help: .hidden)
+  var compilesAhead = false
+
   func run() throws {
     if let resume { return try go(on: resume) }
     guard !changedData else {
@@ -107,6 +110,14 @@ struct TrainCommand: ParsableCommand {
     recipe.epochs = epochs ?? recipe.epochs
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     let begun = try recipeOptions.begin(recipe, isFromFile: file != nil, with: data.samples, scale: new.scale)
+    if compilesAhead {
+      let progress = KernelHelper.Progress()
+      return try Run.compileKernels(
+        of: begun.recipe, data: data.samples, validation: try new.validation?.loaded(as: data.samples.schema).samples,
+        scaling: begun.scale, zcaEpsilon: new.zcaEpsilon, on: deviceOptions.device ?? .automatic,
+        until: { progress.taken })
+    }
+    KernelHelper.install(dataBytes: data.samples.count * data.samples.features * MemoryLayout<Float>.stride)
     let run = try LoadReport.observing(quiet: reportOptions.quiet) {
       try Run.create(
         begun.recipe, data: data, validation: new.validation, scaling: begun.scale, zcaEpsilon: new.zcaEpsilon,
