@@ -59,8 +59,9 @@ extension MemoryOps {
     }
     let count = (bytes.count + size - 1) / size
     try withUnsafeTemporaryAllocation(of: Scalar.self, capacity: count) { scalars in
-      scalars.initialize(repeating: 0)
-      UnsafeMutableRawBufferPointer(scalars).copyMemory(from: bytes)
+      let raw = UnsafeMutableRawBufferPointer(scalars)
+      raw.copyMemory(from: bytes)
+      raw[bytes.count...].initializeMemory(as: UInt8.self, repeating: 0)
       try write(UnsafeBufferPointer(scalars), to: target.packed.slice(at: place / size, shape: [count]))
     }
   }
@@ -74,8 +75,10 @@ extension MemoryOps {
 
   public func read(_ tensor: Tensor<Buffer>) throws -> [Scalar] {
     guard tensor.count > 0 else { return [] }
-    var values = [Scalar](repeating: 0, count: tensor.count)
-    try values.withUnsafeMutableBufferPointer { try read(tensor, into: $0) }
-    return values
+    // Setting numbers of a type that is not known here takes a call for each.
+    return try [Scalar](unsafeUninitializedCapacity: tensor.count) { values, count in
+      try read(tensor, into: values)
+      count = tensor.count
+    }
   }
 }
