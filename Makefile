@@ -187,5 +187,5 @@ clean:  ## Removes what was built; runs and .venv stay
 	rm -rf .build dist Examples/*/.build
 
 need:
-	@Tools/need ocl-icd-opencl-dev opencl-headers libopenblas-dev pocl-opencl-icd libpng-dev zlib1g-dev libjpeg-dev \
+	@Tools/need ocl-icd-opencl-dev opencl-headers libopenblas-dev pocl-opencl-icd libpng-dev zlib1g-dev libdeflate-dev libjpeg-dev \
 	  dataset-fashion-mnist

@@ -16,6 +16,7 @@ let package = Package(
   targets: [
     // System libraries, and C that must be C.
     .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev", "opencl-headers"])]),
+    .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
@@ -38,7 +39,7 @@ let package = Package(
 
     // Data sets and files; autoencoders, generic over a backend; messages of ONNX and TensorBoard; and the library that picks the device.
     .target(
-      name: "CinchData", dependencies: ["CinchBackend", "CJPEG", "CPNG", "CSamples", "CZlib"]),
+      name: "CinchData", dependencies: ["CinchBackend", "CDeflate", "CJPEG", "CPNG", "CSamples", "CZlib"]),
     .target(
       name: "CinchCore", dependencies: ["CinchBackend", "CinchData", "COpenBLAS", "CSamples"]),
     .target(

@@ -1,4 +1,4 @@
-import CZlib
+import CDeflate
 
 /// Bytes of a file, read one after the other; nil where there are no more.
 package struct ByteReader {
@@ -42,10 +42,9 @@ package enum CRC32 {
   }
 
   private static func of(_ bytes: UnsafeRawBufferPointer, after before: UInt32) -> UInt32 {
-    // zlib takes no bytes for a request to begin anew.
-    guard let start = bytes.baseAddress, !bytes.isEmpty else { return before }
-    return UInt32(
-      truncatingIfNeeded: crc32_z(UInt(before), start.assumingMemoryBound(to: UInt8.self), bytes.count))
+    // No address is taken for a request to begin anew.
+    guard let start = bytes.baseAddress else { return before }
+    return libdeflate_crc32(before, start, bytes.count)
   }
 }
 

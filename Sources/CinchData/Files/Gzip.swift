@@ -22,6 +22,9 @@ enum Gzip {
   ///   `limit` bytes; `.unavailable` where there is no room for what it holds.
   static func inflate(_ input: FileContents, limit: Int, path: String) throws -> [UInt8] {
     try input.withUnsafeBytes { source in
+      // The last four bytes are the length of the last stream, which nearly always is the only one.
+      let size = source.suffix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+      if size <= limit, let output = WholeDeflate.unpack(source, .gzip, size: size) { return output }
       let stream = try InflateStream(source, .gzip, path: path)
       var output: [UInt8] = []
       var room = 0

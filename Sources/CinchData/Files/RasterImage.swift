@@ -1,5 +1,4 @@
 import CPNG
-import CZlib
 import Glibc
 
 /// An 8-bit image, grey or RGB.
@@ -80,7 +79,7 @@ public enum PNG {
   private static func text(_ keyword: String, _ text: String) -> [UInt8] {
     func bytes(_ number: Int) -> [UInt8] { (0..<4).reversed().map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
     let body = Array("tEXt\(keyword)\0\(text)".utf8)
-    return bytes(body.count - 4) + body + bytes(Int(crc32_z(0, body, body.count)))
+    return bytes(body.count - 4) + body + bytes(Int(CRC32.of(body)))
   }
 
   /// Writes the image as a PNG file. Throws as `encode`, and `CinchError.inputOutput`.

@@ -161,7 +161,9 @@ struct Zip {
     }
     try HostMemory.require(entry.size, for: "what is packed in '\(name)'")
     let bytes = try file.withUnsafeBytes { source in
-      let stream = try InflateStream(UnsafeRawBufferPointer(rebasing: source[range]), .none, path: name)
+      let packed = UnsafeRawBufferPointer(rebasing: source[range])
+      if let bytes = WholeDeflate.unpack(packed, .none, size: entry.size) { return bytes }
+      let stream = try InflateStream(packed, .none, path: name)
       let bytes = try [UInt8](unsafeUninitializedCapacity: entry.size) { buffer, count in
         count = try stream.read(into: UnsafeMutableRawBufferPointer(buffer))
       }
