@@ -50,36 +50,31 @@ public enum PNG {
   public static func encode(_ image: RasterImage, texts: [String: String] = [:]) throws -> [UInt8] {
     // libpng takes the pixels' address and no count.
     try image.requirePixels()
-    // libpng's simplified interface reports errors in `png_image`; the classic one would longjmp over Swift frames.
-    var control = png_image()
-    control.version = UInt32(PNG_IMAGE_VERSION)
-    control.width = UInt32(image.width)
-    control.height = UInt32(image.height)
-    control.format = UInt32(image.channels == 3 ? PNG_FORMAT_FLAG_COLOR : 0)
-    defer { png_image_free(&control) }
-    func message() -> String {
-      withUnsafeBytes(of: control.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    let pairs = texts.sorted { $0.key < $1.key }.map { cinch_png_text(keyword: strdup($0.key), text: strdup($0.value)) }
+    defer {
+      for pair in pairs {
+        free(UnsafeMutablePointer(mutating: pair.keyword))
+        free(UnsafeMutablePointer(mutating: pair.text))
+      }
     }
-
     // Large enough for incompressible pixels: zlib adds at most 5 bytes in 16 KB, libpng 12 in each 8 KB chunk.
     let raw = (image.width * image.channels + 1) * image.height
-    var size = raw + raw / 256 + 4096
-    var encoded = [UInt8](repeating: 0, count: size)
-    guard png_image_write_to_memory(&control, &encoded, &size, 0, image.pixels, 0, nil) != 0, size <= encoded.count
-    else {
-      throw CinchError.unavailable("Libpng cannot encode an image: \(message()); show fewer tiles or update libpng.")
+    let room = raw + raw / 256 + 4096 + texts.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 16 }
+    return try image.pixels.withUnsafeBufferPointer { pixels in
+      try pairs.withUnsafeBufferPointer { pairs in
+        var picture = cinch_png_image(
+          pixels: pixels.baseAddress, width: image.width, height: image.height, channels: image.channels,
+          texts: pairs.baseAddress, text_count: pairs.count)
+        return try [UInt8](unsafeUninitializedCapacity: room) { file, size in
+          var message = [CChar](repeating: 0, count: Int(cinch_png_message))
+          guard cinch_png_encode(&picture, file.baseAddress, room, &size, &message) else {
+            size = 0
+            let reason = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            throw CinchError.unavailable("Libpng cannot encode an image: \(reason); show fewer tiles or update libpng.")
+          }
+        }
+      }
     }
-    encoded.removeLast(encoded.count - size)
-    // Behind the signature and the header, which have always these sizes. The simplified interface writes no texts.
-    encoded.insert(contentsOf: texts.sorted { $0.key < $1.key }.flatMap { text($0.key, $0.value) }, at: 8 + 25)
-    return encoded
-  }
-
-  /// A tEXt chunk: length, type, keyword, 0, text, CRC of all but the length.
-  private static func text(_ keyword: String, _ text: String) -> [UInt8] {
-    func bytes(_ number: Int) -> [UInt8] { (0..<4).reversed().map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
-    let body = Array("tEXt\(keyword)\0\(text)".utf8)
-    return bytes(body.count - 4) + body + bytes(Int(CRC32.of(body)))
   }
 
   /// Writes the image as a PNG file. Throws as `encode`, and `CinchError.inputOutput`.
