@@ -96,4 +96,24 @@ import Testing
     expectError("after its gzip stream") { _ = try Gzip.inflate(FileContents(good + [7]), limit: 100, path: "a") }
     expectError("in the middle") { _ = try Gzip.inflate(FileContents(good.dropLast()), limit: 100, path: "a") }
   }
+
+  /// All at once where it is one sound stream of the length that is asked for; anything else is left to the stream.
+  @Test func unpacksWholeStreamsOrNothing() {
+    let bytes = (0..<60_000).map { UInt8(truncatingIfNeeded: $0 * $0 >> 7) }
+    let packed = gzip(bytes)
+    func unpack(_ packed: [UInt8], size: Int) -> [UInt8]? {
+      packed.withUnsafeBytes { WholeDeflate.unpack($0, .gzip, size: size) }
+    }
+    #expect(unpack(packed, size: bytes.count) == bytes)
+    for size in [0, -1, bytes.count - 1, bytes.count + 1, .max] { #expect(unpack(packed, size: size) == nil) }
+    #expect(unpack(packed + [0], size: bytes.count) == nil)
+    #expect(unpack(packed.dropLast(), size: bytes.count) == nil)
+    #expect(unpack(packed + packed, size: bytes.count) == nil)
+    for place in [0, 12, packed.count / 2, packed.count - 6] {
+      var damaged = packed
+      damaged[place] ^= 0x10
+      #expect(unpack(damaged, size: bytes.count) == nil)
+    }
+    #expect(unpack([], size: 1) == nil)
+  }
 }
