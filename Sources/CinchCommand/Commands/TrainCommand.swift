@@ -140,7 +140,8 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func go(on path: String) throws {
-    let given = overrides.given() + dataOptions.given + recipeOptions.overrides.given()
+    let own = compilesAhead ? ["--\(KernelHelper.option)"] : []
+    let given = own + overrides.given() + dataOptions.given + recipeOptions.overrides.given()
     let moved = heldOutOptions.moved(dataOptions)
     let places = moved.given()
     if let option = given.first(where: { !places.contains($0) }) {
