@@ -22,6 +22,27 @@ INLINE vf load_part(const float *p, int64_t n) { return (vf)_mm512_maskz_loadu_p
 INLINE void store_part(float *p, vf x, int64_t n) {
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
 }
+#elif CINCH_WIDTH == 8
+INLINE vf load_part(const float *p, int64_t n) {
+  vi lane;
+  for (int i = 0; i < 8; i++) lane[i] = i;
+  return (vf)_mm256_maskload_ps(p, (__m256i)(lane < (int32_t)cinch_max(cinch_min(n, 8), 0)));
+}
+// In pieces: on several processors a masked store takes tens of cycles.
+INLINE void store_part(float *p, vf x, int64_t n) {
+  __m128 rest = _mm256_castps256_ps128((__m256)x);
+  if (n & 4) {
+    _mm_storeu_ps(p, rest);
+    rest = _mm256_extractf128_ps((__m256)x, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi((__m64 *)p, rest);
+    rest = _mm_movehl_ps(rest, rest);
+    p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, rest);
+}
 #else
 INLINE vf load_part(const float *p, int64_t n) {
   float lanes[CINCH_WIDTH] = {0};
