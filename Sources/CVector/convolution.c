@@ -25,10 +25,14 @@ typedef struct {
   /// What each band's windows go to, where the result itself is not kept: it lies in the work area, `maps` floats on.
   const cinch_pooling *pooling;
   int64_t maps;
+  /// Whether windows are pooled as their sums are made, with no memory between the two.
+  bool squares;
+  /// 2 where a vector's lanes are the outputs of two samples, else 1.
+  int64_t together;
   int64_t samples, items, items_each;
   lanes lanes;
-  /// With lanes over pixels the source is split into planes.
-  int64_t plane_width, plane_part, plane, out_plane;
+  /// With lanes over pixels the source is split into planes, each so far from the next; and so are the results'.
+  int64_t plane, out_plane;
   /// Runs and weights of every pair of phases.
   cinch_run *runs;
   int64_t *phase_runs;
@@ -52,8 +56,8 @@ static bool is_strided(const cinch_tiling *t) { return t->y.step > 1 || t->x.ste
 static int64_t taps_of(const cinch_tiling *t) { return (t->y.end - t->y.first) * (t->x.end - t->x.first); }
 
 /// Whether sums over input channels, whose lanes are added at their end, beat lanes over pixels. Measured, not derived:
-/// planes are made of two outputs at a time, number by number where the source is strided through; results of
-/// several phases are stored one by one, which takes enough inputs to repay.
+/// planes are made of two outputs at a time; results of several phases are stored one by one, which takes enough inputs to
+/// repay.
 static bool prefer_inputs(const cinch_device *device, const cinch_tiling *t) {
   if (t->outputs > 3 || !kernels_over_inputs(device, t->inputs)) return false;
   if (is_strided(t)) return true;
@@ -61,20 +65,30 @@ static bool prefer_inputs(const cinch_device *device, const cinch_tiling *t) {
   return t->outputs == 3 || (t->outputs == 1 && (phases == 1 || taps_of(t) * t->inputs >= 64 * phases));
 }
 
-/// Chooses by how much of the lanes' work is used: over output channels, and over pixels with what splitting costs.
-static lanes choose_lanes(const cinch_device *device, const cinch_tiling *t) {
+/// Whether a vector has room for the output channels of two samples.
+static bool has_room(const cinch_device *device, const cinch_tiling *t) {
+  return 2 * t->outputs <= device->kernels->width;
+}
+
+/// Chooses by how much of the lanes' work is used: over output channels, of which few leave half of a vector to a second
+/// sample, and over pixels with what splitting costs.
+static lanes choose_lanes(const cinch_device *device, const cinch_tiling *t, bool pairs) {
   if (prefer_inputs(device, t)) return over_inputs;
-  const int64_t width = device->kernels->width;
-  // A source that is strided through is split number by number: narrow vectors of channels, more than half full, beat that.
-  if (is_strided(t) && 2 * t->outputs > cinch_kernels_for(device, t->outputs)->width) return over_outputs;
-  const int64_t rows = t->band, columns = cinch_axis_results(&t->x, 0);
-  const int64_t flat = (rows - 1) * cinch_blocks(t->columns, t->x.step) + columns;
-  const double channels = (double)t->outputs / (double)cinch_round_up(t->outputs, width);
-  const double planes = (double)(rows * columns) / (double)cinch_round_up(flat, width);
-  return planes * 0.75 > channels ? over_pixels : over_outputs;
+  // Planes of a source that is strided through would have to be made number by number.
+  if (is_strided(t)) return over_outputs;
+  const int64_t width = device->kernels->width, rows = t->band, columns = cinch_axis_results(&t->x, 0);
+  const double planes = (double)(rows * columns) / (double)cinch_round_up((rows - 1) * t->columns + columns, width);
+  // With sixteen registers two samples do not repay.
+  const int64_t whole = pairs && width == 16 ? width / 2 : cinch_round_up(t->outputs, width);
+  return planes * 0.75 > (double)t->outputs / (double)whole ? over_pixels : over_outputs;
 }
 
 // MARK: Weights
+
+/// Makes two of each of `count` numbers.
+static void repeat_weights(float *packed, int64_t count) {
+  for (int64_t i = count - 1; i >= 0; i--) packed[2 * i] = packed[2 * i + 1] = packed[i];
+}
 
 /// Copies the taps of one pair of phases, in the order of their places, as blocks of output channels.
 static void pack_weights(
@@ -85,7 +99,7 @@ static void pack_weights(
   for (int64_t k0 = 0; k0 < outputs;) {
     int64_t width = 1;
     if (job->lanes == over_outputs) {
-      width = outputs - k0 <= vector ? vector : 2 * vector;
+      width = job->together == 2 ? vector / 2 : outputs - k0 <= vector || job->squares ? vector : 2 * vector;
     } else if (job->lanes == over_pixels) {
       width = vector == 16 ? 8 : 4;
       while (width > outputs - k0) width /= 2;
@@ -116,6 +130,7 @@ static void pack_weights(
     }
     k0 += width;
   }
+  if (job->together == 2) repeat_weights(packed, taps * inputs * vector / 2);
 }
 
 /// Finds the runs and weights that make a pixel of each pair of phases.
@@ -133,14 +148,12 @@ static void plan_runs(convolution_job *job, const cinch_convolution *g, bool tra
           if (x < 0) continue;
           taps++;
           if (job->lanes == over_pixels) {
-            const int64_t part = y % t->y.step * t->x.step + x % t->x.step;
-            const int64_t offset = part * job->plane_part + y / t->y.step * job->plane_width + x / t->x.step;
-            job->runs[count++] = (cinch_run){offset, t->inputs};
+            job->runs[count++] = (cinch_run){y * t->columns + x, t->inputs};
             continue;
           }
-          const int64_t offset = (y * t->columns + x) * t->inputs;
+          const int64_t offset = (y * t->columns + x) * t->inputs * job->together;
           cinch_run *last = count > first ? &job->runs[count - 1] : NULL;
-          if (last && last->offset + last->length == offset)
+          if (last && last->offset + last->length * job->together == offset)
             last->length += t->inputs;
           else
             job->runs[count++] = (cinch_run){offset, t->inputs};
@@ -162,26 +175,19 @@ static int64_t band_elements(const cinch_tiling *t) {
 
 // MARK: Tiles
 
-/// Splits the tile that starts at this row into planes, and each into one part per remainder by the stride.
+/// Splits the tile that starts at this row into planes.
 static void fill_planes(const convolution_job *job, const float *image, int64_t row, int64_t rows, float *planes) {
   const cinch_tiling *t = &job->t;
-  const int64_t width = job->plane_width, column = t->x.low;
+  const int64_t column = t->x.low;
   const int64_t first = cinch_min(cinch_max(0, -column), t->columns);
   const int64_t last = cinch_max(first, cinch_min(t->columns, t->x.source - column));
   memset(planes, 0, (size_t)(job->plane * t->inputs) * sizeof(float));
   if (last == first) return;
-  for (int64_t i = cinch_max(0, -row); i < cinch_min(rows, t->y.source - row); i++) {
-    const float *from = image + ((row + i) * t->x.source + column + first) * t->inputs;
-    float *to = planes + i % t->y.step * t->x.step * job->plane_part + i / t->y.step * width;
-    if (t->x.step == 1 && t->y.step == 1) {
-      // Rows go downwards: what lies past one is written again or stays zero.
-      job->kernels->split_channels(from, last - first, t->inputs, to + first, job->plane);
-      continue;
-    }
-    for (int64_t c = 0; c < t->inputs; c++)
-      for (int64_t j = first; j < last; j++)
-        to[c * job->plane + j % t->x.step * job->plane_part + j / t->x.step] = from[(j - first) * t->inputs + c];
-  }
+  // Downwards: what lies past a row is written again or stays zero.
+  for (int64_t i = cinch_max(0, -row); i < cinch_min(rows, t->y.source - row); i++)
+    job->kernels->split_channels(
+        image + ((row + i) * t->x.source + column + first) * t->inputs, last - first, t->inputs,
+        planes + i * t->columns + first, job->plane);
 }
 
 /// Brings planes of one row of phases back to pixels, all of its phases at once where their channels fill vectors.
@@ -191,7 +197,7 @@ static void merge_row(
   const int64_t phases = t->x.phases, channels = t->outputs, together = phases * channels;
   const bool whole = together <= 16 && (together & (together - 1)) == 0;
   const int64_t groups = whole ? t->x.result / phases : 0;
-  for (int64_t i = 0; i < rows; i++, at += pitch, planes += job->plane_width) {
+  for (int64_t i = 0; i < rows; i++, at += pitch, planes += t->columns) {
     cinch_ending e = job->ending;
     if (e.gate) e.gate = job->ending.gate + at;
     if (groups > 0)
@@ -215,11 +221,39 @@ static void pool_band(const convolution_job *job, int64_t sample, int64_t a0, in
   cinch_kernels_for(job->device, p.channels)->pool(&p, 0, p.output_height);
 }
 
-/// One band of one sample.
+/// Rows a0 ..< end of a sample, or of two, whose tile lies in `area`, pooled.
+static void correlate_squares(
+    const convolution_job *job, int64_t sample, int64_t second, int64_t a0, int64_t end, const float *area) {
+  const cinch_tiling *t = &job->t;
+  const cinch_pooling p = cinch_pooling_rows(job->pooling, sample, 1, a0, end);
+  const cinch_correlation c = {
+      .x = area,
+      .x_row = t->y.step * t->columns * t->inputs * job->together,
+      .x_pixel = t->x.step * t->inputs * job->together,
+      .y = p.result,
+      .found = p.found,
+      .y_row = p.output_width * t->outputs,
+      .y_pixel = t->outputs,
+      .y_sample = second * job->pooling->output_height * p.output_width * t->outputs,
+      .rows = end - a0,
+      .pixels = t->x.result,
+      .run = job->runs,
+      .runs = job->phase_runs[3],
+      .depth = job->phase_runs[2],
+      .weights = job->weights,
+      .outputs = t->outputs,
+      .ending = job->ending,
+  };
+  (job->together == 2 ? job->kernels->correlate_pooled_pairs : job->kernels->correlate_pooled)(&c);
+}
+
+/// One band of one sample, or of two.
 static void convolve_item(const convolution_job *job, int64_t item, float *area) {
   const cinch_tiling *t = &job->t;
   const cinch_kernels *kernels = job->kernels;
-  const int64_t sample = item / t->bands, a0 = item % t->bands * t->band;
+  const int64_t sample = item / t->bands * job->together, a0 = item % t->bands * t->band;
+  // Of an odd number the last sample is its own second, and stored twice.
+  const int64_t second = sample + job->together <= job->samples ? 1 : 0;
   const int64_t width = t->x.result, channels = t->outputs;
   const int64_t end = cinch_min(a0 + t->band, cinch_axis_results(&t->y, 0));
   const float *image = job->source + sample * t->y.source * t->x.source * t->inputs;
@@ -228,10 +262,15 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
       job->pooling ? 0 : (sample * pixels_of(&t->y, &t->x) + a0 * t->y.phases * width) * channels;
   const int64_t row = a0 * t->y.step + t->y.low, rows = cinch_axis_rows(&t->y, end - a0);
   float *planes = area + job->plane * t->inputs;
+  const float *other = job->together == 2 ? image + second * t->y.source * t->x.source * t->inputs : NULL;
   if (job->lanes == over_pixels)
     fill_planes(job, image, row, rows, area);
   else
-    cinch_fill_tile(job->device->kernels, t, image, row, rows, area);
+    cinch_fill_tile(job->device->kernels, t, image, other, row, rows, area);
+  if (job->squares) {
+    correlate_squares(job, sample, second, a0, end, area);
+    return;
+  }
 
   for (int64_t py = 0; py < t->y.phases; py++) {
     const int64_t down = cinch_min(end, cinch_axis_results(&t->y, py)) - a0;
@@ -249,7 +288,7 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
         c.y = planes + px * channels * job->out_plane;
         c.y_plane = job->out_plane;
         c.x_plane = job->plane;
-        c.pixels += (down - 1) * job->plane_width;
+        c.pixels += (down - 1) * t->columns;
         kernels->correlate_planes(&c);
         continue;
       }
@@ -257,19 +296,26 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
       c.y = result + at + px * channels;
       c.y_row = pitch;
       c.y_pixel = t->x.phases * channels;
-      c.x_row = t->y.step * t->columns * t->inputs;
-      c.x_pixel = t->x.step * t->inputs;
+      c.y_sample = second * pixels_of(&t->y, &t->x) * channels;
+      c.x_row = t->y.step * t->columns * t->inputs * job->together;
+      c.x_pixel = t->x.step * t->inputs * job->together;
       c.ending = job->ending;
       if (c.ending.gate) c.ending.gate += at + px * channels;
-      (job->lanes == over_inputs ? kernels->correlate_dots : kernels->correlate_lanes)(&c);
+      if (job->together == 2)
+        kernels->correlate_pairs(&c);
+      else
+        (job->lanes == over_inputs ? kernels->correlate_dots : kernels->correlate_lanes)(&c);
     }
     if (job->lanes == over_pixels) merge_row(job, planes, down, result, at, pitch);
   }
   const int64_t last = cinch_min(end * t->y.phases, t->y.result) - a0 * t->y.phases;
   float *partials = job->after.epilogue.partials;
-  cinch_finish(
-      job->device, &job->after, result, start, start + last * width * channels,
-      partials ? partials + item * job->after.partials : NULL);
+  for (int64_t s = sample; s < cinch_min(sample + job->together, job->samples); s++) {
+    const int64_t e0 = start + (s - sample) * pixels_of(&t->y, &t->x) * channels;
+    cinch_finish(
+        job->device, &job->after, result, e0, e0 + last * width * channels,
+        partials ? partials + (s * t->bands + item % t->bands) * job->after.partials : NULL);
+  }
   if (job->pooling) pool_band(job, sample, a0, end, result);
 }
 
@@ -287,13 +333,18 @@ int64_t cinch_convolution_partial_count(const cinch_convolution *g, bool transpo
   return samples * t.bands * cinch_image_partials(band_elements(&t), t.outputs);
 }
 
+/// Whether a forward pass does nothing to a sum that costs anything while it is stored.
+static bool is_forward_ending(const cinch_epilogue *e) {
+  return e->kind == cinch_epilogue_forward && (e->activation == cinch_linear || e->activation == cinch_relu);
+}
+
 /// Moves what can be done while the result is stored from the epilogue to the correlation's ending.
 static void fuse(convolution_job *job) {
   cinch_epilogue *e = &job->after.epilogue;
   cinch_ending *ending = &job->ending;
   if (e->kind == cinch_epilogue_accumulate) {
     ending->accumulate = true;
-  } else if (e->kind == cinch_epilogue_forward && (e->activation == cinch_linear || e->activation == cinch_relu)) {
+  } else if (is_forward_ending(e)) {
     ending->bias = e->bias;
     ending->rectify = e->activation == cinch_relu;
   } else if (
@@ -305,38 +356,64 @@ static void fuse(convolution_job *job) {
   e->kind = cinch_epilogue_none;
 }
 
+static bool is_short(const cinch_tiling *t) { return taps_of(t) * t->inputs <= 32; }
+
+/// Whether windows are squares of which each lies in the image. Sums that are pooled at once load a vector of weights for a
+/// vector of sums each, which long ones do not repay with sixteen registers.
+static bool can_pool_squares(
+    const cinch_device *device, const cinch_tiling *t, const cinch_pooling *p, const cinch_epilogue *epilogue) {
+  return p->kernel_height == 2 && p->kernel_width == 2 && p->stride_height == 2 && p->stride_width == 2 &&
+         p->top == 0 && p->left == 0 && p->height == 2 * p->output_height && p->width == 2 * p->output_width &&
+         is_forward_ending(epilogue) && (device->kernels->width == 16 || is_short(t));
+}
+
+/// Chooses lanes and kernels, and bands that are pooled.
+static void choose(convolution_job *job, const cinch_epilogue *epilogue) {
+  const cinch_device *device = job->device;
+  cinch_tiling *t = &job->t;
+  const bool pairs = has_room(device, t) && job->samples > 1;
+  const bool squares = job->pooling && can_pool_squares(device, t, job->pooling, epilogue);
+  job->lanes = choose_lanes(device, t, has_room(device, t));
+  // What lanes over pixels make is pooled by parts of vectors, which costs more than short sums.
+  if (squares && pairs && (t->outputs > 2 || is_short(t))) job->lanes = over_outputs;
+  job->together = pairs ? 2 : 1;
+  if (job->pooling) {
+    const bool whole = pairs || t->outputs % cinch_kernels_for(device, t->outputs)->width == 0;
+    job->squares = squares && whole && job->lanes == over_outputs;
+    if (!job->squares) {
+      // The band that is pooled is one sample's.
+      t->band = cinch_max(1, cinch_min(t->band, pooled_floats / cinch_max(1, t->x.result * t->outputs)));
+      job->lanes = choose_lanes(device, t, false);
+      job->together = 1;
+    }
+    cinch_align_bands(t, job->pooling->stride_height);
+  }
+  if (job->lanes != over_outputs) job->together = 1;
+  job->kernels = job->lanes == over_inputs    ? kernels_over_inputs(device, t->inputs)
+                 : job->lanes == over_outputs && job->together == 1 ? cinch_kernels_for(device, t->outputs)
+                                              : device->kernels;
+}
+
 static bool convolve(
     cinch_device *device, const cinch_convolution *g, bool transposed, int64_t samples, const float *source,
     const float *weight, float *result, const cinch_pooling *pooling, const cinch_epilogue *epilogue) {
-  convolution_job job = {.device = device, .source = source, .result = result, .pooling = pooling};
+  convolution_job job = {.device = device, .samples = samples, .source = source, .result = result, .pooling = pooling};
   cinch_tiling *t = &job.t;
   *t = cinch_tile_convolution(g, transposed, samples, cinch_tile_floats, false);
-  if (pooling) {
-    const int64_t row = t->x.result * t->outputs;
-    t->band = cinch_max(1, cinch_min(t->band, pooled_floats / cinch_max(1, row)));
-    cinch_align_bands(t, pooling->stride_height);
-  }
-  job.lanes = choose_lanes(device, t);
-  job.kernels = job.lanes == over_pixels   ? device->kernels
-                : job.lanes == over_inputs ? kernels_over_inputs(device, t->inputs)
-                                           : cinch_kernels_for(device, t->outputs);
+  choose(&job, epilogue);
   const int64_t width = job.kernels->width, taps = taps_of(t);
   const int64_t phases = t->y.phases * t->x.phases;
-  job.samples = samples;
-  job.items = samples * t->bands;
+  job.items = cinch_blocks(samples, job.together) * t->bands;
   const double work = 2.0 * (double)(g->output_height * g->output_width * taps) *
-                      (double)(g->channels * g->output_channels) / (double)t->bands;
+                      (double)(g->channels * g->output_channels * job.together) / (double)t->bands;
   job.items_each = cinch_max(1, cinch_min((int64_t)(4e5 / cinch_max((int64_t)work, 1)), job.items / 32));
   job.padded = job.lanes == over_outputs ? cinch_round_up(t->outputs, width) : t->outputs;
   // Whole vectors are written past a tile's end and, over inputs, as many pixels read as a vector has lanes.
-  job.area = t->tile + 64 + (job.lanes == over_inputs ? width * t->x.step * t->inputs : 0);
+  job.area = t->tile * job.together + 64 + (job.lanes == over_inputs ? width * t->x.step * t->inputs : 0);
   if (job.lanes == over_pixels) {
-    const int64_t rows = cinch_axis_rows(&t->y, t->band);
-    job.plane_width = cinch_blocks(t->columns, t->x.step);
-    job.plane_part = cinch_blocks(rows, t->y.step) * job.plane_width;
     // Whole vectors are read and written past the last row.
-    job.plane = cinch_round_up(job.plane_part * t->y.step * t->x.step, 16) + 32;
-    job.out_plane = cinch_round_up(t->band * job.plane_width, 16) + 32;
+    job.plane = cinch_round_up(cinch_axis_rows(&t->y, t->band) * t->columns, 16) + 32;
+    job.out_plane = cinch_round_up(t->band * t->columns, 16) + 32;
     job.area = job.plane * t->inputs + job.out_plane * t->outputs * t->x.phases;
   }
   job.maps = cinch_round_up(job.area, 16);

@@ -79,7 +79,7 @@ static void add_weights(
   if (b.i1 <= b.i0 || k1 <= k0 || job->run_count == 0) return;
   for (int64_t s = 0; s < count; s++)
     cinch_fill_tile(
-        job->device->kernels, t, job->x + (b.sample + s) * t->y.source * t->x.source * t->inputs,
+        job->device->kernels, t, job->x + (b.sample + s) * t->y.source * t->x.source * t->inputs, NULL,
         b.i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, b.i1 - b.i0), area + s * t->tile);
   cinch_gradient_tile tile = {
       .x = area,

@@ -25,6 +25,10 @@ typedef struct {
   /// The result.
   float *y;
   int64_t y_row, y_pixel, y_plane;
+  /// Two samples: how far the second one's result is from the first's.
+  int64_t y_sample;
+  /// Pooled: where the largest number of each square lies in it, as `y` lies.
+  float *found;
   /// Pixels of the result; in planes one long row, padding included.
   int64_t rows, pixels;
   const cinch_run *run;
@@ -123,6 +127,11 @@ typedef struct {
 
   /// Lanes over output channels, over pixels, or over input channels, whose number is then a multiple of the lanes.
   void (*correlate_lanes)(const cinch_correlation *c);
+  /// Lanes over output channels of two samples, which take turns: at most half as many as lanes. So do the tile's numbers.
+  void (*correlate_pairs)(const cinch_correlation *c);
+  /// The same with the result pooled by squares of 2 × 2 pixels: whole vectors of one sample's channels, or two samples.
+  void (*correlate_pooled)(const cinch_correlation *c);
+  void (*correlate_pooled_pairs)(const cinch_correlation *c);
   void (*correlate_planes)(const cinch_correlation *c);
   void (*correlate_dots)(const cinch_correlation *c);
   /// Lanes over output channels, or over runs.
@@ -131,6 +140,10 @@ typedef struct {
   /// Rows of `count` numbers, `pitch` apart, copied one after the other with zeros before and after each.
   void (*pad_rows)(
       const float *x, int64_t pitch, int64_t rows, int64_t before, int64_t count, int64_t after, float *y);
+  /// The same of two images, whose numbers take turns.
+  void (*pad_row_pairs)(
+      const float *x, const float *second, int64_t pitch, int64_t rows, int64_t before, int64_t count, int64_t after,
+      float *y);
   /// A row of pixels, channels last, into one plane per channel, `pitch` apart, and back to pixels `step` apart.
   void (*split_channels)(const float *x, int64_t pixels, int64_t channels, float *planes, int64_t pitch);
   void (*merge_channels)(

@@ -67,17 +67,21 @@ void cinch_align_bands(cinch_tiling *t, int64_t rows) {
 }
 
 void cinch_fill_tile(
-    const cinch_kernels *kernels, const cinch_tiling *t, const float *image, int64_t row, int64_t rows, float *tile) {
+    const cinch_kernels *kernels, const cinch_tiling *t, const float *image, const float *second, int64_t row,
+    int64_t rows, float *tile) {
   const int64_t column = t->x.low, columns = t->columns, c = t->inputs, width = t->x.source;
   const int64_t first = cinch_min(cinch_max(0, -column), columns);
   const int64_t last = cinch_max(first, cinch_min(columns, width - column));
   const int64_t above = cinch_min(rows, cinch_max(0, -row));
   const int64_t within = cinch_max(0, cinch_min(rows, t->y.source - row) - above);
-  const int64_t below = rows - above - within;
-  memset(tile, 0, (size_t)(above * columns * c) * sizeof(float));
-  if (within > 0)
-    kernels->pad_rows(
-        image + ((row + above) * width + column + first) * c, width * c, within, first * c, (last - first) * c,
-        (columns - last) * c, tile + above * columns * c);
-  memset(tile + (above + within) * columns * c, 0, (size_t)(below * columns * c) * sizeof(float));
+  const int64_t below = rows - above - within, pitch = columns * c * (second ? 2 : 1);
+  const int64_t start = ((row + above) * width + column + first) * c;
+  memset(tile, 0, (size_t)(above * pitch) * sizeof(float));
+  tile += above * pitch;
+  const int64_t before = first * c, count = (last - first) * c, after = (columns - last) * c;
+  if (within > 0 && second)
+    kernels->pad_row_pairs(image + start, second + start, width * c, within, before, count, after, tile);
+  else if (within > 0)
+    kernels->pad_rows(image + start, width * c, within, before, count, after, tile);
+  memset(tile + within * pitch, 0, (size_t)(below * pitch) * sizeof(float));
 }

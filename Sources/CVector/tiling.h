@@ -59,6 +59,8 @@ static inline int64_t cinch_axis_rows(const cinch_axis *a, int64_t results) {
   return (results - 1) * a->step + a->span + 1;
 }
 
-/// Copies the tile that starts at this row of `image`, channels last, with zeros outside.
+/// Copies the tile that starts at this row of `image`, channels last, with zeros outside; that of two images, whose numbers
+/// take turns, where `second` is not NULL.
 void cinch_fill_tile(
-    const cinch_kernels *kernels, const cinch_tiling *t, const float *image, int64_t row, int64_t rows, float *tile);
+    const cinch_kernels *kernels, const cinch_tiling *t, const float *image, const float *second, int64_t row,
+    int64_t rows, float *tile);

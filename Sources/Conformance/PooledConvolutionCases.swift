@@ -20,17 +20,28 @@ extension Conformance {
 
   /// The first layer of `conv-pool`, in batches of which a CPU takes several samples at once, and photographs, in bands: of
   /// few channels, and of vectors of them, with a row and a column left over.
-  static let pooledTraining: [PooledImage] = [(28, 1, 16, 9), (200, 3, 8, 1), (61, 3, 32, 2)].map {
-    size, channels, filters, samples in
-    let convolution = ConvolutionGeometry(
-      height: size, width: size, channels: channels, outputHeight: size, outputWidth: size, outputChannels: filters,
-      kernel: (3, 3), top: 1, left: 1)
-    let half = size / 2
-    return PooledImage(
-      convolution: ImageGeometry(geometry: convolution, samples: samples),
-      pooling: PoolingGeometry(
-        height: size, width: size, channels: filters, outputHeight: half, outputWidth: half, kernel: (2, 2),
-        stride: (2, 2)))
+  static let pooledTraining = pooledHalves([(28, 1, 16, 9), (200, 3, 8, 1), (61, 3, 32, 2)])
+
+  /// Squares that a CPU pools as their sums are made: whole vectors of one sample's channels, or channels of two samples, of
+  /// which the last may be alone; sums of few numbers and of many.
+  static let pooledSquares = pooledHalves([
+    (28, 1, 16, 2), (12, 3, 32, 2), (10, 17, 16, 2), (12, 1, 8, 3), (14, 16, 8, 2), (12, 3, 5, 5), (6, 1, 1, 3),
+  ])
+
+  private static func pooledHalves(
+    _ sizes: [(size: Int, channels: Int, filters: Int, samples: Int)]
+  ) -> [PooledImage] {
+    sizes.map { size, channels, filters, samples in
+      let convolution = ConvolutionGeometry(
+        height: size, width: size, channels: channels, outputHeight: size, outputWidth: size, outputChannels: filters,
+        kernel: (3, 3), top: 1, left: 1)
+      let half = size / 2
+      return PooledImage(
+        convolution: ImageGeometry(geometry: convolution, samples: samples),
+        pooling: PoolingGeometry(
+          height: size, width: size, channels: filters, outputHeight: half, outputWidth: half, kernel: (2, 2),
+          stride: (2, 2)))
+    }
   }
 }
 
@@ -103,7 +114,14 @@ struct PooledConvolutionCase: OpCase {
       PooledConvolutionCase(image: image, activation: activations[i % activations.count], bias: i % 5 != 1)
     }
     let small = images.first { $0.geometry.outputHeight > 3 && $0.geometry.channels > 1 }
-    return plain
+    let squares = Conformance.pooledSquares.flatMap { image in
+      [
+        PooledConvolutionCase(image: image, activation: .relu, bias: true),
+        PooledConvolutionCase(image: image, activation: .linear, bias: false),
+        PooledConvolutionCase(image: image, activation: .relu, bias: true, blemish: ("x", 20)),
+      ]
+    }
+    return plain + squares
       + (small.map { small in
         [("x", 0), ("bias", 0)].map {
           PooledConvolutionCase(image: small, activation: .relu, bias: true, blemish: $0)

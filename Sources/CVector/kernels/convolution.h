@@ -19,6 +19,19 @@ INLINE void store_ended(const cinch_ending *e, float *to, const float *gate, vf 
   store_some(to, sum, count);
 }
 
+/// `count` numbers of each of two samples, whose lanes take turns. The sum began with the bias.
+INLINE void store_pair(
+    const cinch_ending *e, float *to, const float *gate, vf sum, int64_t apart, int64_t count) {
+  if (e->accumulate) sum += ZIP_LOW(load_some(to, count), load_some(to + apart, count));
+  if (e->rectify) sum = sum <= 0.0f ? (vf)0.0f : sum;
+  if (gate) {
+    const vf output = ZIP_LOW(load_some(gate, count), load_some(gate + apart, count));
+    sum *= output <= 0.0f ? (vf)0.0f : (vf)1.0f;
+  }
+  store_some(to, EVEN(sum, sum), count);
+  store_some(to + apart, ODD(sum, sum), count);
+}
+
 // MARK: Lanes over output channels
 
 /// Stores a tile where more than storing is to be done.
@@ -46,6 +59,9 @@ static __attribute__((noinline)) void lane_ending(
         store(y + at, result);                                                  \
       }
 
+/// The most pixels of each of two rows that are pooled at once.
+enum { pooled_across = CINCH_WIDTH == 16 ? 8 : 6 };
+
 /// Numbers of a run in a turn of a tile's loop: as steps of a product.
 enum { run_turn = CINCH_WIDTH >= 8 ? 4 : 1 };
 
@@ -56,6 +72,14 @@ enum { run_turn = CINCH_WIDTH >= 8 ? 4 : 1 };
 #define SUM_DONE(sum, number)
 #endif
 
+/// A number in all lanes, or those of two samples, which lie next to each other, in turns.
+INLINE vf lane_number(const int samples, const float *x) {
+  if (samples == 1) return *x;
+  uint64_t pair;
+  memcpy(&pair, x, sizeof pair);
+  return (vf)(vl)pair;
+}
+
 // Number `l` of a turn, of every pixel, times its weights.
 #define LANE_STEP(l)                                                                                  \
   {                                                                                                   \
@@ -63,7 +87,7 @@ enum { run_turn = CINCH_WIDTH >= 8 ? 4 : 1 };
     UNROLL for (int v = 0; v < vectors; v++) weight[v] = load(w + ((l) * vectors + v) * CINCH_WIDTH); \
     UNROLL for (int i = 0; i < down; i++)                                                             \
       UNROLL for (int j = 0; j < across; j++) {                                                       \
-        const vf number = p[i * pointers + j / reach][j % reach * step + (l)];                        \
+        const vf number = lane_number(samples, p[i * pointers + j / reach] + j % reach * step + (l) * samples); \
         UNROLL for (int v = 0; v < vectors; v++) {                                                    \
           sums[i * across + j][v] += number * weight[v];                                              \
           SUM_DONE(sums[i * across + j][v], number);                                                  \
@@ -74,23 +98,24 @@ enum { run_turn = CINCH_WIDTH >= 8 ? 4 : 1 };
 #define LANE_ADVANCE(count)                          \
   w += (count) * vectors * CINCH_WIDTH;              \
   UNROLL for (int i = 0; i < down * pointers; i++) { \
-    p[i] += (count);                                 \
+    p[i] += (count) * samples;                       \
     __asm__("" : "+r"(p[i]));                        \
   }
 
-/// `down` rows of `across` pixels × `vectors` of channels, held in registers through every tap.
-INLINE void lane_tile(
-    const int down, const int across, const int vectors, const cinch_correlation *c, const float *x, const float *w,
-    float *y, int64_t k) {
-  const int64_t step = c->x_pixel, row = c->x_row;
-  const cinch_ending *e = &c->ending;
-  vf sums[14][2];
+/// `down` rows of `across` pixels × `vectors` of channels, held in registers through every tap; of one sample or two.
+/// `known` is how far pixels are apart, where that is a constant, else 0.
+INLINE void lane_sums(
+    const int samples, const int known, const int down, const int across, const int vectors, const cinch_correlation *c,
+    const float *x, const float *w, int64_t k, vf sums[28][2]) {
+  const int64_t step = known ? known : c->x_pixel, row = c->x_row;
+  const float *bias = c->ending.bias;
   UNROLL for (int v = 0; v < vectors; v++) {
-    const vf start = e->bias ? load(e->bias + k + v * CINCH_WIDTH) : (vf)0.0f;
+    vf start = bias ? load(bias + k + v * CINCH_WIDTH) : (vf)0.0f;
+    if (samples == 2) start = ZIP_LOW(start, start);
     UNROLL for (int i = 0; i < down * across; i++) sums[i][v] = start;
   }
-  // The processor reaches two pixels beyond a pointer by its own addressing.
-  const int reach = 3, pointers = (across + reach - 1) / reach;
+  // The processor reaches two pixels beyond a pointer by its own addressing, and all that are a constant apart.
+  const int reach = known ? across : 3, pointers = (across + reach - 1) / reach;
   for (int64_t r = 0; r < c->runs; r++) {
     const float *p[14];
     UNROLL for (int i = 0; i < down; i++)
@@ -106,6 +131,14 @@ INLINE void lane_tile(
       LANE_ADVANCE(1)
     }
   }
+}
+
+INLINE void lane_tile(
+    const int down, const int across, const int vectors, const cinch_correlation *c, const float *x, const float *w,
+    float *y, int64_t k) {
+  const cinch_ending *e = &c->ending;
+  vf sums[28][2];
+  lane_sums(1, 0, down, across, vectors, c, x, w, k, sums);
   if (c->outputs - k < vectors * CINCH_WIDTH || e->accumulate) {
     vf held[28];
     UNROLL for (int i = 0; i < down * across; i++)
@@ -121,14 +154,30 @@ INLINE void lane_tile(
   }
 }
 
-#define LANE_CASE(D, A)                                                                   \
-  case 16 * D + A:                                                                        \
-    if (D * A <= most) lane_tile(D, A, vectors, c, x, w, y, k); \
+/// `down` rows of `across` pixels of two samples.
+INLINE void pair_tile(
+    const int down, const int across, const cinch_correlation *c, const float *x, const float *w, float *y) {
+  cinch_ending e = c->ending;
+  vf sums[28][2];
+  lane_sums(2, 0, down, across, 1, c, x, w, 0, sums);
+  UNROLL for (int i = 0; i < down; i++)
+    UNROLL for (int j = 0; j < across; j++) {
+      float *to = y + i * c->y_row + j * c->y_pixel;
+      store_pair(&e, to, e.gate ? e.gate + (to - c->y) : NULL, sums[i * across + j][0], c->y_sample, c->outputs);
+    }
+}
+
+#define LANE_CASE(D, A)                                        \
+  case 16 * D + A:                                             \
+    if (samples == 2)                                          \
+      pair_tile(D, A, c, x, w, y);                             \
+    else if (D * A <= most)                                    \
+      lane_tile(D, A, vectors, c, x, w, y, k);                 \
     break;
 
 INLINE void lane_pixels(
-    const int vectors, const int most, int64_t down, int64_t across, const cinch_correlation *c, const float *x,
-    const float *w, float *y, int64_t k) {
+    const int samples, const int vectors, const int most, int64_t down, int64_t across, const cinch_correlation *c,
+    const float *x, const float *w, float *y, int64_t k) {
   switch (16 * down + across) {
     LANE_CASE(1, 1) LANE_CASE(1, 2) LANE_CASE(1, 3) LANE_CASE(1, 4) LANE_CASE(1, 5) LANE_CASE(1, 6) LANE_CASE(1, 7)
     LANE_CASE(1, 8) LANE_CASE(1, 9) LANE_CASE(1, 10) LANE_CASE(1, 11) LANE_CASE(1, 12) LANE_CASE(1, 13)
@@ -138,7 +187,7 @@ INLINE void lane_pixels(
   }
 }
 
-INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float *w, int64_t k0) {
+INLINE void lane_rows(const int samples, const int vectors, const cinch_correlation *c, const float *w, int64_t k0) {
   const int most = CINCH_WIDTH == 16 || vectors == 1 ? 14 : 6;
   for (int64_t j = 0, across; j < c->pixels; j += across) {
     // Of twelve sums' worth of registers, parts of 4 or 5 pixels would leave some idle.
@@ -151,8 +200,8 @@ INLINE void lane_rows(const int vectors, const cinch_correlation *c, const float
       // Of four rows left, take two and two.
       if (down == 3 && c->rows - i == 4) down = 2;
       lane_pixels(
-          vectors, most, down, across, c, c->x + i * c->x_row + j * c->x_pixel, w, c->y + i * c->y_row + j * c->y_pixel,
-          k0);
+          samples, vectors, most, down, across, c, c->x + i * c->x_row + j * c->x_pixel, w,
+          c->y + i * c->y_row + j * c->y_pixel, k0);
     }
   }
 }
@@ -161,10 +210,73 @@ static void correlate_lanes(const cinch_correlation *c) {
   for (int64_t k = 0; k < c->outputs; k += 2 * CINCH_WIDTH) {
     const float *w = c->weights + c->depth * k;
     if (c->outputs - k > CINCH_WIDTH)
-      lane_rows(2, c, w, k);
+      lane_rows(1, 2, c, w, k);
     else
-      lane_rows(1, c, w, k);
+      lane_rows(1, 1, c, w, k);
   }
+}
+
+static void correlate_pairs(const cinch_correlation *c) { lane_rows(2, 1, c, c->weights, 0); }
+
+/// Two rows of `across` pixels, each square of which goes to its largest number and where that is; at `at` of the result.
+INLINE void pooled_tile(
+    const int samples, const int known, const int across, const cinch_correlation *c, const float *x, const float *w,
+    int64_t at, int64_t k) {
+  cinch_ending stored = {.bias = NULL};
+  vf sums[28][2];
+  lane_sums(samples, known, 2, across, 1, c, x, w, k, sums);
+  UNROLL for (int j = 0; j < across; j += 2, at += c->y_pixel) {
+    vf square[4], where;
+    UNROLL for (int q = 0; q < 4; q++) square[q] = sums[q / 2 * across + j + q % 2][0];
+    vf largest = largest_of_square(square, &where);
+    if (c->ending.rectify) {
+      // As if all had been rectified before: of four zeros the first is taken.
+      const vi none = largest <= 0.0f;
+      largest = none ? (vf)0.0f : largest;
+      where = none ? (vf)0.0f : where;
+    }
+    if (samples == 2) {
+      store_pair(&stored, c->y + at, NULL, largest, c->y_sample, c->outputs);
+      store_pair(&stored, c->found + at, NULL, where, c->y_sample, c->outputs);
+    } else {
+      store(c->y + at + k, largest);
+      store(c->found + at + k, where);
+    }
+  }
+}
+
+#define POOLED_CASE(A)                                            \
+  case A:                                                         \
+    if (A <= pooled_across) pooled_tile(samples, known, A, c, x, w, at, k); \
+    break;
+
+INLINE void pooled_rows(const int samples, const int known, const cinch_correlation *c, int64_t k) {
+  const float *w = c->weights + c->depth * k;
+  for (int64_t j = 0, across; j < c->pixels; j += across) {
+    const int64_t parts = cinch_blocks(c->pixels - j, pooled_across);
+    across = (c->pixels - j) / 2 / parts * 2;
+    for (int64_t i = 0; i < c->rows; i += 2) {
+      const float *x = c->x + i * c->x_row + j * c->x_pixel;
+      const int64_t at = i / 2 * c->y_row + j / 2 * c->y_pixel;
+      switch (across) { POOLED_CASE(2) POOLED_CASE(4) POOLED_CASE(6) POOLED_CASE(8) }
+    }
+  }
+}
+
+static void correlate_pooled(const cinch_correlation *c) {
+  for (int64_t k = 0; k < c->outputs; k += CINCH_WIDTH) {
+    if (c->x_pixel == 1)
+      pooled_rows(1, 1, c, k);
+    else
+      pooled_rows(1, 0, c, k);
+  }
+}
+
+static void correlate_pooled_pairs(const cinch_correlation *c) {
+  if (c->x_pixel == 2)
+    pooled_rows(2, 2, c, 0);
+  else
+    pooled_rows(2, 0, c, 0);
 }
 
 // MARK: Lanes over pixels
@@ -234,6 +346,20 @@ static void pad_rows(
     for (; i + CINCH_WIDTH <= end; i += CINCH_WIDTH) store(y + i, load(x + i - before));
     for (; i < width; i += CINCH_WIDTH) store(y + i, load_between(x + i - before, 0, end - i));
   }
+}
+
+/// The same of two images, whose numbers take turns.
+static void pad_row_pairs(
+    const float *x, const float *second, int64_t pitch, int64_t rows, int64_t before, int64_t count, int64_t after,
+    float *y) {
+  const int64_t end = before + count, width = end + after;
+  for (int64_t r = 0; r < rows; r++, x += pitch, second += pitch, y += 2 * width)
+    for (int64_t i = 0; i < width; i += CINCH_WIDTH) {
+      const vf a = load_between(x + i - before, before - i, end - i);
+      const vf b = load_between(second + i - before, before - i, end - i);
+      store(y + 2 * i, ZIP_LOW(a, b));
+      store(y + 2 * i + CINCH_WIDTH, ZIP_HIGH(a, b));
+    }
 }
 
 // MARK: Planes from pixels and back

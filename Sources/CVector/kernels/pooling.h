@@ -23,6 +23,19 @@ INLINE int64_t inside(int64_t start, int64_t kernel, int64_t size) {
   return cinch_min(start + kernel, size) - cinch_max(start, 0);
 }
 
+/// The largest of four, and which one it is.
+INLINE vf largest_of_square(const vf x[4], vf *where) {
+  vf result = x[0];
+  *where = 0.0f;
+  UNROLL for (int q = 1; q < 4; q++) {
+    // As in `pool_down_rows`.
+    const vi take = ~(x[q] <= result) & (result == result);
+    result = take ? x[q] : result;
+    *where = take ? (vf)(float)q : *where;
+  }
+  return result;
+}
+
 /// Rows r0 ..< r1 of the small images, counted through the samples.
 INLINE void pool_down_rows(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {
   const int64_t channels = p->channels;
@@ -84,12 +97,7 @@ INLINE void pool_down_squares(const cinch_pooling_kind kind, const cinch_pooling
         UNROLL for (int q = 0; q < 4; q++) x[q] = load(corner + q / 2 * row + q % 2 * channels);
         result = x[0];
         if (kind == cinch_max_pool) {
-          UNROLL for (int q = 1; q < 4; q++) {
-            // As in `pool_down_rows`.
-            const vi take = ~(x[q] <= result) & (result == result);
-            result = take ? x[q] : result;
-            where = take ? (vf)(float)q : where;
-          }
+          result = largest_of_square(x, &where);
           store(p->found + at, where);
         } else if (kind == cinch_pick_switches) {
           const vf chosen = load(p->switches + at);
