@@ -19,6 +19,7 @@
 #include "sampling.h"
 
 #include "convolution.h"
+#include "convolutionPlanes.h"
 #include "convolutionDots.h"
 #include "convolutionGradient.h"
 #include "peak.h"
