@@ -56,8 +56,7 @@ static bool is_strided(const cinch_tiling *t) { return t->y.step > 1 || t->x.ste
 static int64_t taps_of(const cinch_tiling *t) { return (t->y.end - t->y.first) * (t->x.end - t->x.first); }
 
 /// Whether sums over input channels, whose lanes are added at their end, beat lanes over pixels. Measured, not derived:
-/// planes are made of two outputs at a time; results of several phases are stored one by one, which takes enough inputs to
-/// repay.
+/// planes are made of two outputs at a time; to add lanes takes enough inputs to repay.
 static bool prefer_inputs(const cinch_device *device, const cinch_tiling *t) {
   if (t->outputs > 3 || !kernels_over_inputs(device, t->inputs)) return false;
   if (is_strided(t)) return true;
@@ -197,19 +196,21 @@ static void merge_row(
   const int64_t phases = t->x.phases, channels = t->outputs, together = phases * channels;
   const bool whole = together <= 16 && (together & (together - 1)) == 0;
   const int64_t groups = whole ? t->x.result / phases : 0;
-  for (int64_t i = 0; i < rows; i++, at += pitch, planes += t->columns) {
-    cinch_ending e = job->ending;
-    if (e.gate) e.gate = job->ending.gate + at;
-    if (groups > 0)
-      job->kernels->merge_channels(planes, job->out_plane, groups, together, together, &e, result + at);
-    for (int64_t px = 0; px < phases; px++) {
-      const int64_t left = cinch_axis_results(&t->x, px) - groups;
-      const int64_t start = at + (groups * phases + px) * channels;
+  cinch_ending e = job->ending;
+  for (int64_t i = 0; i < rows && groups > 0; i++) {
+    const int64_t start = at + i * pitch;
+    if (e.gate) e.gate = job->ending.gate + start;
+    job->kernels->merge_channels(
+        planes + i * t->columns, job->out_plane, groups, together, together, &e, result + start);
+  }
+  for (int64_t px = 0; px < phases; px++) {
+    const int64_t left = cinch_axis_results(&t->x, px) - groups;
+    const float *plane = planes + px * channels * job->out_plane + groups;
+    for (int64_t i = 0; i < rows && left > 0; i++) {
+      const int64_t start = at + i * pitch + (groups * phases + px) * channels;
       if (e.gate) e.gate = job->ending.gate + start;
-      if (left > 0)
-        job->kernels->merge_channels(
-            planes + px * channels * job->out_plane + groups, job->out_plane, left, channels, together, &e,
-            result + start);
+      job->kernels->merge_channels(
+          plane + i * t->columns, job->out_plane, left, channels, together, &e, result + start);
     }
   }
 }
@@ -261,6 +262,8 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
   const int64_t start =
       job->pooling ? 0 : (sample * pixels_of(&t->y, &t->x) + a0 * t->y.phases * width) * channels;
   const int64_t row = a0 * t->y.step + t->y.low, rows = cinch_axis_rows(&t->y, end - a0);
+  // Two phases of a row of one channel, which are stored together.
+  const bool in_turns = t->x.phases == 2 && t->x.result > 1 && channels == 1;
   float *planes = area + job->plane * t->inputs;
   const float *other = job->together == 2 ? image + second * t->y.source * t->x.source * t->inputs : NULL;
   if (job->lanes == over_pixels)
@@ -276,6 +279,7 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
     const int64_t down = cinch_min(end, cinch_axis_results(&t->y, py)) - a0;
     const int64_t at = start + py * width * channels, pitch = t->y.phases * width * channels;
     if (down <= 0) continue;
+    cinch_correlation even = {.x = area};
     for (int64_t px = 0; px < t->x.phases; px++) {
       const int64_t *phase = job->phase_runs + 3 * (py * t->x.phases + px);
       cinch_correlation c = {.x = area, .run = job->runs + phase[0], .runs = phase[3] - phase[0]};
@@ -303,8 +307,14 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
       if (c.ending.gate) c.ending.gate += at + px * channels;
       if (job->together == 2)
         kernels->correlate_pairs(&c);
+      else if (job->lanes == over_outputs)
+        kernels->correlate_lanes(&c);
+      else if (!in_turns)
+        kernels->correlate_dots(&c);
+      else if (px == 0)
+        even = c;
       else
-        (job->lanes == over_inputs ? kernels->correlate_dots : kernels->correlate_lanes)(&c);
+        kernels->correlate_dot_phases(&even, &c);
     }
     if (job->lanes == over_pixels) merge_row(job, planes, down, result, at, pitch);
   }

@@ -134,6 +134,8 @@ typedef struct {
   void (*correlate_pooled_pairs)(const cinch_correlation *c);
   void (*correlate_planes)(const cinch_correlation *c);
   void (*correlate_dots)(const cinch_correlation *c);
+  /// The same of one output channel for two phases whose pixels take turns.
+  void (*correlate_dot_phases)(const cinch_correlation *c, const cinch_correlation *next);
   /// Lanes over output channels, or over runs.
   void (*gradient_lanes)(const cinch_gradient_tile *t);
   void (*gradient_runs)(const cinch_gradient_tile *t);

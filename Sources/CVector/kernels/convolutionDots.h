@@ -11,11 +11,8 @@ INLINE float ended(const cinch_ending *e, float sum, const float *to, const floa
   return sum;
 }
 
-/// `count` pixels of a row of one output channel, at most `most`. As many are summed: those beyond the row's end are read
-/// from what lies behind it in the tile, and not stored.
-INLINE void dot_pixels(
-    const int most, const cinch_correlation *c, const float *x, const float *w, float *y, int64_t channel,
-    int64_t count) {
+/// `most` pixels of a row of one output channel; those beyond the row's end are made of what lies behind it in the tile.
+INLINE vf dot_totals(const int most, const cinch_correlation *c, const float *x, const float *w) {
   const int64_t step = c->x_pixel;
   vf sums[CINCH_WIDTH];
   UNROLL for (int j = 0; j < CINCH_WIDTH; j++) sums[j] = 0.0f;
@@ -32,32 +29,60 @@ INLINE void dot_pixels(
       }
     }
   }
-  const vf total = sums_of_lanes(sums);
-  const cinch_ending *e = &c->ending;
-  const float *gate = e->gate ? e->gate + (y - c->y) : NULL;
-  if (c->y_pixel == 1) {
-    store_ended(e, y, gate, total, 0, count);
-    return;
-  }
-  float sum[CINCH_WIDTH];
-  store(sum, total);
-  for (int64_t j = 0; j < count; j++) {
-    const int64_t at = j * c->y_pixel;
-    y[at] = ended(e, sum[j], y + at, gate ? gate + at : NULL, channel);
-  }
+  return sums_of_lanes(sums);
+}
+
+enum { half_width = CINCH_WIDTH / 2 };
+
+static __attribute__((noinline)) vf whole_totals(const cinch_correlation *c, const float *x, const float *w) {
+  return dot_totals(CINCH_WIDTH, c, x, w);
+}
+static __attribute__((noinline)) vf half_totals(const cinch_correlation *c, const float *x, const float *w) {
+  return dot_totals(half_width, c, x, w);
+}
+
+/// `count` of row i's pixels from pixel j on, of output channel k.
+INLINE vf row_totals(const cinch_correlation *c, int64_t i, int64_t j, int64_t k, int64_t count) {
+  const float *x = c->x + i * c->x_row + j * c->x_pixel, *w = c->weights + c->depth * k;
+  return count > half_width ? whole_totals(c, x, w) : half_totals(c, x, w);
 }
 
 static void correlate_dots(const cinch_correlation *c) {
-  enum { half = CINCH_WIDTH / 2 };
+  const cinch_ending *e = &c->ending;
   for (int64_t i = 0; i < c->rows; i++)
     for (int64_t j = 0; j < c->pixels; j += CINCH_WIDTH)
       for (int64_t k = 0; k < c->outputs; k++) {
-        const float *x = c->x + i * c->x_row + j * c->x_pixel, *w = c->weights + c->depth * k;
         float *y = c->y + i * c->y_row + j * c->y_pixel + k;
+        const float *gate = e->gate ? e->gate + (y - c->y) : NULL;
         const int64_t count = cinch_min(c->pixels - j, CINCH_WIDTH);
-        if (count > half)
-          dot_pixels(CINCH_WIDTH, c, x, w, y, k, count);
-        else
-          dot_pixels(half, c, x, w, y, k, count);
+        const vf totals = row_totals(c, i, j, k, count);
+        if (c->y_pixel == 1) {
+          store_ended(e, y, gate, totals, 0, count);
+          continue;
+        }
+        float sum[CINCH_WIDTH];
+        store(sum, totals);
+        for (int64_t q = 0; q < count; q++) {
+          const int64_t at = q * c->y_pixel;
+          y[at] = ended(e, sum[q], y + at, gate ? gate + at : NULL, k);
+        }
       }
+}
+
+/// One output channel of two phases, `next` of which has as many pixels in a row as `c`, or one less.
+static void correlate_dot_phases(const cinch_correlation *c, const cinch_correlation *next) {
+  const cinch_ending *e = &c->ending;
+  for (int64_t i = 0; i < c->rows; i++)
+    for (int64_t j = 0; j < c->pixels; j += CINCH_WIDTH) {
+      float *y = c->y + i * c->y_row + 2 * j;
+      const float *gate = e->gate ? e->gate + (y - c->y) : NULL;
+      const int64_t count = cinch_min(c->pixels - j, CINCH_WIDTH), after = cinch_min(next->pixels - j, CINCH_WIDTH);
+      const vf even = row_totals(c, i, j, 0, count);
+      const vf odd = after > 0 ? row_totals(next, i, j, 0, after) : (vf)0.0f;
+      const int64_t both = count + after;
+      store_ended(e, y, gate, ZIP_LOW(even, odd), 0, both);
+      if (both > CINCH_WIDTH)
+        store_ended(
+            e, y + CINCH_WIDTH, gate ? gate + CINCH_WIDTH : NULL, ZIP_HIGH(even, odd), 0, both - CINCH_WIDTH);
+    }
 }

@@ -58,6 +58,7 @@ const cinch_kernels CINCH_KERNELS = {
     .correlate_pooled_pairs = correlate_pooled_pairs,
     .correlate_planes = correlate_planes,
     .correlate_dots = correlate_dots,
+    .correlate_dot_phases = correlate_dot_phases,
     .gradient_lanes = gradient_lanes,
     .gradient_runs = gradient_runs,
     .pad_rows = pad_rows,
