@@ -372,9 +372,7 @@ static bool is_short(const cinch_tiling *t) { return taps_of(t) * t->inputs <= 3
 /// vector of sums each, which long ones do not repay with sixteen registers.
 static bool can_pool_squares(
     const cinch_device *device, const cinch_tiling *t, const cinch_pooling *p, const cinch_epilogue *epilogue) {
-  return p->kernel_height == 2 && p->kernel_width == 2 && p->stride_height == 2 && p->stride_width == 2 &&
-         p->top == 0 && p->left == 0 && p->height == 2 * p->output_height && p->width == 2 * p->output_width &&
-         is_forward_ending(epilogue) && (device->kernels->width == 16 || is_short(t));
+  return cinch_pools_squares(p) && is_forward_ending(epilogue) && (device->kernels->width == 16 || is_short(t));
 }
 
 /// Chooses lanes and kernels, and bands that are pooled.

@@ -18,6 +18,8 @@ typedef struct {
   /// What makes y, which then lies in the work area, `maps` floats on.
   const cinch_pooling *pooling;
   int64_t maps;
+  /// Whether windows are squares that are read as they are, with no image between.
+  bool squares;
   bool delta_large, accumulate;
   int64_t items, chunks, parts;
   /// Samples of a tile, where all bands of a sample are in it.
@@ -70,17 +72,19 @@ static gradient_band band_of(const cinch_tiling *t, int64_t item) {
   return b;
 }
 
-/// The weight's sums over `count` samples, or one band of one. `y` are its pixels of y.
+/// The weight's sums over `count` samples, or one band of one. `y` are its pixels of y, or, with switches, its windows.
 static void add_weights(
-    const gradient_job *job, gradient_band b, int64_t count, int64_t part, const float *y, float *sums, float *area,
-    float *copy) {
+    const gradient_job *job, gradient_band b, int64_t count, int64_t part, const float *y, const float *switches,
+    float *sums, float *area, float *copy) {
   const cinch_tiling *t = &job->t;
   const int64_t outputs = t->outputs, k0 = outputs * part / job->parts, k1 = outputs * (part + 1) / job->parts;
   if (b.i1 <= b.i0 || k1 <= k0 || job->run_count == 0) return;
-  for (int64_t s = 0; s < count; s++)
+  for (int64_t s = 0; s < count; s++) {
+    const float *image = job->x + (b.sample + s) * t->y.source * t->x.source * t->inputs;
     cinch_fill_tile(
-        job->device->kernels, t, job->x + (b.sample + s) * t->y.source * t->x.source * t->inputs, NULL,
-        b.i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, b.i1 - b.i0), area + s * t->tile);
+        job->device->kernels, t, image, NULL, b.i0 * t->y.step + t->y.low, cinch_axis_rows(&t->y, b.i1 - b.i0),
+        area + s * t->tile);
+  }
   cinch_gradient_tile tile = {
       .x = area,
       .y = y + k0,
@@ -91,6 +95,8 @@ static void add_weights(
       .runs = job->run_count,
       .length = job->run_length,
       .outputs = k1 - k0,
+      .sums = sums + k0,
+      .row_pitch = job->padded,
   };
   if (job->by_runs) {
     tile.row_pitch = job->run_pitch * job->run_count;
@@ -99,14 +105,20 @@ static void add_weights(
     job->kernels->gradient_runs(&tile);
     return;
   }
+  if (switches) {
+    tile.pixels /= 4;
+    tile.switches = switches + k0;
+    tile.x_row = t->y.step * t->columns * t->inputs;
+    tile.x_pixel = t->x.step * t->inputs;
+    job->kernels->gradient_squares(&tile);
+    return;
+  }
   if (job->padded != outputs) {
     // Whole vectors of these kernels, so that none reaches past the last pixel.
     job->kernels->pad_rows(y, outputs, tile.pixels, 0, outputs, job->padded - outputs, copy);
     tile.y = copy + k0;
     tile.y_pixel = job->padded;
   }
-  tile.sums = sums + k0;
-  tile.row_pitch = job->padded;
   job->kernels->gradient_lanes(&tile);
 }
 
@@ -118,18 +130,21 @@ static void gradient_items(
   const float *y = job->pooling ? area + job->maps
                                 : job->y + (b.sample * t->y.result + b.i0) * t->x.result * t->outputs;
   // What the bias's gradient is the sum of: of pooled outputs δ as it came, of which each lies once in y.
-  const float *delta = y;
+  const float *delta = y, *switches = NULL;
   int64_t pixels = count * (b.i1 - b.i0) * t->x.result;
   float *memory = area + job->together * t->tile + 64, *copy = memory + cinch_repeat_columns(job->channels);
 
   if (job->pooling && b.i1 > b.i0) {
     cinch_pooling p = cinch_pooling_rows(job->pooling, b.sample, count, b.i0, b.i1);
     p.result = area + job->maps;
-    cinch_kernels_for(job->device, p.channels)->pool(&p, 0, count * p.height);
+    if (job->squares)
+      switches = p.switches;
+    else
+      cinch_kernels_for(job->device, p.channels)->pool(&p, 0, count * p.height);
     delta = p.small;
     pixels = count * p.output_height * p.output_width;
   }
-  add_weights(job, b, count, part, y, sums, area, copy);
+  add_weights(job, b, count, part, job->squares ? delta : y, switches, sums, area, copy);
   if (part > 0) return;
   // Afterwards, as the weights' multiply-adds hide the misses of who reads δ first.
   float *bias = sums + job->bias, *errors = sums + job->errors;
@@ -224,6 +239,9 @@ static bool gradient(
     job.kernels = cinch_kernels_for(device, outputs);
     job.padded = cinch_round_up(outputs, job.kernels->width);
   }
+  // Without masks each pass over the windows has to make their pixels again, so they must not be many.
+  job.squares = pooling && cinch_pools_squares(pooling) && !job.by_runs && outputs == job.padded &&
+                (job.kernels->width == 16 || job.run_count * job.run_length <= 12);
   job.sums = job.by_runs ? outputs * job.run_count * job.run_pitch : job.run_count * job.run_length * job.padded;
   job.bias = cinch_round_up(job.sums, 16);
   job.errors = job.bias + cinch_round_up(job.channels, 16);
@@ -241,8 +259,9 @@ static bool gradient(
   job.together = cinch_max(1, job.together);
   const int64_t copied = job.by_runs || job.padded == outputs ? 0 : job.together * t->band * t->x.result * job.padded;
   job.maps = cinch_round_up(job.together * t->tile + 64 + cinch_repeat_columns(job.channels) + copied, 16);
+  job.area = job.maps;
   // Whole vectors are read past the last pixel.
-  job.area = job.maps + (pooling ? cinch_round_up(job.together * t->band * t->x.result * outputs, 16) + 32 : 0);
+  if (pooling && !job.squares) job.area += cinch_round_up(job.together * t->band * t->x.result * outputs, 16) + 32;
   // Integers lie in the floats' memory, in the space of two floats each.
   const int64_t run_floats = 4 * job.run_count, place_floats = 2 * job.together * t->band * t->x.result;
   float *memory = cinch_scratch(
@@ -258,9 +277,10 @@ static bool gradient(
     const int64_t offset = (u * g->dilation_height * t->columns + v * g->dilation_width) * t->inputs;
     job.runs[r] = (cinch_run){offset, job.run_length};
   }
+  const int64_t side = job.squares ? 2 : 1;
   for (int64_t s = 0, p = 0; s < job.together; s++)
-    for (int64_t i = 0; i < t->band; i++)
-      for (int64_t j = 0; j < t->x.result; j++)
+    for (int64_t i = 0; i < t->band; i += side)
+      for (int64_t j = 0; j < t->x.result; j += side)
         job.places[p++] = s * t->tile + (i * t->y.step * t->columns + j * t->x.step) * t->inputs;
 
   _Atomic uint64_t taken = 0;

@@ -49,6 +49,10 @@ typedef struct {
   const float *y;
   int64_t y_pixel;
   int64_t pixels;
+  /// Squares: each of `pixels` stands for four, at one of which its number lies: which, as y lies, and how far they are apart
+  /// in x. Else NULL.
+  const float *switches;
+  int64_t x_row, x_pixel;
   /// Where in x each pixel's runs begin. In one loop over all pixels: rows of 7 cost half as much again.
   const int64_t *place;
   const cinch_run *run;
@@ -136,8 +140,9 @@ typedef struct {
   void (*correlate_dots)(const cinch_correlation *c);
   /// The same of one output channel for two phases whose pixels take turns.
   void (*correlate_dot_phases)(const cinch_correlation *c, const cinch_correlation *next);
-  /// Lanes over output channels, or over runs.
+  /// Lanes over output channels, of pixels or of squares; or over runs.
   void (*gradient_lanes)(const cinch_gradient_tile *t);
+  void (*gradient_squares)(const cinch_gradient_tile *t);
   void (*gradient_runs)(const cinch_gradient_tile *t);
   /// Rows of `count` numbers, `pitch` apart, copied one after the other with zeros before and after each.
   void (*pad_rows)(
@@ -222,6 +227,12 @@ float *cinch_scratch(cinch_device *device, int64_t count);
 /// windows, or at an image's end.
 cinch_pooling cinch_pooling_rows(
     const cinch_pooling *pooling, int64_t sample, int64_t samples, int64_t r0, int64_t r1);
+
+/// Whether windows are squares of 2 × 2 pixels, which tile the large images.
+static inline bool cinch_pools_squares(const cinch_pooling *p) {
+  return p->kernel_height == 2 && p->kernel_width == 2 && p->stride_height == 2 && p->stride_width == 2 &&
+         p->top == 0 && p->left == 0 && p->height == 2 * p->output_height && p->width == 2 * p->output_width;
+}
 
 /// Takes `count` floats, in whole cache lines, off the memory's start.
 static inline float *cinch_take(float **memory, int64_t count) {

@@ -185,7 +185,7 @@ struct PooledGradientCase: OpCase {
   func work<B: Backend>(for backend: B) -> Work { .operations(image.geometry.flops * Double(image.samples)) }
 
   static var all: [PooledGradientCase] {
-    let images = Conformance.pooledConvolutions + Conformance.pooledTraining
+    let images = Conformance.pooledConvolutions + Conformance.pooledTraining + Conformance.pooledSquares
     let plain = images.enumerated().map { i, image in PooledGradientCase(image: image, accumulate: i % 2 == 1) }
     // Without padding: see `ConvolutionCase.notNumbers`.
     let bare = images.first { $0.geometry.top == 0 && $0.geometry.left == 0 && $0.geometry.outputHeight > 3 }

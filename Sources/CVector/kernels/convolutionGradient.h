@@ -8,27 +8,33 @@ enum { gradient_sums = 24, gradient_outputs = 8 };
 enum { gradient_sums = 12, gradient_outputs = 4 };
 #endif
 
-/// `rows` of `groups` runs × `vectors` of y's channels.
+/// `rows` of `groups` runs × `vectors` of y's channels; or of what lies in squares of four pixels, at one of each.
 INLINE void gradient_lane_tile(
-    const int groups, const int rows, const int vectors, const cinch_gradient_tile *t, int64_t run, int64_t row,
-    int64_t k) {
+    const bool squares, const int groups, const int rows, const int vectors, const cinch_gradient_tile *t, int64_t run,
+    int64_t row, int64_t k) {
   vf sums[3][12][2];
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] = 0.0f;
   const float *base[3];
   UNROLL for (int g = 0; g < groups; g++) base[g] = t->x + t->run[run + g].offset + row;
-  const float *y = t->y + k;
+  const float *y = t->y + k, *switches = squares ? t->switches + k : NULL;
   for (int64_t p = 0; p < t->pixels; p++, y += t->y_pixel) {
-    vf value[2];
-    UNROLL for (int v = 0; v < vectors; v++) value[v] = load(y + v * CINCH_WIDTH);
-    UNROLL for (int g = 0; g < groups; g++) {
-      const float *x = base[g] + t->place[p];
-      // One vector a number leaves no time for an index in each address.
-      if (CINCH_WIDTH == 16 && vectors == 1) __asm__("" : "+r"(x));
-      UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] += x[r] * value[v];
+    UNROLL for (int q = 0; q < (squares ? 4 : 1); q++) {
+      vf value[2];
+      UNROLL for (int v = 0; v < vectors; v++) {
+        value[v] = load(y + v * CINCH_WIDTH);
+        if (squares) value[v] = load(switches + v * CINCH_WIDTH) == (float)q ? value[v] : (vf)0.0f;
+      }
+      UNROLL for (int g = 0; g < groups; g++) {
+        const float *x = base[g] + t->place[p] + (squares ? q / 2 * t->x_row + q % 2 * t->x_pixel : 0);
+        // One vector a number leaves no time for an index in each address.
+        if (CINCH_WIDTH == 16 && vectors == 1) __asm__("" : "+r"(x));
+        UNROLL for (int r = 0; r < rows; r++)
+          UNROLL for (int v = 0; v < vectors; v++) sums[g][r][v] += x[r] * value[v];
+      }
     }
+    if (squares) switches += t->y_pixel;
   }
   UNROLL for (int g = 0; g < groups; g++)
     UNROLL for (int r = 0; r < rows; r++)
@@ -40,10 +46,10 @@ INLINE void gradient_lane_tile(
 
 #define GRADIENT_CASE(G, R)                                                            \
   case R:                                                                              \
-    if (G * R * vectors <= gradient_sums) gradient_lane_tile(G, R, vectors, t, run, row, k); \
+    if (G * R * vectors <= gradient_sums) gradient_lane_tile(squares, G, R, vectors, t, run, row, k); \
     break;
 
-INLINE void gradient_lane_rows(const int vectors, const cinch_gradient_tile *t, int64_t k) {
+INLINE void gradient_lane_rows(const bool squares, const int vectors, const cinch_gradient_tile *t, int64_t k) {
   const int64_t most = cinch_min(12, gradient_sums / vectors), length = t->length;
   const int64_t together = length * 3 <= most ? 3 : length * 2 <= most ? 2 : 1;
   const int64_t parts = cinch_blocks(length, most);
@@ -71,14 +77,17 @@ INLINE void gradient_lane_rows(const int vectors, const cinch_gradient_tile *t, 
   }
 }
 
-static void gradient_lanes(const cinch_gradient_tile *t) {
+INLINE void gradient_lane_columns(const bool squares, const cinch_gradient_tile *t) {
   for (int64_t k = 0; k < t->outputs; k += 2 * CINCH_WIDTH) {
     if (t->outputs - k > CINCH_WIDTH)
-      gradient_lane_rows(2, t, k);
+      gradient_lane_rows(squares, 2, t, k);
     else
-      gradient_lane_rows(1, t, k);
+      gradient_lane_rows(squares, 1, t, k);
   }
 }
+
+static void gradient_lanes(const cinch_gradient_tile *t) { gradient_lane_columns(false, t); }
+static void gradient_squares(const cinch_gradient_tile *t) { gradient_lane_columns(true, t); }
 
 /// `vectors` of `groups` runs × `outputs` of y's channels.
 INLINE void gradient_run_tile(

@@ -77,13 +77,8 @@ INLINE void pool_down_rows(const cinch_pooling_kind kind, const cinch_pooling *p
   }
 }
 
-/// Whether windows of 2 × 2 tile the large images and channels fill vectors: then nothing is cut, and loops over a window
-/// are short and known.
-INLINE bool pool_squares(const cinch_pooling *p) {
-  return p->kernel_height == 2 && p->kernel_width == 2 && p->stride_height == 2 && p->stride_width == 2 &&
-         p->top == 0 && p->left == 0 && p->height == 2 * p->output_height && p->width == 2 * p->output_width &&
-         p->channels % CINCH_WIDTH == 0;
-}
+/// Whether windows are squares and channels fill vectors: then nothing is cut, and loops over a window are short and known.
+INLINE bool pool_squares(const cinch_pooling *p) { return cinch_pools_squares(p) && p->channels % CINCH_WIDTH == 0; }
 
 /// Rows r0 ..< r1 of the small images, each of two rows of the large ones.
 INLINE void pool_down_squares(const cinch_pooling_kind kind, const cinch_pooling *p, int64_t r0, int64_t r1) {

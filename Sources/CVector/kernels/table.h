@@ -60,6 +60,7 @@ const cinch_kernels CINCH_KERNELS = {
     .correlate_dots = correlate_dots,
     .correlate_dot_phases = correlate_dot_phases,
     .gradient_lanes = gradient_lanes,
+    .gradient_squares = gradient_squares,
     .gradient_runs = gradient_runs,
     .pad_rows = pad_rows,
     .pad_row_pairs = pad_row_pairs,
