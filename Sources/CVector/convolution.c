@@ -40,7 +40,6 @@ typedef struct {
   int64_t padded;
   float *areas;
   int64_t area;
-  _Atomic uint64_t *taken;
 } convolution_job;
 
 static int64_t pixels_of(const cinch_axis *y, const cinch_axis *x) { return y->result * x->result; }
@@ -331,11 +330,10 @@ static void convolve_item(const convolution_job *job, int64_t item, float *area)
 
 static void convolve_task(void *context, int64_t task) {
   const convolution_job *job = context;
-  const int area = cinch_claim(job->taken);
+  float *area = job->areas + cinch_pool_place() * job->area;
   const int64_t end = cinch_min((task + 1) * job->items_each, job->items);
   for (int64_t item = task * job->items_each; item < end; item++)
-    convolve_item(job, item, job->areas + area * job->area);
-  cinch_release(job->taken, area);
+    convolve_item(job, item, area);
 }
 
 int64_t cinch_convolution_partial_count(const cinch_convolution *g, bool transposed, int64_t samples) {
@@ -444,8 +442,6 @@ static bool convolve(
   job.areas = memory;
   plan_runs(&job, g, transposed, weight);
 
-  _Atomic uint64_t taken = 0;
-  job.taken = &taken;
   cinch_pool_run(device->pool, convolve_task, &job, cinch_blocks(job.items, job.items_each));
   return true;
 }

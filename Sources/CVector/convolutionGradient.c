@@ -38,7 +38,6 @@ typedef struct {
   int64_t sums, bias, errors, chunk;
   float *partials, *totals, *areas;
   int64_t area;
-  _Atomic uint64_t *taken;
   float *weight_gradient;
 } gradient_job;
 
@@ -160,15 +159,14 @@ static void gradient_items(
 
 static void gradient_task(void *context, int64_t task) {
   const gradient_job *job = context;
-  const int area = cinch_claim(job->taken);
+  float *area = job->areas + cinch_pool_place() * job->area;
   const int64_t chunk = task / job->parts, part = task % job->parts;
   float *sums = job->partials + chunk * job->chunk;
   if (job->parts == 1)
     memset(sums, 0, (size_t)job->chunk * sizeof(float));
   const int64_t end = job->items * (chunk + 1) / job->chunks;
   for (int64_t item = job->items * chunk / job->chunks; item < end; item += job->together)
-    gradient_items(job, item, cinch_min(job->together, end - item), part, sums, job->areas + area * job->area);
-  cinch_release(job->taken, area);
+    gradient_items(job, item, cinch_min(job->together, end - item), part, sums, area);
 }
 
 static void clear_task(void *context, int64_t chunk) {
@@ -283,8 +281,6 @@ static bool gradient(
       for (int64_t j = 0; j < t->x.result; j += side)
         job.places[p++] = s * t->tile + (i * t->y.step * t->columns + j * t->x.step) * t->inputs;
 
-  _Atomic uint64_t taken = 0;
-  job.taken = &taken;
   if (job.parts > 1 || job.items == 0) cinch_pool_run(device->pool, clear_task, &job, job.chunks);
   if (job.items > 0) cinch_pool_run(device->pool, gradient_task, &job, job.chunks * job.parts);
   cinch_pool_run(device->pool, total_task, &job, cinch_blocks(job.chunk, total_block));

@@ -186,6 +186,8 @@ void cinch_pool_wait(cinch_pool *pool);
 /// For ops that were submitted: runs `task` for 0 ..< count on every thread and returns when all have run. Each thread has a
 /// share of successive tasks, which start in order, and then takes part in the others'.
 void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count);
+/// For a task: the number of its thread among those that run tasks now, below the device's threads. Whose work area is which.
+int cinch_pool_place(void);
 /// Waits until threads that are at work have counted so far.
 void cinch_wait_for(const _Atomic int64_t *counter, int64_t count);
 
@@ -239,19 +241,4 @@ static inline float *cinch_take(float **memory, int64_t count) {
   float *start = *memory;
   *memory += cinch_round_up(count, 16);
   return start;
-}
-
-/// Work areas for tasks: as many as threads, at most 64, so that a task always finds a free one.
-static inline int cinch_claim(_Atomic uint64_t *taken) {
-  uint64_t seen = atomic_load_explicit(taken, memory_order_relaxed);
-  for (;;) {
-    const int free = __builtin_ctzll(~seen);
-    if (atomic_compare_exchange_weak_explicit(
-            taken, &seen, seen | UINT64_C(1) << free, memory_order_acquire, memory_order_relaxed))
-      return free;
-  }
-}
-
-static inline void cinch_release(_Atomic uint64_t *taken, int area) {
-  atomic_fetch_and_explicit(taken, ~(UINT64_C(1) << area), memory_order_release);
 }

@@ -123,25 +123,30 @@ static void futex(_Atomic uint32_t *word, int operation, uint32_t value) {
   syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
-/// Runs a share's tasks until none is left; whether it ran any.
+/// Runs a share's tasks until none is left; whether it ran any. They are counted together, as threads write one counter.
 static bool work_on(cinch_pool *pool, share *share) {
-  bool worked = false;
+  int64_t ran = 0;
   uint64_t ticket = atomic_load_explicit(&share->ticket, memory_order_acquire);
   while (ticket & TASK_MASK) {
     if (!atomic_compare_exchange_weak_explicit(
             &share->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
       continue;
     pool->task(pool->context, share->end - (int64_t)(ticket & TASK_MASK));
-    atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
-    worked = true;
+    ran++;
     ticket = atomic_load_explicit(&share->ticket, memory_order_acquire);
   }
-  return worked;
+  if (ran > 0) atomic_fetch_add_explicit(&pool->done, ran, memory_order_release);
+  return ran > 0;
 }
+
+static _Thread_local int place;
+
+int cinch_pool_place(void) { return place; }
 
 /// The same for all shares, from a thread's own on.
 static bool work(cinch_pool *pool, int own) {
   bool worked = false;
+  place = own;
   for (int i = own; i < pool->shares; i++) worked |= work_on(pool, &pool->share[i]);
   for (int i = 0; i < own; i++) worked |= work_on(pool, &pool->share[i]);
   return worked;
@@ -270,6 +275,7 @@ void cinch_wait_for(const _Atomic int64_t *counter, int64_t count) {
 
 void cinch_pool_run(cinch_pool *pool, cinch_task task, void *context, int64_t count) {
   if (count <= 1 || pool->workers == 0 || (uint64_t)count > TASK_MASK) {
+    place = leader_share;
     for (int64_t i = 0; i < count; i++) task(context, i);
     return;
   }
