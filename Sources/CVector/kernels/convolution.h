@@ -278,6 +278,13 @@ static void correlate_pooled_pairs(const cinch_correlation *c) {
 static void pad_rows(
     const float *x, int64_t pitch, int64_t rows, int64_t before, int64_t count, int64_t after, float *y) {
   const int64_t end = before + count, width = end + after;
+  if (width <= 2 * CINCH_WIDTH) {
+    // Backwards, as a row's last vector is written over the next one's first. What is within is asked once.
+    for (int64_t i = (width - 1) / CINCH_WIDTH * CINCH_WIDTH; i >= 0; i -= CINCH_WIDTH)
+      for (int64_t r = 0; r < rows; r++)
+        store(y + r * width + i, load_between(x + r * pitch + i - before, before - i, end - i));
+    return;
+  }
   for (int64_t r = 0; r < rows; r++, x += pitch, y += width) {
     int64_t i = 0;
     for (; i < before; i += CINCH_WIDTH) store(y + i, load_between(x + i - before, before - i, end - i));
@@ -291,11 +298,12 @@ static void pad_row_pairs(
     const float *x, const float *second, int64_t pitch, int64_t rows, int64_t before, int64_t count, int64_t after,
     float *y) {
   const int64_t end = before + count, width = end + after;
-  for (int64_t r = 0; r < rows; r++, x += pitch, second += pitch, y += 2 * width)
-    for (int64_t i = 0; i < width; i += CINCH_WIDTH) {
-      const vf a = load_between(x + i - before, before - i, end - i);
-      const vf b = load_between(second + i - before, before - i, end - i);
-      store(y + 2 * i, ZIP_LOW(a, b));
-      store(y + 2 * i + CINCH_WIDTH, ZIP_HIGH(a, b));
+  for (int64_t i = (width - 1) / CINCH_WIDTH * CINCH_WIDTH; i >= 0; i -= CINCH_WIDTH)
+    for (int64_t r = 0; r < rows; r++) {
+      const int64_t from = r * pitch + i - before, to = 2 * (r * width + i);
+      const vf a = load_between(x + from, before - i, end - i);
+      const vf b = load_between(second + from, before - i, end - i);
+      store(y + to, ZIP_LOW(a, b));
+      store(y + to + CINCH_WIDTH, ZIP_HIGH(a, b));
     }
 }
