@@ -137,6 +137,8 @@ typedef struct {
   void (*correlate_pooled)(const cinch_correlation *c);
   void (*correlate_pooled_pairs)(const cinch_correlation *c);
   void (*correlate_planes)(const cinch_correlation *c);
+  /// One output channel of two phases in turns, from planes that each hold the image times one tap's weights.
+  void (*add_taps)(const cinch_correlation *c, const cinch_correlation *next);
   void (*correlate_dots)(const cinch_correlation *c);
   /// The same of one output channel for two phases whose pixels take turns.
   void (*correlate_dot_phases)(const cinch_correlation *c, const cinch_correlation *next);

@@ -131,8 +131,9 @@ extension Conformance {
     // More channels, and more pixels, than a tile of any kernel.
     convolution(6, 65, to: 3, 130, kernel: 3, stride: 2, before: 1, samples: 1),
     convolution(20, 2, to: 20, 3, kernel: 3, stride: 1, before: 1, samples: 9),
-    // An image that a decoder makes of many channels, of 18 and of 17 pixels a phase.
+    // Images that a decoder makes of many channels and of few, of 18 and of 17 pixels a phase.
     convolution(35, 1, to: 18, 32, kernel: 3, stride: 2, before: 1, samples: 2),
+    convolution(35, 1, to: 18, 8, kernel: 3, stride: 2, before: 1, samples: 3),
   ]
 
   /// Where sizes do not add up: pixels that no weight reaches, and outputs that lie in the padding alone.

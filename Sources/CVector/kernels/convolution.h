@@ -10,6 +10,16 @@ INLINE void store_ended(const cinch_ending *e, float *to, const float *gate, vf 
   store_some(to, sum, count);
 }
 
+/// `count` pixels of a row of one channel, at `y` of the result, which are those of two phases in turns.
+INLINE void store_turns(const cinch_correlation *c, float *y, vf even, vf odd, int64_t count) {
+  const cinch_ending *e = &c->ending;
+  const float *gate = e->gate ? e->gate + (y - c->y) : NULL;
+  store_ended(e, y, gate, ZIP_LOW(even, odd), 0, count);
+  if (count > CINCH_WIDTH)
+    store_ended(
+        e, y + CINCH_WIDTH, gate ? gate + CINCH_WIDTH : NULL, ZIP_HIGH(even, odd), 0, count - CINCH_WIDTH);
+}
+
 /// `count` numbers of each of two samples, whose lanes take turns. The sum began with the bias.
 INLINE void store_pair(
     const cinch_ending *e, float *to, const float *gate, vf sum, int64_t apart, int64_t count) {

@@ -71,18 +71,11 @@ static void correlate_dots(const cinch_correlation *c) {
 
 /// One output channel of two phases, `next` of which has as many pixels in a row as `c`, or one less.
 static void correlate_dot_phases(const cinch_correlation *c, const cinch_correlation *next) {
-  const cinch_ending *e = &c->ending;
   for (int64_t i = 0; i < c->rows; i++)
     for (int64_t j = 0; j < c->pixels; j += CINCH_WIDTH) {
-      float *y = c->y + i * c->y_row + 2 * j;
-      const float *gate = e->gate ? e->gate + (y - c->y) : NULL;
       const int64_t count = cinch_min(c->pixels - j, CINCH_WIDTH), after = cinch_min(next->pixels - j, CINCH_WIDTH);
       const vf even = row_totals(c, i, j, 0, count);
       const vf odd = after > 0 ? row_totals(next, i, j, 0, after) : (vf)0.0f;
-      const int64_t both = count + after;
-      store_ended(e, y, gate, ZIP_LOW(even, odd), 0, both);
-      if (both > CINCH_WIDTH)
-        store_ended(
-            e, y + CINCH_WIDTH, gate ? gate + CINCH_WIDTH : NULL, ZIP_HIGH(even, odd), 0, both - CINCH_WIDTH);
+      store_turns(c, c->y + i * c->y_row + 2 * j, even, odd, count + after);
     }
 }

@@ -59,6 +59,25 @@ static void correlate_planes(const cinch_correlation *c) {
   }
 }
 
+// MARK: Planes of taps
+
+INLINE vf tap_sum(const cinch_correlation *c, const float *x) {
+  vf sum = 0.0f;
+  for (int64_t r = 0; r < c->runs; r++) sum += load(x + c->run[r].offset);
+  return sum;
+}
+
+/// One output channel as sums of planes, each the image times one tap's weights: of two phases whose pixels take turns,
+/// `next` of which has as many in a row as `c`, or one less.
+static void add_taps(const cinch_correlation *c, const cinch_correlation *next) {
+  for (int64_t i = 0; i < c->rows; i++)
+    for (int64_t j = 0; j < c->pixels; j += CINCH_WIDTH) {
+      const float *x = c->x + i * c->x_row + j;
+      const int64_t count = cinch_min(c->pixels - j, CINCH_WIDTH) + cinch_min(next->pixels - j, CINCH_WIDTH);
+      store_turns(c, c->y + i * c->y_row + 2 * j, tap_sum(c, x), tap_sum(next, x), count);
+    }
+}
+
 // MARK: Planes from pixels and back
 
 /// `channels`, a power of two, vectors of whole pixels become one vector per channel.

@@ -57,6 +57,7 @@ const cinch_kernels CINCH_KERNELS = {
     .correlate_pooled = correlate_pooled,
     .correlate_pooled_pairs = correlate_pooled_pairs,
     .correlate_planes = correlate_planes,
+    .add_taps = add_taps,
     .correlate_dots = correlate_dots,
     .correlate_dot_phases = correlate_dot_phases,
     .gradient_lanes = gradient_lanes,
