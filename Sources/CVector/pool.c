@@ -95,7 +95,7 @@ struct cinch_pool {
   _Alignas(64) _Atomic uint32_t submitted;
   _Alignas(64) _Atomic uint32_t finished;
   _Alignas(64) _Atomic bool leader_sleeps;
-  // Whether somebody who waits takes part: one at a time, as there are work areas for so many threads.
+  // Whether somebody takes part in the submitter's place: one at a time, as each place has one work area.
   _Atomic bool has_helper;
   // Written and read as a share's end is.
   cinch_task task;
@@ -139,6 +139,7 @@ static bool work_on(cinch_pool *pool, share *share) {
   return ran > 0;
 }
 
+/// A thread's own share, or whose place it is in.
 static _Thread_local int place;
 
 int cinch_pool_place(void) { return place; }
@@ -152,11 +153,25 @@ static bool work(cinch_pool *pool, int own) {
   return worked;
 }
 
+static bool has_tasks(const cinch_pool *pool) {
+  for (int i = 0; i < pool->shares; i++)
+    if (atomic_load_explicit(&pool->share[i].ticket, memory_order_relaxed) & TASK_MASK) return true;
+  return false;
+}
+
+/// Takes part in tasks in the submitter's place, where nobody else does; whether there were any.
+static bool work_for_submitter(cinch_pool *pool) {
+  if (!has_tasks(pool) || atomic_exchange(&pool->has_helper, true)) return false;
+  const bool worked = work(pool, submitter_share);
+  atomic_store(&pool->has_helper, false);
+  return worked;
+}
+
 /// Waits until more than `finished` ops were submitted, or the pool is to stop; whether it is not. Takes part where the
 /// submitter has a turn, in whose place it is then.
 static bool wait_for_op(cinch_pool *pool, uint32_t finished) {
   for (int spins = 0; atomic_load_explicit(&pool->submitted, memory_order_acquire) == finished; spins++) {
-    if (work(pool, submitter_share)) {
+    if (work_for_submitter(pool)) {
       spins = 0;
     } else if (spins < spins_before_sleep) {
       relax();
