@@ -38,7 +38,8 @@ static cinch_lanes choose_lanes(const cinch_device *device, const cinch_tiling *
   // More taps would not stay in the cache; with sixteen registers they repay where phases end at different pixels.
   if (cinch_takes_turns(t) && cinch_kernel_taps(t) <= 2 * t->inputs && (width == 16 || t->x.result % 2))
     return over_taps;
-  const int64_t rows = t->band, columns = cinch_axis_results(&t->x, 0);
+  // Of a whole image: bands depend on how many samples there are, and lanes must not.
+  const int64_t rows = cinch_axis_results(&t->y, 0), columns = cinch_axis_results(&t->x, 0);
   const double planes = (double)(rows * columns) / (double)cinch_round_up((rows - 1) * t->columns + columns, width);
   // With sixteen registers two samples do not repay.
   const int64_t whole = pairs && width == 16 ? width / 2 : cinch_round_up(t->outputs, width);
@@ -57,8 +58,9 @@ static bool can_pool_squares(
 void cinch_choose_lanes(cinch_convolution_job *job, const cinch_epilogue *epilogue) {
   const cinch_device *device = job->device;
   cinch_tiling *t = &job->t;
-  const bool pairs = has_room(device, t) && job->samples > 1;
   const bool squares = job->pooling && can_pool_squares(device, t, job->pooling, epilogue);
+  // A sample alone goes the same way as in a batch where another would round differently.
+  const bool pairs = has_room(device, t) && (squares || job->samples > 1);
   job->lanes = choose_lanes(device, t, has_room(device, t));
   // What lanes over pixels make is pooled by parts of vectors, which costs more than short sums.
   if (squares && pairs && (t->outputs > 2 || is_short(t))) job->lanes = over_outputs;
