@@ -73,13 +73,14 @@ void cinch_plan_runs(cinch_convolution_job *job, const cinch_convolution *g, boo
       int64_t taps = 0;
       const int64_t first = count, phase = py * t->x.phases + px;
       for (int64_t a = 0; a < g->kernel_height; a++) {
-        const int64_t y = cinch_axis_place(&t->y, py, transposed ? g->kernel_height - 1 - a : a);
+        const int64_t u = transposed ? g->kernel_height - 1 - a : a;
+        const int64_t y = cinch_axis_place(&t->y, py, u);
         for (int64_t b = 0; b < g->kernel_width && y >= 0; b++) {
-          const int64_t x = cinch_axis_place(&t->x, px, transposed ? g->kernel_width - 1 - b : b);
+          const int64_t v = transposed ? g->kernel_width - 1 - b : b;
+          const int64_t x = cinch_axis_place(&t->x, px, v);
           if (x < 0) continue;
           taps++;
           if (job->lanes == over_taps) {
-            const int64_t u = transposed ? g->kernel_height - 1 - a : a, v = transposed ? g->kernel_width - 1 - b : b;
             job->runs[count++] = (cinch_run){(u * g->kernel_width + v) * job->plane + y * t->columns + x, 1};
             continue;
           }

@@ -129,16 +129,18 @@ typedef struct {
   /// Elements i0 ..< i1, all of them decayed or none.
   void (*optimizer)(const cinch_optimizer *step, int64_t i0, int64_t i1, bool decayed);
 
-  /// Lanes over output channels, over pixels, or over input channels, whose number is then a multiple of the lanes.
+  /// Lanes over output channels.
   void (*correlate_lanes)(const cinch_correlation *c);
-  /// Lanes over output channels of two samples, which take turns: at most half as many as lanes. So do the tile's numbers.
+  /// Over those of two samples, which take turns: at most half as many as lanes. So do the tile's numbers.
   void (*correlate_pairs)(const cinch_correlation *c);
   /// The same with the result pooled by squares of 2 × 2 pixels: whole vectors of one sample's channels, or two samples.
   void (*correlate_pooled)(const cinch_correlation *c);
   void (*correlate_pooled_pairs)(const cinch_correlation *c);
+  /// Lanes over pixels, from planes to planes.
   void (*correlate_planes)(const cinch_correlation *c);
   /// One output channel of two phases in turns, from planes that each hold the image times one tap's weights.
   void (*add_taps)(const cinch_correlation *c, const cinch_correlation *next);
+  /// Lanes over input channels, whose number is a multiple of the lanes: they are added at the end.
   void (*correlate_dots)(const cinch_correlation *c);
   /// The same of one output channel for two phases whose pixels take turns.
   void (*correlate_dot_phases)(const cinch_correlation *c, const cinch_correlation *next);

@@ -34,14 +34,14 @@ INLINE vf bend(cinch_activation activation, vf h) {
 }
 
 // Calls `body` with the activation as a constant.
-#define FOR_EACH_ACTIVATION(activation, body, ...)                        \
-  switch (activation) {                                                   \
-    case cinch_linear: body(cinch_linear, __VA_ARGS__); break;            \
-    case cinch_sigmoid: body(cinch_sigmoid, __VA_ARGS__); break;          \
-    case cinch_relu: body(cinch_relu, __VA_ARGS__); break;                \
-    case cinch_tanh: body(cinch_tanh, __VA_ARGS__); break;                \
-    case cinch_softplus: body(cinch_softplus, __VA_ARGS__); break;        \
-    case cinch_leaky_relu: body(cinch_leaky_relu, __VA_ARGS__); break;    \
+#define FOR_EACH_ACTIVATION(activation, body, ...)                     \
+  switch (activation) {                                                \
+    case cinch_linear: body(cinch_linear, __VA_ARGS__); break;         \
+    case cinch_sigmoid: body(cinch_sigmoid, __VA_ARGS__); break;       \
+    case cinch_relu: body(cinch_relu, __VA_ARGS__); break;             \
+    case cinch_tanh: body(cinch_tanh, __VA_ARGS__); break;             \
+    case cinch_softplus: body(cinch_softplus, __VA_ARGS__); break;     \
+    case cinch_leaky_relu: body(cinch_leaky_relu, __VA_ARGS__); break; \
   }
 
 INLINE void forward_block(

@@ -88,7 +88,8 @@ INLINE vf lane_number(const int samples, const float *x) {
     UNROLL for (int v = 0; v < vectors; v++) weight[v] = load(w + ((l) * vectors + v) * CINCH_WIDTH); \
     UNROLL for (int i = 0; i < down; i++)                                                             \
       UNROLL for (int j = 0; j < across; j++) {                                                       \
-        const vf number = lane_number(samples, p[i * pointers + j / reach] + j % reach * step + (l) * samples); \
+        const float *at = p[i * pointers + j / reach] + j % reach * step + (l) * samples;             \
+        const vf number = lane_number(samples, at);                                                   \
         UNROLL for (int v = 0; v < vectors; v++) {                                                    \
           sums[i * across + j][v] += number * weight[v];                                              \
           SUM_DONE(sums[i * across + j][v], number);                                                  \
@@ -168,12 +169,12 @@ INLINE void pair_tile(
     }
 }
 
-#define LANE_CASE(D, A)                                        \
-  case 16 * D + A:                                             \
-    if (samples == 2)                                          \
-      pair_tile(D, A, c, x, w, y);                             \
-    else if (D * A <= most)                                    \
-      lane_tile(D, A, vectors, c, x, w, y, k);                 \
+#define LANE_CASE(D, A)                        \
+  case 16 * D + A:                             \
+    if (samples == 2)                          \
+      pair_tile(D, A, c, x, w, y);             \
+    else if (D * A <= most)                    \
+      lane_tile(D, A, vectors, c, x, w, y, k); \
     break;
 
 INLINE void lane_pixels(
@@ -246,8 +247,8 @@ INLINE void pooled_tile(
   }
 }
 
-#define POOLED_CASE(A)                                            \
-  case A:                                                         \
+#define POOLED_CASE(A)                                                      \
+  case A:                                                                   \
     if (A <= pooled_across) pooled_tile(samples, known, A, c, x, w, at, k); \
     break;
 

@@ -44,8 +44,8 @@ INLINE void gradient_lane_tile(
       }
 }
 
-#define GRADIENT_CASE(G, R)                                                            \
-  case R:                                                                              \
+#define GRADIENT_CASE(G, R)                                                                           \
+  case R:                                                                                             \
     if (G * R * vectors <= gradient_sums) gradient_lane_tile(squares, G, R, vectors, t, run, row, k); \
     break;
 
@@ -116,8 +116,8 @@ INLINE void gradient_run_tile(
       }
 }
 
-#define RUN_CASE(G, V)                                                                     \
-  case 10 * G + V:                                                                         \
+#define RUN_CASE(G, V)                                                                      \
+  case 10 * G + V:                                                                          \
     if (G * V * outputs <= gradient_sums) gradient_run_tile(G, V, outputs, t, run, row, k); \
     break;
 

@@ -27,8 +27,8 @@ INLINE void plane_tile(
     UNROLL for (int v = 0; v < vectors; v++) store(y + k * c->y_plane + v * CINCH_WIDTH, sums[k][v]);
 }
 
-#define PLANE_CASE(V)                                                                        \
-  case V:                                                                                    \
+#define PLANE_CASE(V)                                                                                    \
+  case V:                                                                                                \
     if (outputs * V <= plane_sums && V <= 8) plane_tile(outputs, V <= 8 ? V : 8, c, c->x + q, w, y + q); \
     break;
 

@@ -35,12 +35,12 @@ INLINE void optimizer_rule(cinch_rule rule, bool decayed, const cinch_optimizer 
 }
 
 static void optimizer_range(const cinch_optimizer *step, int64_t i0, int64_t i1, bool decayed) {
-#define RULE(name)                                       \
-  case name:                                             \
-    if (decayed)                                         \
-      optimizer_rule(name, true, step, i0, i1);          \
-    else                                                 \
-      optimizer_rule(name, false, step, i0, i1);         \
+#define RULE(name)                               \
+  case name:                                     \
+    if (decayed)                                 \
+      optimizer_rule(name, true, step, i0, i1);  \
+    else                                         \
+      optimizer_rule(name, false, step, i0, i1); \
     break;
   switch (step->rule) {
     RULE(cinch_sgd)

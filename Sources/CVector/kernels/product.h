@@ -35,24 +35,24 @@ enum { ask_ahead = 24 };
 enum { turn_steps = 8 };
 
 // Step s of a turn: the next number of each row times the panel's next vectors.
-#define TILE_STEP(R, W, s)                                                                                        \
-  {                                                                                                               \
-    vf b[W];                                                                                                      \
-    TILE_LOOP(w, W) b[w] = load(panel + ((s) * W + w) * CINCH_WIDTH);                                             \
-    TILE_LOOP(r, R) {                                                                                             \
-      vf x = third[r / 3][r % 3 * lda + (s)];                                                                     \
-      TILE_LOOP(w, W) sum[r][w] = x * b[w] + sum[r][w];                                                           \
-      /* Row by row, or the compiler loads all numbers of A first and has no registers for them. */               \
-      __asm__ volatile("" ::: "memory");                                                                          \
-    }                                                                                                             \
+#define TILE_STEP(R, W, s)                                                                          \
+  {                                                                                                 \
+    vf b[W];                                                                                        \
+    TILE_LOOP(w, W) b[w] = load(panel + ((s) * W + w) * CINCH_WIDTH);                               \
+    TILE_LOOP(r, R) {                                                                               \
+      vf x = third[r / 3][r % 3 * lda + (s)];                                                       \
+      TILE_LOOP(w, W) sum[r][w] = x * b[w] + sum[r][w];                                             \
+      /* Row by row, or the compiler loads all numbers of A first and has no registers for them. */ \
+      __asm__ volatile("" ::: "memory");                                                            \
+    }                                                                                               \
   }
 
-#define TILE_ADVANCE(R, W, steps)                                 \
-  panel += (steps) * W * CINCH_WIDTH;                             \
-  TILE_LOOP(i, (R + 2) / 3) {                                     \
-    third[i] += (steps);                                          \
-    /* Or the compiler keeps a pointer for each row. */           \
-    __asm__("" : "+r"(third[i]));                                 \
+#define TILE_ADVANCE(R, W, steps)                       \
+  panel += (steps) * W * CINCH_WIDTH;                   \
+  TILE_LOOP(i, (R + 2) / 3) {                           \
+    third[i] += (steps);                                \
+    /* Or the compiler keeps a pointer for each row. */ \
+    __asm__("" : "+r"(third[i]));                       \
   }
 
 // Rows of C that a turn asks for, so that six turns ask for all.

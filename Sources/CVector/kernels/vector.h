@@ -119,17 +119,17 @@ INLINE float sum_lanes(vf x) {
 
 // Half of the lanes of each number of two vectors, and the other half, added.
 #if CINCH_WIDTH == 16
-#define FOLD_16(a, b)                                                                            \
-  (__builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +       \
+#define FOLD_16(a, b)                                                                      \
+  (__builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) + \
    __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
-#define FOLD_8(a, b)                                                                             \
-  (__builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +     \
+#define FOLD_8(a, b)                                                                         \
+  (__builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) + \
    __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31))
-#define FOLD_4(a, b)                                                                             \
-  (__builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +     \
+#define FOLD_4(a, b)                                                                         \
+  (__builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) + \
    __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
-#define FOLD_2(a, b)                                                                             \
-  (__builtin_shufflevector(a, b, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +    \
+#define FOLD_2(a, b)                                                                          \
+  (__builtin_shufflevector(a, b, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) + \
    __builtin_shufflevector(a, b, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31))
 #elif CINCH_WIDTH == 8
 #define FOLD_8(a, b)                                         \
@@ -138,7 +138,7 @@ INLINE float sum_lanes(vf x) {
 #define FOLD_4(a, b)                                         \
   (__builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13) + \
    __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15))
-#define FOLD_2(a, b)                                         \
+#define FOLD_2(a, b)                                          \
   (__builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14) + \
    __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15))
 #else
