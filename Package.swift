@@ -60,7 +60,7 @@ let package = Package(
     .executableTarget(
       name: "CinchCommand",
       dependencies: [
-        "Cinch", "Conformance", "OpenCLBackend",
+        "Cinch", "Conformance", "CPUBackend", "OpenCLBackend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),

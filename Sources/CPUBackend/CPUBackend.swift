@@ -20,6 +20,9 @@ public final class CPUBackend: Backend {
   let queue: OpQueue
   let account = MemoryAccount()
 
+  /// How many processors this process may use: its affinity and its control group's quota count.
+  package static var processors: Int { Int(cinch_processor_count()) }
+
   /// - Parameters:
   ///   - threads: nil for as many as the process may use.
   ///   - profiling: keeps the time of every op for `takeLaunches`.
@@ -45,7 +48,7 @@ public final class CPUBackend: Backend {
       throw BackendError.invalidArgument("The cpu device cannot run on \(threads) threads: give 1 or more.")
     }
     // Each thread may be inside OpenBLAS, which has a limited number of work areas.
-    let count = try Self.room(for: min(threads ?? Int(cinch_processor_count()), 64))
+    let count = try Self.room(for: min(threads ?? Self.processors, 64))
     blas.set_num_threads?(1)
     guard let device = cinch_device_create(Int32(count), blas.sgemm, instructions) else {
       throw BackendError.unavailable(

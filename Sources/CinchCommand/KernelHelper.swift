@@ -1,3 +1,4 @@
+import CPUBackend
 import Cinch
 import CinchBackend
 import FoundationEssentials
@@ -11,9 +12,17 @@ enum KernelHelper {
   /// What the second process is told, right behind the subcommand's name.
   static let option = "compile-ahead"
 
-  /// - Parameter dataBytes: what it would hold of the data, as this process does.
-  static func install(dataBytes: Int) {
-    guard keepsKernels, HostMemory.fits(8 * dataBytes + compilerBytes) else { return }
+  /// Of loading the data, which the second process does again before it can help.
+  static let mostLoading = Duration.seconds(1)
+
+  /// - Parameters:
+  ///   - recipe: of one network and in epochs: others are not rehearsed.
+  ///   - dataBytes: what it would hold of the data, as this process does.
+  ///   - loading: how long that took.
+  static func install(for recipe: Recipe, dataBytes: Int, loading: Duration) {
+    guard recipe.closedForm == nil, recipe.training.pretraining == nil, keepsKernels, loading < mostLoading,
+      CPUBackend.processors > 1, HostMemory.fits(8 * dataBytes + compilerBytes)
+    else { return }
     EmptyKernelCache.onNotice { hasIdleProcessor ? start() : nil }
   }
 
@@ -55,6 +64,7 @@ enum KernelHelper {
       close(ends[1])
       return nil
     }
+    collect(pid)
     // Open as long as this process lives.
     let socket = ends[1]
     return { count in
@@ -63,19 +73,34 @@ enum KernelHelper {
     }
   }
 
+  /// Waits for its end in a thread, so that none is left to the system's table of processes.
+  private static func collect(_ pid: pid_t) {
+    var thread = pthread_t()
+    let body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { pid in
+      waitpid(pid_t(Int(bitPattern: pid)), nil, 0)
+      return nil
+    }
+    guard pthread_create(&thread, nil, body, UnsafeMutableRawPointer(bitPattern: Int(pid))) == 0 else { return }
+    pthread_detach(thread)
+  }
+
   /// What the second process hears.
   final class Progress {
     private var count = 0
 
-    init() { _ = fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK) }
+    /// The process that trains comes first.
+    init() { _ = nice(10) }
 
     /// How many kernels the first has begun with; nil where it has ended.
     var taken: Int? {
       var bytes = [UInt8](repeating: 0, count: 256)
-      while true {
+      var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+      while poll(&input, 1, 0) > 0 {
         let size = read(STDIN_FILENO, &bytes, bytes.count)
-        if size > 0 { count += size } else { return size == 0 ? nil : count }
+        guard size > 0 else { return nil }
+        count += size
       }
+      return count
     }
   }
 }

@@ -56,6 +56,7 @@ extension OpenCLBackend {
       try? synchronize()
     }
     let known = ahead?.order.count ?? 0
+    guard taken() != nil else { return }
     pass()
     for (index, kernel) in (ahead?.order ?? []).enumerated().dropFirst(known).reversed() {
       guard let taken = taken(), index >= taken else { return }
@@ -67,7 +68,8 @@ extension OpenCLBackend {
 
 /// Notices that PoCL has yet to compile what a run needs.
 package enum EmptyKernelCache {
-  /// Finding a program in its cache takes 10 ms, compiling one 85 and more.
+  /// Finding a program in its cache takes 10 ms where it was measured, compiling one 85 and more. A slow disk is taken for
+  /// the latter: then the second process finds what it looks for, and ends.
   static let notice = Duration.milliseconds(45)
 
   /// Told how many kernels were begun with since it was told last.
@@ -75,8 +77,8 @@ package enum EmptyKernelCache {
 
   private static let observer = Mutex<(@Sendable () -> Listener?)?>(nil)
 
-  /// Has `body` called at the first program that is not in the cache, once; what it returns hears of that device's kernels,
-  /// beginning with those before.
+  /// Has `body` called at each program that is not in the cache, until it returns somebody: who hears of that device's
+  /// kernels, beginning with those before.
   package static func onNotice(_ body: @escaping @Sendable () -> Listener?) { observer.withLock { $0 = body } }
 
   static func listener() -> Listener? {
@@ -84,6 +86,9 @@ package enum EmptyKernelCache {
       defer { observer = nil }
       return observer
     }
-    return body?()
+    guard let body else { return nil }
+    let listener = body()
+    if listener == nil { onNotice(body) }
+    return listener
   }
 }

@@ -108,16 +108,22 @@ struct TrainCommand: ParsableCommand {
         "--epochs means nothing to '\(recipe.name)', which is solved in closed form: leave it out, or train linear.")
     }
     recipe.epochs = epochs ?? recipe.epochs
+    let progress = compilesAhead ? KernelHelper.Progress() : nil
+    let start = ContinuousClock.now
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
+    let loading = ContinuousClock.now - start
     let begun = try recipeOptions.begin(recipe, isFromFile: file != nil, with: data.samples, scale: new.scale)
-    if compilesAhead {
-      let progress = KernelHelper.Progress()
+    if let progress {
+      // The first process may have ended meanwhile.
+      guard progress.taken != nil else { return }
       return try Run.compileKernels(
         of: begun.recipe, data: data.samples, validation: try new.validation?.loaded(as: data.samples.schema).samples,
         scaling: begun.scale, zcaEpsilon: new.zcaEpsilon, on: deviceOptions.device ?? .automatic,
         until: { progress.taken })
     }
-    KernelHelper.install(dataBytes: data.samples.count * data.samples.features * MemoryLayout<Float>.stride)
+    KernelHelper.install(
+      for: begun.recipe, dataBytes: data.samples.count * data.samples.features * MemoryLayout<Float>.stride,
+      loading: loading)
     let run = try LoadReport.observing(quiet: reportOptions.quiet) {
       try Run.create(
         begun.recipe, data: data, validation: new.validation, scaling: begun.scale, zcaEpsilon: new.zcaEpsilon,
