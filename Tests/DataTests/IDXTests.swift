@@ -98,7 +98,7 @@ import Testing
   }
 
   /// All at once where it is one sound stream of the length that is asked for; anything else is left to the stream.
-  @Test func unpacksWholeStreamsOrNothing() {
+  @Test func unpacksWholeStreamsOrNothing() throws {
     let bytes = (0..<60_000).map { UInt8(truncatingIfNeeded: $0 * $0 >> 7) }
     let packed = gzip(bytes)
     func unpack(_ packed: [UInt8], size: Int) -> [UInt8]? {
@@ -115,5 +115,13 @@ import Testing
       #expect(unpack(damaged, size: bytes.count) == nil)
     }
     #expect(unpack([], size: 1) == nil)
+
+    // A header may have a checksum of its own.
+    var checked = packed
+    checked[3] = 2
+    checked.insert(contentsOf: little(UInt16(truncatingIfNeeded: crc32(Array(checked.prefix(10))))), at: 10)
+    #expect(try Gzip.inflate(FileContents(checked), limit: 1 << 20, path: "a") == bytes)
+    checked[10] ^= 1
+    expectError("damaged") { _ = try Gzip.inflate(FileContents(checked), limit: 1 << 20, path: "a") }
   }
 }

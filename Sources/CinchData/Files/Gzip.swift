@@ -16,7 +16,7 @@ enum Gzip {
 
   /// Everything, with length and CRC verified.
   ///
-  /// Memory grows with what really comes out of the stream, never with what a header claims.
+  /// Memory grows with what really comes out of the stream, and not with what its end claims, but for what is small.
   ///
   /// - Throws: `CinchError.badData` if the stream is truncated, damaged, followed by other bytes, or longer than
   ///   `limit` bytes; `.unavailable` where there is no room for what it holds.

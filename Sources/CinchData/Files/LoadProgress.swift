@@ -9,7 +9,8 @@ public struct LoadProgress: Sendable, Hashable {
   @TaskLocal private static var observer: (@Sendable (LoadProgress) -> Void)?
   @TaskLocal private static var noting: (@Sendable (String) -> Void)?
 
-  /// Has `observer` told of what `body` loads, file by file, every few megabytes.
+  /// Has `observer` told of what `body` loads, file by file, every few megabytes. What is unpacked at once, 128 MiB at most in
+  /// a fraction of a second, tells nothing of that.
   ///
   /// ```swift
   /// let data = try LoadProgress.observed({ print($0.path, $0.fraction) }) { try Dataset.load("large.csv") }
