@@ -37,10 +37,20 @@ package enum HostMemory {
   private static let small = 1 << 20
   private static let reserve = 16 << 20
 
-  /// What the kernel could give without swapping.
   private static var machine: Int? {
     guard let text = contents("/proc/meminfo") else { return nil }
-    return kilobytes("MemAvailable", in: text)
+    return machine(text, promisesAll: contents("/proc/sys/vm/overcommit_memory")?.hasPrefix("2") == false)
+  }
+
+  /// What the kernel could give without swapping, and would promise: where it promises no more than it has, pages count that
+  /// nobody has touched yet.
+  package static func machine(_ text: String, promisesAll: Bool) -> Int? {
+    let available = kilobytes("MemAvailable", in: text)
+    guard !promisesAll, let limit = kilobytes("CommitLimit", in: text),
+      let promised = kilobytes("Committed_AS", in: text)
+    else { return available }
+    let left = max(limit - promised, 0)
+    return min(available ?? left, left)
   }
 
   /// Nil where there is none.

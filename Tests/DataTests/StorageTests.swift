@@ -125,5 +125,12 @@ import Testing
   @Test func whatDoesNotFitIsRefused() {
     expectError("no room for a table", exitCode: 69) { try HostMemory.require(.max / 2, for: "a table") }
     #expect(HostMemory.available > 0 && HostMemory.available <= HostMemory.total)
+    // Of a kernel that promises no more than it has.
+    func machine(_ promised: Int, promisesAll: Bool) -> Int? {
+      HostMemory.machine(
+        "MemAvailable:  900 kB\nCommitLimit:   800 kB\nCommitted_AS:  \(promised) kB\n", promisesAll: promisesAll)
+    }
+    #expect(machine(500, promisesAll: true) == 900 << 10 && machine(500, promisesAll: false) == 300 << 10)
+    #expect(machine(900, promisesAll: false) == 0 && HostMemory.machine("", promisesAll: false) == nil)
   }
 }
