@@ -13,15 +13,15 @@ typedef struct {
   char *message;
 } writer;
 
-static void fail(png_structp png, png_const_charp text) {
+/// Of another version of libpng, which then gives nothing, this is all that is said.
+static void warn(png_structp png, png_const_charp text) {
   writer *const self = png_get_error_ptr(png);
   snprintf(self->message, cinch_png_message, "%s", text);
-  png_longjmp(png, 1);
 }
 
-static void ignore(png_structp png, png_const_charp text) {
-  (void)png;
-  (void)text;
+static void fail(png_structp png, png_const_charp text) {
+  warn(png, text);
+  png_longjmp(png, 1);
 }
 
 static void append(png_structp png, png_bytep bytes, size_t count) {
@@ -38,7 +38,8 @@ static void write_image(png_structp png, png_infop info, const cinch_png_image *
   png_set_IHDR(
       png, info, (png_uint_32)image->width, (png_uint_32)image->height, 8, colour, PNG_INTERLACE_NONE,
       PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-  // Filtered rows repeat little but runs, and looking for these alone takes a tenth of the time; files are no larger.
+  // Filtered rows repeat little but runs, and looking for these alone takes a tenth of the time. Measured pictures are
+  // no larger; those whose rows repeat are, up to 28 times.
   png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
   png_set_compression_strategy(png, Z_RLE);
   for (size_t i = 0; i < image->text_count; i++) {
@@ -59,7 +60,7 @@ bool cinch_png_encode(
     const cinch_png_image *image, uint8_t *file, size_t room, size_t *size, char message[cinch_png_message]) {
   writer self = {.file = file, .room = room, .message = message};
   snprintf(message, cinch_png_message, "there is no memory left");
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &self, fail, ignore);
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &self, fail, warn);
   if (!png) return false;
   png_infop info = png_create_info_struct(png);
   // What changes after this and is read after a jump lies in memory.
@@ -70,6 +71,6 @@ bool cinch_png_encode(
     is_written = true;
   }
   png_destroy_write_struct(&png, &info);
-  *size = self.size;
+  if (is_written) *size = self.size;
   return is_written;
 }

@@ -90,6 +90,14 @@ import Testing
     var generator = FixedGenerator(state: 3)
     for index in image.pixels.indices { image.pixels[index] = UInt8.random(in: 0...255, using: &generator) }
     #expect(try decode(PNG.encode(image, texts: ["Title": "a"])) == image)
+    for (keyword, text) in [
+      ("", "a"), (" a", "a"), ("a  b", "a"), (String(repeating: "a", count: 80), "a"), ("ä", "a"), ("a\n", "a"),
+      ("a", "ä"), ("a", "b\0"),
+    ] {
+      expectError("cannot keep the text", exitCode: 64) { _ = try PNG.encode(image, texts: [keyword: text]) }
+    }
+    let longest = String(repeating: "a", count: 79)
+    #expect(try decode(PNG.encode(image, texts: [longest: "a b\nc"])) == image)
   }
 
   @Test func damagedFilesAreSentences() throws {

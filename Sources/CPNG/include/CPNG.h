@@ -14,7 +14,7 @@
 enum { cinch_png_message = 128 };
 
 typedef struct {
-  /// In Latin letters.
+  /// In Latin-1; of the keyword 1 to 79 letters.
   const char *keyword, *text;
 } cinch_png_text;
 
@@ -26,7 +26,8 @@ typedef struct {
   size_t text_count;
 } cinch_png_image;
 
-/// False where libpng refuses, or `room` bytes are too few: `message` then says why. `size` is the file's.
+/// False where libpng refuses, or `room` bytes are too few: `message` then says why. `size` is the file's
+/// where there is one.
 bool cinch_png_encode(
     const cinch_png_image *image, uint8_t *file, size_t room, size_t *size, char message[cinch_png_message]);
 

@@ -44,12 +44,17 @@ public struct RasterImage: Sendable, Hashable {
 public enum PNG {
   /// The image as a PNG file's bytes.
   ///
-  /// - Parameter texts: what the file says beside its pixels, by keyword, in Latin letters.
-  /// - Throws: `CinchError.usage` if the image has more or fewer bytes than pixels; `CinchError.unavailable` if libpng
-  ///   refuses.
+  /// - Parameter texts: what the file says beside its pixels, by keyword, in ASCII; a keyword has 1 to 79 characters.
+  /// - Throws: `CinchError.usage` if the image has more or fewer bytes than pixels, or a text cannot be kept;
+  ///   `CinchError.unavailable` if libpng refuses.
   public static func encode(_ image: RasterImage, texts: [String: String] = [:]) throws -> [UInt8] {
     // libpng takes the pixels' address and no count.
     try image.requirePixels()
+    for (keyword, text) in texts where !isKeyword(keyword) || !text.utf8.allSatisfy({ 1..<0x80 ~= $0 }) {
+      throw CinchError.usage(
+        "A picture cannot keep the text '\(keyword.inOneLine)': give a keyword of 1 to 79 ASCII characters and a text in ASCII."
+      )
+    }
     let pairs = texts.sorted { $0.key < $1.key }.map { cinch_png_text(keyword: strdup($0.key), text: strdup($0.value)) }
     defer {
       for pair in pairs {
@@ -75,6 +80,12 @@ public enum PNG {
         }
       }
     }
+  }
+
+  /// Whether libpng keeps it as it is: printable, with single spaces between words.
+  private static func isKeyword(_ text: String) -> Bool {
+    let words = text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+    return 1...79 ~= text.utf8.count && words.allSatisfy { !$0.isEmpty && $0.allSatisfy { 0x21..<0x7F ~= $0 } }
   }
 
   /// Writes the image as a PNG file. Throws as `encode`, and `CinchError.inputOutput`.
