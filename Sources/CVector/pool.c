@@ -155,7 +155,7 @@ static bool work(cinch_pool *pool, int own) {
 
 static bool has_tasks(const cinch_pool *pool) {
   for (int i = 0; i < pool->shares; i++)
-    if (atomic_load_explicit(&pool->share[i].ticket, memory_order_relaxed) & TASK_MASK) return true;
+    if (atomic_load(&pool->share[i].ticket) & TASK_MASK) return true;
   return false;
 }
 
@@ -176,9 +176,10 @@ static bool wait_for_op(cinch_pool *pool, uint32_t finished) {
     } else if (spins < spins_before_sleep) {
       relax();
     } else {
-      // Who submits looks for a sleeper afterwards: either it sees this one, or this one's wait returns at once.
+      // Who submits, or has tasks in a turn of its own, looks for a sleeper afterwards: either it sees this one, or this
+      // one's wait returns at once, or does not begin.
       atomic_store(&pool->leader_sleeps, true);
-      futex(&pool->submitted, FUTEX_WAIT, finished);
+      if (!has_tasks(pool)) futex(&pool->submitted, FUTEX_WAIT, finished);
       atomic_store(&pool->leader_sleeps, false);
       spins = 0;
     }
