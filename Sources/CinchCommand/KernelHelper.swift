@@ -64,6 +64,8 @@ enum KernelHelper {
       close(ends[1])
       return nil
     }
+    // Before it has threads, which inherit that: the process that trains comes first.
+    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(pid), 10)
     collect(pid)
     // Open as long as this process lives.
     let socket = ends[1]
@@ -87,9 +89,6 @@ enum KernelHelper {
   /// What the second process hears.
   final class Progress {
     private var count = 0
-
-    /// The process that trains comes first.
-    init() { _ = nice(10) }
 
     /// How many kernels the first has begun with; nil where it has ended.
     var taken: Int? {
