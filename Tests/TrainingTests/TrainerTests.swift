@@ -119,6 +119,23 @@ import Testing
     #expect(abs(error.perSample - squares / 16) < 1e-5)
   }
 
+  /// Taken from δ where that is the difference, and from another pass where it is not; batches of 1,024 and the rest.
+  @Test(arguments: devices)
+  func squaredErrorsAreThoseOfReconstructions(_ device: Device) throws {
+    let data = try Variants.data(count: 1_500, features: 16)
+    let image = ImageShape(channels: 1, height: 4, width: 4)
+    var gaussian = Recipe(
+      name: "gaussian", layers: [16, 5], activation: .tanh, outputActivation: .linear, loss: .gaussian)
+    gaussian.objective.sigma = 0.5
+    for recipe: Recipe in [.sparse(layers: [16, 5]), gaussian, .conv(image: image), .vae(layers: [16, 5])] {
+      let model = try Trainer(recipe, on: device).model
+      let output = try model.reconstruct(data).values
+      let squares = zip(output, data.values).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+      let mse = try #require(try model.evaluate(data).metrics[Evaluation.mseName])
+      #expect(abs(mse - squares / (1_500 * 16)) < 2e-6 * mse, "\(recipe.name)")
+    }
+  }
+
   @Test func earlyStoppingRestoresTheBestWeights() throws {
     let data = try Variants.data(count: 40, features: 13)
     var recipe = Recipe.overcomplete(layers: [13, 32], weightDecay: 0)

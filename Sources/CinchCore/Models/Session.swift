@@ -193,7 +193,8 @@ final class ModelSession<B: Backend>: Session {
     }
     // Each sample passes once, so none of them stays on the device.
     var evaluation = try finite(
-      try EvaluationPass(learner(), network, .samples(input.channelsLast(data)), memoryLimit: 0).run(), data.name)
+      try EvaluationPass(learner(), network, .samples(input.channelsLast(data)), memoryLimit: 0).run(withSquares: true),
+      data.name)
     evaluation.metrics[Evaluation.mseName] = try meanSquaredError(evaluation, on: data)
     evaluation.metrics[Metrics.pseudoLikelihoodName] = try PseudoLikelihood(network)?.run(input.channelsLast(data))
     return evaluation
@@ -241,7 +242,8 @@ final class ModelSession<B: Backend>: Session {
 
   /// Nil where nothing is reconstructed.
   private func meanSquaredError(_ evaluation: Evaluation, on data: Dataset) throws -> Double? {
-    switch recipe.loss {
+    if let known = evaluation.metrics[Evaluation.mseName] { return known }
+    return switch recipe.loss {
     case .softmax: nil
     case .mse: evaluation.reconstruction.perElement
     // Half of the squares.

@@ -13,6 +13,9 @@ protocol OutputLoss<B> {
   /// The loss's partial sums, and δ of the output layer.
   func run(_ view: PassView<B>) throws
 
+  /// Whether δ of the output layer, as `run` leaves it, is x̂ − x over the batch's samples.
+  var leavesDifferences: Bool { get }
+
   /// The gradients of what the loss itself learns.
   func gradients(_ view: PassView<B>) throws
 
@@ -21,6 +24,8 @@ protocol OutputLoss<B> {
 }
 
 extension OutputLoss {
+  var leavesDifferences: Bool { false }
+
   func gradients(_ view: PassView<B>) throws {}
 
   func values(_ view: PassView<B>) -> [SumTerm<B.Buffer>] {
@@ -67,6 +72,9 @@ struct FusedOutputLoss<B: Backend>: OutputLoss {
   }
 
   func partialCount(rows: Int) -> Int { stage.layer.lossPartialCount(samples: rows) }
+
+  /// The slope of the cross-entropy, times that of the sigmoid.
+  var leavesDifferences: Bool { loss == .bce && activation == .sigmoid }
 
   func run(_ view: PassView<B>) throws {
     try stage.layer.forward(

@@ -11,6 +11,8 @@ final class Backpropagation<B: Backend>: Learner {
   /// By layer: what the ops that make its δ and its gradients add on the way.
   private let places: [Place]
   let statistics: [Tensor<B.Buffer>]
+  /// Room for the partial sums of `squaredError`, which ends of runs alone ask for.
+  private var squares: Tensor<B.Buffer>?
 
   /// One mode: its terms, its schedule and its memory.
   private final class Side {
@@ -175,6 +177,21 @@ final class Backpropagation<B: Backend>: Learner {
       let some = Array(terms[start..<min(start + 4, terms.count)])
       try network.backend.total(some, into: row.slice(at: start, shape: [some.count]))
     }
+  }
+
+  /// Where no layer draws: means of a distribution reconstruct otherwise than draws from it do.
+  func squaredError(_ part: Batch<B.Buffer>, into sum: Tensor<B.Buffer>) throws -> Bool {
+    guard loss.leavesDifferences, !network.layers.contains(where: { $0.resolved.kind.draws }) else { return false }
+    let view = try view(part), backend = network.backend
+    let delta = try view.delta(of: network.layers.count - 1)
+    let count = backend.sumPartialCount(delta.count)
+    let room = try squares.flatMap { $0.count < count ? nil : $0 } ?? backend.tensor([count])
+    squares = room
+    let partials = room.slice(at: 0, shape: [count])
+    try backend.sumOfSquares(delta, into: partials)
+    // δ is a share of the mean already.
+    try backend.total([SumTerm(partials, scale: view.samples)], into: sum)
+    return true
   }
 
   func metrics(_ means: [Double], _ mode: Pass.Mode) -> Metrics {

@@ -27,6 +27,7 @@ struct EvaluationPass<B: Backend> {
   private let seed: UInt64
   private let record: Tensor<B.Buffer>
   private let columns: Int
+  private let features: Int
   private let count: Int
   private let permutation: Permutation?
 
@@ -64,14 +65,17 @@ struct EvaluationPass<B: Backend> {
     self.permutation = permutation
     backend = network.backend
     seed = network.recipe.seed
+    features = network.input.count
     try learner.reserve(rows: rows, .evaluation)
     if self.count % rows > 0 { try learner.reserve(rows: self.count % rows, .evaluation) }
     columns = learner.columns(.evaluation).count
     record = try backend.tensor([(self.count + rows - 1) / rows, columns])
   }
 
-  func run() throws -> Evaluation {
+  /// - Parameter withSquares: adds `Evaluation.mseName`, where a pass leaves what it takes.
+  func run(withSquares: Bool = false) throws -> Evaluation {
     try learner.beginEvaluation()
+    var squares = withSquares ? try backend.tensor([record.rows]) : nil
     for (index, start) in stride(from: 0, to: count, by: rows).enumerated() {
       let n = min(rows, count - start)
       let part = try feed.load(
@@ -79,15 +83,27 @@ struct EvaluationPass<B: Backend> {
         Pass(.evaluation, step: UInt64(index), seed: seed, batchRows: n))
       try learner.forward(part)
       try learner.record(part, into: record.slice(at: index * columns, shape: [columns]))
+      if let sums = squares, try !learner.squaredError(part, into: sums.slice(at: index, shape: [1])) { squares = nil }
     }
+    var metrics = learner.metrics(try means(of: record), .evaluation)
+    if let squares {
+      // Of what is there, as for the loss.
+      metrics[Evaluation.mseName] =
+        try means(of: squares)[0] / Double(features) / max(feed.observedShare, .leastNormalMagnitude)
+    }
+    Reconstruction.correct(&metrics, observed: feed.observedShare)
+    return Evaluation(metrics: metrics, samples: count)
+  }
+
+  /// Over all samples, of what each batch comes to, a row each.
+  private func means(of record: Tensor<B.Buffer>) throws -> [Double] {
     let values = try backend.read(record).map { Double($0) }
+    let columns = values.count / record.rows
     var means = [Double](repeating: 0, count: columns)
     for (index, start) in stride(from: 0, to: count, by: rows).enumerated() {
       let share = Double(min(rows, count - start)) / Double(count)
       for column in 0..<columns { means[column] += share * values[index * columns + column] }
     }
-    var metrics = learner.metrics(means, .evaluation)
-    Reconstruction.correct(&metrics, observed: feed.observedShare)
-    return Evaluation(metrics: metrics, samples: count)
+    return means
   }
 }

@@ -309,8 +309,8 @@ extension GradientRun {
   func parametersChanged() throws { try updater.forget() }
 
   func evaluate(heldOut: Bool) throws -> Evaluation {
-    if heldOut, let validation { return try validation.run() }
-    return try EvaluationPass(learner, network, sharing: feed).run()
+    if heldOut, let validation { return try validation.run(withSquares: true) }
+    return try EvaluationPass(learner, network, sharing: feed).run(withSquares: true)
   }
 
   func checkpoint() throws -> (state: TrainingState, arenas: [String: [B.Scalar]]) {

@@ -32,6 +32,10 @@ protocol Learner<B>: AnyObject {
   /// One number per column, each the part's share of the mean over the whole batch's samples: those of all parts add up.
   func record(_ part: Batch<B.Buffer>, into row: Tensor<B.Buffer>) throws
 
+  /// Σ (x̂−x)² of a part that has just passed forward in evaluation, its share of the mean over the batch's samples. False
+  /// where the pass leaves no such differences: `Inference.squaredError` makes them anew.
+  func squaredError(_ part: Batch<B.Buffer>, into sum: Tensor<B.Buffer>) throws -> Bool
+
   /// What the columns' means over samples come to, by name.
   func metrics(_ means: [Double], _ mode: Pass.Mode) -> Metrics
 
@@ -41,6 +45,7 @@ protocol Learner<B>: AnyObject {
 
 extension Learner {
   func beginEvaluation() throws {}
+  func squaredError(_ part: Batch<B.Buffer>, into sum: Tensor<B.Buffer>) throws -> Bool { false }
 }
 
 extension Recipe {

@@ -119,7 +119,7 @@ final class StackRun<B: Backend>: TrainingRun {
   func evaluate(heldOut: Bool) throws -> Evaluation {
     let data = heldOut ? validation ?? training : training
     let learner = try Backpropagation(network, memory: Memory(backend))
-    return try EvaluationPass(learner, network, .samples(data), memoryLimit: 0).run()
+    return try EvaluationPass(learner, network, .samples(data), memoryLimit: 0).run(withSquares: true)
   }
 
   func checkpoint() throws -> (state: TrainingState, arenas: [String: [B.Scalar]]) {

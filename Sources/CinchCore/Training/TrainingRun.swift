@@ -19,7 +19,8 @@ protocol TrainingRun<B>: AnyObject {
   /// The network's weights have been set from outside.
   func parametersChanged() throws
 
-  /// What the model makes of the run's held-out samples, which there must be, or of its training samples.
+  /// What the model makes of the run's held-out samples, which there must be, or of its training samples; with
+  /// `Evaluation.mseName` where the pass leaves what it takes.
   func evaluate(heldOut: Bool) throws -> Evaluation
 
   /// The state, and all that was kept, as the device's own scalars, so that nothing is rounded.
