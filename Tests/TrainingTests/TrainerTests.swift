@@ -127,7 +127,7 @@ import Testing
     var gaussian = Recipe(
       name: "gaussian", layers: [16, 5], activation: .tanh, outputActivation: .linear, loss: .gaussian)
     gaussian.objective.sigma = 0.5
-    for recipe: Recipe in [.sparse(layers: [16, 5]), gaussian, .conv(image: image), .vae(layers: [16, 5])] {
+    for recipe: Recipe in [.deep(layers: [16, 5]), gaussian, .conv(image: image), .vae(layers: [16, 5])] {
       let model = try Trainer(recipe, on: device).model
       let output = try model.reconstruct(data).values
       let squares = zip(output, data.values).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
