@@ -108,13 +108,13 @@ struct TrainCommand: ParsableCommand {
         "--epochs means nothing to '\(recipe.name)', which is solved in closed form: leave it out, or train linear.")
     }
     recipe.epochs = epochs ?? recipe.epochs
-    let progress = compilesAhead ? KernelHelper.Progress() : nil
     let start = ContinuousClock.now
     let data = try LoadReport.observing(quiet: reportOptions.quiet) { try source.loaded() }
     let loading = ContinuousClock.now - start
     let begun = try recipeOptions.begin(recipe, isFromFile: file != nil, with: data.samples, scale: new.scale)
-    if let progress {
+    if compilesAhead {
       // The first process may have ended meanwhile.
+      let progress = KernelHelper.Progress()
       guard progress.taken != nil else { return }
       return try Run.compileKernels(
         of: begun.recipe, data: data.samples, validation: try new.validation?.loaded(as: data.samples.schema).samples,
