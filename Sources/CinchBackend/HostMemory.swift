@@ -39,7 +39,7 @@ package enum HostMemory {
 
   private static var machine: Int? {
     guard let text = contents("/proc/meminfo") else { return nil }
-    return machine(text, promisesAll: contents("/proc/sys/vm/overcommit_memory")?.hasPrefix("2") == false)
+    return machine(text, promisesAll: contents("/proc/sys/vm/overcommit_memory")?.hasPrefix("2") != true)
   }
 
   /// What the kernel could give without swapping, and would promise: where it promises no more than it has, pages count that
