@@ -11,7 +11,7 @@ final class Backpropagation<B: Backend>: Learner {
   /// By layer: what the ops that make its δ and its gradients add on the way.
   private let places: [Place]
   let statistics: [Tensor<B.Buffer>]
-  /// Room for the partial sums of `squaredError`, which ends of runs alone ask for.
+  /// Room for the partial sums of `squaredError`, which no update asks for.
   private var squares: Tensor<B.Buffer>?
 
   /// One mode: its terms, its schedule and its memory.
